@@ -1,0 +1,80 @@
+"""What every kernel file shares: the fused type, the multiply-add, and the checks of shapes."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #error "affinet needs GNU vector types: on Windows build it with clang-cl"
+    #endif
+
+    /* One rounding everywhere: a multiply-add is fused where the level has the instruction and
+       written out where it has not; the compiler is told never to decide (-ffp-contract=off). */
+    #if defined(__FMA__) || defined(__aarch64__)
+    #define AFFINET_HAS_FMA 1
+    static inline float affinet_fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+    static inline double affinet_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+    #else
+    #define AFFINET_HAS_FMA 0
+    static inline float affinet_fmaf(float a, float b, float c) { return a * b + c; }
+    static inline double affinet_fma(double a, double b, double c) { return a * b + c; }
+    #endif
+
+    #if defined(__AVX512F__)
+    #define AFFINET_LEVEL "avx512"
+    #elif defined(__AVX2__)
+    #define AFFINET_LEVEL "avx2"
+    #else
+    #define AFFINET_LEVEL "baseline"
+    #endif
+    """
+    const char* AFFINET_LEVEL
+    bint AFFINET_HAS_FMA
+    float affinet_fmaf(float a, float b, float c) noexcept nogil
+    double affinet_fma(double a, double b, double c) noexcept nogil
+
+
+ctypedef fused real:
+    float
+    double
+
+
+def build_level():
+    """The instruction-set level that the compiler was really told to use, and whether it fuses."""
+    return AFFINET_LEVEL.decode("ascii"), bool(AFFINET_HAS_FMA)
+
+
+cdef inline real fmadd(real a, real b, real c) noexcept nogil:
+    """a * b + c, rounded once where the level has the instruction."""
+    if real is float:
+        return affinet_fmaf(a, b, c)
+    else:
+        return affinet_fma(a, b, c)
+
+
+cdef inline real* address(const real[:, ::1] a) noexcept nogil:
+    """Pointer to the first element, NULL for an empty array (indexing one would be an error)."""
+    if a.shape[0] == 0 or a.shape[1] == 0:
+        return NULL
+    return <real*> &a[0, 0]
+
+
+cdef inline real* flat_address(const real[::1] a) noexcept nogil:
+    """Pointer to the first element, NULL for an empty array."""
+    if a.shape[0] == 0:
+        return NULL
+    return <real*> &a[0]
+
+
+cdef int require_shape(str name, Py_ssize_t rows, Py_ssize_t columns,
+                       Py_ssize_t want_rows, Py_ssize_t want_columns) except -1:
+    if rows != want_rows or columns != want_columns:
+        raise ValueError(f"{name} has shape ({rows}, {columns}), wanted "
+                         f"({want_rows}, {want_columns})")
+    return 0
+
+
+cdef int require_length(str name, Py_ssize_t length, Py_ssize_t wanted) except -1:
+    if length != wanted:
+        raise ValueError(f"{name} has shape ({length},), wanted ({wanted},)")
+    return 0

@@ -1,0 +1,17 @@
+# cython: language_level=3
+"""The compiled kernels of affinet: one translation unit, built once per instruction-set level.
+
+Kernels know memory and arithmetic and nothing of affinet. Every kernel has two doors: a checked
+``def``, safe for any arrays that fit its types, over an unchecked ``cdef ... noexcept nogil``.
+B is the number of rows of a batch, I the number of inputs, O the number of outputs; ``dout`` is
+the gradient that comes in, ``dx`` the one that goes out. ``affinet.reference`` says the same in
+plain NumPy.
+"""
+
+include "common.pyx"
+include "gemm.pyx"
+include "affine.pyx"
+include "activations.pyx"
+include "losses.pyx"
+include "dropout.pyx"
+include "optimizers.pyx"

@@ -1,0 +1,97 @@
+"""Build logic of affinet: one Cython source, one abi3 module per instruction-set level.
+
+Everything else that describes the package stands in pyproject.toml.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path("kernels")
+DEBUG = os.environ.get("AFFINET_DEBUG_KERNELS", "0") not in ("", "0")
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+X86_64 = platform.machine().lower() in ("x86_64", "amd64")
+
+# The probe in kernels/cpu.pyx asks for exactly these instructions.
+LEVELS = {"baseline": []}
+if X86_64:
+    LEVELS["avx2"] = ["-mavx2", "-mfma"]
+    LEVELS["avx512"] = [
+        *LEVELS["avx2"],
+        *("-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mprefer-vector-width=512"),
+    ]
+
+# -ffp-contract=off: where a multiply-add is fused is said in the source, never guessed, so that
+# levels and compilers agree to the bit. -fno-math-errno lets sqrt be one instruction.
+COMPILE_FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+COMPILE_FLAGS += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
+if DEBUG or sys.platform == "win32":
+    LINK_FLAGS = []
+else:
+    LINK_FLAGS = ["-Wl,-x" if sys.platform == "darwin" else "-Wl,-s"]
+
+DIRECTIVES = {
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "binding": True,
+    "freethreading_compatible": True,
+}
+
+
+def kernel_extension(level, source, flags):
+    """Extension ``affinet._kernels.<level>``, still to be translated from ``source``."""
+    return Extension(
+        f"affinet._kernels.{level}",
+        sources=[str(KERNELS / source)],
+        depends=[str(path) for path in sorted(KERNELS.glob("*.pyx"))],
+        define_macros=[] if FREE_THREADED else [("Py_LIMITED_API", "0x030B0000")],
+        py_limited_api=not FREE_THREADED,
+        extra_compile_args=COMPILE_FLAGS + flags,
+        extra_link_args=LINK_FLAGS,
+    )
+
+
+class BuildKernels(build_ext):
+    """Translate and compile each level on its own, all of them side by side."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def build_extension(self, ext):
+        if self.compiler.compiler_type == "msvc" and "clang-cl" not in os.environ.get("CC", ""):
+            raise SystemExit("affinet needs GNU vector types: set CC=clang-cl to build on Windows")
+        ext.sources = [self.translate(ext)]
+        super().build_extension(ext)
+
+    def translate(self, ext):
+        """Cython to C, in a directory of the level's own and only when something changed."""
+        level = ext.name.rpartition(".")[2]
+        target = Path(self.build_temp) / level / f"{level}.c"
+        newest = max(Path(path).stat().st_mtime for path in [*ext.depends, __file__])
+        if not self.force and target.exists() and target.stat().st_mtime > newest:
+            return str(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "cython", "-3", "--module-name", ext.name]
+        for name, value in DIRECTIVES.items():
+            command += ["-X", f"{name}={value}"]
+        subprocess.run([*command, "-o", str(target), *ext.sources], check=True)
+        return str(target)
+
+
+setup(
+    ext_modules=[
+        kernel_extension("cpu", "cpu.pyx", []),
+        *(kernel_extension(level, "core.pyx", flags) for level, flags in LEVELS.items()),
+    ],
+    cmdclass={"build_ext": BuildKernels},
+    options={} if FREE_THREADED else {"bdist_wheel": {"py_limited_api": "cp311"}},
+)

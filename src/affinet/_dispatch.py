@@ -1,0 +1,122 @@
+"""Picks the instruction-set level once, at import, and says why.
+
+``kernels`` is the compiled module that everything above calls. There is no NumPy fallback: without
+a compiled module affinet refuses to import.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from affinet._version import __version__
+
+LEVELS = ("avx512", "avx2", "baseline")  # best first
+VARIABLE = "AFFINET_ISA"
+
+
+def compiled_levels() -> tuple[str, ...]:
+    """Names of the levels that this installation was built with, best first."""
+    return tuple(level for level in LEVELS if _spec(level) is not None)
+
+
+def supported_levels() -> tuple[str, ...]:
+    """Names of the levels that this processor can run, best first."""
+    levels: tuple[str, ...] = _load("cpu").supported_levels()
+    return levels
+
+
+def choose_level(
+    forced: str | None, compiled: Sequence[str], supported: Sequence[str]
+) -> tuple[str, str]:
+    """The level to load and the reason for it, in a few words.
+
+    Parameters
+    ----------
+    forced : str or None
+        The value of ``AFFINET_ISA``; None or empty leaves the choice open.
+    compiled, supported : sequence of str
+        Levels built into this installation, and levels that the processor runs, best first.
+
+    Raises
+    ------
+    ImportError
+        If the forced level is unknown, was not built or cannot run here, or if none can.
+    """
+    usable = [level for level in compiled if level in supported]
+    if forced:
+        problem = _problem_with(forced, compiled, supported)
+        if problem:
+            usable_text = ", ".join(usable) or "none"
+            raise ImportError(f"{VARIABLE}={forced} {problem}; usable here: {usable_text}")
+        return forced, f"forced by {VARIABLE}"
+    if not usable:
+        raise ImportError(
+            f"affinet's compiled kernels are missing or cannot run here (built: "
+            f"{', '.join(compiled) or 'none'}; this processor runs: {', '.join(supported)}); "
+            "reinstall affinet with pip, or build it with a C compiler"
+        )
+    return usable[0], "the best level that is built and that this processor runs"
+
+
+def runtime_info() -> dict[str, Any]:
+    """What affinet runs on: versions, the instruction-set level, and why it was chosen.
+
+    Returns
+    -------
+    dict
+        Keys ``affinet``, ``python``, ``numpy``, ``machine``, ``level`` (the chosen one),
+        ``reason``, ``compiled_levels``, ``supported_levels``.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> an.runtime_info()["level"] in an.runtime_info()["supported_levels"]
+    True
+    """
+    return {
+        "affinet": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "level": level,
+        "reason": reason,
+        "compiled_levels": compiled_levels(),
+        "supported_levels": supported_levels(),
+    }
+
+
+def _problem_with(forced: str, compiled: Sequence[str], supported: Sequence[str]) -> str | None:
+    if forced not in LEVELS:
+        return f"is not a level (levels: {', '.join(LEVELS)})"
+    if forced not in compiled:
+        return "was not built into this installation"
+    if forced not in supported:
+        return "cannot run on this processor"
+    return None
+
+
+def _spec(name: str) -> Any:
+    return importlib.util.find_spec(f"affinet._kernels.{name}")
+
+
+def _load(name: str) -> ModuleType:
+    if _spec(name) is None:
+        raise ImportError(
+            f"affinet's compiled module affinet._kernels.{name} is missing (Python "
+            f"{sys.version_info.major}.{sys.version_info.minor}); reinstall affinet with pip, or "
+            "build it with a C compiler"
+        )
+    return importlib.import_module(f"affinet._kernels.{name}")
+
+
+level, reason = choose_level(os.environ.get(VARIABLE), compiled_levels(), supported_levels())
+kernels: Any = _load(level)

@@ -1,0 +1,106 @@
+"""Checks and conversions at the public doors: the error names the argument, what came, what was wanted."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+
+def number_array(name: str, value: ArrayLike) -> Array:
+    """``value`` as an array of real numbers (bool, integer or float up to 64 bits), not copied.
+
+    Raises
+    ------
+    TypeError
+        For complex, object, string, date and extended-precision arrays, by name.
+    ValueError
+        For nested sequences of unequal lengths, by name.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
+        raise TypeError(f"{name} has dtype {array.dtype}, wanted real numbers of at most 64 bits")
+    return array
+
+
+def compute_dtype(*arrays: Array) -> np.dtype[Any]:
+    """The dtype to compute in: the arrays' common one, at least float32, in native byte order."""
+    return np.result_type(np.float32, *(array.dtype for array in arrays))
+
+
+def ready(array: Array, dtype: np.dtype[Any]) -> Array:
+    """``array`` in the form that kernels take: C-contiguous, native, of ``dtype``.
+
+    Copied only where it has to be. Zero-dimensional arrays come back with one element.
+    """
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def fold_rows(array: Array) -> Array:
+    """An array of any rank as (rows, everything else); one dimension counts as one row."""
+    if array.ndim == 1:
+        return array.reshape(1, -1)
+    return array.reshape(array.shape[0], math.prod(array.shape[1:]))
+
+
+def require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless ``array`` has exactly ``shape``."""
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, wanted {shape}")
+
+
+def require_finite(name: str, array: Array) -> None:
+    """Raise ValueError, with the first place, if ``array`` holds a NaN or an infinity."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(f"{name}{list(place)} is {array[place]}, wanted finite numbers only")
+
+
+def parameter_array(name: str, value: ArrayLike, ndim: int) -> Array:
+    """A parameter as its owner keeps it: the very array that came, if it is one of floats."""
+    array = number_array(name, value)
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name} has dtype {array.dtype}, wanted floats (float16, 32 or 64)")
+    if array.ndim != ndim:
+        raise ValueError(f"{name} has shape {array.shape}, wanted {ndim} dimension(s)")
+    return array
+
+
+def real_number(name: str, value: float, low: float, high: float = math.inf) -> float:
+    """``value`` as a float with low <= value < high; anything else is refused by name."""
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{name} is {value!r}, wanted a number")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}, wanted a number") from None
+    if not low <= number < high:
+        wanted = f"{low:g} <= {name}" + (f" < {high:g}" if high < math.inf else ", finite")
+        raise ValueError(f"{name} is {number!r}, wanted {wanted}")
+    return number
+
+
+def whole_number(name: str, value: int, low: int) -> int:
+    """``value`` as an int of at least ``low``; floats, bools and strings are refused by name."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}, wanted an integer")
+    if value < low:
+        raise ValueError(f"{name} is {value}, wanted {low} or more")
+    return int(value)
+
+
+def generator(rng: int | np.random.Generator | None) -> np.random.Generator:
+    """A NumPy Generator from a seed, a Generator (returned as it is) or None (fresh entropy)."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None:
+        return np.random.default_rng()
+    return np.random.default_rng(whole_number("rng", rng, 0))

@@ -1,0 +1,1 @@
+"""The files that ship with affinet; read them through ``affinet.datasets.load_digits``."""

@@ -1,0 +1,128 @@
+"""Fetches the files of a data set once, from the first mirror that has the right bytes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import IO
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What a file must be, whichever mirror it comes from."""
+
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A data set that several servers hold: base URLs in the order to try, and files by name."""
+
+    title: str
+    folder: str
+    mirrors: tuple[str, ...]
+    files: Mapping[str, RemoteFile]
+
+
+def fetch(remote: Remote) -> dict[str, Path]:
+    """The files of ``remote`` in the user's cache, each fetched where it is not there already.
+
+    A mirror that fails, or whose file has another size or SHA-256, leads to the next one. A file
+    gets its name in the cache only after its checksum was compared.
+
+    Raises
+    ------
+    ImportError
+        pooch is not installed.
+    OSError
+        No mirror has a file; the message lists each with its reason. Or the cache can't be written.
+    """
+    pooch = _import_pooch(remote.title)
+    folder = cache_folder(pooch) / remote.folder
+    # Made here: a cache that can't be written is no fault of a mirror.
+    folder.mkdir(parents=True, exist_ok=True)
+    mirrors = list(remote.mirrors)
+    return {name: _fetch_file(pooch, remote, name, folder, mirrors) for name in remote.files}
+
+
+def cache_folder(pooch: ModuleType) -> Path:
+    """The operating system's place for what can be fetched again."""
+    return Path(pooch.os_cache("affinet"))
+
+
+def _import_pooch(title: str) -> ModuleType:
+    try:
+        return importlib.import_module("pooch")
+    except ModuleNotFoundError as error:
+        if error.name != "pooch":
+            raise
+        raise ImportError(
+            f'fetching {title} needs pooch: pip install "affinet[data]", or pass data_dir, '
+            "the folder of its four files"
+        ) from error
+
+
+def _fetch_file(
+    pooch: ModuleType, remote: Remote, name: str, folder: Path, mirrors: list[str]
+) -> Path:
+    """One file; a mirror that failed goes to the end of ``mirrors``, for the files to come."""
+    wanted = remote.files[name]
+    reasons: list[tuple[str, Exception]] = []
+    for mirror in tuple(mirrors):
+        try:
+            found = pooch.retrieve(
+                url=f"{mirror.rstrip('/')}/{name}",
+                known_hash=f"sha256:{wanted.sha256}",
+                fname=name,
+                path=folder,
+                downloader=partial(_download, limit=wanted.size),
+            )
+        except (OSError, ValueError) as error:  # every error of requests is an OSError
+            reasons.append((mirror, error))
+            mirrors.remove(mirror)
+            mirrors.append(mirror)
+        else:
+            return Path(found)
+    lines = "".join(f"\n  {mirror}: {reason}" for mirror, reason in reasons)
+    raise OSError(
+        f"{name} of {remote.title} could not be fetched; pass data_dir, the folder of its four "
+        f"files, or try again later. Mirrors tried:{lines}"
+    )
+
+
+def _download(url: str, output_file: str, pooch: object, *, limit: int) -> None:
+    """What pooch calls to fill its temporary ``output_file``: HTTP, at most ``limit`` bytes."""
+    # Without "identity" a server may mark the .gz as an encoding, and requests would unpack it.
+    get = importlib.import_module("pooch").HTTPDownloader(
+        chunk_size=_CHUNK, headers={"Accept-Encoding": "identity"}
+    )
+    with open(output_file, "wb") as file:
+        get(url, _Limited(file, limit), pooch)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class _Limited:
+    """A writer that stops a server from filling the disk before the checksum is compared."""
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
+        self._file = file
+        self._limit = limit
+        self._left = limit
+
+    def write(self, data: bytes) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError(f"the server sends more than the file's {self._limit} bytes")
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()

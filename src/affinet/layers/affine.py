@@ -1,0 +1,199 @@
+"""The affine layer: out = x W + b."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from affinet._dispatch import kernels
+from affinet._validation import Array, compute_dtype, fold_rows, number_array, ready
+from affinet.initializers import initial_weights
+from affinet.layers.base import Parameter, ParameterLayer, gradient_array
+
+
+class Affine(ParameterLayer):
+    """Affine map of rows: ``out = x W + b``.
+
+    Backward, for ``dout`` the gradient of the loss with respect to ``out``::
+
+        dx = dout W^T        dW = x^T dout        db = sum of dout over the rows
+
+    Parameters
+    ----------
+    W : array of shape (I, O)
+        Weights, of floats. The very array is kept, without a copy or a change of dtype, so an
+        update of it in place is seen by the layer.
+    b : array of shape (O,)
+        Bias, kept likewise.
+
+    Attributes
+    ----------
+    W, b : array
+        The parameters. Assigning to them keeps the new array; inside a
+        :class:`~affinet.Sequential` it copies into the network's buffer.
+    dW, db : array or None
+        Their gradients after a backward, None before the first.
+
+    Raises
+    ------
+    TypeError
+        If W or b does not hold floats.
+    ValueError
+        If W is not two-dimensional or b does not have O elements.
+
+    Notes
+    -----
+    The work is done in the common dtype of x, W and b, at least float32.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> layer = an.Affine(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([0.5, 0.0]))
+    >>> layer.forward(np.array([[1.0, 1.0]]))
+    array([[1.5, 2. ]])
+    >>> layer.backward(np.array([[1.0, 1.0]]))
+    array([[1., 2.]])
+    >>> layer.dW
+    array([[1., 1.],
+           [1., 1.]])
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("W", "b")
+    W = Parameter(ndim=2)
+    b = Parameter(ndim=1)
+
+    def __init__(self, W: ArrayLike, b: ArrayLike) -> None:
+        super().__init__()
+        self.W = W
+        self.b = b
+        self.dW: Array | None = None
+        self.db: Array | None = None
+        self._x: Array | None = None  # (B, I), as the kernels read it
+        self._x_shape: tuple[int, ...] = ()
+        self._out_shape: tuple[int, ...] = ()
+        self._require_matching_bias()
+
+    @classmethod
+    def init(
+        cls,
+        n_inputs: int,
+        n_outputs: int,
+        rng: int | np.random.Generator | None = 0,
+        activation: str = "relu",
+        dtype: DTypeLike = np.float32,
+    ) -> Affine:
+        """A layer with random weights and zero bias.
+
+        Parameters
+        ----------
+        n_inputs, n_outputs : int
+            I and O.
+        rng : int, numpy.random.Generator or None
+            A seed or a generator. Layers of one net want different seeds or one shared generator.
+        activation : str
+            What follows the layer: He initialisation for "relu", "leaky_relu", "gelu", "silu",
+            Xavier for "linear", "sigmoid", "tanh", "softmax"; see
+            :func:`affinet.initializers.weight_scale`.
+        dtype : dtype
+            float16, float32 or float64.
+
+        Examples
+        --------
+        >>> import affinet as an
+        >>> an.Affine.init(784, 50).W.shape
+        (784, 50)
+        """
+        W = initial_weights(n_inputs, n_outputs, rng, activation, dtype)
+        return cls(W, np.zeros(n_outputs, W.dtype))
+
+    def forward(self, x: ArrayLike) -> Array:
+        """``x W + b``, keeping x for the backward.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...)
+            B rows of I numbers each, of any rank; one dimension of I numbers is one row.
+
+        Returns
+        -------
+        array of shape (B, O), or (O,) for one-dimensional x
+        """
+        x = number_array("x", x)
+        rows = self._fold(x)
+        out = self._apply(rows)
+        self._x, self._x_shape = rows, x.shape
+        self._out_shape = self._unfold_output(out, x).shape
+        return out.reshape(self._out_shape)
+
+    def predict(self, x: ArrayLike) -> Array:
+        """``x W + b``, keeping nothing; shapes as in :meth:`forward`."""
+        x = number_array("x", x)
+        return self._unfold_output(self._apply(self._fold(x)), x)
+
+    def backward(self, dout: ArrayLike, need_dx: bool = True) -> Array:
+        """Gradients for the last forward: stores dW and db, returns dx.
+
+        Parameters
+        ----------
+        dout : array of the shape that forward returned
+            Gradient of the loss with respect to that output; not modified.
+        need_dx : bool
+            False leaves dx out (a first layer has no use for it) and returns an empty array.
+
+        Returns
+        -------
+        array of the shape of x
+        """
+        x = self._kept(self._x)
+        dout = gradient_array(dout, self._out_shape)
+        dtype = compute_dtype(dout, x, self.W)
+        dout = ready(dout, dtype).reshape(x.shape[0], -1)
+        W = ready(self.W, dtype)
+
+        dW = self._gradient_target("W", W.shape, dtype)
+        db = self._gradient_target("b", W.shape[1:], dtype)
+        kernels.affine_backward_dw(ready(x, dtype), dout, dW)
+        kernels.affine_backward_db(dout, db)
+        self._keep_gradient("W", dW)
+        self._keep_gradient("b", db)
+        if not need_dx:
+            return np.empty(0, dtype)
+        dx = np.empty(x.shape, dtype)
+        kernels.affine_backward_dx(dout, W, dx)
+        return dx.reshape(self._x_shape)
+
+    def _apply(self, x: Array) -> Array:
+        W, b = self.W, self.b
+        self._require_matching_bias()
+        dtype = compute_dtype(x, W, b)
+        out = np.empty((x.shape[0], W.shape[1]), dtype)
+        kernels.affine_forward(ready(x, dtype), ready(W, dtype), ready(b, dtype), out)
+        return out
+
+    def _fold(self, x: Array) -> Array:
+        """x as (B, I), contiguous and of at least float32."""
+        if x.ndim == 0:
+            raise ValueError("x has shape (), wanted (B, ...) or (I,)")
+        n_inputs = self.W.shape[0]
+        rows = x.reshape(-1, 1) if x.ndim == 1 and n_inputs == 1 else fold_rows(x)
+        if rows.shape[1] != n_inputs:
+            raise ValueError(
+                f"x has shape {x.shape}: {rows.shape[1]} numbers a row, wanted {n_inputs}"
+            )
+        return ready(rows, compute_dtype(rows))
+
+    def _unfold_output(self, out: Array, x: Array) -> Array:
+        return out.reshape(-1) if x.ndim == 1 and self.W.shape[0] != 1 else out
+
+    def _require_matching_bias(self) -> None:
+        if self.b.shape != self.W.shape[1:]:
+            raise ValueError(
+                f"b has shape {self.b.shape}, wanted {self.W.shape[1:]} for W of shape "
+                f"{self.W.shape}"
+            )
+
+    def __repr__(self) -> str:
+        n_inputs, n_outputs = self.W.shape
+        return f"Affine({n_inputs} -> {n_outputs})"

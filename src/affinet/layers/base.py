@@ -1,0 +1,141 @@
+"""What every layer is: a forward, a backward, and parameters that a network can bind."""
+
+from __future__ import annotations
+
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import (
+    Array,
+    compute_dtype,
+    number_array,
+    parameter_array,
+    ready,
+    require_shape,
+)
+
+Saved = TypeVar("Saved")
+
+
+class Layer(ABC):
+    """A function with a backward.
+
+    Attributes
+    ----------
+    parameters : tuple of str
+        Names of the attributes that hold parameters; the gradient of ``W`` is ``dW``.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def forward(self, x: ArrayLike) -> Array:
+        """The output for ``x``; keeps what the backward needs."""
+
+    @abstractmethod
+    def predict(self, x: ArrayLike) -> Array:
+        """The output in evaluation mode; keeps nothing, so threads may call it side by side."""
+
+    @abstractmethod
+    def backward(self, dout: ArrayLike) -> Array:
+        """The gradient of the input, for the gradient ``dout`` of the output."""
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments apart from the parameters, as plain values for a model file."""
+        return {}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+    def _kept(self, value: Saved | None) -> Saved:
+        """What forward kept for backward, or a RuntimeError if there was no forward."""
+        if value is None:
+            raise RuntimeError(f"{type(self).__name__}.backward came before forward")
+        return value
+
+
+class Parameter:
+    """An array attribute of a layer.
+
+    On a layer by itself assigning keeps the very array; inside a network the attribute is a view
+    into the network's flat buffer and assigning copies into it.
+    """
+
+    def __init__(self, ndim: int) -> None:
+        self.ndim = ndim
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: Any, owner: type | None = None) -> Any:
+        if layer is None:
+            return self
+        return layer._arrays[self.name]
+
+    def __set__(self, layer: ParameterLayer, value: ArrayLike) -> None:
+        array = parameter_array(self.name, value, self.ndim)
+        if layer.in_network:
+            view = layer._arrays[self.name]
+            require_shape(self.name, array, view.shape)
+            view[...] = array
+        else:
+            layer._arrays[self.name] = array
+
+
+class ParameterLayer(Layer):
+    """A layer with parameters: keeps its arrays, and lets one network bind them to views."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+        self._gradients: Mapping[str, Array] = {}
+        self._network: weakref.ref[Any] | None = None
+
+    @property
+    def in_network(self) -> bool:
+        """True while a living network holds this layer's parameters."""
+        return self._network is not None and self._network() is not None
+
+    def bind(self, network: Any, arrays: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+        """Make the parameters and their gradients views that ``network`` owns."""
+        self._arrays = dict(arrays)
+        self._gradients = dict(gradients)
+        self._network = weakref.ref(network)
+        for name, gradient in gradients.items():
+            setattr(self, f"d{name}", gradient)
+
+    def _gradient_target(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Where a backward writes: the network's view if it fits, else a new array."""
+        view = self._gradients.get(name)
+        if self.in_network and view is not None and view.dtype == dtype:
+            return view
+        return np.empty(shape, dtype)
+
+    def _keep_gradient(self, name: str, gradient: Array) -> None:
+        view = self._gradients.get(name)
+        if not self.in_network or view is None:
+            setattr(self, f"d{name}", gradient)
+        elif gradient is not view:
+            view[...] = gradient
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy stands by itself; a network that is copied binds its layers anew.
+        return {**self.__dict__, "_network": None, "_gradients": {}}
+
+
+def input_array(x: ArrayLike) -> Array:
+    """A layer's input as a contiguous array of the dtype that the layer computes in."""
+    array = number_array("x", x)
+    return ready(array, compute_dtype(array)).reshape(array.shape)
+
+
+def gradient_array(dout: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """An incoming gradient, checked against the shape of the output that it belongs to."""
+    array = number_array("dout", dout)
+    require_shape("dout", array, shape)
+    return array

@@ -1,0 +1,112 @@
+"""Dropout with a counter-based mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._dispatch import kernels
+from affinet._validation import Array, compute_dtype, fold_rows, generator, ready, real_number
+from affinet.layers.base import Layer, gradient_array, input_array
+
+
+class Dropout(Layer):
+    """Inverted dropout: in training each number is 0 with probability p, else x / (1 - p).
+
+    In evaluation it is the identity. Srivastava et al., JMLR 15 (2014). The mask is a function
+    of (key, step, row, column) alone, by the generator Philox4x32-10 of Salmon et al., SC'11,
+    so it does not depend on how rows are shared out among threads or machines.
+
+    Parameters
+    ----------
+    p : float
+        Probability of dropping a number, 0 <= p < 1.
+    rng : int, numpy.random.Generator or None
+        Where the key is drawn from; None takes fresh entropy.
+
+    Attributes
+    ----------
+    key : int
+        64 bits that tell this layer's masks from another's.
+    calls : int
+        Training-mode forwards so far; the step of the next mask. ``fit`` uses its own key,
+        (seed, layer position), and its own step, and leaves these two alone.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> dropout = an.Dropout(0.5, rng=0)
+    >>> x = np.ones((2, 4))
+    >>> sorted(set(dropout.forward(x, True).ravel().tolist())) in ([0.0, 2.0], [0.0], [2.0])
+    True
+    >>> bool((dropout.forward(x, False) == x).all())
+    True
+    """
+
+    def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
+        self.p = real_number("p", p, 0.0, 1.0)
+        self.key = int(generator(rng).integers(0, 2**64, dtype=np.uint64))
+        self.calls = 0
+        self._place: tuple[int, int] | None = None  # (key, step) while fit decides them
+        self._mask: Array | None = None  # (B, O); (0, 0) after a forward in evaluation mode
+        self._shape: tuple[int, ...] = ()
+
+    def forward(self, x: ArrayLike, train: bool = True) -> Array:
+        """x with numbers dropped in training mode, a copy of x in evaluation mode.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...)
+        train : bool
+            The mode.
+
+        Returns
+        -------
+        array of the shape of x, in its dtype, at least float32
+        """
+        if not train:
+            out = self.predict(x)
+            self._mask, self._shape = np.empty((0, 0), np.uint8), out.shape
+            return out
+        x = input_array(x)
+        if x.ndim == 0:
+            raise ValueError("x has shape (), wanted (B, ...)")
+        rows = fold_rows(x)
+        out, mask = np.empty_like(rows), np.empty(rows.shape, np.uint8)
+        key, step = self._place or (self.key, self.calls)
+        kernels.dropout_forward(rows, self.p, key, step, 0, out, mask)
+        self.calls += self._place is None
+        self._mask, self._shape = mask, x.shape
+        return out.reshape(x.shape)
+
+    def predict(self, x: ArrayLike) -> Array:
+        """A copy of x."""
+        return input_array(x).copy()
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """dout / (1 - p) where the last forward kept the number, 0 where it dropped it.
+
+        Parameters
+        ----------
+        dout : array of the shape of x
+            Gradient of the loss with respect to the output; not modified.
+
+        Returns
+        -------
+        array of the shape of x
+        """
+        mask = self._kept(self._mask)
+        dout = gradient_array(dout, self._shape)
+        dout = ready(dout, compute_dtype(dout))
+        if mask.size == 0:  # evaluation mode, or no numbers at all
+            return dout.copy()
+        rows = dout.reshape(mask.shape)
+        dx = np.empty_like(rows)
+        kernels.dropout_backward(rows, mask, self.p, dx)
+        return dx.reshape(self._shape)
+
+    def config(self) -> dict[str, Any]:
+        """The probability, for a model file."""
+        return {"p": self.p}

@@ -1,0 +1,464 @@
+"""Sequential: layers in a row over one flat buffer of parameters and one of gradients."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array, number_array, require_finite, require_shape
+from affinet.layers import Affine, Layer
+from affinet.layers.base import ParameterLayer
+from affinet.losses import SoftmaxWithLoss, accuracy
+from affinet.optimizers import Optimizer
+from affinet.parameters import Parameters
+
+if TYPE_CHECKING:
+    from affinet.training import History
+
+BLOCK_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
+
+
+class Sequential:
+    """Layers in a row, with an optional loss behind them.
+
+    The network copies every layer's parameters into one flat buffer and makes ``layer.W`` and
+    ``layer.b`` views of it, so an update of the buffer is seen by the layers.
+
+    Parameters
+    ----------
+    *layers : Layer, or any object with ``forward(x)`` and ``backward(dout)``
+        An object of one's own may name its parameters in an attribute ``parameters``, such as
+        ``("W",)``, and then stores the gradient of ``W`` as ``dW`` in its backward. A
+        ``forward`` with a second positional argument is told whether it trains.
+    loss : loss object, optional
+        Anything with ``forward(x, t) -> float`` and ``backward(dout)``; without one the network
+        only predicts.
+    input_scale : float, optional
+        Multiplies every input, in ``fit``, ``forward``, ``predict`` and ``evaluate`` alike;
+        1/255 for images held as uint8. Saved with the model.
+    check_finite : bool
+        True refuses inputs with a NaN or an infinity, by their place.
+
+    Attributes
+    ----------
+    layers : tuple
+    loss : loss object or None
+    params, grads : Parameters
+        Dicts of views into one flat buffer each (``params.flat``), with keys ``"0.W"``,
+        ``"0.b"``, ...: the layer's place and the parameter's name.
+    dtype : numpy.dtype
+        float32 or float64, that of the parameters (float16 is held as float32). Inputs are
+        converted to it.
+    history : History or None
+        Record of the last ``fit``, up to its last epoch if it was interrupted.
+
+    Raises
+    ------
+    ValueError
+        If parameters have different dtypes, a layer stands here twice or belongs to another
+        network, or neighbouring widths do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> net = an.Sequential(
+    ...     an.Affine.init(2, 8, rng=0), an.ReLU(), an.Affine.init(8, 2, rng=1),
+    ...     loss=an.SoftmaxWithLoss(),
+    ... )
+    >>> x, t = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    >>> history = net.fit(x, t, epochs=300, batch_size=4, optimizer=an.Adam(0.05))
+    >>> net.predict(x).argmax(axis=1)
+    array([0, 1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        *layers: Any,
+        loss: Any = None,
+        input_scale: float | None = None,
+        check_finite: bool = False,
+    ) -> None:
+        require_layers(layers)
+        require_loss(loss)
+        self.layers = layers
+        self.loss = loss
+        self.input_scale = None if input_scale is None else float(input_scale)
+        self.check_finite = check_finite
+        self.history: History | None = None
+        self._takes_train = tuple(takes_train(layer) for layer in layers)
+        self._usage = Usage()
+        self._forward_done = False
+
+        arrays = named_arrays(layers)
+        self.dtype = common_dtype(arrays)
+        self.params = Parameters({name: a.shape for name, a in arrays.items()}, self.dtype)
+        self.params.update(arrays)
+        self.grads = self.params.like()
+        self._bind()
+
+    def forward(self, x: ArrayLike, t: ArrayLike, train: bool = True) -> float:
+        """The loss of the outputs for x against the targets t.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...)
+            B >= 1 rows.
+        t : array
+            Targets, as the loss wants them.
+        train : bool
+            The mode of layers that have two.
+
+        Returns
+        -------
+        float
+        """
+        loss = self._require_loss()
+        out = self._input(x)
+        self._require_rows(out)
+        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
+            out = layer.forward(out, train) if two_modes else layer.forward(out)
+        value = float(loss.forward(out, t))
+        self._forward_done = True
+        return value
+
+    def backward(self, dout: float = 1.0, need_dx: bool = False) -> Array | None:
+        """Gradients of the last forward's loss, into ``grads``; no parameter changes.
+
+        Parameters
+        ----------
+        dout : float
+            Gradient of what is minimised with respect to the loss.
+        need_dx : bool
+            True works out the gradient with respect to x too, which costs one product more.
+
+        Returns
+        -------
+        array of the shape of x, or None
+            The gradient with respect to x, as it stands after ``input_scale``.
+        """
+        if not self._forward_done:
+            raise RuntimeError("Sequential.backward came before forward")
+        gradient = self._require_loss().backward(dout)
+        for place in reversed(range(len(self.layers))):
+            layer = self.layers[place]
+            if place == 0 and not need_dx and isinstance(layer, Affine):
+                layer.backward(gradient, need_dx=False)
+            else:
+                gradient = layer.backward(gradient)
+            self._collect_gradients(place, layer)
+        return gradient if need_dx else None
+
+    def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
+        """The last layer's output in evaluation mode: logits or values.
+
+        Several threads may predict on one network at once.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...), or (I,) for one row
+        out : array of the result's shape and of the network's dtype, optional
+            Where to write the result.
+
+        Returns
+        -------
+        array of shape (B, O), or (O,) for one row
+            ``out`` if it was given.
+        """
+        with self._usage.reading():
+            return self._predict(x, out)
+
+    def predict_proba(self, x: ArrayLike) -> Array:
+        """Class probabilities: what the loss makes of :meth:`predict`'s logits.
+
+        Raises
+        ------
+        TypeError
+            If the loss knows no probabilities.
+        """
+        if not hasattr(self.loss, "probabilities"):
+            raise TypeError(f"predict_proba: the loss {self.loss!r} gives no probabilities")
+        result: Array = self.loss.probabilities(self.predict(x))
+        return result
+
+    def evaluate(self, x: ArrayLike, t: ArrayLike) -> dict[str, float]:
+        """The loss on x and t in evaluation mode and, for classes, the accuracy.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...), B >= 1
+        t : array
+            Targets, as the loss wants them.
+
+        Returns
+        -------
+        dict
+            ``"loss"``, and ``"accuracy"`` (0..1) if the loss is :class:`SoftmaxWithLoss`.
+        """
+        loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
+        y = self.predict(x)
+        self._require_rows(y)
+        result = {"loss": float(loss.forward(y, t))}
+        if isinstance(loss, SoftmaxWithLoss):
+            result["accuracy"] = accuracy(y, t)
+        return result
+
+    def fit(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int = 32,
+        optimizer: Optimizer | None = None,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        callbacks: Sequence[Callable[[Any], None]] = (),
+        seed: int = 0,
+        verbose: int | None = None,
+    ) -> History:
+        """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
+        from affinet.training import fit
+
+        return fit(
+            self,
+            x,
+            t,
+            epochs=epochs,
+            steps=steps,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            seed=seed,
+            verbose=verbose,
+        )
+
+    def save(self, path: str | PathLike[str], metadata: dict[str, Any] | None = None) -> None:
+        """Write the whole model to a file; see :func:`affinet.model_file.save`."""
+        from affinet.model_file import save
+
+        save(self, path, metadata)
+
+    def summary(self) -> str:
+        """A table of the layers and their parameters.
+
+        Examples
+        --------
+        >>> import affinet as an
+        >>> print(an.Sequential(an.Affine.init(2, 3), an.ReLU()).summary())
+        0  Affine(2 -> 3)  9 parameters
+        1  ReLU()
+        9 parameters, float32
+        """
+        names = [repr(layer) for layer in self.layers]
+        width = max(len(name) for name in names)
+        lines = []
+        for place, name in enumerate(names):
+            own = [a.size for key, a in self.params.items() if key.startswith(f"{place}.")]
+            count = f"  {sum(own):,} parameters" if own else ""
+            lines.append(f"{place}  {name:{width}}{count}".rstrip())
+        if self.loss is not None:
+            lines.append(f"loss {self.loss!r}")
+        lines.append(f"{self.params.flat.size:,} parameters, {self.dtype}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        inside = [repr(layer) for layer in self.layers]
+        if self.loss is not None:
+            inside.append(f"loss={self.loss!r}")
+        return f"Sequential({', '.join(inside)})"
+
+    def _input(self, x: ArrayLike) -> Array:
+        """x in the network's dtype, scaled; the caller's array is never changed."""
+        array = number_array("x", x)
+        if self.check_finite:
+            require_finite("x", array)
+        if array.ndim == 0:
+            raise ValueError("x has shape (), wanted (B, ...) or (I,)")
+        array = array.astype(self.dtype, copy=False)
+        if self.input_scale is not None:
+            array = array * self.dtype.type(self.input_scale)
+        return array
+
+    def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
+        rows = number_array("x", x)
+        if rows.ndim < 2 or rows.shape[0] <= BLOCK_ROWS:
+            result = self._predict_block(rows)
+        else:
+            starts = range(0, rows.shape[0], BLOCK_ROWS)
+            first = self._predict_block(rows[:BLOCK_ROWS])
+            result = np.empty((rows.shape[0], *first.shape[1:]), first.dtype) if out is None else out
+            require_shape("out", result, (rows.shape[0], *first.shape[1:]))
+            result[:BLOCK_ROWS] = first
+            for start in starts[1:]:
+                block = slice(start, start + BLOCK_ROWS)
+                result[block] = self._predict_block(rows[block])
+            return result
+        if out is None:
+            return result
+        require_shape("out", out, result.shape)
+        out[...] = result
+        return out
+
+    def _predict_block(self, x: Array) -> Array:
+        out = self._input(x)
+        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
+            if isinstance(layer, Layer):
+                out = layer.predict(out)
+            else:
+                out = layer.forward(out, False) if two_modes else layer.forward(out)
+        return out
+
+    def _bind(self) -> None:
+        for place, layer in enumerate(self.layers):
+            names = parameter_names(layer)
+            if isinstance(layer, ParameterLayer):
+                layer.bind(
+                    self,
+                    {name: self.params[f"{place}.{name}"] for name in names},
+                    {name: self.grads[f"{place}.{name}"] for name in names},
+                )
+            else:
+                for name in names:
+                    setattr(layer, name, self.params[f"{place}.{name}"])
+
+    def _collect_gradients(self, place: int, layer: Any) -> None:
+        if isinstance(layer, ParameterLayer):
+            return  # it wrote into the views
+        for name in parameter_names(layer):
+            self.grads[f"{place}.{name}"] = getattr(layer, f"d{name}")
+
+    def _require_loss(self) -> Any:
+        if self.loss is None:
+            raise RuntimeError("this Sequential has no loss: build it with loss=... to train it")
+        return self.loss
+
+    def _require_rows(self, x: Array) -> None:
+        if x.shape[0] == 0:
+            raise ValueError(f"x has shape {x.shape}, wanted at least one row")
+
+    def __getstate__(self) -> dict[str, Any]:
+        saved = self.__dict__.copy()
+        del saved["_usage"]
+        return saved
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__dict__.update(saved, _usage=Usage())
+        self._bind()
+
+
+class Usage:
+    """Lets many threads predict or one train: a fit beside either is an error, not a race."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._writer: int | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold the network for reading; the thread that trains may read too."""
+        with self._lock:
+            if self._writer not in (None, threading.get_ident()):
+                raise RuntimeError("this network is being trained in another thread")
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the network for training."""
+        with self._lock:
+            if self._writer is not None or self._readers:
+                raise RuntimeError("this network is already being trained, or predicts elsewhere")
+            self._writer = threading.get_ident()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writer = None
+
+
+def require_layers(layers: tuple[Any, ...]) -> None:
+    """Raise unless these are layers, each of them once, that fit each other."""
+    if not layers:
+        raise ValueError("Sequential wants at least one layer")
+    if len(layers) == 1 and isinstance(layers[0], list | tuple):
+        raise TypeError("Sequential takes layers one by one: Sequential(*layers)")
+    width: int | None = None
+    for place, layer in enumerate(layers):
+        if not callable(getattr(layer, "forward", None)) or not callable(
+            getattr(layer, "backward", None)
+        ):
+            raise TypeError(f"layer {place} is {layer!r}, wanted forward and backward methods")
+        if any(layer is earlier for earlier in layers[:place]):
+            raise ValueError(f"layer {place} ({layer!r}) stands in the network twice")
+        if isinstance(layer, ParameterLayer) and layer.in_network:
+            raise ValueError(
+                f"layer {place} ({layer!r}) belongs to another network: "
+                "build a new one, or pass copy.deepcopy(layer)"
+            )
+        if isinstance(layer, Affine):
+            if width is not None and layer.W.shape[0] != width:
+                raise ValueError(
+                    f"layer {place} takes {layer.W.shape[0]} numbers a row, "
+                    f"the layer before it gives {width}"
+                )
+            width = layer.W.shape[1]
+        elif not isinstance(layer, Layer):
+            width = None  # a layer of the user's own may change the width
+
+
+def require_loss(loss: Any) -> None:
+    """Raise unless ``loss`` is None or has the methods of a loss."""
+    methods = ("forward", "backward")
+    if isinstance(loss, type) or (
+        loss is not None and not all(callable(getattr(loss, name, None)) for name in methods)
+    ):
+        raise TypeError(f"loss is {loss!r}, wanted an object such as SoftmaxWithLoss()")
+
+
+def parameter_names(layer: Any) -> tuple[str, ...]:
+    """Names of a layer's parameters; a user's own layer may have none."""
+    return tuple(getattr(layer, "parameters", ()))
+
+
+def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:
+    """Every parameter under its name in the network, ``"<place>.<name>"``."""
+    return {
+        f"{place}.{name}": number_array(f"layer {place}: {name}", getattr(layer, name))
+        for place, layer in enumerate(layers)
+        for name in parameter_names(layer)
+    }
+
+
+def common_dtype(arrays: dict[str, Array]) -> np.dtype[Any]:
+    """The one dtype of all parameters, at least float32; float32 if there are none."""
+    dtypes = {array.dtype.newbyteorder("=") for array in arrays.values()}
+    if len(dtypes) > 1:
+        named = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
+        raise ValueError(f"parameters have different dtypes ({named}), wanted one")
+    return np.result_type(np.float32, *dtypes)
+
+
+def takes_train(layer: Any) -> bool:
+    """True if ``layer.forward`` has a second positional argument: the train flag."""
+    try:
+        parameters = inspect.signature(layer.forward).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) >= 2
+
+

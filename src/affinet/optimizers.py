@@ -1,0 +1,299 @@
+"""Optimizers: update rules over arrays, dicts of arrays, or a network's flat buffer."""
+
+from __future__ import annotations
+
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, MutableMapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from affinet._dispatch import kernels
+from affinet._validation import (
+    Array,
+    compute_dtype,
+    number_array,
+    ready,
+    real_number,
+    require_shape,
+)
+from affinet.parameters import Parameters
+
+
+FLOATS = (float, np.floating)
+
+
+class State:
+    """What an optimizer remembers of one array: how often it was updated, and its averages."""
+
+    def __init__(self, size: int, dtype: np.dtype[Any], n_averages: int) -> None:
+        self.step = 0
+        self.averages = [np.zeros(size, dtype) for _ in range(n_averages)]
+
+
+class Optimizer(ABC):
+    """An update rule; what it remembers is kept for each parameter array as long as that lives.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, 0 or more. May be changed between updates.
+    """
+
+    n_averages: ClassVar[int] = 0
+
+    def __init__(self, lr: float) -> None:
+        self.lr = real_number("lr", lr, 0.0)
+        self._states: dict[int, tuple[weakref.ref[Array], State]] = {}
+        self._scalar_states: dict[Any, State] = {}
+
+    def update(self, params: Any, grads: Any) -> None:
+        """One step, in place.
+
+        Parameters
+        ----------
+        params : array, or mapping of names to arrays or Python floats
+            Changed in place; a Python float is replaced in the mapping. An array's own state
+            (averages, steps) belongs to the array, a float's to its name.
+        grads : array, or mapping with an entry of the same shape for every name
+            Only read.
+
+        Raises
+        ------
+        KeyError
+            If a parameter has no gradient.
+        TypeError, ValueError
+            If a parameter is read-only or not of floats, or a gradient's shape differs; then
+            nothing has been changed.
+        """
+        if isinstance(params, Parameters):
+            self._update_array(params.flat, params.gather(grads))
+        elif isinstance(params, Mapping):
+            self._update_mapping(params, grads)
+        else:
+            require_parameter("params", params)
+            self._update_array(params, require_gradient("grads", grads, params))
+
+    def config(self) -> dict[str, float]:
+        """The rule's numbers, by the names of the constructor's arguments."""
+        return {"lr": self.lr}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+    @abstractmethod
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        """The rule on flat contiguous arrays of one dtype; ``state.step`` counts this step."""
+
+    def _update_mapping(self, params: Mapping[Any, Any], grads: Mapping[Any, Any]) -> None:
+        if not isinstance(grads, Mapping):
+            raise TypeError(f"grads is {type(grads).__name__}, wanted a mapping as params is")
+        checked = {}
+        for name, parameter in params.items():  # look at all of them before any is changed
+            if name not in grads:
+                raise KeyError(f"grads has no entry for {name!r}")
+            if not isinstance(parameter, FLOATS):
+                require_parameter(f"params[{name!r}]", parameter)
+            elif not isinstance(params, MutableMapping):
+                raise TypeError("params holds Python floats but does not let them be replaced")
+            checked[name] = require_gradient(f"grads[{name!r}]", grads[name], parameter)
+        for name, gradient in checked.items():
+            if isinstance(params[name], FLOATS):
+                self._update_float(params, name, gradient)  # type: ignore[arg-type]
+            else:
+                self._update_array(params[name], gradient)
+
+    def _update_array(self, W: Array, dW: Array) -> None:
+        dtype = compute_dtype(W)
+        state = self._state_of(W, dtype)
+        flat = ready(W, dtype).reshape(-1)  # W itself unless it is strided, float16 or swapped
+        state.step += 1
+        self._apply(ready(dW, dtype).reshape(-1), flat, state)
+        if not np.may_share_memory(flat, W):
+            W[...] = flat.reshape(W.shape)
+
+    def _update_float(self, params: MutableMapping[Any, Any], name: Any, dW: Array) -> None:
+        W = np.array([params[name]], np.float64)
+        state = self._scalar_states.setdefault(name, State(1, W.dtype, self.n_averages))
+        state.step += 1
+        self._apply(ready(dW, W.dtype).reshape(-1), W, state)
+        params[name] = float(W[0])
+
+    def _state_of(self, W: Array, dtype: np.dtype[Any]) -> State:
+        key = id(W)
+        known = self._states.get(key)
+        if known is not None and known[0]() is W:
+            return known[1]
+        state = State(W.size, dtype, self.n_averages)
+        self._remember(W, state)
+        return state
+
+    def _remember(self, W: Array, state: State) -> None:
+        states, key = self._states, id(W)
+
+        def forget(reference: weakref.ref[Array]) -> None:
+            if key in states and states[key][0] is reference:
+                del states[key]
+
+        states[key] = (weakref.ref(W, forget), state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Arrays and their states travel side by side: where the parameters are copied or pickled
+        # in the same call they are the same objects afterwards, and keep their state.
+        living = [(reference(), state) for reference, state in self._states.values()]
+        return {**self.__dict__, "_states": [pair for pair in living if pair[0] is not None]}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        pairs = saved.pop("_states")
+        self.__dict__.update(saved, _states={})
+        for W, state in pairs:
+            self._remember(W, state)
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: ``W -= lr dW``.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> params, grads = {"W": np.array([1.0])}, {"W": np.array([2.0])}
+    >>> an.SGD(lr=0.1).update(params, grads)
+    >>> params["W"]
+    array([0.8])
+    """
+
+    def __init__(self, lr: float = 0.01) -> None:
+        super().__init__(lr)
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        kernels.sgd_update(dW, self.lr, W)
+
+
+class Momentum(Optimizer):
+    """Heavy ball: ``v = momentum v - lr dW; W += v``. Polyak (1964).
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    momentum : float
+        Share of the last step that goes on, 0 <= momentum < 1.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> W, optimizer = np.array([1.0]), an.Momentum(lr=0.1, momentum=0.5)
+    >>> for _ in range(2):
+    ...     optimizer.update(W, np.array([1.0]))
+    >>> W.round(6)
+    array([0.75])
+    """
+
+    n_averages = 1
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
+        super().__init__(lr)
+        self.momentum = real_number("momentum", momentum, 0.0, 1.0)
+
+    def config(self) -> dict[str, float]:
+        """Learning rate and momentum."""
+        return {"lr": self.lr, "momentum": self.momentum}
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        kernels.momentum_update(dW, self.lr, self.momentum, *state.averages, W)
+
+
+class AdaGrad(Optimizer):
+    """``h += dW^2; W -= lr dW / (sqrt(h) + 1e-7)``. Duchi, Hazan, Singer, JMLR 12 (2011).
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> W = np.array([1.0])
+    >>> an.AdaGrad(lr=0.1).update(W, np.array([5.0]))
+    >>> W.round(6)
+    array([0.9])
+    """
+
+    n_averages = 1
+    eps: ClassVar[float] = 1e-7
+
+    def __init__(self, lr: float = 0.01) -> None:
+        super().__init__(lr)
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        kernels.adagrad_update(dW, self.lr, self.eps, *state.averages, W)
+
+
+class Adam(Optimizer):
+    """Adam: steps scaled by running averages of the gradient and of its square.
+
+    ``m = beta1 m + (1 - beta1) dW; v = beta2 v + (1 - beta2) dW^2;
+    W -= lr m' / (sqrt(v') + eps)`` with ``m' = m / (1 - beta1^step)`` and
+    ``v' = v / (1 - beta2^step)``. Kingma, Ba, ICLR 2015, algorithm 1.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    beta1, beta2 : float
+        Decay of the two averages, 0 <= beta < 1.
+    eps : float
+        Added outside the root, above 0.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> W = np.array([1.0])
+    >>> an.Adam(lr=0.1).update(W, np.array([5.0]))
+    >>> W.round(6)
+    array([0.9])
+    """
+
+    n_averages = 2
+
+    def __init__(
+        self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+    ) -> None:
+        super().__init__(lr)
+        self.beta1 = real_number("beta1", beta1, 0.0, 1.0)
+        self.beta2 = real_number("beta2", beta2, 0.0, 1.0)
+        self.eps = real_number("eps", eps, np.finfo(np.float64).tiny)
+
+    def config(self) -> dict[str, float]:
+        """Learning rate, decays and epsilon."""
+        return {"lr": self.lr, "beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        kernels.adam_update(
+            dW, self.lr, self.beta1, self.beta2, self.eps, state.step, *state.averages, W
+        )
+
+
+def require_parameter(name: str, value: Any) -> None:
+    """Raise unless ``value`` is an array of floats that can be changed in place."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} is {type(value).__name__}, wanted an array, or a float in a dict")
+    if value.dtype.kind != "f" or value.dtype.itemsize > 8:
+        raise TypeError(f"{name} has dtype {value.dtype}, wanted floats (float16, 32 or 64)")
+    if not value.flags.writeable:
+        raise ValueError(f"{name} is read-only, wanted an array that can be changed in place")
+
+
+def require_gradient(name: str, value: Any, parameter: Any) -> Array:
+    """``value`` as an array of the parameter's shape."""
+    array = number_array(name, value)
+    require_shape(name, array, np.shape(parameter))
+    return array

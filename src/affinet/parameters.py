@@ -1,0 +1,110 @@
+"""Named arrays that are views into one flat buffer.
+
+One buffer for all parameters and one for all gradients let an optimizer, a clip or an all-reduce
+handle a whole network in one call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from affinet._validation import Array
+
+
+class Parameters(dict[str, Array]):
+    """A dict of views into ``flat``; its keys are fixed and assigning copies into the view.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Name and shape of each array, in the order in which they lie in the buffer.
+    dtype : dtype
+        Of the buffer and all views.
+    flat : array of shape (n,), optional
+        The buffer to use, n the number of all elements; zeros if left out.
+
+    Attributes
+    ----------
+    flat : array of shape (n,)
+        All values behind each other.
+
+    Examples
+    --------
+    >>> p = Parameters({"W": (2, 2), "b": (2,)}, "float32")
+    >>> p["b"] = [1, 2]
+    >>> p.flat
+    array([0., 0., 0., 0., 1., 2.], dtype=float32)
+    """
+
+    flat: Array
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        dtype: DTypeLike,
+        flat: Array | None = None,
+    ) -> None:
+        size = sum(math.prod(shape) for shape in shapes.values())
+        self.flat = np.zeros(size, dtype) if flat is None else flat
+        start = 0
+        for name, shape in shapes.items():
+            end = start + math.prod(shape)
+            super().__setitem__(name, self.flat[start:end].reshape(shape))
+            start = end
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each array, in order."""
+        return {name: array.shape for name, array in self.items()}
+
+    def like(self) -> Parameters:
+        """Zeros of the same names, shapes and dtype in a buffer of their own."""
+        return Parameters(self.shapes, self.flat.dtype)
+
+    def gather(self, arrays: Mapping[str, ArrayLike]) -> Array:
+        """Arrays of these names and shapes as one flat array in this buffer's order.
+
+        Another :class:`Parameters` of the same layout gives its own buffer, without a copy.
+        """
+        if isinstance(arrays, Parameters) and arrays.shapes == self.shapes:
+            return arrays.flat
+        missing = [name for name in self if name not in arrays]
+        if missing:
+            raise KeyError(f"no array for {', '.join(missing)}")
+        gathered = self.like()
+        for name in self:
+            gathered[name] = arrays[name]
+        return gathered.flat
+
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
+        if name not in self:
+            raise KeyError(f"{name!r} is not one of {', '.join(self)}")
+        view = self[name]
+        if value is view:  # params[name] -= step ends here, after the view has changed in place
+            return
+        array = np.asarray(value)
+        if array.shape != view.shape:
+            raise ValueError(f"{name} has shape {array.shape}, wanted {view.shape}")
+        view[...] = array
+
+    def update(self, other: Any = (), /, **arrays: Any) -> None:
+        """Copy arrays into the views of their names."""
+        for name, value in dict(other, **arrays).items():
+            self[name] = value
+
+    def __ior__(self, other: Any) -> Parameters:  # type: ignore[override, misc]
+        self.update(other)
+        return self
+
+    def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("the names of a network's parameters are fixed")
+
+    __delitem__ = pop = popitem = clear = setdefault = _fixed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Parameters, (self.shapes, self.flat.dtype, self.flat)

@@ -1,0 +1,1037 @@
+"""Every kernel once more, as a textbook would write it, in NumPy alone.
+
+The functions carry the names of the compiled kernels and take the same inputs and scalars, but
+return their results instead of writing them into arguments. They are the oracle of the tests and
+a place to read how each step works; affinet never falls back on them.
+
+Letters: B rows of a batch, I inputs, O outputs, C classes, n elements of any shape. ``dout`` is
+the gradient that comes in, ``dx`` the one that goes out. Everything is computed in the dtype of
+the arrays (scalars are taken as Python floats, which never widen it), inputs are never modified,
+and only the sum over a loss's rows or elements is carried in double precision.
+
+Books cited below: Goodfellow, Bengio & Courville, Deep Learning, MIT Press 2016 ("DL"); Higham,
+Accuracy and Stability of Numerical Algorithms, SIAM 2002.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+__all__ = [
+    "adagrad_update",
+    "adam_update",
+    "affine_backward_db",
+    "affine_backward_dw",
+    "affine_backward_dx",
+    "affine_forward",
+    "affine_relu_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "gemm_nn",
+    "gemm_nt",
+    "gemm_tn",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "mean_squared_error",
+    "momentum_update",
+    "relu_backward",
+    "relu_forward",
+    "sgd_update",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_cross_entropy_labels",
+    "softmax_cross_entropy_rows",
+    "softmax_forward",
+    "sum_squared_error",
+    "tanh_backward",
+    "tanh_forward",
+]
+
+
+# Matrix products ---------------------------------------------------------------------------------
+
+
+def gemm_nn(A: Array, B: Array) -> Array:
+    """Matrix product ``A B``.
+
+    Parameters
+    ----------
+    A : array of shape (M, K)
+    B : array of shape (K, N)
+
+    Returns
+    -------
+    array of shape (M, N)
+        ``out[i, j] = sum_k A[i, k] B[k, j]``
+
+    Notes
+    -----
+    Source: the definition of the product; DL, section 2.2.
+
+    Examples
+    --------
+    >>> gemm_nn(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    """
+    return A @ B
+
+
+def gemm_nt(A: Array, B: Array) -> Array:
+    """Matrix product ``A B^T``: the second operand is given transposed.
+
+    Parameters
+    ----------
+    A : array of shape (M, K)
+    B : array of shape (N, K)
+
+    Returns
+    -------
+    array of shape (M, N)
+        ``out[i, j] = sum_k A[i, k] B[j, k]``
+
+    Notes
+    -----
+    Source: DL, section 2.2.
+
+    Examples
+    --------
+    >>> gemm_nt(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))
+    array([[11.]])
+    """
+    return A @ B.T
+
+
+def gemm_tn(A: Array, B: Array) -> Array:
+    """Matrix product ``A^T B``: the first operand is given transposed.
+
+    Parameters
+    ----------
+    A : array of shape (K, M)
+    B : array of shape (K, N)
+
+    Returns
+    -------
+    array of shape (M, N)
+        ``out[i, j] = sum_k A[k, i] B[k, j]``
+
+    Notes
+    -----
+    Source: DL, section 2.2.
+
+    Examples
+    --------
+    >>> gemm_tn(np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    """
+    return A.T @ B
+
+
+# Affine layer ------------------------------------------------------------------------------------
+
+
+def affine_forward(x: Array, W: Array, b: Array) -> Array:
+    """Affine map of every row, ``out = x W + b``.
+
+    Parameters
+    ----------
+    x : array of shape (B, I)
+    W : array of shape (I, O)
+    b : array of shape (O,)
+
+    Returns
+    -------
+    array of shape (B, O)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Notes
+    -----
+    Source: DL, section 6.3, equation 6.36.
+
+    Examples
+    --------
+    >>> affine_forward(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
+    array([[11.5]])
+    """
+    _require_shape("b", b, W.shape[1:])
+    return x @ W + b
+
+
+def affine_relu_forward(x: Array, W: Array, b: Array) -> Array:
+    """Affine map and ReLU in one, ``out = max(x W + b, 0)``; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array of shape (B, I)
+    W : array of shape (I, O)
+    b : array of shape (O,)
+
+    Returns
+    -------
+    array of shape (B, O)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Notes
+    -----
+    Source: DL, section 6.3.1, equation 6.36 with g the rectifier.
+
+    Examples
+    --------
+    >>> W = np.array([[1.0, -1.0]])
+    >>> affine_relu_forward(np.array([[2.0]]), W, np.array([0.5, 0.5]))
+    array([[2.5, 0. ]])
+    """
+    return relu_forward(affine_forward(x, W, b))
+
+
+def affine_backward_dx(dout: Array, W: Array) -> Array:
+    """Gradient of ``out = x W + b`` with respect to x, ``dx = dout W^T``.
+
+    Parameters
+    ----------
+    dout : array of shape (B, O)
+    W : array of shape (I, O)
+
+    Returns
+    -------
+    array of shape (B, I)
+
+    Notes
+    -----
+    Source: chain rule on ``out[i, j] = sum_k x[i, k] W[k, j] + b[j]``; DL, section 6.5.6.
+
+    Examples
+    --------
+    >>> affine_backward_dx(np.array([[1.0]]), np.array([[3.0], [4.0]]))
+    array([[3., 4.]])
+    """
+    return dout @ W.T
+
+
+def affine_backward_dw(x: Array, dout: Array) -> Array:
+    """Gradient of ``out = x W + b`` with respect to W, ``dW = x^T dout``.
+
+    Parameters
+    ----------
+    x : array of shape (B, I)
+    dout : array of shape (B, O)
+
+    Returns
+    -------
+    array of shape (I, O)
+        Zeros where the batch has no rows.
+
+    Notes
+    -----
+    Source: chain rule on ``out[i, j] = sum_k x[i, k] W[k, j] + b[j]``; DL, section 6.5.6.
+
+    Examples
+    --------
+    >>> affine_backward_dw(np.array([[1.0, 2.0]]), np.array([[3.0]]))
+    array([[3.],
+           [6.]])
+    """
+    return x.T @ dout
+
+
+def affine_backward_db(dout: Array) -> Array:
+    """Gradient of ``out = x W + b`` with respect to b, the sum of dout over its rows.
+
+    Parameters
+    ----------
+    dout : array of shape (B, O)
+
+    Returns
+    -------
+    array of shape (O,)
+        Zeros where the batch has no rows.
+
+    Notes
+    -----
+    Source: chain rule; b is added to every row, so the rows' gradients add up.
+
+    Examples
+    --------
+    >>> affine_backward_db(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([4., 6.])
+    """
+    return np.sum(dout, axis=0)
+
+
+# Activations: backward takes the layer's output y ------------------------------------------------
+
+
+def relu_forward(x: Array) -> Array:
+    """Rectifier, 0 where x < 0, x elsewhere; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    Source: Glorot, Bordes & Bengio, AISTATS 2011; DL, section 6.3.1.
+
+    Examples
+    --------
+    >>> relu_forward(np.array([-1.0, 0.0, 2.0, np.nan]))
+    array([ 0.,  0.,  2., nan])
+    """
+    return np.where(x < 0, 0, x)
+
+
+def relu_backward(y: Array, dout: Array) -> Array:
+    """Gradient of the rectifier, 0 where y <= 0, dout elsewhere; a NaN in y lets dout pass.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `relu_forward` returned.
+    dout : array shaped as y
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    At the kink, x = 0, the derivative from the left is taken. Source: DL, section 6.3.
+
+    Examples
+    --------
+    >>> relu_backward(np.array([0.0, 2.0]), np.array([5.0, 5.0]))
+    array([0., 5.])
+    """
+    _require_shape("dout", dout, y.shape)
+    return np.where(y <= 0, 0, dout)
+
+
+def leaky_relu_forward(x: Array, slope: float) -> Array:
+    """Rectifier with a slope on the negative side, ``slope * x`` where x < 0, x elsewhere.
+
+    Parameters
+    ----------
+    x : array of any shape
+    slope : float
+        Positive, so that the sign of the output is the sign of x.
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    Source: Maas, Hannun & Ng, ICML workshop 2013, equation 2.
+
+    Examples
+    --------
+    >>> leaky_relu_forward(np.array([-1.0, 0.0, 2.0]), 0.25)
+    array([-0.25,  0.  ,  2.  ])
+    """
+    return np.where(x < 0, float(slope) * x, x)
+
+
+def leaky_relu_backward(y: Array, dout: Array, slope: float) -> Array:
+    """Gradient of the leaky rectifier, ``slope * dout`` where y <= 0, dout elsewhere.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `leaky_relu_forward` returned.
+    dout : array shaped as y
+    slope : float
+        The slope of the forward pass.
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: Maas, Hannun & Ng, ICML workshop 2013.
+
+    Examples
+    --------
+    >>> leaky_relu_backward(np.array([-0.25, 2.0]), np.array([4.0, 4.0]), 0.25)
+    array([1., 4.])
+    """
+    _require_shape("dout", dout, y.shape)
+    return np.where(y <= 0, float(slope) * dout, dout)
+
+
+def sigmoid_forward(x: Array) -> Array:
+    """Logistic function, ``1 / (1 + exp(-x))``.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    For x < 0 it is written ``exp(x) / (1 + exp(x))``, so that no exponential overflows.
+    Source: DL, section 3.10.
+
+    Examples
+    --------
+    >>> sigmoid_forward(np.array([-1e4, 0.0, 1e4]))
+    array([0. , 0.5, 1. ])
+    """
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+def sigmoid_backward(y: Array, dout: Array) -> Array:
+    """Gradient of the logistic function, ``dx = dout y (1 - y)``.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `sigmoid_forward` returned.
+    dout : array shaped as y
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: DL, section 3.10, equation 3.35.
+
+    Examples
+    --------
+    >>> sigmoid_backward(np.array([0.5, 1.0]), np.array([2.0, 2.0]))
+    array([0.5, 0. ])
+    """
+    _require_shape("dout", dout, y.shape)
+    return dout * y * (1 - y)
+
+
+def tanh_forward(x: Array) -> Array:
+    """Hyperbolic tangent.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    Source: DL, section 6.3.2.
+
+    Examples
+    --------
+    >>> tanh_forward(np.array([-1e4, 0.0, 1e4]))
+    array([-1.,  0.,  1.])
+    """
+    return np.tanh(x)
+
+
+def tanh_backward(y: Array, dout: Array) -> Array:
+    """Gradient of the hyperbolic tangent, ``dx = dout (1 - y^2)``.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `tanh_forward` returned.
+    dout : array shaped as y
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: ``d tanh(x) / dx = 1 - tanh(x)^2``.
+
+    Examples
+    --------
+    >>> tanh_backward(np.array([0.5, 1.0]), np.array([4.0, 4.0]))
+    array([3., 0.])
+    """
+    _require_shape("dout", dout, y.shape)
+    return dout * (1 - y * y)
+
+
+# Losses: the value as a Python float, then the gradient with respect to the first argument -------
+
+
+def softmax_forward(x: Array) -> Array:
+    """Softmax of every row, ``y[i, j] = exp(x[i, j]) / sum_k exp(x[i, k])``.
+
+    Parameters
+    ----------
+    x : array of shape (B, C)
+
+    Returns
+    -------
+    array of shape (B, C)
+        Every row is positive and sums to 1; a row with a NaN or +inf is NaN.
+
+    Notes
+    -----
+    The row's largest element is subtracted first: that cancels in the quotient, and then no
+    exponential overflows. Source: Blanchard, Higham & Higham, IMA J. Numer. Anal. 41, 2021.
+
+    Examples
+    --------
+    >>> softmax_forward(np.array([[0.0, 0.0], [1e4, -1e4]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    e = np.exp(_minus_row_maximum(x))
+    return e / np.sum(e, axis=1, keepdims=True)
+
+
+def softmax_cross_entropy_labels(x: Array, t: Array) -> tuple[float, Array, Array]:
+    """Softmax and the cross entropy of its rows with class indices.
+
+    Parameters
+    ----------
+    x : array of shape (B, C)
+        Logits.
+    t : integer array of shape (B,)
+        The right class of each row, 0 .. C-1.
+
+    Returns
+    -------
+    loss : float
+        ``1/B sum_i (logsumexp(x[i]) - x[i, t[i]])``
+    y : array of shape (B, C)
+        The softmax of x.
+    dx : array of shape (B, C)
+        ``(y - onehot(t)) / B``
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty, t has a wrong shape, or a label lies outside 0 .. C-1.
+
+    Notes
+    -----
+    Source: DL, sections 6.2.2.3 and 3.13.
+
+    Examples
+    --------
+    >>> loss, y, dx = softmax_cross_entropy_labels(np.zeros((1, 2)), np.array([1]))
+    >>> round(loss, 4), y, dx
+    (0.6931, array([[0.5, 0.5]]), array([[ 0.5, -0.5]]))
+    """
+    B, C = x.shape
+    _require_elements("x", B)
+    _require_shape("t", t, (B,))
+    _require_labels(t, C)
+    rows = np.arange(B)
+    loss = np.mean(_minus_log_softmax(x)[rows, t], dtype=np.float64)
+    y = softmax_forward(x)
+    dx = y.copy()
+    dx[rows, t] -= 1
+    return float(loss), y, dx / B
+
+
+def softmax_cross_entropy_rows(x: Array, t: Array) -> tuple[float, Array, Array]:
+    """Softmax and the cross entropy of its rows with rows of target weights.
+
+    Parameters
+    ----------
+    x : array of shape (B, C)
+        Logits.
+    t : array of shape (B, C)
+        Targets, such as one-hot rows or probabilities; a row need not sum to 1.
+
+    Returns
+    -------
+    loss : float
+        ``1/B sum_i sum_j t[i, j] (logsumexp(x[i]) - x[i, j])``; where t is 0, the term is 0 even
+        for an infinite logit.
+    y : array of shape (B, C)
+        The softmax of x.
+    dx : array of shape (B, C)
+        ``(y[i, j] sum_k t[i, k] - t[i, j]) / B``
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty or t is not shaped as x.
+
+    Notes
+    -----
+    Source: DL, section 3.13, with the convention 0 log 0 = 0.
+
+    Examples
+    --------
+    >>> loss, y, dx = softmax_cross_entropy_rows(np.zeros((1, 2)), np.array([[0.0, 1.0]]))
+    >>> round(loss, 4), y, dx
+    (0.6931, array([[0.5, 0.5]]), array([[ 0.5, -0.5]]))
+    """
+    B, _ = x.shape
+    _require_elements("x", B)
+    _require_shape("t", t, x.shape)
+    with np.errstate(invalid="ignore"):  # 0 times inf, which the next line replaces
+        terms = t * _minus_log_softmax(x)
+    terms = np.where(t == 0, 0, terms)
+    loss = np.sum(terms, dtype=np.float64) / B
+    y = softmax_forward(x)
+    dx = (y * np.sum(t, axis=1, keepdims=True) - t) / B
+    return float(loss), y, dx
+
+
+def mean_squared_error(y: Array, t: Array) -> tuple[float, Array]:
+    """Mean over all elements of ``(y - t)^2``.
+
+    Parameters
+    ----------
+    y : array of n elements in any shape
+        Predictions.
+    t : array shaped as y
+        Targets.
+
+    Returns
+    -------
+    loss : float
+        ``1/n sum (y - t)^2``
+    dx : array shaped as y
+        ``2 (y - t) / n``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements or the shapes differ.
+
+    Notes
+    -----
+    Source: DL, section 5.1.4.
+
+    Examples
+    --------
+    >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    (2.0, array([ 0., -2.]))
+    """
+    _require_elements("y", y.size)
+    _require_shape("t", t, y.shape)
+    difference = y - t
+    loss = np.mean(difference * difference, dtype=np.float64)
+    return float(loss), 2 * difference / y.size
+
+
+def sum_squared_error(y: Array, t: Array) -> tuple[float, Array]:
+    """Half the sum over all elements of ``(y - t)^2``.
+
+    Parameters
+    ----------
+    y : array of any shape
+        Predictions.
+    t : array shaped as y
+        Targets.
+
+    Returns
+    -------
+    loss : float
+        ``1/2 sum (y - t)^2``
+    dx : array shaped as y
+        ``y - t``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements or the shapes differ.
+
+    Notes
+    -----
+    Source: Bishop, Pattern Recognition and Machine Learning, Springer 2006, equation 5.11.
+
+    Examples
+    --------
+    >>> sum_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    (2.0, array([ 0., -2.]))
+    """
+    _require_elements("y", y.size)
+    _require_shape("t", t, y.shape)
+    difference = y - t
+    loss = np.sum(difference * difference, dtype=np.float64) / 2
+    return float(loss), difference
+
+
+# Dropout -----------------------------------------------------------------------------------------
+
+
+def dropout_forward(x: Array, p: float, key: int, step: int, row: int) -> tuple[Array, Array]:
+    """Inverted dropout: each element is zeroed with probability p, the others grow by 1 / (1-p).
+
+    Parameters
+    ----------
+    x : array of shape (B, O)
+    p : float
+        Probability of dropping an element, 0 <= p < 1.
+    key, step : int
+        Unsigned 64-bit numbers that choose the mask.
+    row : int
+        The place of ``x[0]`` in the whole batch, so that a part of a batch gets its part of the
+        mask.
+
+    Returns
+    -------
+    out : array of shape (B, O)
+        ``x * (1 / (1 - p))`` where mask is 1, 0 elsewhere.
+    mask : uint8 array of shape (B, O)
+        1 where the element was kept.
+
+    Raises
+    ------
+    ValueError
+        If p lies outside 0 <= p < 1.
+
+    Notes
+    -----
+    The mask is a function of (key, step, row, column) and of nothing else: element (r, column)
+    owns word ``column % 4`` of Philox4x32-10 under the counter (column // 4, row + r, low half
+    of step, high half of step), and is kept where that word is at least ``p * 2**32``.
+    Sources: Srivastava et al., JMLR 15, 2014; Salmon et al., SC 2011.
+
+    Examples
+    --------
+    >>> out, mask = dropout_forward(np.ones((1, 8)), 0.5, key=1, step=0, row=0)
+    >>> mask
+    array([[0, 1, 0, 0, 1, 0, 0, 1]], dtype=uint8)
+    >>> out
+    array([[0., 2., 0., 0., 2., 0., 0., 2.]])
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"p is {p!r}, wanted 0 <= p < 1")
+    B, O = x.shape  # noqa: E741
+    counter = np.empty((B, -(-O // 4), 4), dtype=np.uint64)
+    counter[..., 0] = np.arange(counter.shape[1], dtype=np.uint64)
+    counter[..., 1] = ((row % 2**32 + np.arange(B)) % 2**32)[:, np.newaxis]
+    counter[..., 2] = step % 2**32
+    counter[..., 3] = step >> 32
+    words = _philox4x32_10(counter, (key % 2**32, key >> 32))
+    mask = words.reshape(B, 4 * counter.shape[1])[:, :O] >= round(p * 2**32)
+    return np.where(mask, x * (1 / (1 - float(p))), 0), mask.astype(np.uint8)
+
+
+def dropout_backward(dout: Array, mask: Array, p: float) -> Array:
+    """Gradient of inverted dropout, ``dout / (1 - p)`` where mask is 1, 0 elsewhere.
+
+    Parameters
+    ----------
+    dout : array of shape (B, O)
+    mask : uint8 array of shape (B, O)
+        What `dropout_forward` returned.
+    p : float
+        The p of the forward pass.
+
+    Returns
+    -------
+    array of shape (B, O)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or p lies outside 0 <= p < 1.
+
+    Notes
+    -----
+    Source: Srivastava et al., JMLR 15, 2014.
+
+    Examples
+    --------
+    >>> dropout_backward(np.array([[3.0, 3.0]]), np.array([[0, 1]], dtype=np.uint8), 0.5)
+    array([[0., 6.]])
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"p is {p!r}, wanted 0 <= p < 1")
+    _require_shape("mask", mask, dout.shape)
+    return np.where(mask == 1, dout * (1 / (1 - float(p))), 0)
+
+
+# Optimizers: the new state, then the new parameters ----------------------------------------------
+
+
+def sgd_update(dW: Array, lr: float, W: Array) -> Array:
+    """Gradient descent, ``W - lr dW``.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr : float
+        Learning rate.
+    W : array shaped as dW
+
+    Returns
+    -------
+    array shaped as dW
+        The new W.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: DL, section 8.3.1, algorithm 8.1.
+
+    Examples
+    --------
+    >>> sgd_update(np.array([2.0]), 0.25, np.array([1.0]))
+    array([0.5])
+    """
+    _require_shape("W", W, dW.shape)
+    return W - float(lr) * dW
+
+
+def momentum_update(
+    dW: Array, lr: float, momentum: float, v: Array, W: Array
+) -> tuple[Array, Array]:
+    """Gradient descent with momentum, ``v = momentum v - lr dW``, then ``W = W + v``.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr, momentum : float
+        Learning rate, and the share of the velocity that is kept.
+    v, W : arrays shaped as dW
+        Velocity (zeros at first) and parameters.
+
+    Returns
+    -------
+    v, W : arrays shaped as dW
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Sources: Polyak, 1964; Sutskever et al., ICML 2013, equations 1 and 2; DL, algorithm 8.2.
+
+    Examples
+    --------
+    >>> momentum_update(np.array([2.0]), 0.25, 0.5, np.array([1.0]), np.array([1.0]))
+    (array([0.]), array([1.]))
+    """
+    _require_shape("v", v, dW.shape)
+    _require_shape("W", W, dW.shape)
+    v = float(momentum) * v - float(lr) * dW
+    return v, W + v
+
+
+def adagrad_update(dW: Array, lr: float, eps: float, h: Array, W: Array) -> tuple[Array, Array]:
+    """AdaGrad, ``h = h + dW^2``, then ``W = W - lr dW / (sqrt(h) + eps)``.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr, eps : float
+        Learning rate, and the small number that keeps the quotient finite where h is 0.
+    h, W : arrays shaped as dW
+        Sum of the squared gradients (zeros at first) and parameters.
+
+    Returns
+    -------
+    h, W : arrays shaped as dW
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: Duchi, Hazan & Singer, JMLR 12, 2011, in its diagonal form; DL, algorithm 8.4.
+
+    Examples
+    --------
+    >>> adagrad_update(np.array([4.0]), 0.5, 1.0, np.array([9.0]), np.array([1.0]))
+    (array([25.]), array([0.66666667]))
+    """
+    _require_shape("h", h, dW.shape)
+    _require_shape("W", W, dW.shape)
+    h = h + dW * dW
+    return h, W - float(lr) * dW / (np.sqrt(h) + float(eps))
+
+
+def adam_update(
+    dW: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+    m: Array,
+    v: Array,
+    W: Array,
+) -> tuple[Array, Array, Array]:
+    """Adam: a step along the mean gradient, divided by the root of the mean squared gradient.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr : float
+        Learning rate.
+    beta1, beta2 : float
+        Shares of the two running means that are kept, 0 <= beta < 1.
+    eps : float
+        Added outside the root.
+    step : int
+        Number of this update: 1 for the first.
+    m, v, W : arrays shaped as dW
+        Running means of the gradient and of its square (zeros at first), and parameters.
+
+    Returns
+    -------
+    m, v, W : arrays shaped as dW
+        ``m = beta1 m + (1 - beta1) dW``, ``v = beta2 v + (1 - beta2) dW^2`` and
+        ``W = W - lr m^ / (sqrt(v^) + eps)`` with the means freed of their start at 0,
+        ``m^ = m / (1 - beta1^step)`` and ``v^ = v / (1 - beta2^step)``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or step is less than 1.
+
+    Notes
+    -----
+    Source: Kingma & Ba, ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> zero = np.zeros(1)
+    >>> m, v, W = adam_update(np.array([5.0]), 0.1, 0.9, 0.999, 1e-8, 1, zero, zero, zero)
+    >>> W
+    array([-0.1])
+    """
+    if step < 1:
+        raise ValueError(f"step is {step!r}, wanted 1 or more")
+    for name, state in (("m", m), ("v", v), ("W", W)):
+        _require_shape(name, state, dW.shape)
+    beta1, beta2 = float(beta1), float(beta2)
+    m = beta1 * m + (1 - beta1) * dW
+    v = beta2 * v + (1 - beta2) * dW * dW
+    m_hat = m / (1 - beta1**step)
+    v_hat = v / (1 - beta2**step)
+    return m, v, W - float(lr) * m_hat / (np.sqrt(v_hat) + float(eps))
+
+
+# Helpers -----------------------------------------------------------------------------------------
+
+
+def _minus_row_maximum(x: Array) -> Array:
+    """``x[i, j] - max_k x[i, k]``, at most 0; the result's row is NaN where the maximum is not
+    finite.
+    """
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return x - np.max(x, axis=1, keepdims=True, initial=-np.inf)
+
+
+def _minus_log_softmax(x: Array) -> Array:
+    """``logsumexp(x[i]) - x[i, j]``, never negative.
+
+    The row's maximum is taken from both terms, so that no exponential overflows and two large
+    numbers are not subtracted.
+    """
+    z = _minus_row_maximum(x)
+    return np.log(np.sum(np.exp(z), axis=1, keepdims=True)) - z
+
+
+def _philox4x32_10(counter: Array, key: tuple[int, int]) -> Array:
+    """Ten rounds of Philox on four 32-bit words: a random function of counter and key.
+
+    Parameters
+    ----------
+    counter : uint64 array of shape (..., 4)
+        Four words below 2^32 each. 64 bits hold the product of two of them without overflow.
+    key : two ints below 2^32
+
+    Returns
+    -------
+    uint64 array of shape (..., 4)
+        Four words below 2^32.
+
+    Notes
+    -----
+    Source: Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
+    section 3.3; constants from its table 2 and from Random123's philox.h.
+
+    Examples
+    --------
+    >>> [f"{word:08x}" for word in _philox4x32_10(np.zeros(4, dtype=np.uint64), (0, 0))]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
+    half, low_half = np.uint64(32), np.uint64(2**32 - 1)
+    c0, c1, c2, c3 = np.moveaxis(counter, -1, 0)
+    k0, k1 = key
+    for _ in range(10):
+        product0 = np.uint64(0xD2511F53) * c0
+        product1 = np.uint64(0xCD9E8D57) * c2
+        c0 = (product1 >> half) ^ c1 ^ np.uint64(k0)
+        c1 = product1 & low_half
+        c2 = (product0 >> half) ^ c3 ^ np.uint64(k1)
+        c3 = product0 & low_half
+        k0 = (k0 + 0x9E3779B9) % 2**32  # the golden ratio
+        k1 = (k1 + 0xBB67AE85) % 2**32  # the square root of 3, minus 1
+    return np.stack([c0, c1, c2, c3], axis=-1)
+
+
+def _require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    """Refuse what NumPy would broadcast in silence."""
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, wanted {shape}")
+
+
+def _require_elements(name: str, count: int) -> None:
+    if count == 0:
+        raise ValueError(f"{name} is empty, wanted at least one row: a mean of nothing is no loss")
+
+
+def _require_labels(t: Array, C: int) -> None:
+    bad = np.flatnonzero((t < 0) | (t >= C))
+    if bad.size:
+        raise ValueError(f"t[{bad[0]}] is {t[bad[0]]}, wanted a class from 0 to {C - 1}")

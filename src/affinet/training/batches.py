@@ -1,0 +1,26 @@
+"""Which rows make up which batch: a function of seed, epoch and step, of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from affinet._validation import Array
+
+
+def epoch_order(n_rows: int, seed: int, epoch: int) -> Array:
+    """The rows' order in an epoch, a permutation of 0..n_rows-1."""
+    return np.random.default_rng([seed, epoch]).permutation(n_rows)
+
+
+def epoch_batches(n_rows: int, batch_size: int, seed: int, epoch: int) -> Iterator[Array]:
+    """Row indices of each batch; the last one may be smaller."""
+    order = epoch_order(n_rows, seed, epoch)
+    for start in range(0, n_rows, batch_size):
+        yield order[start : start + batch_size]
+
+
+def steps_per_epoch(n_rows: int, batch_size: int) -> int:
+    """Number of batches that see every row once."""
+    return -(-n_rows // batch_size)
