@@ -1,7 +1,5 @@
 """What every kernel file shares: the fused type, the multiply-add, and the checks of shapes."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-
 cdef extern from *:
     """
     #if defined(_MSC_VER) && !defined(__clang__)
@@ -13,7 +11,9 @@ cdef extern from *:
     #if defined(__FMA__) || defined(__aarch64__)
     #define AFFINET_HAS_FMA 1
     static inline float affinet_fmaf(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-    static inline double affinet_fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+    static inline double affinet_fma(double a, double b, double c) {
+        return __builtin_fma(a, b, c);
+    }
     #else
     #define AFFINET_HAS_FMA 0
     static inline float affinet_fmaf(float a, float b, float c) { return a * b + c; }

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What the processor under this process can run. Built for the platform's floor, so it always loads."""
+"""What this processor can run. Built for the platform's floor, so it always loads."""
 
 cdef extern from *:
     """

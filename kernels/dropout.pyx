@@ -6,13 +6,14 @@ do not depend on how rows are shared out among threads, batches or ranks.
 """
 
 from libc.math cimport rint
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef inline void _philox4x32(uint32_t k0, uint32_t k1, uint32_t* c) noexcept nogil:
     """Ten rounds over the counter block c (4 words), in place, with the key (k0, k1)."""
-    cdef int i
+    cdef int _round
     cdef uint64_t product0, product1
-    for i in range(10):
+    for _round in range(10):
         product0 = <uint64_t> 0xD2511F53 * c[0]
         product1 = <uint64_t> 0xCD9E8D57 * c[2]
         c[0] = <uint32_t> (product1 >> 32) ^ c[1] ^ k0

@@ -5,6 +5,7 @@ writes the gradient with respect to its first argument. C is the number of class
 """
 
 from libc.math cimport log, logf
+from libc.stdint cimport int64_t
 
 
 cdef inline real _log(real x) noexcept nogil:

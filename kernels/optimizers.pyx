@@ -1,6 +1,7 @@
 """Update rules over flat buffers: W and its state change in place, dW is only read."""
 
 from libc.math cimport sqrt, sqrtf
+from libc.stdint cimport uint64_t
 
 
 cdef inline real _sqrt(real x) noexcept nogil:
@@ -32,14 +33,16 @@ cdef void _adagrad_update(Py_ssize_t n, const real* dW, real lr, real eps, real*
         W[i] -= lr * dW[i] / (_sqrt(h[i]) + eps)
 
 
-cdef void _adam_update(Py_ssize_t n, const real* dW, real lr, real beta1, real beta2, real eps,
-                       real correction1, real correction2, real* m, real* v,
-                       real* W) noexcept nogil:
-    """correction1 = 1 - beta1^step and correction2 = 1 - beta2^step, worked out in double."""
+cdef void _adam_update(Py_ssize_t n, const real* dW, real lr, real beta1, real rest1, real beta2,
+                       real rest2, real eps, real correction1, real correction2, real* m,
+                       real* v, real* W) noexcept nogil:
+    """rest = 1 - beta and correction = 1 - beta^step, worked out in double: in single precision
+    1 - 0.999 would be off by 5e-5 of itself.
+    """
     cdef Py_ssize_t i
     for i in range(n):
-        m[i] = fmadd(beta1, m[i], (1 - beta1) * dW[i])
-        v[i] = fmadd(beta2, v[i], (1 - beta2) * (dW[i] * dW[i]))
+        m[i] = fmadd(beta1, m[i], rest1 * dW[i])
+        v[i] = fmadd(beta2, v[i], rest2 * (dW[i] * dW[i]))
         W[i] -= lr * (m[i] / correction1) / (_sqrt(v[i] / correction2) + eps)
 
 
@@ -96,6 +99,6 @@ def adam_update(const real[::1] dW not None, double lr, double beta1, double bet
     correction1 = 1 - beta1 ** <double> step
     correction2 = 1 - beta2 ** <double> step
     with nogil:
-        _adam_update(dW.shape[0], flat_address(dW), <real> lr, <real> beta1, <real> beta2,
-                     <real> eps, <real> correction1, <real> correction2, flat_address(m),
-                     flat_address(v), flat_address(W))
+        _adam_update(dW.shape[0], flat_address(dW), <real> lr, <real> beta1, <real> (1 - beta1),
+                     <real> beta2, <real> (1 - beta2), <real> eps, <real> correction1,
+                     <real> correction2, flat_address(m), flat_address(v), flat_address(W))

@@ -13,9 +13,10 @@ Examples
 True
 """
 
-from affinet import datasets
+from affinet import datasets, reference
 from affinet._dispatch import runtime_info
 from affinet._version import __version__
+from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
 from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from affinet.losses import Loss, MeanSquaredError, SoftmaxWithLoss, SumSquaredError
 from affinet.model_file import load

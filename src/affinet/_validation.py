@@ -1,4 +1,7 @@
-"""Checks and conversions at the public doors: the error names the argument, what came, what was wanted."""
+"""Checks and conversions at the public doors.
+
+An error names the argument, what came and what was wanted.
+"""
 
 from __future__ import annotations
 

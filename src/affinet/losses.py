@@ -45,7 +45,8 @@ class Loss(ABC):
         factor = number_array("dout", dout)
         if factor.size != 1:
             raise ValueError(f"dout has shape {factor.shape}, wanted one number")
-        return self._dx * self._dx.dtype.type(factor.reshape(-1)[0])
+        gradient: Array = self._dx * self._dx.dtype.type(factor.reshape(-1)[0])
+        return gradient
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -187,9 +188,7 @@ class SumSquaredError(ElementwiseLoss):
         return float(kernels.sum_squared_error(x, t, dx))
 
 
-def class_targets(
-    t: ArrayLike, shape: tuple[int, ...], rows: Array
-) -> tuple[Array | None, Array]:
+def class_targets(t: ArrayLike, shape: tuple[int, ...], rows: Array) -> tuple[Array | None, Array]:
     """Targets as class indices (B,) or as rows (B, C), in the form that the kernels take.
 
     ``shape`` is that of the logits as they came, ``rows`` the logits as (B, C).

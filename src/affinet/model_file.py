@@ -25,10 +25,8 @@ FORMAT_VERSION = 1
 DESCRIPTION = "description"  # the archive's entry that holds the JSON text
 
 
-def save(
-    net: Sequential, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None
-) -> None:
-    """Write a whole model: layers, loss, input scale, parameters.
+def save(net: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write a whole model: layers, loss, input scale, parameters, metadata.
 
     The file is written under a temporary name, flushed to disk and then renamed, so an
     interruption leaves either the old file or the new one.
@@ -39,14 +37,11 @@ def save(
         Of affinet's own layers and loss.
     path : path
         A name ending in ``.npz``.
-    metadata : dict, optional
-        Anything that JSON can hold, kept beside the model; :func:`load` gives it back as the
-        attribute ``metadata``.
 
     Raises
     ------
     TypeError
-        If a layer or the loss is not affinet's own.
+        If a layer or the loss is not affinet's own, or JSON cannot hold the metadata.
     ValueError
         If the name does not end in ``.npz``.
 
@@ -60,11 +55,10 @@ def save(
     Sequential(Affine(2 -> 3), ReLU())
     """
     target = model_path(path)
-    description = describe(net, metadata)
-    arrays = {name: array for name, array in net.params.items()}
+    entries: dict[str, Any] = {DESCRIPTION: np.array(json.dumps(describe(net))), **net.params}
 
     def write(file: IO[bytes]) -> None:
-        np.savez(file, **{DESCRIPTION: np.array(json.dumps(description))}, **arrays)
+        np.savez(file, **entries)
 
     write_atomically(target, write)
 
@@ -80,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Returns
     -------
     Sequential
-        With the attribute ``metadata``, a dict.
+        With its ``metadata``.
 
     Raises
     ------
@@ -108,11 +102,11 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     return net
 
 
-def describe(net: Sequential, metadata: dict[str, Any] | None) -> dict[str, Any]:
+def describe(net: Sequential) -> dict[str, Any]:
     """Everything but the arrays, as plain values."""
     for part in (*net.layers, *([] if net.loss is None else [net.loss])):
         if type(part) not in known_types().values():
-            raise TypeError(f"cannot save {part!r}: only affinet's own layers and losses have a form in a file")
+            raise TypeError(f"cannot save {part!r}, only affinet's own layers and losses")
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -122,7 +116,7 @@ def describe(net: Sequential, metadata: dict[str, Any] | None) -> dict[str, Any]
         "loss": None if net.loss is None else {"type": type(net.loss).__name__},
         "input_scale": net.input_scale,
         "shapes": {name: list(shape) for name, shape in net.params.shapes.items()},
-        "metadata": metadata or {},
+        "metadata": net.metadata,
     }
 
 

@@ -59,6 +59,8 @@ class Sequential:
         converted to it.
     history : History or None
         Record of the last ``fit``, up to its last epoch if it was interrupted.
+    metadata : dict
+        Anything that JSON can hold; written to a model file and read back.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class Sequential:
         self.input_scale = None if input_scale is None else float(input_scale)
         self.check_finite = check_finite
         self.history: History | None = None
+        self.metadata: dict[str, Any] = {}
         self._takes_train = tuple(takes_train(layer) for layer in layers)
         self._usage = Usage()
         self._forward_done = False
@@ -241,11 +244,11 @@ class Sequential:
             verbose=verbose,
         )
 
-    def save(self, path: str | PathLike[str], metadata: dict[str, Any] | None = None) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the whole model to a file; see :func:`affinet.model_file.save`."""
         from affinet.model_file import save
 
-        save(self, path, metadata)
+        save(self, path)
 
     def summary(self) -> str:
         """A table of the layers and their parameters.
@@ -295,7 +298,9 @@ class Sequential:
         else:
             starts = range(0, rows.shape[0], BLOCK_ROWS)
             first = self._predict_block(rows[:BLOCK_ROWS])
-            result = np.empty((rows.shape[0], *first.shape[1:]), first.dtype) if out is None else out
+            result = (
+                np.empty((rows.shape[0], *first.shape[1:]), first.dtype) if out is None else out
+            )
             require_shape("out", result, (rows.shape[0], *first.shape[1:]))
             result[:BLOCK_ROWS] = first
             for start in starts[1:]:
@@ -460,5 +465,3 @@ def takes_train(layer: Any) -> bool:
         return False
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) >= 2
-
-

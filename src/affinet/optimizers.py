@@ -20,7 +20,6 @@ from affinet._validation import (
 )
 from affinet.parameters import Parameters
 
-
 FLOATS = (float, np.floating)
 
 

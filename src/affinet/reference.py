@@ -9,8 +9,7 @@ the gradient that comes in, ``dx`` the one that goes out. Everything is computed
 the arrays (scalars are taken as Python floats, which never widen it), inputs are never modified,
 and only the sum over a loss's rows or elements is carried in double precision.
 
-Books cited below: Goodfellow, Bengio & Courville, Deep Learning, MIT Press 2016 ("DL"); Higham,
-Accuracy and Stability of Numerical Algorithms, SIAM 2002.
+"DL" below is Goodfellow, Bengio & Courville, Deep Learning, MIT Press 2016.
 """
 
 from __future__ import annotations
@@ -154,7 +153,7 @@ def affine_forward(x: Array, W: Array, b: Array) -> Array:
 
     Notes
     -----
-    Source: DL, section 6.3, equation 6.36.
+    Source: DL, section 6.3.
 
     Examples
     --------
@@ -185,7 +184,7 @@ def affine_relu_forward(x: Array, W: Array, b: Array) -> Array:
 
     Notes
     -----
-    Source: DL, section 6.3.1, equation 6.36 with g the rectifier.
+    Source: DL, section 6.3.1.
 
     Examples
     --------
@@ -267,7 +266,8 @@ def affine_backward_db(dout: Array) -> Array:
     >>> affine_backward_db(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([4., 6.])
     """
-    return np.sum(dout, axis=0)
+    db: Array = np.sum(dout, axis=0)
+    return db
 
 
 # Activations: backward takes the layer's output y ------------------------------------------------
@@ -342,7 +342,7 @@ def leaky_relu_forward(x: Array, slope: float) -> Array:
 
     Notes
     -----
-    Source: Maas, Hannun & Ng, ICML workshop 2013, equation 2.
+    Source: Maas, Hannun & Ng, ICML workshop 2013.
 
     Examples
     --------
@@ -407,7 +407,8 @@ def sigmoid_forward(x: Array) -> Array:
     array([0. , 0.5, 1. ])
     """
     e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)
+    out: Array = np.where(x < 0, e, 1) / (1 + e)
+    return out
 
 
 def sigmoid_backward(y: Array, dout: Array) -> Array:
@@ -430,7 +431,7 @@ def sigmoid_backward(y: Array, dout: Array) -> Array:
 
     Notes
     -----
-    Source: DL, section 3.10, equation 3.35.
+    Source: DL, section 3.10.
 
     Examples
     --------
@@ -438,7 +439,8 @@ def sigmoid_backward(y: Array, dout: Array) -> Array:
     array([0.5, 0. ])
     """
     _require_shape("dout", dout, y.shape)
-    return dout * y * (1 - y)
+    dx: Array = dout * y * (1 - y)
+    return dx
 
 
 def tanh_forward(x: Array) -> Array:
@@ -492,7 +494,8 @@ def tanh_backward(y: Array, dout: Array) -> Array:
     array([3., 0.])
     """
     _require_shape("dout", dout, y.shape)
-    return dout * (1 - y * y)
+    dx: Array = dout * (1 - y * y)
+    return dx
 
 
 # Losses: the value as a Python float, then the gradient with respect to the first argument -------
@@ -522,7 +525,8 @@ def softmax_forward(x: Array) -> Array:
            [1. , 0. ]])
     """
     e = np.exp(_minus_row_maximum(x))
-    return e / np.sum(e, axis=1, keepdims=True)
+    y: Array = e / np.sum(e, axis=1, keepdims=True)
+    return y
 
 
 def softmax_cross_entropy_labels(x: Array, t: Array) -> tuple[float, Array, Array]:
@@ -547,7 +551,7 @@ def softmax_cross_entropy_labels(x: Array, t: Array) -> tuple[float, Array, Arra
     Raises
     ------
     ValueError
-        If the batch is empty, t has a wrong shape, or a label lies outside 0 .. C-1.
+        If x is empty, t has a wrong shape, or a label lies outside 0 .. C-1.
 
     Notes
     -----
@@ -560,7 +564,7 @@ def softmax_cross_entropy_labels(x: Array, t: Array) -> tuple[float, Array, Arra
     (0.6931, array([[0.5, 0.5]]), array([[ 0.5, -0.5]]))
     """
     B, C = x.shape
-    _require_elements("x", B)
+    _require_elements("x", x)
     _require_shape("t", t, (B,))
     _require_labels(t, C)
     rows = np.arange(B)
@@ -594,7 +598,7 @@ def softmax_cross_entropy_rows(x: Array, t: Array) -> tuple[float, Array, Array]
     Raises
     ------
     ValueError
-        If the batch is empty or t is not shaped as x.
+        If x is empty or t is not shaped as x.
 
     Notes
     -----
@@ -607,7 +611,7 @@ def softmax_cross_entropy_rows(x: Array, t: Array) -> tuple[float, Array, Array]
     (0.6931, array([[0.5, 0.5]]), array([[ 0.5, -0.5]]))
     """
     B, _ = x.shape
-    _require_elements("x", B)
+    _require_elements("x", x)
     _require_shape("t", t, x.shape)
     with np.errstate(invalid="ignore"):  # 0 times inf, which the next line replaces
         terms = t * _minus_log_softmax(x)
@@ -649,7 +653,7 @@ def mean_squared_error(y: Array, t: Array) -> tuple[float, Array]:
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     (2.0, array([ 0., -2.]))
     """
-    _require_elements("y", y.size)
+    _require_elements("y", y)
     _require_shape("t", t, y.shape)
     difference = y - t
     loss = np.mean(difference * difference, dtype=np.float64)
@@ -687,7 +691,7 @@ def sum_squared_error(y: Array, t: Array) -> tuple[float, Array]:
     >>> sum_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     (2.0, array([ 0., -2.]))
     """
-    _require_elements("y", y.size)
+    _require_elements("y", y)
     _require_shape("t", t, y.shape)
     difference = y - t
     loss = np.sum(difference * difference, dtype=np.float64) / 2
@@ -732,11 +736,11 @@ def dropout_forward(x: Array, p: float, key: int, step: int, row: int) -> tuple[
 
     Examples
     --------
-    >>> out, mask = dropout_forward(np.ones((1, 8)), 0.5, key=1, step=0, row=0)
+    >>> out, mask = dropout_forward(np.ones((1, 8)), 0.5, key=7, step=0, row=0)
     >>> mask
-    array([[0, 1, 0, 0, 1, 0, 0, 1]], dtype=uint8)
+    array([[1, 1, 0, 0, 0, 1, 0, 1]], dtype=uint8)
     >>> out
-    array([[0., 2., 0., 0., 2., 0., 0., 2.]])
+    array([[2., 2., 0., 0., 0., 2., 0., 2.]])
     """
     if not 0 <= p < 1:
         raise ValueError(f"p is {p!r}, wanted 0 <= p < 1")
@@ -964,11 +968,10 @@ def adam_update(
 
 
 def _minus_row_maximum(x: Array) -> Array:
-    """``x[i, j] - max_k x[i, k]``, at most 0; the result's row is NaN where the maximum is not
-    finite.
-    """
+    """``x[i, j] - max_k x[i, k]``, at most 0; a row whose maximum is not finite becomes NaN."""
     with np.errstate(invalid="ignore"):  # inf - inf
-        return x - np.max(x, axis=1, keepdims=True, initial=-np.inf)
+        z: Array = x - np.max(x, axis=1, keepdims=True, initial=-np.inf)
+    return z
 
 
 def _minus_log_softmax(x: Array) -> Array:
@@ -978,7 +981,8 @@ def _minus_log_softmax(x: Array) -> Array:
     numbers are not subtracted.
     """
     z = _minus_row_maximum(x)
-    return np.log(np.sum(np.exp(z), axis=1, keepdims=True)) - z
+    terms: Array = np.log(np.sum(np.exp(z), axis=1, keepdims=True)) - z
+    return terms
 
 
 def _philox4x32_10(counter: Array, key: tuple[int, int]) -> Array:
@@ -997,8 +1001,8 @@ def _philox4x32_10(counter: Array, key: tuple[int, int]) -> Array:
 
     Notes
     -----
-    Source: Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
-    section 3.3; constants from its table 2 and from Random123's philox.h.
+    Source: Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011;
+    the constants are those of its companion library, Random123.
 
     Examples
     --------
@@ -1026,9 +1030,9 @@ def _require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {array.shape}, wanted {shape}")
 
 
-def _require_elements(name: str, count: int) -> None:
-    if count == 0:
-        raise ValueError(f"{name} is empty, wanted at least one row: a mean of nothing is no loss")
+def _require_elements(name: str, array: Array) -> None:
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}, wanted at least one element")
 
 
 def _require_labels(t: Array, C: int) -> None:

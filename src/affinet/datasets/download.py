@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import IO
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # bytes
+_TIMEOUT = 30.0  # seconds without a byte
 
 
 @dataclass(frozen=True)
@@ -99,30 +99,22 @@ def _fetch_file(
 
 
 def _download(url: str, output_file: str, pooch: object, *, limit: int) -> None:
-    """What pooch calls to fill its temporary ``output_file``: HTTP, at most ``limit`` bytes."""
+    """What pooch calls to fill its temporary ``output_file``: HTTP, at most ``limit`` bytes.
+
+    pooch's own downloader leaves the connection open where a server fails, and has no limit.
+    """
+    requests = importlib.import_module("requests")  # comes with pooch
     # Without "identity" a server may mark the .gz as an encoding, and requests would unpack it.
-    get = importlib.import_module("pooch").HTTPDownloader(
-        chunk_size=_CHUNK, headers={"Accept-Encoding": "identity"}
-    )
-    with open(output_file, "wb") as file:
-        get(url, _Limited(file, limit), pooch)
+    headers = {"Accept-Encoding": "identity"}
+    with (
+        requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers) as response,
+        open(output_file, "wb") as file,
+    ):
+        response.raise_for_status()
+        for piece in response.iter_content(_CHUNK):
+            if file.tell() + len(piece) > limit:
+                # The checksum would find it as well, but only when the disk is full.
+                raise ValueError(f"the server sends more than the file's {limit} bytes")
+            file.write(piece)
         file.flush()
         os.fsync(file.fileno())
-
-
-class _Limited:
-    """A writer that stops a server from filling the disk before the checksum is compared."""
-
-    def __init__(self, file: IO[bytes], limit: int) -> None:
-        self._file = file
-        self._limit = limit
-        self._left = limit
-
-    def write(self, data: bytes) -> int:
-        self._left -= len(data)
-        if self._left < 0:
-            raise ValueError(f"the server sends more than the file's {self._limit} bytes")
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()

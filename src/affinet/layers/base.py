@@ -101,7 +101,9 @@ class ParameterLayer(Layer):
         """True while a living network holds this layer's parameters."""
         return self._network is not None and self._network() is not None
 
-    def bind(self, network: Any, arrays: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+    def bind(
+        self, network: Any, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
+    ) -> None:
         """Make the parameters and their gradients views that ``network`` owns."""
         self._arrays = dict(arrays)
         self._gradients = dict(gradients)

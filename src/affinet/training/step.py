@@ -33,7 +33,7 @@ class LayerwiseStep:
 
 
 class DropoutPlaces:
-    """While fit runs, it decides every dropout mask: key (seed, layer position), counter the step."""
+    """While fit runs it decides every mask: key (seed, layer position), counter the step."""
 
     def __init__(self, net: Sequential, seed: int) -> None:
         self._keys = {

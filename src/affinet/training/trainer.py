@@ -224,7 +224,9 @@ def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
     if t.ndim == 2 and t.shape[1:] == y.shape[1:]:
         return
     if t.ndim != 1:
-        raise ValueError(f"{prefix}t has shape {t.shape}, wanted ({len(t)},) or {(len(t), *y.shape[1:])}")
+        raise ValueError(
+            f"{prefix}t has shape {t.shape}, wanted ({len(t)},) or {(len(t), *y.shape[1:])}"
+        )
     if t.dtype.kind not in "bui":
         raise TypeError(f"{prefix}t has dtype {t.dtype}, wanted integers for class indices")
     low, high = int(t.min()), int(t.max())

@@ -1,0 +1,38 @@
+"""Print and hold the limits of a wheel: its size, installed size and time of import."""
+
+import statistics
+import subprocess
+import sys
+from importlib.metadata import files
+from pathlib import Path
+
+WHEEL_MB, INSTALLED_MB, IMPORT_MS = 1.5, 5.0, 40.0
+RUNS = 15
+TIMED = (
+    "import time, numpy; s = time.perf_counter(); import affinet; print(time.perf_counter() - s)"
+)
+
+
+def import_ms() -> float:
+    """Median time that ``import affinet`` adds to NumPy's, each in a new process."""
+    command = [sys.executable, "-c", TIMED]
+    runs = [float(subprocess.check_output(command)) for _ in range(RUNS)]
+    return 1e3 * statistics.median(runs)
+
+
+def main() -> int:
+    """Return 1 if a limit is passed."""
+    wheel = Path(sys.argv[1]).stat().st_size / 1e6
+    installed = sum(Path(f.locate()).stat().st_size for f in files("affinet") or ()) / 1e6
+    figures = [
+        ("wheel", wheel, WHEEL_MB, "MB"),
+        ("installed", installed, INSTALLED_MB, "MB"),
+        ("import affinet, beyond NumPy", import_ms(), IMPORT_MS, "ms"),
+    ]
+    for name, value, limit, unit in figures:
+        print(f"{name}: {value:.2f} {unit} (limit {limit:g} {unit})")
+    return int(any(value > limit for _, value, limit, _ in figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

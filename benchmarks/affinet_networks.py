@@ -1,0 +1,131 @@
+"""The same networks in affinet: in the classic style, and as a Sequential."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from nets import Array
+
+import affinet as an
+
+
+class ClassicNetwork:
+    """Layer by layer: a dict of parameters, layers in an OrderedDict, an optimizer of dicts.
+
+    It computes the first layer's dx as the book does.
+
+    Parameters
+    ----------
+    parameters : list of arrays W1 (I, H), b1 (H,), W2, b2, ...
+        Copied.
+    lr : float
+        Learning rate of plain stochastic gradient descent.
+    """
+
+    def __init__(self, parameters: list[Array], lr: float) -> None:
+        self.parameters = [array.copy() for array in parameters]
+        n_layers = len(parameters) // 2
+        self.params: dict[str, Array] = {}
+        self.layers: OrderedDict[str, Any] = OrderedDict()
+        for i in range(1, n_layers + 1):
+            W, b = self.parameters[2 * i - 2 : 2 * i]
+            self.params[f"W{i}"], self.params[f"b{i}"] = W, b
+            self.layers[f"Affine{i}"] = an.Affine(W, b)
+            if i < n_layers:
+                self.layers[f"ReLU{i}"] = an.ReLU()
+        self.loss = an.SoftmaxWithLoss()
+        self.optimizer = an.SGD(lr)
+
+    def predict(self, x: Array) -> Array:
+        """Logits (B, C) for x (B, I), through each layer's forward."""
+        for layer in self.layers.values():
+            x = layer.forward(x)
+        return x
+
+    def gradient(self, x: Array, t: Array) -> tuple[float, dict[str, Array]]:
+        """The loss on x (B, I) and t (B,), and its gradients by the parameters' names."""
+        loss = self.loss.forward(self.predict(x), t)
+        dout = self.loss.backward(1)
+        for layer in reversed(self.layers.values()):
+            dout = layer.backward(dout)
+        gradients = {}
+        for i in range(1, len(self.parameters) // 2 + 1):
+            affine = self.layers[f"Affine{i}"]
+            gradients[f"W{i}"], gradients[f"b{i}"] = affine.dW, affine.db
+        return loss, gradients
+
+    def step(self, x: Array, t: Array) -> float:
+        """Forward, backward, update on x (B, I) and t (B,); the loss."""
+        loss, gradients = self.gradient(x, t)
+        self.optimizer.update(self.params, gradients)
+        return loss
+
+
+class SequentialNetwork:
+    """:class:`affinet.Sequential`: its three visible steps, or all of it inside ``fit``.
+
+    Parameters
+    ----------
+    parameters : list of arrays W1 (I, H), b1 (H,), W2, b2, ...
+        Copied.
+    lr : float
+        Learning rate of plain stochastic gradient descent.
+    """
+
+    def __init__(self, parameters: list[Array], lr: float) -> None:
+        layers: list[Any] = []
+        for W, b in zip(parameters[::2], parameters[1::2], strict=True):
+            layers += [an.Affine(W, b), an.ReLU()]
+        self.net = an.Sequential(*layers[:-1], loss=an.SoftmaxWithLoss())
+        self.parameters = list(self.net.params.values())
+        self.lr = lr
+        self.optimizer = an.SGD(lr)
+
+    def step(self, x: Array, t: Array) -> float:
+        """Forward, backward, update on x (B, I) and t (B,); the loss."""
+        loss = self.net.forward(x, t)
+        self.net.backward()
+        self.optimizer.update(self.net.params, self.net.grads)
+        return loss
+
+    def fit(self, x: Array, t: Array, batch: int, epochs: int, seed: int = 0) -> an.History:
+        """Train on all of the data with ``net.fit``."""
+        return self.net.fit(
+            x,
+            t,
+            epochs=epochs,
+            batch_size=batch,
+            optimizer=an.SGD(self.lr),
+            seed=seed,
+            verbose=0,
+        )
+
+
+class Recorder:
+    """A layer of one's own that hands its input on and keeps what it sees in training."""
+
+    def __init__(self) -> None:
+        self.seen: list[Array] = []
+
+    def forward(self, x: Array, train: bool = True) -> Array:
+        if train:
+            self.seen.append(x.copy())
+        return x
+
+    def backward(self, dout: Array) -> Array:
+        return dout
+
+
+def fit_order(rows: int, batch: int, seed: int) -> list[Array]:
+    """Row numbers of each batch of the first epoch of a ``fit`` with this seed.
+
+    The order depends on the seed and the number of rows alone, so a fit on the rows' own numbers
+    shows it. ``rows`` is below 2^24, up to which float32 holds every integer.
+    """
+    recorder = Recorder()
+    numbers = np.arange(rows, dtype=np.float32).reshape(-1, 1)
+    net = an.Sequential(recorder, loss=an.MeanSquaredError())
+    net.fit(numbers, numbers, epochs=1, batch_size=batch, seed=seed, verbose=0)
+    return [seen.reshape(-1).astype(np.int64) for seen in recorder.seen]

@@ -1,0 +1,334 @@
+"""A training step of affinet against one of pure NumPy, on four networks.
+
+Two comparisons, for each network, dtype and number of threads:
+
+- step: forward, backward and update on one batch, layer by layer;
+- fit: an epoch of steps on shuffled batches, ``net.fit`` against a training loop in NumPy.
+
+The script starts itself once for every number of threads, with the threads of all libraries set
+in the environment and the process held to as many cores. It verifies first that all contenders
+compute the same, and ends with exit code 1, saying what differed, if they do not.
+
+    python benchmarks/numpy_step.py
+    python benchmarks/numpy_step.py --nets tiny seed --dtypes float32 --threads 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import numpy_networks
+from affinet_networks import ClassicNetwork, SequentialNetwork, fit_order
+from nets import NETS, Array, Net, first_parameters, training_data
+from report import table, write_json
+from timing import Plan, Runner, interleaved, seconds, summary
+from verification import TOLERANCES, Outcome, VerificationError, require_equal
+
+LR = 0.01
+VERIFIED_STEPS = 3
+FIT_SEED = 5
+DTYPES = ("float32", "float64")
+BOOK, IN_PLACE = "NumPy book", "NumPy in place"
+CLASSIC, SEQUENTIAL, FIT = "affinet classic", "affinet Sequential", "affinet fit"
+OURS = {"step": (CLASSIC, SEQUENTIAL), "fit": (FIT,)}
+TITLES = {
+    "step": "A step on one batch, layer by layer (median µs; ×: so many times as fast)",
+    "fit": "A step in an epoch of shuffled batches, as a whole (median µs; ×: so many times as fast)",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; 0, or 1 if a verification failed or a measuring process broke."""
+    options = parse(arguments)
+    if options.worker is not None:
+        return worker(options)
+    load = machine.load()
+    runs = []
+    for threads in options.threads:
+        run = start_worker(options, threads)
+        if run is None:
+            return 1
+        runs.append(run)
+    print(machine.heading(runs[0]["machine"]))
+    if load is not None and load > 0.5:
+        print(f"Other programs were running (load {load:.1f} at the start): expect noise.")
+    for mode in OURS:
+        print(f"\n{mode_table(mode, runs)}")
+    names = ("nets", "dtypes", "threads", "repeats", "quick")
+    content = {
+        "script": "numpy_step",
+        "settings": {name: getattr(options, name) for name in names},
+        "load_at_start": load,
+        "tolerances": TOLERANCES,
+        "runs": runs,
+    }
+    print()
+    write_json(options.json, "numpy_step", content)
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options, with defaults filled in."""
+    parser = argparse.ArgumentParser(
+        description="A training step of affinet against one of pure NumPy."
+    )
+    n_cores = len(machine.cores())
+    parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS))
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
+    parser.add_argument(
+        "--threads",
+        nargs="+",
+        type=int,
+        default=sorted({1, n_cores}),
+        metavar="N",
+        help="numbers of threads, each in a process of its own (default: 1 and all cores)",
+    )
+    parser.add_argument("--repeats", type=int, help="samples of each (default: 15, quick: 3)")
+    parser.add_argument("--quick", action="store_true", help="short samples, rough figures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the results")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.repeats is None:
+        options.repeats = 3 if options.quick else 15
+    if options.repeats < 1:
+        parser.error(f"--repeats is {options.repeats}, wanted 1 or more")
+    for threads in options.threads:
+        # a worker is pinned already, so it sees fewer cores than its parent
+        if options.worker is None and not 1 <= threads <= n_cores:
+            parser.error(f"--threads has {threads}, wanted 1..{n_cores}, the cores allowed here")
+    return options
+
+
+def start_worker(options: argparse.Namespace, threads: int) -> dict[str, Any] | None:
+    """This script again, held to so many threads and cores; its results, None if it failed."""
+    with tempfile.TemporaryDirectory() as folder, machine.pinned(threads) as pinned:
+        results = Path(folder) / "run.json"
+        command = [sys.executable, sys.argv[0], "--worker", str(threads), "--json", str(results)]
+        command += ["--nets", *options.nets, "--dtypes", *options.dtypes]
+        command += ["--repeats", str(options.repeats), *(["--quick"] if options.quick else [])]
+        environment = machine.thread_environment(threads)
+        done = subprocess.run(command, env=environment, check=False)
+        if done.returncode != 0:
+            print(f"stopped: the process for {threads} thread(s) failed", file=sys.stderr)
+            return None
+        run: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+        return {**run, "pinned_to": pinned}
+
+
+def worker(options: argparse.Namespace) -> int:
+    """Measure in this process, whose threads are set already, and write the results."""
+    plan = Plan(
+        repeats=options.repeats,
+        sample_seconds=0.002 if options.quick else 0.02,
+        budget_seconds=5.0 if options.quick else 30.0,
+        pause_seconds=0.05 if options.worker > 1 and not options.quick else 0.0,
+    )
+    groups = []
+    for name in options.nets:
+        for dtype in options.dtypes:
+            title = f"{name} {dtype}, {options.worker} thread(s)"
+            try:
+                groups += measure(NETS[name], dtype, plan, lambda text, t=title: tell(t, text))
+            except VerificationError as error:
+                print(f"verification failed: {title}: {error}", file=sys.stderr)
+                return 1
+    content = {"threads": options.worker, "machine": machine.description(), "groups": groups}
+    options.json.write_text(json.dumps(content), encoding="utf-8")
+    return 0
+
+
+def tell(title: str, text: str) -> None:
+    """Progress, on standard error."""
+    print(f"{title}: {text}", file=sys.stderr, flush=True)
+
+
+def measure(
+    net: Net, dtype: str, plan: Plan, say: Callable[[str], None] = lambda text: None
+) -> list[dict[str, Any]]:
+    """Verify, then time: the results of both comparisons for one network and dtype."""
+    first = first_parameters(net, dtype)
+    x, t = training_data(net, dtype, max(net.batches, VERIFIED_STEPS))
+    deviations = {"step": verify_steps(net, first, x, t), "fit": verify_fit(net, first, x, t)}
+    largest = max(max(found.values()) for found in deviations.values())
+    say(f"equal results, largest deviation {largest:.1e}")
+
+    rows = net.batches * net.batch
+    ceiling = blas_gflops(dtype)
+    groups = []
+    for mode, prepare in (("step", step_contest), ("fit", fit_contest)):
+        contest = prepare(net, first, x[:rows], t[:rows])
+        say(f"timing {mode}")
+        samples, count = interleaved(contest.runners, plan, contest.reset)
+        groups.append(
+            {
+                "net": net.name,
+                "title": net.title,
+                "dtype": dtype,
+                "mode": mode,
+                "steps_a_sample": count * contest.steps,
+                "step_flops": net.step_flops,
+                "blas_gflops": ceiling,
+                "deviations": deviations[mode],
+                "contenders": {
+                    name: summary([sample / contest.steps for sample in found])
+                    for name, found in samples.items()
+                },
+            }
+        )
+    return groups
+
+
+def verify_steps(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, float]:
+    """Largest deviation of each from the book's network, after steps on different batches."""
+    outcomes = {}
+    for name, network in networks(net, first).items():
+        batches = [slice(i * net.batch, (i + 1) * net.batch) for i in range(VERIFIED_STEPS)]
+        losses = [network.step(x[batch], t[batch]) for batch in batches]
+        outcomes[name] = Outcome(network.parameters, losses)
+    return deviations_from_book("step", net, first, outcomes)
+
+
+def verify_fit(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, float]:
+    """The same for an epoch over some batches; NumPy's loops take them in the order of fit's."""
+    rows = VERIFIED_STEPS * net.batch
+    x, t = x[:rows], t[:rows]
+    order = fit_order(rows, net.batch, FIT_SEED)
+    every = networks(net, first)
+    outcomes = {}
+    for name in (BOOK, IN_PLACE):
+        losses = numpy_networks.train(every[name], x, t, order)
+        outcomes[name] = Outcome(every[name].parameters, [float(np.mean(losses))])
+    history = every[SEQUENTIAL].fit(x, t, net.batch, epochs=1, seed=FIT_SEED)
+    outcomes[FIT] = Outcome(every[SEQUENTIAL].parameters, history["loss"])
+    return deviations_from_book("fit", net, first, outcomes)
+
+
+def deviations_from_book(
+    mode: str, net: Net, first: list[Array], outcomes: dict[str, Outcome]
+) -> dict[str, float]:
+    """Each contender's largest deviation; a VerificationError if one is too large."""
+    return {
+        name: require_equal(f"{mode}, {name}", outcome, outcomes[BOOK], first, net.parameter_names)
+        for name, outcome in outcomes.items()
+        if name != BOOK
+    }
+
+
+def networks(net: Net, first: list[Array]) -> dict[str, Any]:
+    """Every contender of the step comparison, all with the same parameters."""
+    return {
+        BOOK: numpy_networks.BookNetwork(first, LR),
+        IN_PLACE: numpy_networks.InPlaceNetwork(first, LR, net.batch),
+        CLASSIC: ClassicNetwork(first, LR),
+        SEQUENTIAL: SequentialNetwork(first, LR),
+    }
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Contenders to time, how to set all of them back, and the steps in one piece of work."""
+
+    runners: dict[str, Runner]
+    reset: Callable[[], None]
+    steps: int
+
+
+def step_contest(net: Net, first: list[Array], x: Array, t: Array) -> Contest:
+    """A step on the first batch, over and over."""
+    every = networks(net, first)
+    batch = x[: net.batch], t[: net.batch]
+
+    def runner(network: Any) -> Runner:
+        def run(count: int) -> None:
+            for _ in range(count):
+                network.step(*batch)
+
+        return run
+
+    runners = {name: runner(network) for name, network in every.items()}
+    return Contest(runners, resetter(every, first), steps=1)
+
+
+def fit_contest(net: Net, first: list[Array], x: Array, t: Array) -> Contest:
+    """Whole epochs over the data in shuffled batches."""
+    every = networks(net, first)
+    del every[CLASSIC]
+
+    def numpy_runner(network: numpy_networks.Network) -> Runner:
+        rng = np.random.default_rng(FIT_SEED)
+
+        def run(count: int) -> None:
+            for _ in range(count):
+                batches = numpy_networks.shuffled_batches(len(x), net.batch, rng)
+                numpy_networks.train(network, x, t, batches)
+
+        return run
+
+    runners = {name: numpy_runner(every[name]) for name in (BOOK, IN_PLACE)}
+    runners[FIT] = lambda count: every[SEQUENTIAL].fit(x, t, net.batch, epochs=count)
+    return Contest(runners, resetter(every, first), steps=net.batches)
+
+
+def resetter(every: dict[str, Any], first: list[Array]) -> Callable[[], None]:
+    """Sets the parameters of all networks back, so that every sample trains from the start."""
+
+    def reset() -> None:
+        for network in every.values():
+            for parameter, start in zip(network.parameters, first, strict=True):
+                parameter[...] = start
+
+    return reset
+
+
+def blas_gflops(dtype: str, size: int = 1024) -> float:
+    """The ceiling: the best of some square products in NumPy, in 1e9 operations a second."""
+    a = np.random.default_rng(3).standard_normal((size, size)).astype(dtype)
+    out = np.empty_like(a)
+    best = min(seconds(lambda _: np.dot(a, a, out=out), 1) for _ in range(7))
+    return 2 * size**3 / best / 1e9
+
+
+def mode_table(mode: str, runs: list[dict[str, Any]]) -> str:
+    """The results of one comparison as text."""
+    header = ["net", "dtype", "threads", "book", "in place"]
+    for name in OURS[mode]:
+        header += [name.removeprefix("affinet "), "×book", "×in place"]
+    rows = []
+    for net, dtype in dict.fromkeys((g["net"], g["dtype"]) for g in runs[0]["groups"]):
+        for run in runs:
+            rows += [
+                [net, dtype, str(run["threads"]), *cells(group)]
+                for group in run["groups"]
+                if (group["net"], group["dtype"], group["mode"]) == (net, dtype, mode)
+            ]
+    return f"{TITLES[mode]}\n{table([*header, 'of peak'], rows)}"
+
+
+def cells(group: dict[str, Any]) -> list[str]:
+    """NumPy's medians, affinet's with its speed over each, and the last one's share of the peak."""
+    medians = {name: found["median_us"] for name, found in group["contenders"].items()}
+    texts = [microseconds(medians[BOOK]), microseconds(medians[IN_PLACE])]
+    for name in OURS[group["mode"]]:
+        texts.append(microseconds(medians[name]))
+        texts += [f"{medians[peer] / medians[name]:.2f}" for peer in (BOOK, IN_PLACE)]
+    gflops = group["step_flops"] / medians[OURS[group["mode"]][-1]] / 1e3
+    return [*texts, f"{gflops / group['blas_gflops']:.0%}"]
+
+
+def microseconds(value: float) -> str:
+    """Three digits or more, no false ones."""
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Equal results first: what computes something else is not worth timing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from nets import Array
+
+# Largest difference between two trained networks, as a share of how far training moved the array
+# (Frobenius norms). Float64 leaves rounding alone. In float32 the sums of long products differ in
+# their last digits, and a ReLU whose input is almost 0 may fall to either side; both stay far
+# below what a wrong formula, a forgotten term or another batch makes, which is of the order of 1.
+TOLERANCES = {"float32": 1e-3, "float64": 1e-9}
+
+
+class VerificationError(Exception):
+    """Two networks that should compute the same do not."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training left behind: the parameters, and the losses on the way."""
+
+    parameters: list[Array]
+    losses: list[float]
+
+
+def require_equal(
+    name: str, found: Outcome, wanted: Outcome, first: list[Array], parameter_names: list[str]
+) -> float:
+    """The largest deviation over the parameters; an error if one exceeds the tolerance.
+
+    Parameters
+    ----------
+    name : str
+        Who computed ``found``, for the error.
+    found, wanted : Outcome
+        Of the contender and of the network to compare it with.
+    first : list of arrays
+        The parameters before the training.
+    parameter_names : list of str
+
+    Returns
+    -------
+    float
+        ``max over parameters of ||found - wanted|| / ||wanted - first||``.
+
+    Raises
+    ------
+    VerificationError
+        If a deviation is above the tolerance or not a number, or if a loss differs by more,
+        relative to at least 1.
+    """
+    tolerance = TOLERANCES[str(first[0].dtype)]
+    for step, (loss, wanted_loss) in enumerate(zip(found.losses, wanted.losses, strict=True)):
+        if not abs(loss - wanted_loss) <= tolerance * max(1.0, abs(wanted_loss)):
+            raise VerificationError(
+                f"{name}: loss {step} is {loss!r}, wanted {wanted_loss!r} within {tolerance:.0e}"
+            )
+    deviations = []
+    for parameter, a, b, start in zip(
+        parameter_names, found.parameters, wanted.parameters, first, strict=True
+    ):
+        moved = np.linalg.norm(b.astype(np.float64) - start)
+        deviation = float(np.linalg.norm(a.astype(np.float64) - b) / moved)
+        if not deviation <= tolerance:  # a NaN is no match either
+            raise VerificationError(
+                f"{name}: {parameter} {a.shape} {a.dtype} deviates by {deviation:.2g} of its "
+                f"movement, tolerance {tolerance:.0e}"
+            )
+        deviations.append(deviation)
+    return max(deviations)

@@ -1,0 +1,148 @@
+"""The gradient check: analytic derivatives beside numerical ones, signs and all."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import generator, real_number, whole_number
+from affinet.gradcheck.compare import ArrayCheck, Plan
+from affinet.gradcheck.derivative import rounding_noise
+from affinet.gradcheck.promises import broken_promises
+from affinet.gradcheck.report import GradientReport, ParameterCheck
+from affinet.gradcheck.subjects import Subject, make_subject
+
+
+def gradient_check(
+    net_or_layer: Any,
+    x: ArrayLike,
+    t: Any = None,
+    *,
+    tolerance: float = 1e-6,
+    h: float = 2.0**-7,
+    samples: int = 32,
+    directions: int = 3,
+    rng: int | np.random.Generator | None = 0,
+) -> GradientReport:
+    """Compare the gradients of a backward with numerical ones.
+
+    Everything happens on a deep copy in float64, in training mode; the object itself is not
+    touched, whatever its dtype. Every parameter and the input x are checked at sampled elements
+    (all of them, if there are no more than ``samples``) and along random directions u, where
+    the derivative is ``u . gradient``: those cover every element at once.
+
+    Parameters
+    ----------
+    net_or_layer : Sequential, layer or loss
+        A network with its loss; a layer, for which the function is ``sum(R * forward(x))`` with
+        a fixed random R; or a loss. One's own objects will do if they have ``forward`` and
+        ``backward`` as affinet's: parameters are those named in ``parameters``, or else the
+        arrays ``W`` that forward does not replace and that have a ``dW``.
+    x : array
+        Input. Integers have no derivative: dx is then left out, and the report says so.
+    t : array, optional
+        Targets, for a network and for a loss.
+    tolerance : float
+        Largest relative error that passes, above 0.
+    h : float
+        First step of the differences. It is halved, up to 23 times, until three in a row agree.
+    samples, directions : int
+        How many elements, and how many random directions, of each array to compare.
+    rng : int, numpy.random.Generator or None
+        Draws R, the elements and the directions.
+
+    Returns
+    -------
+    GradientReport
+        True if all passed; ``print`` shows a table and the worst place.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the object is no such thing, t is missing or superfluous, x is not made of numbers.
+        What forward and backward raise comes through.
+
+    Notes
+    -----
+    *Error.* ``|a - n| / max(|a|, |n|, floor)`` for a the analytic and n the numerical derivative,
+    with their signs. ``floor * tolerance`` is what rounding alone explains: ten standard
+    deviations of the loss's rounding error, which is measured, divided by the step; or 64 eps
+    of the largest numerical derivative of the array. The analytic gradient has no say in it. So
+    an exact zero passes, and what is hidden has to be as small as the noise. An array whose
+    largest derivative is above the noise but less than a thousand times as large does not pass:
+    it could not be compared.
+
+    *Differences.* Central ones with Richardson's extrapolation, whose error is of order h^4.
+
+    *Kinks*, such as ReLU's at 0, are recognised by function values alone: step after step
+    disagrees. A kink at some distance is avoided by a smaller step. An element nearer to one
+    than any useful step, about 1e-9, is counted in ``kinks`` and not compared; an array of which
+    nothing could be compared does not pass.
+
+    *Also failures:* a loss or gradient with NaN or an infinity, a forward or backward that
+    changes its argument or a parameter, a gradient that is left over from an earlier backward or
+    added to it, a forward that gives two values for one state. Counters and random generators
+    are put back before every forward, so dropout keeps its mask.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> rng = np.random.default_rng(0)
+    >>> net = an.Sequential(
+    ...     an.Affine.init(4, 5, rng=1), an.Tanh(), an.Affine.init(5, 3, rng=2),
+    ...     loss=an.SoftmaxWithLoss(),
+    ... )
+    >>> report = an.gradient_check(net, rng.standard_normal((6, 4)), rng.integers(0, 3, 6))
+    >>> report.passed
+    True
+    >>> [check.name for check in report.checks]
+    ['0.W', '0.b', '2.W', '2.b', 'x']
+
+    A backward of one's own that forgets something is found out:
+
+    >>> class Square:
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x**2
+    ...     def backward(self, dout):
+    ...         return dout * self.x
+    >>> bool(an.gradient_check(Square(), rng.standard_normal((2, 3))))
+    False
+    """
+    plan = Plan(
+        tolerance=real_number("tolerance", tolerance, np.finfo(np.float64).tiny),
+        h=real_number("h", h, np.finfo(np.float64).tiny),
+        samples=whole_number("samples", samples, 1),
+        directions=whole_number("directions", directions, 0),
+        rng=generator(rng),
+    )
+    subject = make_subject(net_or_layer, x, t, plan.rng)
+    try:
+        return _check(subject, plan)
+    finally:
+        subject.states.put_back()  # NumPy's global generator is the caller's
+
+
+def _check(subject: Subject, plan: Plan) -> GradientReport:
+    problems = broken_promises(subject)
+    notes = () if subject.moves_input else ("x holds integers, so dx was not checked",)
+    value, again = subject.value(), subject.value()
+    if not math.isfinite(value):
+        problems.append(f"the loss is {value}")
+    elif value != again:
+        problems.append(
+            f"forward is not repeatable: it gave {value!r} and then {again!r} for one state"
+        )
+    checks: tuple[ParameterCheck, ...] = ()
+    if math.isfinite(value) and value == again:
+        gradients = subject.gradients()
+        arrays = {name: array for name, array in subject.arrays().items() if array.size}
+        noise = rounding_noise(subject.value, arrays.values(), plan.rng)
+        checks = tuple(
+            ArrayCheck(subject, plan, name, array, value, noise).run(gradients.get(name))
+            for name, array in arrays.items()
+        )
+    return GradientReport(checks, tuple(problems), notes, plan.tolerance)

@@ -1,0 +1,65 @@
+"""What a forward and a backward must leave alone: their arguments and the parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from affinet.gradcheck.subjects import Subject, call_forward
+
+
+def broken_promises(subject: Subject) -> list[str]:
+    """Sentences about x, t, dout or parameters that a forward or a backward changes.
+
+    The chain is walked layer by layer here, whoever else may walk it, so that the sentence can
+    name the layer.
+    """
+    found: list[str] = []
+    labels = [
+        f"{prefix}{type(layer).__name__}"
+        for prefix, layer in zip(subject.prefixes, subject.layers, strict=True)
+    ]
+    chain = list(zip(labels, subject.layers, strict=True))
+    subject.value()  # settles the shape of the dout of a single layer
+    subject.states.put_back()
+
+    x = subject.first_input()
+    for label, layer in chain:
+        with _unchanged(subject, layer, f"{label}.forward", {"x": x}, found):
+            out = call_forward(layer, x)
+        x = np.array(out)
+    dout = subject.last_dout()
+    if subject.loss is not None:
+        label = f"{type(subject.loss).__name__}.forward"
+        with _unchanged(subject, None, label, {"x": x, "t": subject.t}, found):
+            subject.loss.forward(x, subject.t)
+        dout = np.array(subject.loss.backward(dout))
+    for label, layer in reversed(chain):
+        with _unchanged(subject, layer, f"{label}.backward", {"dout": dout}, found):
+            dx = layer.backward(dout)
+        if dx is None:
+            break
+        dout = np.array(dx)
+    return found
+
+
+@contextmanager
+def _unchanged(
+    subject: Subject, layer: Any, label: str, given: Mapping[str, Any], found: list[str]
+) -> Iterator[None]:
+    names = () if layer is None else subject.parameters_of(layer)
+    before = copy.deepcopy(dict(given)) | {n: np.array(getattr(layer, n)) for n in names}
+    yield
+    after = dict(given) | {n: np.asarray(getattr(layer, n)) for n in names}
+    for name, value in before.items():
+        if not _same(value, after[name]):
+            found.append(f"{label} changes {name}, which it must leave alone")
+
+
+def _same(before: Any, after: Any) -> bool:
+    a, b = np.asarray(before), np.asarray(after)
+    return a.shape == b.shape and bool(np.all((a == b) | ((a != a) & (b != b))))

@@ -1,0 +1,267 @@
+"""A float64 copy of what is checked, as one scalar function of arrays that can be moved.
+
+The object that the user holds is copied and left alone. Every evaluation starts from the same
+state: counters and random generators are put back, so a dropout mask stays one mask.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, TypeGuard
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array, number_array
+from affinet.gradcheck.numerical import scalar
+from affinet.gradcheck.states import States
+from affinet.layers import Layer
+from affinet.losses import Loss
+from affinet.network import Sequential, parameter_names, takes_train
+
+INPUT = "x"
+
+
+class Subject(ABC):
+    """The scalar function of x and of all parameters, and its analytic gradient.
+
+    Attributes
+    ----------
+    layers : tuple
+        Copies of the layers, in the order of the forward.
+    loss : loss object or None
+    prefixes : tuple of str
+        What stands before each layer's parameter names.
+    x : array
+        The input, a copy that moves; of floats, then float64, or of integers.
+    t : targets, or None
+    states : States
+        What is put back before every forward.
+    """
+
+    def __init__(
+        self, layers: tuple[Any, ...], loss: Any, prefixes: tuple[str, ...], x: ArrayLike, t: Any
+    ) -> None:
+        x = number_array("x", x)
+        self.x = x.astype(np.float64) if x.dtype.kind == "f" else x.copy()
+        self.t = copy.deepcopy(t)
+        self.layers, self.loss, self.prefixes = layers, loss, prefixes
+        self.states = States((*layers, loss))
+        self._found: dict[int, tuple[str, ...]] = {}
+
+    @property
+    def moves_input(self) -> bool:
+        """True if x has a derivative: if it is not made of integers."""
+        return self.x.dtype.kind == "f"
+
+    def value(self) -> float:
+        """The function at the arrays' present values; a backward may follow."""
+        self.states.put_back()
+        return float(scalar(self._forward(self.x.copy()), "the loss"))
+
+    def gradients(self) -> dict[str, Any]:
+        """What a backward gives for each array, by its name; anything, if a layer is wrong.
+
+        A pass with another dout comes first, and the gradients are filled with NaN after it:
+        that shows up those that a backward keeps from an earlier call, forgets or adds to.
+        """
+        self.value()
+        self._backward(-2.0)
+        for layer, name in self._owners().values():
+            gradient = getattr(layer, f"d{name}", None)
+            if is_float_array(gradient) and gradient.flags.writeable:
+                gradient[...] = np.nan
+        self.value()
+        dx = self._backward(1.0)
+        found = {
+            key: copy.deepcopy(getattr(layer, f"d{name}", None))
+            for key, (layer, name) in self._owners().items()
+        }
+        return found | {INPUT: copy.deepcopy(dx)} if self.moves_input else found
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that move, by name: parameters, and x if it has a derivative."""
+        found = {key: getattr(layer, name) for key, (layer, name) in self._owners().items()}
+        return found | {INPUT: self.x} if self.moves_input else found
+
+    def parameters_of(self, layer: Any) -> tuple[str, ...]:
+        """Names of a layer's parameters, as it declares them or as they were found."""
+        return self._found.get(id(layer), parameter_names(layer))
+
+    def find_parameters(self) -> None:
+        """Look for parameters in layers that do not declare any, with a forward and a backward.
+
+        There, an array ``W`` that a forward does not replace and that has a ``dW`` is one.
+        """
+        silent = [layer for layer in self.layers if not hasattr(layer, "parameters")]
+        if not silent:
+            return
+        before = [float_arrays(layer) for layer in silent]
+        self.value()
+        self._backward(1.0)
+        for layer, arrays in zip(silent, before, strict=True):
+            self._found[id(layer)] = tuple(
+                name
+                for name, array in arrays.items()
+                if vars(layer).get(name) is array and hasattr(layer, f"d{name}")
+            )
+
+    def first_input(self) -> Array:
+        """A copy of x as the first layer gets it."""
+        return self.x.copy()
+
+    def last_dout(self) -> Any:
+        """What a backward starts with: 1 for a loss, the dout of a single layer."""
+        return 1.0
+
+    def _owners(self) -> dict[str, tuple[Any, str]]:
+        return {
+            f"{prefix}{name}": (layer, name)
+            for layer, prefix in zip(self.layers, self.prefixes, strict=True)
+            for name in self.parameters_of(layer)
+        }
+
+    @abstractmethod
+    def _forward(self, x: Array) -> Any:
+        """The value at x, with the state as it is."""
+
+    @abstractmethod
+    def _backward(self, factor: float) -> Any:
+        """dx of factor times the value; the parameters' gradients go to their layers."""
+
+
+class LayerSubject(Subject):
+    """sum(R * layer.forward(x)) with a fixed random R."""
+
+    def __init__(self, layer: Any, x: ArrayLike, rng: np.random.Generator) -> None:
+        super().__init__((in_float64(layer),), None, ("",), x, None)
+        self._rng = rng
+        self._R: Array | None = None
+
+    def last_dout(self) -> Any:
+        return np.array(self._R)
+
+    def _forward(self, x: Array) -> Any:
+        out = np.asarray(call_forward(self.layers[0], x))
+        if self._R is None:
+            self._R = self._rng.standard_normal(out.shape)
+        return np.sum(self._R * out)
+
+    def _backward(self, factor: float) -> Any:
+        return self.layers[0].backward(factor * self.last_dout())
+
+
+class LossSubject(Subject):
+    """loss.forward(x, t)."""
+
+    def __init__(self, loss: Any, x: ArrayLike, t: Any) -> None:
+        super().__init__((), copy.deepcopy(loss), (), x, t)
+
+    def _forward(self, x: Array) -> Any:
+        return self.loss.forward(x, self.t)
+
+    def _backward(self, factor: float) -> Any:
+        return self.loss.backward(factor)
+
+
+class NetworkSubject(Subject):
+    """net.forward(x, t) of the network rebuilt around float64 copies of its layers."""
+
+    def __init__(self, net: Sequential, x: ArrayLike, t: Any) -> None:
+        self.net = net = network_in_float64(net)
+        prefixes = tuple(f"{place}." for place in range(len(net.layers)))
+        super().__init__(net.layers, net.loss, prefixes, x, t)
+
+    def gradients(self) -> dict[str, Any]:
+        # An optimizer reads net.grads, so they have to be right, not only the layers' own.
+        found = super().gradients()
+        return found | {name: gradient.copy() for name, gradient in self.net.grads.items()}
+
+    def first_input(self) -> Array:
+        x = self.x.astype(np.float64)
+        return x if self.net.input_scale is None else x * self.net.input_scale
+
+    def _forward(self, x: Array) -> Any:
+        return self.net.forward(x, self.t, True)
+
+    def _backward(self, factor: float) -> Any:
+        dx = self.net.backward(factor, need_dx=self.moves_input)
+        scale = self.net.input_scale
+        # The network's dx belongs to the scaled input.
+        return dx if dx is None or scale is None else scale * dx
+
+
+def make_subject(net_or_layer: Any, x: ArrayLike, t: Any, rng: np.random.Generator) -> Subject:
+    """The function to check for a network, a layer or a loss.
+
+    Raises
+    ------
+    TypeError
+        If the object has no forward and backward, or is a class.
+    ValueError
+        If targets are missing, or came with a layer.
+    """
+    if isinstance(net_or_layer, type) or not all(
+        callable(getattr(net_or_layer, name, None)) for name in ("forward", "backward")
+    ):
+        raise TypeError(
+            f"net_or_layer is {net_or_layer!r}, wanted an object with forward and backward"
+        )
+    is_network = isinstance(net_or_layer, Sequential)
+    if is_network and net_or_layer.loss is None:
+        raise ValueError("net_or_layer is a Sequential without a loss, wanted one with a loss")
+    if t is None and (is_network or isinstance(net_or_layer, Loss)):
+        raise ValueError(f"t is None, wanted targets for {net_or_layer!r}")
+    if t is not None and isinstance(net_or_layer, Layer):
+        raise ValueError(f"t came with the single layer {net_or_layer!r}, wanted t=None")
+    subject: Subject
+    if is_network:
+        subject = NetworkSubject(net_or_layer, x, t)
+    elif t is None:
+        subject = LayerSubject(net_or_layer, x, rng)
+    else:
+        subject = LossSubject(net_or_layer, x, t)
+    subject.find_parameters()
+    return subject
+
+
+def network_in_float64(net: Sequential) -> Sequential:
+    """A copy of a network, of the same class, built anew around float64 copies of its layers."""
+    net = copy.deepcopy(net)
+    Sequential.__init__(
+        net,
+        *(in_float64(layer) for layer in net.layers),
+        loss=net.loss,
+        input_scale=net.input_scale,
+        check_finite=net.check_finite,
+    )
+    net.dtype = np.dtype(np.float64)  # also where there is no parameter to say so
+    return net
+
+
+def in_float64(layer: Any) -> Any:
+    """A deep copy of a layer whose parameters are float64 arrays."""
+    layer = copy.deepcopy(layer)
+    names = getattr(layer, "parameters", None)
+    for name in float_arrays(layer) if names is None else names:
+        value = getattr(layer, name)
+        if not is_float_array(value) or value.dtype != np.float64:
+            setattr(layer, name, np.array(value, np.float64))
+    return layer
+
+
+def call_forward(layer: Any, x: Array) -> Any:
+    """A layer's forward, in training mode if it has two modes."""
+    return layer.forward(x, True) if takes_train(layer) else layer.forward(x)
+
+
+def float_arrays(layer: Any) -> dict[str, Array]:
+    """A layer's attributes that are arrays of floats."""
+    attributes = getattr(layer, "__dict__", {})
+    return {name: value for name, value in attributes.items() if is_float_array(value)}
+
+
+def is_float_array(value: Any) -> TypeGuard[Array]:
+    """True for a NumPy array of floats."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"

@@ -1,0 +1,615 @@
+"""What every kernel takes and gives, so that one set of tests can go through all of them.
+
+A `Kernel` is one row of the table: its arguments with the letters of their dimensions, how to
+draw sensible values for them, and how large the terms are that its results are sums of. From it
+come random problems, calls between guarded borders, and the comparison with `affinet.reference`
+in float64.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+
+from affinet import reference
+from tolerance import assert_close
+
+ROW_DIMENSIONS = "BM"  # these take few rows; all others are columns or lengths of sums
+NOT_KERNELS = {"build_level"}  # public names of a kernel module that compute nothing
+GUARD = 64  # elements on either side of every array, more than the widest store has
+SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
+FILL = {"f": np.nan, "i": 2**62, "u": 0xA5}  # by kind of dtype: what must not get into results
+
+
+# Values ------------------------------------------------------------------------------------------
+
+
+def normal(rng, shape, sizes):
+    return rng.standard_normal(shape)
+
+
+def normal_with_zeros(rng, shape, sizes):
+    return rng.standard_normal(shape) * (rng.random(shape) < 0.8)
+
+
+def wide(rng, shape, sizes):
+    """Magnitudes from 1e-4 to 100, both signs: the bend and both ends of a sigmoid."""
+    return rng.standard_normal(shape) * 10 ** rng.uniform(-4, 2, shape)
+
+
+def unit_interval(rng, shape, sizes):
+    return rng.random(shape)
+
+
+def minus_one_to_one(rng, shape, sizes):
+    return rng.uniform(-1, 1, shape)
+
+
+def logits(rng, shape, sizes):
+    """Rows far from zero, so that an exponential of the bare logit would overflow."""
+    return 5 * rng.standard_normal(shape) + rng.choice([0, -1e4, 1e4, 100], (shape[0], 1))
+
+
+def squares(rng, shape, sizes):
+    return normal_with_zeros(rng, shape, sizes) ** 2
+
+
+def target_weights(rng, shape, sizes):
+    return rng.random(shape) * (rng.random(shape) < 0.6)
+
+
+def labels(rng, shape, sizes):
+    return rng.integers(0, sizes["C"], shape)
+
+
+def zero_or_one(rng, shape, sizes):
+    return rng.integers(0, 2, shape)
+
+
+def log_uniform(low, high):
+    return lambda rng: float(10 ** rng.uniform(low, high))
+
+
+def uniform(low, high):
+    return lambda rng: float(rng.uniform(low, high))
+
+
+def whole(low, high):
+    return lambda rng: int(rng.integers(low, high, dtype=np.uint64, endpoint=True))
+
+
+ANY_64_BITS = whole(0, 2**64 - 1)
+
+
+def share(rng):
+    """What a running mean keeps: the usual ones, where 1 - share is small, or any."""
+    return float(rng.choice([0.0, 0.9, 0.999, rng.uniform()]))
+
+
+def drop_rate(rng):
+    return float(rng.choice([0.0, 0.1, 0.5, rng.uniform(0, 0.95)]))
+
+
+# Sizes of the terms: for each result (number of terms, sum of their absolute values) -------------
+
+
+def double_terms(a, count):
+    """Terms of a sum carried in double, which adds nothing to the roundings of float32."""
+    return count if a.dtype == np.float64 else 1
+
+
+def affine_terms(a):
+    return {"out": (len(a.W) + 1, abs(a.x) @ abs(a.W) + abs(a.b))}
+
+
+def sigmoid_backward_terms(a):
+    return {"dx": (1, abs(a.dout * a.y) * (1 + abs(a.y)))}
+
+
+def tanh_backward_terms(a):
+    return {"dx": (1, abs(a.dout) * (1 + a.y * a.y))}
+
+
+def row_distance(x):
+    """How far each logit lies below its row's largest: an exponential multiplies errors by it."""
+    return np.max(x, axis=1, keepdims=True, initial=-np.inf) - x
+
+
+def softmax_size(a):
+    return np.where(a.y == 0, 0, a.y * (1 + row_distance(a.x)))
+
+
+def softmax_terms(a):
+    return {"y": (a.C, softmax_size(a))}
+
+
+def log_terms(x):
+    """Terms of logsumexp(x_i) - x_ij: the logarithm's argument is a sum, good to a relative u."""
+    distance = row_distance(x)
+    return 1 + np.log(np.sum(np.exp(-distance), axis=1, keepdims=True)) + distance
+
+
+def labels_loss_terms(a):
+    y = softmax_size(a)
+    onehot = np.eye(a.C)[a.t]
+    loss = np.mean(log_terms(a.x)[np.arange(a.B), a.t])
+    terms = a.C + double_terms(a, a.B)
+    return {"loss": (terms, loss), "y": (a.C, y), "dx": (a.C, (y + onehot) / a.B)}
+
+
+def rows_loss_terms(a):
+    y = softmax_size(a)
+    loss = np.sum(np.where(a.t == 0, 0, a.t * log_terms(a.x))) / a.B
+    dx = (y * np.sum(a.t, axis=1, keepdims=True) + a.t) / a.B
+    terms = a.C + double_terms(a, a.B * a.C)
+    return {"loss": (terms, loss), "y": (a.C, y), "dx": (2 * a.C, dx)}
+
+
+def squared_error_terms(a):
+    return {"loss": (double_terms(a, a.n), None)}
+
+
+def momentum_terms(a):
+    v = abs(a.momentum * a.v_before) + abs(a.lr * a.dW)
+    return {"v": (1, v), "W": (1, abs(a.W_before) + v)}
+
+
+def adagrad_terms(a):
+    step = abs(a.lr * a.dW) / (np.sqrt(a.h) + a.eps)
+    return {"W": (1, abs(a.W_before) + step)}
+
+
+def adam_terms(a):
+    m = abs(a.beta1 * a.m_before) + abs((1 - a.beta1) * a.dW)
+    rest1, rest2 = 1 - a.beta1**a.step, 1 - a.beta2**a.step
+    step = a.lr * m / rest1 / (np.sqrt(a.v / rest2) + a.eps)
+    if a.dtype == np.float64:  # a power near 1, subtracted from 1 in double: its rounding grows
+        step *= 1 / rest1 + 1 / rest2
+    return {"m": (1, m), "W": (8, abs(a.W_before) + step)}
+
+
+# The table ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An array argument: its name, the letters of its dimensions, its dtype if that is fixed."""
+
+    name: str
+    dims: tuple[str, ...]
+    fixed_dtype: str | None
+
+    def dtype(self, real):
+        return np.dtype(self.fixed_dtype or real)
+
+    def shape(self, sizes):
+        return tuple(sizes[letter] for letter in self.dims)
+
+
+def arguments(text):
+    """``"x[B,C] t[B]:int64"`` as Arguments."""
+    found = re.findall(r"(\w+)\[([\w,]+)\](?::(\w+))?", text)
+    return tuple(Argument(name, tuple(dims.split(",")), kind or None) for name, dims, kind in found)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One row of the table.
+
+    ``inputs``, ``scalars`` (name to a function that draws one) and ``outputs`` stand in the order
+    of the call. ``states`` names the outputs that are read before they are overwritten, ``loss``
+    says that a float is returned. ``values`` tells how to draw an array other than by `normal`,
+    ``terms`` how large the terms of the results are (a result that is missing has nothing that
+    cancels), ``alias`` which output may be which input. ``exact`` results involve one rounding
+    or none, so that they have to be equal to the bit.
+    """
+
+    name: str
+    inputs: tuple[Argument, ...]
+    outputs: tuple[Argument, ...]
+    scalars: dict[str, Callable] = field(default_factory=dict)
+    states: tuple[str, ...] = ()
+    loss: bool = False
+    values: dict[str, Callable] = field(default_factory=dict)
+    terms: Callable | None = None
+    alias: dict[str, str] = field(default_factory=dict)
+    exact: tuple[str, ...] = ()
+
+    @property
+    def arrays(self):
+        return self.inputs + self.outputs
+
+    @property
+    def dimensions(self):
+        return tuple(dict.fromkeys(letter for a in self.arrays for letter in a.dims))
+
+    @property
+    def results(self):
+        return ("loss",) * self.loss + tuple(output.name for output in self.outputs)
+
+
+def elementwise(name, inputs, output, *, value=normal, **more):
+    """A kernel of n elements each on its own; the output may be the last input."""
+    inputs, outputs = arguments(inputs), arguments(output)
+    alias = {outputs[0].name: inputs[-1].name}
+    return Kernel(name, inputs, outputs, values={inputs[0].name: value}, alias=alias, **more)
+
+
+def product(name, inputs, output, operands):
+    """A matrix product of ``operands(a)``, the two factors as they are multiplied."""
+    outputs = arguments(output)
+
+    def terms(a):
+        left, right = operands(a)
+        return {outputs[0].name: (left.shape[1], abs(left) @ abs(right))}
+
+    return Kernel(name, arguments(inputs), outputs, terms=terms)
+
+
+def update(name, states, scalars, terms, **values):
+    state_arrays = arguments(" ".join(f"{state}[n]" for state in states))
+    return Kernel(
+        name,
+        arguments("dW[n]"),
+        state_arrays,
+        scalars=scalars,
+        states=states,
+        values={"dW": normal_with_zeros, **values},
+        terms=terms,
+    )
+
+
+LR, EPS, SLOPE = log_uniform(-4, 0), log_uniform(-8, 0), uniform(0.01, 1)
+AFFINE = (arguments("x[B,I] W[I,O] b[O]"), arguments("out[B,O]"))
+
+KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        product("gemm_nn", "A[M,K] B[K,N]", "out[M,N]", lambda a: (a.A, a.B)),
+        product("gemm_nt", "A[M,K] B[N,K]", "out[M,N]", lambda a: (a.A, a.B.T)),
+        product("gemm_tn", "A[K,M] B[K,N]", "out[M,N]", lambda a: (a.A.T, a.B)),
+        Kernel("affine_forward", *AFFINE, terms=affine_terms),
+        Kernel("affine_relu_forward", *AFFINE, terms=affine_terms),
+        product("affine_backward_dx", "dout[B,O] W[I,O]", "dx[B,I]", lambda a: (a.dout, a.W.T)),
+        product("affine_backward_dw", "x[B,I] dout[B,O]", "dW[I,O]", lambda a: (a.x.T, a.dout)),
+        Kernel(
+            "affine_backward_db",
+            arguments("dout[B,O]"),
+            arguments("db[O]"),
+            terms=lambda a: {"db": (a.B, np.sum(abs(a.dout), axis=0))},
+        ),
+        elementwise("relu_forward", "x[n]", "out[n]", value=normal_with_zeros, exact=("out",)),
+        elementwise(
+            "relu_backward", "y[n] dout[n]", "dx[n]", value=normal_with_zeros, exact=("dx",)
+        ),
+        elementwise(
+            "leaky_relu_forward",
+            "x[n]",
+            "out[n]",
+            value=normal_with_zeros,
+            scalars={"slope": SLOPE},
+            exact=("out",),
+        ),
+        elementwise(
+            "leaky_relu_backward",
+            "y[n] dout[n]",
+            "dx[n]",
+            value=normal_with_zeros,
+            scalars={"slope": SLOPE},
+            exact=("dx",),
+        ),
+        elementwise("sigmoid_forward", "x[n]", "out[n]", value=wide),
+        elementwise(
+            "sigmoid_backward",
+            "y[n] dout[n]",
+            "dx[n]",
+            value=unit_interval,
+            terms=sigmoid_backward_terms,
+        ),
+        elementwise("tanh_forward", "x[n]", "out[n]", value=wide),
+        elementwise(
+            "tanh_backward",
+            "y[n] dout[n]",
+            "dx[n]",
+            value=minus_one_to_one,
+            terms=tanh_backward_terms,
+        ),
+        Kernel(
+            "softmax_forward",
+            arguments("x[B,C]"),
+            arguments("y[B,C]"),
+            values={"x": logits},
+            terms=softmax_terms,
+        ),
+        Kernel(
+            "softmax_cross_entropy_labels",
+            arguments("x[B,C] t[B]:int64"),
+            arguments("y[B,C] dx[B,C]"),
+            loss=True,
+            values={"x": logits, "t": labels},
+            terms=labels_loss_terms,
+        ),
+        Kernel(
+            "softmax_cross_entropy_rows",
+            arguments("x[B,C] t[B,C]"),
+            arguments("y[B,C] dx[B,C]"),
+            loss=True,
+            values={"x": logits, "t": target_weights},
+            terms=rows_loss_terms,
+        ),
+        Kernel(
+            "mean_squared_error",
+            arguments("y[n] t[n]"),
+            arguments("dx[n]"),
+            loss=True,
+            terms=squared_error_terms,
+        ),
+        Kernel(
+            "sum_squared_error",
+            arguments("y[n] t[n]"),
+            arguments("dx[n]"),
+            loss=True,
+            terms=squared_error_terms,
+            exact=("dx",),
+        ),
+        Kernel(
+            "dropout_forward",
+            arguments("x[B,O]"),
+            arguments("out[B,O] mask[B,O]:uint8"),
+            scalars={
+                "p": drop_rate,
+                "key": ANY_64_BITS,
+                "step": ANY_64_BITS,
+                "row": whole(0, 2**33),
+            },
+            alias={"out": "x"},
+            exact=("out",),
+        ),
+        Kernel(
+            "dropout_backward",
+            arguments("dout[B,O] mask[B,O]:uint8"),
+            arguments("dx[B,O]"),
+            scalars={"p": drop_rate},
+            values={"mask": zero_or_one},
+            alias={"dx": "dout"},
+            exact=("dx",),
+        ),
+        update(
+            "sgd_update",
+            ("W",),
+            {"lr": LR},
+            lambda a: {"W": (1, abs(a.W_before) + abs(a.lr * a.dW))},
+        ),
+        update("momentum_update", ("v", "W"), {"lr": LR, "momentum": share}, momentum_terms),
+        update("adagrad_update", ("h", "W"), {"lr": LR, "eps": EPS}, adagrad_terms, h=squares),
+        update(
+            "adam_update",
+            ("m", "v", "W"),
+            {"lr": LR, "beta1": share, "beta2": share, "eps": EPS, "step": whole(1, 50)},
+            adam_terms,
+            v=squares,
+        ),
+    )
+}
+
+
+# Problems: arguments with values -----------------------------------------------------------------
+
+
+@dataclass
+class Problem:
+    """Arguments for one call: ``arrays`` holds the inputs and the states before it."""
+
+    kernel: Kernel
+    dtype: np.dtype
+    sizes: dict[str, int]
+    arrays: dict[str, np.ndarray]
+    scalars: dict[str, float]
+
+
+def problem(kernel, dtype, sizes, rng):
+    """A random problem of the given sizes."""
+    arrays = {}
+    for argument in kernel.arrays:
+        if argument in kernel.inputs or argument.name in kernel.states:
+            draw = kernel.values.get(argument.name, normal)
+            values = draw(rng, argument.shape(sizes), sizes)
+            arrays[argument.name] = np.asarray(values).astype(argument.dtype(dtype))
+    scalars = {name: draw(rng) for name, draw in kernel.scalars.items()}
+    return Problem(kernel, np.dtype(dtype), dict(sizes), arrays, scalars)
+
+
+def solvable(kernel, sizes):
+    """Whether problems of these sizes exist: a loss wants at least one element."""
+    return not kernel.loss or 0 not in sizes.values()
+
+
+def reference_results(problem, dtype=np.float64):
+    """What `affinet.reference` says, computed in ``dtype``; by name."""
+    kernel = problem.kernel
+    arrays = {name: array.copy() for name, array in problem.arrays.items()}
+    for argument in kernel.arrays:
+        if argument.name in arrays and argument.fixed_dtype is None:
+            arrays[argument.name] = arrays[argument.name].astype(dtype)
+    inputs = [arrays[argument.name] for argument in kernel.inputs]
+    states = [arrays[name] for name in kernel.states]
+    with np.errstate(all="ignore"):  # NaN and infinities are given on purpose
+        results = getattr(reference, kernel.name)(*inputs, *problem.scalars.values(), *states)
+    if not isinstance(results, tuple):
+        results = (results,)
+    return dict(zip(kernel.results, results, strict=True))
+
+
+# Calls between guards ----------------------------------------------------------------------------
+
+
+class Guarded:
+    """An array inside a larger buffer whose borders must not change.
+
+    It starts at an address that is a multiple of the element's size and of nothing else. What is
+    read from an input's border shows as NaN or as a label out of range; an output's border is a
+    number that no kernel leaves as it is.
+    """
+
+    def __init__(self, values, rng, *, written):
+        border = -1.5 if written and values.dtype.kind == "f" else FILL[values.dtype.kind]
+        before = GUARD + int(rng.integers(1, 16))
+        self.buffer = np.full(before + values.size + GUARD, border, dtype=values.dtype)
+        self.inside = slice(before, before + values.size)
+        self.array = self.buffer[self.inside].reshape(values.shape)
+        self.array[...] = values
+        self.image = self.buffer.tobytes()
+
+    def unchanged(self):
+        return self.buffer.tobytes() == self.image
+
+    def borders_unchanged(self):
+        now = self.buffer.copy()
+        now[self.inside] = np.frombuffer(self.image, now.dtype)[self.inside]
+        return now.tobytes() == self.image
+
+
+def before_call(problem, argument):
+    """What an array holds before the call; an output that is not a state holds rubbish."""
+    if argument.name in problem.arrays:
+        return problem.arrays[argument.name]
+    dtype = argument.dtype(problem.dtype)
+    return np.full(argument.shape(problem.sizes), FILL[dtype.kind], dtype)
+
+
+class Call:
+    """The guarded arguments of one call, and what came of it.
+
+    ``alias`` lets the outputs lie in the inputs that `Kernel.alias` names; ``read_only`` locks
+    the inputs.
+    """
+
+    def __init__(self, problem, rng, *, alias=False, read_only=False):
+        self.kernel, self.problem = problem.kernel, problem
+        self.aliases = problem.kernel.alias if alias else {}
+        self.guarded = {}
+        for argument in self.kernel.arrays:
+            if argument.name in self.aliases:
+                self.guarded[argument.name] = self.guarded[self.aliases[argument.name]]
+                continue
+            written = argument in self.kernel.outputs or argument.name in self.aliases.values()
+            guarded = Guarded(before_call(problem, argument), rng, written=written)
+            guarded.array.flags.writeable = written or not read_only
+            self.guarded[argument.name] = guarded
+
+    def arguments(self):
+        arrays = {name: guarded.array for name, guarded in self.guarded.items()}
+        return [
+            *(arrays[argument.name] for argument in self.kernel.inputs),
+            *self.problem.scalars.values(),
+            *(arrays[argument.name] for argument in self.kernel.outputs),
+        ]
+
+    def run(self, module):
+        """Call the kernel, check that nothing but the outputs changed; results by name."""
+        returned = getattr(module, self.kernel.name)(*self.arguments())
+        self.check_memory()
+        outputs = (self.guarded[output.name].array for output in self.kernel.outputs)
+        if not self.kernel.loss:
+            assert returned is None, f"returned {returned!r}, wanted None"
+            return dict(zip(self.kernel.results, outputs, strict=True))
+        assert isinstance(returned, float), f"returned {returned!r}, wanted a float"
+        return dict(zip(self.kernel.results, (returned, *outputs), strict=True))
+
+    def check_memory(self):
+        for argument in self.kernel.inputs:
+            if argument.name not in self.aliases.values():
+                assert self.guarded[argument.name].unchanged(), f"input {argument.name} changed"
+        for argument in self.kernel.arrays:
+            kept = self.guarded[argument.name].borders_unchanged()
+            assert kept, f"memory around {argument.name} changed"
+
+    def check_nothing_written(self):
+        for name, guarded in self.guarded.items():
+            assert guarded.unchanged(), f"{name} changed"
+
+
+def check_results(problem, actual):
+    """Compare results with the reference: in float64 with rounding bounds, exact ones to the bit.
+
+    Raises AssertionError with the result's name.
+    """
+    kernel, expected = problem.kernel, reference_results(problem)
+    rounded = reference_results(problem, problem.dtype) if kernel.exact else {}
+    rounded = {name: rounded[name] for name in kernel.exact}
+    bounds = known_terms(problem, expected)
+    for name in kernel.results:
+        if name in rounded or not np.issubdtype(np.asarray(expected[name]).dtype, np.floating):
+            wanted = rounded.get(name, expected[name])
+            np.testing.assert_array_equal(actual[name], wanted, err_msg=name, strict=True)
+            continue
+        reduction, scale = bounds.get(name, (1, None))
+        assert_close(
+            actual[name],
+            expected[name],
+            reduction=reduction,
+            scale=scale,
+            dtype=problem.dtype,
+            name=f"{kernel.name} {name}",
+        )
+
+
+def known_terms(problem, expected):
+    """`Kernel.terms` of everything there is to know: inputs, states before, sizes, results."""
+    if problem.kernel.terms is None:
+        return {}
+    before = {f"{name}_before": problem.arrays[name] for name in problem.kernel.states}
+    inputs = {argument.name: problem.arrays[argument.name] for argument in problem.kernel.inputs}
+    real = {
+        name: array.astype(np.float64) if array.dtype.kind == "f" else array
+        for name, array in (inputs | before).items()
+    }
+    everything = expected | problem.sizes | problem.scalars | real | {"dtype": problem.dtype}
+    with np.errstate(all="ignore"):
+        return problem.kernel.terms(SimpleNamespace(**everything))
+
+
+def run_and_check(module, problem, rng, **how):
+    """One call between guards, checked; the results by name."""
+    actual = Call(problem, rng, **how).run(module)
+    check_results(problem, actual)
+    return actual
+
+
+# Sweeps ------------------------------------------------------------------------------------------
+
+
+def vector_edges(lanes):
+    """Column counts at which a loop over vectors begins, ends, or leaves a rest."""
+    return sorted({0, 1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3})
+
+
+def check_edges(module, kernel, dtype, lanes):
+    """No row, one, and five, at every combination of column counts from `vector_edges`."""
+    rng = np.random.default_rng(1)
+    columns = vector_edges(lanes)
+    choices = [(0, 1, 5) if letter in ROW_DIMENSIONS else columns for letter in kernel.dimensions]
+    for combination in itertools.product(*choices):
+        sizes = dict(zip(kernel.dimensions, combination, strict=True))
+        if solvable(kernel, sizes):
+            run_and_check(module, problem(kernel, dtype, sizes, rng), rng)
+
+
+def real_arrays(problem):
+    """Names of the arrays that can hold a NaN."""
+    return [name for name, array in problem.arrays.items() if array.dtype.kind == "f"]
+
+
+def check_special_values(module, kernel, dtype, lanes):
+    """Let all special values of the first two arrays meet, in whole vectors and in the rest."""
+    rng, values = np.random.default_rng(2), (*SPECIAL, 1.5, -1.5)
+    for pair in itertools.product(values, repeat=2):
+        made = problem(kernel, dtype, {"n": 2 * lanes + 3}, rng)
+        for name, value in zip(real_arrays(made), pair, strict=False):
+            made.arrays[name][:] = value
+        run_and_check(module, made, rng)

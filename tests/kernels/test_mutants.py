@@ -1,0 +1,351 @@
+"""The tests of the kernels are worth what they find: here they are given wrong kernels.
+
+The mutants are NumPy functions behind the kernels' doors. Each is the reference with one mistake
+that a kernel could make, and `check_edges` or `check_special_values` must object to it.
+"""
+
+import numpy as np
+import pytest
+
+from affinet import reference
+from kernel_table import KERNELS, check_edges, check_special_values
+
+LANES = 4
+DTYPE = np.dtype("float32")
+
+
+class Twin:
+    """A module of kernels that call ``compute`` and write what it returns into their outputs."""
+
+    def __init__(self, compute, spoil=None):
+        self.compute, self.spoil = compute, spoil
+
+    def __getattr__(self, name):
+        kernel = KERNELS[name]
+
+        def door(*arguments):
+            outputs = arguments[len(arguments) - len(kernel.outputs) :]
+            before = [output.copy() for output in outputs]
+            given = arguments[: len(arguments) - len(outputs)]
+            states = [
+                old
+                for old, argument in zip(before, kernel.outputs, strict=True)
+                if argument.name in kernel.states
+            ]
+            with np.errstate(all="ignore"):
+                results = self.compute(*given, *states)
+            results = list(results) if isinstance(results, tuple) else [results]
+            loss = results.pop(0) if kernel.loss else None
+            for output, result in zip(outputs, results, strict=True):
+                output[...] = result
+            if self.spoil:
+                loss = self.spoil(given, before, outputs, loss)
+            return loss
+
+        return door
+
+
+def found(kernel, twin):
+    """Whether the checks object to the twin."""
+    try:
+        check_edges(twin, kernel, DTYPE, LANES)
+        if kernel.dimensions == ("n",):
+            check_special_values(twin, kernel, DTYPE, LANES)
+    except AssertionError:
+        return True
+    return False
+
+
+every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+
+
+@every_kernel
+def test_the_right_twin_passes(kernel):
+    assert not found(kernel, Twin(getattr(reference, kernel.name)))
+
+
+# Mistakes that any kernel can make ---------------------------------------------------------------
+
+
+def last_element_left_out(given, before, outputs, loss):
+    for output, old in zip(outputs, before, strict=True):
+        output.flat[-1:] = old.flat[-1:]
+    return loss
+
+
+def last_element_off(given, before, outputs, loss):
+    outputs[-1].flat[-1:] = outputs[-1].flat[-1:] * 1.001 + (outputs[-1].dtype.kind == "u")
+    return loss
+
+
+def one_sign_flipped(given, before, outputs, loss):
+    outputs[0].flat[:1] = -outputs[0].flat[:1]
+    return loss
+
+
+def one_past_the_end(given, before, outputs, loss):
+    outputs[0].base[...].reshape(-1)  # the buffer around the output
+    start = outputs[0].__array_interface__["data"][0] - outputs[0].base.ctypes.data
+    outputs[0].base[start // outputs[0].itemsize + outputs[0].size] = 0
+    return loss
+
+
+def one_before_the_start(given, before, outputs, loss):
+    start = outputs[0].__array_interface__["data"][0] - outputs[0].base.ctypes.data
+    outputs[0].base[start // outputs[0].itemsize - 1] = 0
+    return loss
+
+
+def first_input_changed(given, before, outputs, loss):
+    given[0].flat[:1] = 0.75
+    return loss
+
+
+def something_returned(given, before, outputs, loss):
+    return 0 if loss is None else np.float32(loss)
+
+
+@every_kernel
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        last_element_left_out,
+        last_element_off,
+        one_sign_flipped,
+        one_past_the_end,
+        one_before_the_start,
+        first_input_changed,
+        something_returned,
+    ],
+    ids=lambda mistake: mistake.__name__,
+)
+def test_a_common_mistake_is_found(kernel, mistake):
+    assert found(kernel, Twin(getattr(reference, kernel.name), mistake))
+
+
+@pytest.mark.parametrize(
+    "kernel", [kernel for kernel in KERNELS.values() if kernel.loss], ids=lambda k: k.name
+)
+@pytest.mark.parametrize("factor", [-1, 0.5, 1.001])
+def test_a_wrong_loss_is_found(kernel, factor):
+    right = getattr(reference, kernel.name)
+    assert found(kernel, Twin(right, lambda given, before, outputs, loss: loss * factor))
+
+
+# Mistakes in one formula -------------------------------------------------------------------------
+
+
+def wrong_softmax(x):
+    e = np.exp(x)
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def labels_with(loss_of=lambda loss, B: loss, dx_of=lambda dx, B: dx, shift=0):
+    def mutant(x, t):
+        loss, y, dx = reference.softmax_cross_entropy_labels(x, (t + shift) % x.shape[1])
+        return loss_of(loss, len(x)), y, dx_of(dx, len(x))
+
+    return mutant
+
+
+def rows_that_sum_to_one(x, t):
+    loss, y, _ = reference.softmax_cross_entropy_rows(x, t)
+    return loss, y, (y - t) / len(x)
+
+
+def rows_without_a_mean(x, t):
+    loss, y, dx = reference.softmax_cross_entropy_rows(x, t)
+    return loss, y, dx * len(x)
+
+
+def squared_with(right, factor):
+    def mutant(y, t):
+        loss, dx = right(y, t)
+        return loss, factor * dx
+
+    return mutant
+
+
+def dropout_with(**change):
+    def mutant(x, p, key, step, row):
+        scalars = {"p": p, "key": key, "step": step, "row": row}
+        scalars |= {name: alter(scalars[name]) for name, alter in change.items()}
+        return reference.dropout_forward(x, **scalars)
+
+    return mutant
+
+
+def dropout_in_rows_of_words(x, p, key, step, row):
+    """The four words of a counter spread over rows instead of columns."""
+    out, mask = reference.dropout_forward(np.ascontiguousarray(x.T), p, key, step, row)
+    return out.T, mask.T
+
+
+def dropout_unscaled(x, p, key, step, row):
+    _, mask = reference.dropout_forward(x, p, key, step, row)
+    return np.where(mask, x, 0), mask
+
+
+def adam_with(eps_inside=False, correct=True, step_off=0, single=False):
+    def mutant(dW, lr, beta1, beta2, eps, step, m, v, W):
+        one = np.float32(1) if single else 1.0
+        rest1, rest2 = (float(one - type(one)(beta)) for beta in (beta1, beta2))
+        m, v = beta1 * m + rest1 * dW, beta2 * v + rest2 * dW * dW
+        step += step_off
+        m_hat, v_hat = (
+            (m / (1 - beta1**step), v / (1 - beta2**step)) if correct and step else (m, v)
+        )
+        root = np.sqrt(v_hat + eps) if eps_inside else np.sqrt(v_hat) + eps
+        return m, v, W - lr * m_hat / root
+
+    return mutant
+
+
+def adagrad_with(eps_inside=False, late=False):
+    def mutant(dW, lr, eps, h, W):
+        new = h + dW * dW
+        root = np.sqrt((h if late else new) + (eps if eps_inside else 0))
+        return new, W - lr * dW / (root + (0 if eps_inside else eps))
+
+    return mutant
+
+
+def momentum_with(sign=-1, late=False):
+    def mutant(dW, lr, momentum, v, W):
+        new = momentum * v + sign * lr * dW
+        return new, W + (v if late else new)
+
+    return mutant
+
+
+MUTANTS = {
+    "gemm_nn": {
+        "last term": lambda A, B: A[:, :-1] @ B[:-1],
+        "first term twice": lambda A, B: A @ B + A[:, :1] @ B[:1],
+    },
+    "gemm_nt": {"last term": lambda A, B: A[:, :-1] @ B[:, :-1].T},
+    "gemm_tn": {"last term": lambda A, B: A[:-1].T @ B[:-1]},
+    "affine_forward": {
+        "no bias": lambda x, W, b: x @ W,
+        "bias subtracted": lambda x, W, b: x @ W - b,
+        "the neighbour's bias": lambda x, W, b: x @ W + np.roll(b, 1),
+        "bias in the first row only": lambda x, W, b: (
+            x @ W + b * (np.arange(len(x)) == 0)[:, np.newaxis]
+        ),
+    },
+    "affine_relu_forward": {
+        "no bias": lambda x, W, b: np.maximum(x @ W, 0),
+        "no ReLU": reference.affine_forward,
+        "bias after the ReLU": lambda x, W, b: np.maximum(x @ W, 0) + b,
+    },
+    "affine_backward_dx": {"last term": lambda dout, W: dout[:, :-1] @ W[:, :-1].T},
+    "affine_backward_dw": {
+        "last row": lambda x, dout: x[:-1].T @ dout[:-1],
+        "a mean": lambda x, dout: x.T @ dout / max(len(x), 1),
+    },
+    "affine_backward_db": {
+        "last row": lambda dout: dout[:-1].sum(axis=0),
+        "a mean": lambda dout: dout.sum(axis=0) / max(len(dout), 1),
+    },
+    "relu_forward": {
+        "NaN lost": lambda x: np.fmax(x, 0),
+        "absolute value": np.abs,
+        "nothing": lambda x: x,
+    },
+    "relu_backward": {
+        "kink to the right": lambda y, dout: np.where(y < 0, 0, dout),
+        "NaN blocked": lambda y, dout: np.where(y > 0, dout, 0),
+        "a product": lambda y, dout: dout * ~(y <= 0),
+        "the other side": lambda y, dout: np.where(y <= 0, dout, 0),
+    },
+    "leaky_relu_forward": {
+        "no slope": lambda x, slope: np.where(x < 0, 0, x),
+        "the other side": lambda x, slope: np.where(x < 0, x, slope * x),
+    },
+    "leaky_relu_backward": {
+        "no slope": lambda y, dout, slope: np.where(y <= 0, 0, dout),
+        "kink to the right": lambda y, dout, slope: np.where(y < 0, slope * dout, dout),
+    },
+    "sigmoid_forward": {
+        "wrong sign": lambda x: reference.sigmoid_forward(-x),
+        "by way of tanh, inexact at the end": lambda x: (1 + np.tanh(x / 2)) / 2,
+    },
+    "sigmoid_backward": {
+        "no y": lambda y, dout: dout * (1 - y),
+        "no 1 - y": lambda y, dout: dout * y,
+        "1 + y": lambda y, dout: dout * y * (1 + y),
+    },
+    "tanh_forward": {
+        "inexact near 0": lambda x: 2 * reference.sigmoid_forward(2 * x) - 1,
+        "half the argument": lambda x: np.tanh(x / 2),
+    },
+    "tanh_backward": {
+        "no square": lambda y, dout: dout * (1 - y),
+        "1 + y^2": lambda y, dout: dout * (1 + y * y),
+    },
+    "softmax_forward": {
+        "no maximum": wrong_softmax,
+        "over columns": lambda x: reference.softmax_forward(x.T).T,
+        "maximum of all rows": lambda x: wrong_softmax(x - x.max(initial=-np.inf)),
+    },
+    "softmax_cross_entropy_labels": {
+        "a sum in the loss": labels_with(loss_of=lambda loss, B: loss * B),
+        "a sum in the gradient": labels_with(dx_of=lambda dx, B: dx * B),
+        "the next class": labels_with(shift=1),
+        "the previous class": labels_with(shift=-1),
+    },
+    "softmax_cross_entropy_rows": {
+        "weights taken to sum to 1": rows_that_sum_to_one,
+        "a sum in the gradient": rows_without_a_mean,
+    },
+    "mean_squared_error": {
+        "no 2": squared_with(reference.mean_squared_error, 0.5),
+        "wrong sign": squared_with(reference.mean_squared_error, -1),
+    },
+    "sum_squared_error": {
+        "a 2": squared_with(reference.sum_squared_error, 2),
+        "wrong sign": squared_with(reference.sum_squared_error, -1),
+    },
+    "dropout_forward": {
+        "not scaled": dropout_unscaled,
+        "words along rows": dropout_in_rows_of_words,
+        "p the other way round": dropout_with(p=lambda p: 1 - p if p else p),
+        "key cut to 32 bits": dropout_with(key=lambda key: key % 2**32),
+        "key with halves swapped": dropout_with(key=lambda key: key % 2**32 << 32 | key >> 32),
+        "step cut to 32 bits": dropout_with(step=lambda step: step % 2**32),
+        "row ignored": dropout_with(row=lambda row: 0),
+        "row one off": dropout_with(row=lambda row: row + 1),
+    },
+    "dropout_backward": {
+        "not scaled": lambda dout, mask, p: np.where(mask, dout, 0),
+        "scaled by 1 - p": lambda dout, mask, p: np.where(mask, dout * (1 - p), 0),
+        "no mask": lambda dout, mask, p: dout / (1 - p),
+    },
+    "sgd_update": {
+        "uphill": lambda dW, lr, W: W + lr * dW,
+        "no rate": lambda dW, lr, W: W - dW,
+    },
+    "momentum_update": {"uphill": momentum_with(sign=1), "old velocity": momentum_with(late=True)},
+    "adagrad_update": {
+        "eps in the root": adagrad_with(eps_inside=True),
+        "old sum": adagrad_with(late=True),
+    },
+    "adam_update": {
+        "eps in the root": adam_with(eps_inside=True),
+        "no correction": adam_with(correct=False),
+        "step counted from 0": adam_with(step_off=-1),
+        "step counted from 2": adam_with(step_off=1),
+        "1 - beta in float32": adam_with(single=True),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "mistake"), [(name, mistake) for name in MUTANTS for mistake in MUTANTS[name]]
+)
+def test_a_wrong_formula_is_found(name, mistake):
+    assert found(KERNELS[name], Twin(MUTANTS[name][mistake]))
+
+
+def test_every_kernel_has_mutants():
+    assert set(MUTANTS) == set(KERNELS)

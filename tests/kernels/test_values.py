@@ -1,0 +1,281 @@
+"""Every kernel computes what its twin in `affinet.reference` computes, at every size."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernel_table import (
+    KERNELS,
+    ROW_DIMENSIONS,
+    SPECIAL,
+    Call,
+    check_edges,
+    check_results,
+    check_special_values,
+    problem,
+    real_arrays,
+    run_and_check,
+    solvable,
+    vector_edges,
+)
+
+every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+LINEAR = [
+    "affine_backward_db",
+    "affine_backward_dw",
+    "affine_backward_dx",
+    "affine_forward",
+    "affine_relu_forward",
+    "gemm_nn",
+    "gemm_nt",
+    "gemm_tn",
+]
+RANDOM = settings(max_examples=15, deadline=None)
+
+
+def random_sizes(kernel, lanes):
+    """Sizes for Hypothesis: edges more often than chance, and up to a few hundred columns."""
+    rows = st.sampled_from([0, 1, 5]) | st.integers(0, 40)
+    columns = st.sampled_from(vector_edges(lanes)) | st.integers(0, 6 * lanes + 1)
+    columns |= st.integers(100, 400)
+    choices = {
+        letter: rows if letter in ROW_DIMENSIONS else columns for letter in kernel.dimensions
+    }
+    return st.fixed_dictionaries(choices).filter(lambda sizes: solvable(kernel, sizes))
+
+
+@every_kernel
+def test_at_the_edges(kernels, dtype, lanes, kernel):
+    check_edges(kernels, kernel, dtype, lanes)
+
+
+@every_kernel
+@RANDOM
+@given(data=st.data())
+def test_at_random_sizes(kernels, dtype, lanes, kernel, data):
+    sizes = data.draw(random_sizes(kernel, lanes), label="sizes")
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32), label="seed"))
+    run_and_check(kernels, problem(kernel, dtype, sizes, rng), rng)
+
+
+@every_kernel
+def test_at_a_large_size(kernels, dtype, kernel):
+    """One size beyond all blocks and tiles, a little off every round number."""
+    sizes = dict.fromkeys(kernel.dimensions, 1031)
+    sizes |= {"B": 131, "M": 131, "N": 67, "O": 67, "n": 20_011}
+    rng = np.random.default_rng(2)
+    run_and_check(kernels, problem(kernel, dtype, sizes, rng), rng)
+
+
+@pytest.mark.parametrize("rows", [1031, 4099])
+@pytest.mark.parametrize("name", ["affine_backward_dw", "affine_backward_db", "gemm_tn"])
+def test_a_long_sum_over_rows(kernels, dtype, name, rows):
+    sizes = {"B": rows, "K": rows, "I": 19, "M": 19, "O": 37, "N": 37}
+    rng = np.random.default_rng(3)
+    run_and_check(kernels, problem(KERNELS[name], dtype, sizes, rng), rng)
+
+
+# In small integers everything linear is exact, whatever the order of the additions: these tests
+# have no tolerance, and go through all tile shapes and all lengths of sums around a block's end.
+
+
+def whole_number_problem(kernel, dtype, sizes, rng):
+    made = problem(kernel, dtype, sizes, rng)
+    for name, array in made.arrays.items():
+        made.arrays[name] = rng.integers(-4, 5, array.shape).astype(dtype)
+    return made
+
+
+def check_exactly(kernels, kernel, dtype, sizes, rng):
+    made = whole_number_problem(kernel, dtype, sizes, rng)
+    actual = Call(made, rng).run(kernels)
+    arrays = {name: array.astype(np.int64) for name, array in made.arrays.items()}
+    wanted = INTEGER_TWINS[kernel.name](**arrays)
+    (result,) = actual.values()
+    np.testing.assert_array_equal(result, wanted.astype(dtype), err_msg=str(sizes), strict=True)
+
+
+INTEGER_TWINS = {
+    "affine_backward_db": lambda dout: dout.sum(axis=0),
+    "affine_backward_dw": lambda x, dout: np.einsum("bi,bo->io", x, dout),
+    "affine_backward_dx": lambda dout, W: np.einsum("bo,io->bi", dout, W),
+    "affine_forward": lambda x, W, b: np.einsum("bi,io->bo", x, W) + b,
+    "affine_relu_forward": lambda x, W, b: np.maximum(np.einsum("bi,io->bo", x, W) + b, 0),
+    "gemm_nn": lambda A, B: np.einsum("mk,kn->mn", A, B),
+    "gemm_nt": lambda A, B: np.einsum("mk,nk->mn", A, B),
+    "gemm_tn": lambda A, B: np.einsum("km,kn->mn", A, B),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_every_tile_shape_exactly(kernels, dtype, lanes, name):
+    kernel, rng = KERNELS[name], np.random.default_rng(4)
+    output = kernel.outputs[0].dims
+    across = [*range(2 * lanes + 2), 3 * lanes - 1, 4 * lanes, 4 * lanes + 1, 6 * lanes + 1]
+    for shape in itertools.product(range(18), across):
+        ours = zip(output[::-1], shape[::-1], strict=False)  # a vector output takes the columns
+        sizes = dict.fromkeys(kernel.dimensions, 3) | dict(ours)
+        check_exactly(kernels, kernel, dtype, sizes, rng)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
+    kernel, rng = KERNELS[name], np.random.default_rng(5)
+    output = kernel.outputs[0].dims
+    near_blocks = [size + step for size in (64, 128, 256, 384, 512, 1024) for step in (-1, 0, 1)]
+    for length in [*range(34), *near_blocks]:
+        sizes = dict.fromkeys(kernel.dimensions, length)
+        sizes |= dict(zip(output[::-1], (2 * lanes + 3, 5), strict=False))
+        check_exactly(kernels, kernel, dtype, sizes, rng)
+
+
+# NaN, infinities, extremes -----------------------------------------------------------------------
+
+
+@every_kernel
+@settings(RANDOM, max_examples=30)
+@given(data=st.data())
+def test_one_special_value_anywhere(kernels, dtype, lanes, kernel, data):
+    """A NaN or an infinity reaches what depends on it and nothing else."""
+    choices = {
+        letter: st.integers(1, 5) if letter in ROW_DIMENSIONS else st.integers(1, 3 * lanes + 3)
+        for letter in kernel.dimensions
+    }
+    sizes = data.draw(st.fixed_dictionaries(choices), label="sizes")
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32), label="seed"))
+    made = problem(kernel, dtype, sizes, rng)
+    name = data.draw(st.sampled_from(real_arrays(made)), label="array")
+    place = data.draw(st.integers(0, made.arrays[name].size - 1), label="place")
+    made.arrays[name].flat[place] = data.draw(st.sampled_from(SPECIAL), label="value")
+    run_and_check(kernels, made, rng)
+
+
+@pytest.mark.parametrize(
+    "kernel", [k for k in KERNELS.values() if k.dimensions == ("n",)], ids=lambda k: k.name
+)
+def test_special_values_in_every_lane(kernels, dtype, lanes, kernel):
+    """All special values of all arguments meet, in the vectors and in the rest."""
+    check_special_values(kernels, kernel, dtype, lanes)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", [name for name in LINEAR if name != "affine_backward_db"])
+def test_zero_times_infinity_is_not_skipped(kernels, dtype, lanes, name, value):
+    kernel, rng = KERNELS[name], np.random.default_rng(7)
+    made = problem(kernel, dtype, dict.fromkeys(kernel.dimensions, 2 * lanes + 3), rng)
+    first, second = (argument.name for argument in kernel.inputs[:2])
+    for zeros, specials in ((first, second), (second, first)):
+        made.arrays[zeros][:], made.arrays[specials][:] = 0, value
+        (result,) = Call(made, rng).run(kernels).values()
+        assert np.isnan(result).all()
+
+
+@pytest.mark.parametrize("name", ["relu_backward", "leaky_relu_backward"])
+@pytest.mark.parametrize("value", SPECIAL)
+def test_the_kink_belongs_to_the_left(kernels, dtype, lanes, name, value):
+    """Where y is 0 the rectifier's gradient is 0 even for an infinite or undefined dout."""
+    rng = np.random.default_rng(8)
+    made = problem(KERNELS[name], dtype, {"n": 2 * lanes + 3}, rng)
+    made.arrays["y"][:], made.arrays["dout"][:] = 0, value
+    run_and_check(kernels, made, rng)
+
+
+@pytest.mark.parametrize("name", ["sigmoid_forward", "tanh_forward", "softmax_forward"])
+def test_extreme_arguments(kernels, dtype, lanes, name):
+    kernel, rng = KERNELS[name], np.random.default_rng(9)
+    ladder = np.concatenate([np.linspace(-120, 120, 481), np.linspace(-760, 760, 381)])
+    ends = np.array([1e4, 1e10, 1e30, np.finfo(dtype).max, np.finfo(dtype).tiny, 1e-20, 1e-3, 0.1])
+    values = np.concatenate([ladder, ends, -ends]).astype(dtype)
+    sizes = {"n": values.size, "B": values.size, "C": lanes + 1}
+    made = problem(kernel, dtype, sizes, rng)
+    if name == "softmax_forward":
+        made.arrays["x"][:] = 0
+        made.arrays["x"][np.arange(values.size), np.arange(values.size) % (lanes + 1)] = values
+    else:
+        made.arrays["x"][:] = values
+    actual = run_and_check(kernels, made, rng)
+    if name == "softmax_forward":
+        np.testing.assert_allclose(actual["y"].sum(axis=1), 1, rtol=20 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("gap", [1e4, 1e30])
+def test_a_sure_mistake_costs_its_logit(kernels, dtype, lanes, gap):
+    rng = np.random.default_rng(10)
+    kernel = KERNELS["softmax_cross_entropy_labels"]
+    made = problem(kernel, dtype, {"B": 4, "C": lanes + 2}, rng)
+    made.arrays["x"][:], made.arrays["t"][:] = 0, lanes + 1
+    made.arrays["x"][:, 0] = gap
+    actual = run_and_check(kernels, made, rng)
+    assert actual["loss"] == float(dtype.type(gap))
+
+
+# What only one kernel promises -------------------------------------------------------------------
+
+
+def test_losses_add_their_terms_in_double(kernels):
+    """A million equal float32 terms: a float32 sum would be off by whole per cents."""
+    n = 2**20 + 1
+    y, t, dx = np.full(n, 0.1, np.float32), np.zeros(n, np.float32), np.empty(n, np.float32)
+    term = float(np.float32(0.1)) ** 2
+    assert kernels.mean_squared_error(y, t, dx) == pytest.approx(term, rel=3e-7)
+    assert kernels.sum_squared_error(y, t, dx) == pytest.approx(n * term / 2, rel=3e-7)
+    x, labels = np.zeros((n // 8, 2), np.float32), np.zeros(n // 8, np.int64)
+    loss = kernels.softmax_cross_entropy_labels(x, labels, x.copy(), x.copy())
+    assert loss == pytest.approx(np.log(2), rel=3e-7)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 1000, 2**40])
+def test_adam_at_any_step(kernels, dtype, steps):
+    rng = np.random.default_rng(11)
+    made = problem(KERNELS["adam_update"], dtype, {"n": 37}, rng)
+    made.scalars |= {"step": steps, "beta1": 0.9, "beta2": 0.999}
+    run_and_check(kernels, made, rng)
+
+
+@pytest.mark.parametrize(
+    "scalars",
+    [
+        {"p": 0.5, "key": 0, "step": 0, "row": 0},
+        {"p": 0.5, "key": 2**64 - 1, "step": 2**64 - 1, "row": 2**32 - 2},
+        {"p": 0.0, "key": 1, "step": 2, "row": 3},
+        {"p": 1 - 2**-40, "key": 1, "step": 2, "row": 3},
+        {"p": 0x6627E8D5 / 2**32, "key": 0, "step": 0, "row": 0},
+        {"p": (0x6627E8D5 + 1) / 2**32, "key": 0, "step": 0, "row": 0},
+        {"p": (0x6627E8D5 + 0.5) / 2**32, "key": 0, "step": 0, "row": 0},
+        {"p": (0x6627E8D5 - 0.5) / 2**32, "key": 0, "step": 0, "row": 0},
+    ],
+)
+def test_dropout_at_the_ends_of_its_words(kernels, dtype, lanes, scalars):
+    """Thresholds next to the first word, 6627e8d5, and counters about to wrap."""
+    rng = np.random.default_rng(12)
+    made = problem(KERNELS["dropout_forward"], dtype, {"B": 5, "O": 2 * lanes + 3}, rng)
+    made.scalars = scalars
+    run_and_check(kernels, made, rng)
+
+
+def test_part_of_a_batch_gets_its_part_of_the_mask(kernels, dtype):
+    rng = np.random.default_rng(13)
+    x = rng.standard_normal((23, 29)).astype(dtype)
+    whole, mask = np.empty_like(x), np.empty(x.shape, np.uint8)
+    kernels.dropout_forward(x, 0.4, 5, 6, 2**32 - 7, whole, mask)
+    for start, stop in ((0, 1), (1, 11), (11, 23)):
+        part, part_mask = np.empty_like(x[start:stop]), np.empty_like(mask[start:stop])
+        kernels.dropout_forward(x[start:stop], 0.4, 5, 6, 2**32 - 7 + start, part, part_mask)
+        np.testing.assert_array_equal(part, whole[start:stop])
+        np.testing.assert_array_equal(part_mask, mask[start:stop])
+
+
+@every_kernel
+def test_the_same_call_gives_the_same_bits(kernels, dtype, kernel):
+    """Wherever in memory the arguments lie."""
+    sizes = dict.fromkeys(kernel.dimensions, 45)
+    made = problem(kernel, dtype, sizes, np.random.default_rng(14))
+    first = Call(made, np.random.default_rng(15)).run(kernels)
+    for seed in range(16, 20):
+        again = Call(made, np.random.default_rng(seed)).run(kernels)
+        for name in kernel.results:
+            np.testing.assert_array_equal(again[name], first[name], strict=True)
+    check_results(made, first)

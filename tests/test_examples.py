@@ -1,0 +1,32 @@
+"""Every example in a docstring and in the README runs and shows what it says."""
+
+import doctest
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import affinet
+
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+README = Path(__file__).parents[1] / "README.md"
+MODULES = ["affinet"] + [
+    module.name
+    for module in pkgutil.walk_packages(affinet.__path__, "affinet.")
+    if "._kernels" not in module.name and not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
+    assert result.failed == 0
+
+
+def test_readme_examples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testfile(str(README), module_relative=False, optionflags=FLAGS)
+    assert result.failed == 0
+    assert result.attempted > 0
