@@ -5,20 +5,11 @@ dx = dout W^T, dW = x^T dout, db = sum of dout over the rows.
 """
 
 
-cdef void _affine_forward(Py_ssize_t B, Py_ssize_t I, Py_ssize_t O, const real* x,
-                          const real* W, const real* b, real* out) noexcept nogil:
-    # The chain of multiply-adds of each output starts at its bias.
-    cdef Py_ssize_t i, j
-    for i in range(B):
-        for j in range(O):
-            out[i * O + j] = b[j]
-    _gemm_nn(B, I, O, x, W, out)
-
-
 cdef void _affine_backward_db(Py_ssize_t B, Py_ssize_t O, const real* dout,
                               real* db) noexcept nogil:
     cdef Py_ssize_t i, j
-    _fill_zero(O, db)
+    for j in range(O):
+        db[j] = 0
     for i in range(B):
         for j in range(O):
             db[j] += dout[i * O + j]
@@ -40,8 +31,8 @@ def affine_forward(const real[:, ::1] x not None, const real[:, ::1] W not None,
     """
     _require_affine_shapes(x, W, b, out)
     with nogil:
-        _affine_forward(x.shape[0], x.shape[1], W.shape[1],
-                        address(x), address(W), flat_address(b), address(out))
+        _gemm_nn(x.shape[0], x.shape[1], W.shape[1], address(x), address(W), flat_address(b),
+                 address(out))
 
 
 def affine_relu_forward(const real[:, ::1] x not None, const real[:, ::1] W not None,
@@ -52,8 +43,8 @@ def affine_relu_forward(const real[:, ::1] x not None, const real[:, ::1] W not 
     """
     _require_affine_shapes(x, W, b, out)
     with nogil:
-        _affine_forward(x.shape[0], x.shape[1], W.shape[1],
-                        address(x), address(W), flat_address(b), address(out))
+        _gemm_nn(x.shape[0], x.shape[1], W.shape[1], address(x), address(W), flat_address(b),
+                 address(out))
         _relu_forward(out.shape[0] * out.shape[1], address(out), address(out))
 
 
@@ -67,7 +58,6 @@ def affine_backward_dx(const real[:, ::1] dout not None, const real[:, ::1] W no
     require_shape("W", I, W.shape[1], I, O)
     require_shape("dx", dx.shape[0], dx.shape[1], B, I)
     with nogil:
-        _fill_zero(B * I, address(dx))
         _gemm_nt(B, O, I, address(dout), address(W), address(dx))
 
 
@@ -81,7 +71,6 @@ def affine_backward_dw(const real[:, ::1] x not None, const real[:, ::1] dout no
     require_shape("dout", dout.shape[0], O, B, O)
     require_shape("dW", dW.shape[0], dW.shape[1], I, O)
     with nogil:
-        _fill_zero(I * O, address(dW))
         _gemm_tn(I, B, O, address(x), address(dout), address(dW))
 
 

@@ -9,6 +9,7 @@ plain NumPy.
 """
 
 include "common.pyx"
+include "vectors.pyx"
 include "gemm.pyx"
 include "affine.pyx"
 include "activations.pyx"
