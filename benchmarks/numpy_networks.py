@@ -39,12 +39,14 @@ class BookAffine:
 
     def forward(self, x: Array) -> Array:
         self.x = x
-        return np.dot(x, self.W) + self.b
+        out: Array = np.dot(x, self.W) + self.b
+        return out
 
     def backward(self, dout: Array) -> Array:
         self.dW = np.dot(self.x.T, dout)
         self.db = np.sum(dout, axis=0)
-        return np.dot(dout, self.W.T)
+        dx: Array = np.dot(dout, self.W.T)
+        return dx
 
 
 class BookReLU:
@@ -68,9 +70,10 @@ class BookSoftmaxWithLoss:
         return float(-np.mean(np.log(self.y[np.arange(len(t)), t])))
 
     def backward(self) -> Array:
-        dx = self.y.copy()
+        dx: Array = self.y.copy()
         dx[np.arange(len(self.t)), self.t] -= 1
-        return dx / len(self.t)
+        dx /= len(self.t)
+        return dx
 
 
 class BookNetwork:

@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ BOOK, IN_PLACE = "NumPy book", "NumPy in place"
 CLASSIC, SEQUENTIAL, FIT = "affinet classic", "affinet Sequential", "affinet fit"
 OURS = {"step": (CLASSIC, SEQUENTIAL), "fit": (FIT,)}
 TITLES = {
-    "step": "A step on one batch, layer by layer (median µs; ×: so many times as fast)",
-    "fit": "A step in an epoch of shuffled batches, as a whole (median µs; ×: so many times as fast)",
+    "step": "A step on one batch, layer by layer (median µs; ×: times as fast)",
+    "fit": "A step in an epoch of shuffled batches, as a whole (median µs; ×: times as fast)",
 }
 
 
@@ -61,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs.append(run)
     print(machine.heading(runs[0]["machine"]))
     if load is not None and load > 0.5:
-        print(f"Other programs were running (load {load:.1f} at the start): expect noise.")
+        print(
+            f"Other programs were running (load {load:.1f} at the start): "
+            "do not quote these figures."
+        )
     for mode in OURS:
         print(f"\n{mode_table(mode, runs)}")
     names = ("nets", "dtypes", "threads", "repeats", "quick")
@@ -131,14 +135,14 @@ def worker(options: argparse.Namespace) -> int:
         repeats=options.repeats,
         sample_seconds=0.002 if options.quick else 0.02,
         budget_seconds=5.0 if options.quick else 30.0,
-        pause_seconds=0.05 if options.worker > 1 and not options.quick else 0.0,
+        pause_seconds=0.05 if options.worker > 1 else 0.0,
     )
     groups = []
     for name in options.nets:
         for dtype in options.dtypes:
             title = f"{name} {dtype}, {options.worker} thread(s)"
             try:
-                groups += measure(NETS[name], dtype, plan, lambda text, t=title: tell(t, text))
+                groups += measure(NETS[name], dtype, plan, partial(tell, title))
             except VerificationError as error:
                 print(f"verification failed: {title}: {error}", file=sys.stderr)
                 return 1
@@ -152,15 +156,16 @@ def tell(title: str, text: str) -> None:
     print(f"{title}: {text}", file=sys.stderr, flush=True)
 
 
-def measure(
-    net: Net, dtype: str, plan: Plan, say: Callable[[str], None] = lambda text: None
-) -> list[dict[str, Any]]:
+def measure(net: Net, dtype: str, plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Verify, then time: the results of both comparisons for one network and dtype."""
     first = first_parameters(net, dtype)
     x, t = training_data(net, dtype, max(net.batches, VERIFIED_STEPS))
     deviations = {"step": verify_steps(net, first, x, t), "fit": verify_fit(net, first, x, t)}
     largest = max(max(found.values()) for found in deviations.values())
     say(f"equal results, largest deviation {largest:.1e}")
+
+    one_step = SequentialNetwork(first, LR).fit(x[: net.batch], t[: net.batch], net.batch, epochs=1)
+    say(f"fit runs its steps {one_step.step_kind}")
 
     rows = net.batches * net.batch
     ceiling = blas_gflops(dtype)
@@ -178,6 +183,7 @@ def measure(
                 "steps_a_sample": count * contest.steps,
                 "step_flops": net.step_flops,
                 "blas_gflops": ceiling,
+                "fit_runs": one_step.step_kind,
                 "deviations": deviations[mode],
                 "contenders": {
                     name: summary([sample / contest.steps for sample in found])

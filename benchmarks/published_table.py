@@ -18,6 +18,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def train(data: dict[str, tuple[Array, Array]], seed: int, steps: int) -> Column
 def first_parameters(rng: np.random.Generator, dtype: np.dtype[Any]) -> list[Array]:
     """W ~ 0.01 N(0, 1), the same draw in every dtype, and b = 0."""
     parameters: list[Array] = []
-    for n_in, n_out in zip(WIDTHS, WIDTHS[1:], strict=False):
+    for n_in, n_out in pairwise(WIDTHS):
         parameters.append((0.01 * rng.standard_normal((n_in, n_out))).astype(dtype))
         parameters.append(np.zeros(n_out, dtype))
     return parameters

@@ -8,10 +8,11 @@ import numpy as np
 from nets import Array
 
 # Largest difference between two trained networks, as a share of how far training moved the array
-# (Frobenius norms). Float64 leaves rounding alone. In float32 the sums of long products differ in
-# their last digits, and a ReLU whose input is almost 0 may fall to either side; both stay far
-# below what a wrong formula, a forgotten term or another batch makes, which is of the order of 1.
-TOLERANCES = {"float32": 1e-3, "float64": 1e-9}
+# (Frobenius norms). In float64 rounding stays far below. In float32 it is 1e-4 at most, but now
+# and then a ReLU whose input is almost 0 falls to the other side, in NumPy against its own float64
+# as well; one of them in one row moves W by about 1 / sqrt(rows * units) of its movement: 0.02 in
+# the tiny net, 0.001 in the big one. A wrong formula or another batch makes 0.1 to 1 and more.
+TOLERANCES = {"float32": 3e-2, "float64": 1e-9}
 
 
 class VerificationError(Exception):
@@ -53,11 +54,6 @@ def require_equal(
         relative to at least 1.
     """
     tolerance = TOLERANCES[str(first[0].dtype)]
-    for step, (loss, wanted_loss) in enumerate(zip(found.losses, wanted.losses, strict=True)):
-        if not abs(loss - wanted_loss) <= tolerance * max(1.0, abs(wanted_loss)):
-            raise VerificationError(
-                f"{name}: loss {step} is {loss!r}, wanted {wanted_loss!r} within {tolerance:.0e}"
-            )
     deviations = []
     for parameter, a, b, start in zip(
         parameter_names, found.parameters, wanted.parameters, first, strict=True
@@ -70,4 +66,9 @@ def require_equal(
                 f"movement, tolerance {tolerance:.0e}"
             )
         deviations.append(deviation)
+    for step, (loss, wanted_loss) in enumerate(zip(found.losses, wanted.losses, strict=True)):
+        if not abs(loss - wanted_loss) <= tolerance * max(1.0, abs(wanted_loss)):
+            raise VerificationError(
+                f"{name}: loss {step} is {loss!r}, wanted {wanted_loss!r} within {tolerance:.0e}"
+            )
     return max(deviations)

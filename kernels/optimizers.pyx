@@ -46,6 +46,14 @@ cdef void _adam_update(Py_ssize_t n, const real* dW, real lr, real beta1, real r
         W[i] -= lr * (m[i] / correction1) / (_sqrt(v[i] / correction2) + eps)
 
 
+cdef void _adam_step(Py_ssize_t n, const real* dW, double lr, double beta1, double beta2,
+                     double eps, uint64_t step, real* m, real* v, real* W) noexcept nogil:
+    """The update number ``step``, 1 or more, from the rule's numbers as users give them."""
+    _adam_update(n, dW, <real> lr, <real> beta1, <real> (1 - beta1), <real> beta2,
+                 <real> (1 - beta2), <real> eps, <real> (1 - beta1 ** <double> step),
+                 <real> (1 - beta2 ** <double> step), m, v, W)
+
+
 def sgd_update(const real[::1] dW not None, double lr, real[::1] W not None):
     """W -= lr dW.
 
@@ -90,15 +98,11 @@ def adam_update(const real[::1] dW not None, double lr, double beta1, double bet
     m' = m / (1 - beta1^step) and v' = v / (1 - beta2^step), with step = 1, 2, ...
     dW, m, v, W: (n,). Kingma, Ba, "Adam", ICLR 2015, algorithm 1.
     """
-    cdef double correction1, correction2
     require_length("m", m.shape[0], dW.shape[0])
     require_length("v", v.shape[0], dW.shape[0])
     require_length("W", W.shape[0], dW.shape[0])
     if step < 1:
         raise ValueError(f"step is {step}, wanted 1 or more")
-    correction1 = 1 - beta1 ** <double> step
-    correction2 = 1 - beta2 ** <double> step
     with nogil:
-        _adam_update(dW.shape[0], flat_address(dW), <real> lr, <real> beta1, <real> (1 - beta1),
-                     <real> beta2, <real> (1 - beta2), <real> eps, <real> correction1,
-                     <real> correction2, flat_address(m), flat_address(v), flat_address(W))
+        _adam_step(dW.shape[0], flat_address(dW), lr, beta1, beta2, eps, step, flat_address(m),
+                   flat_address(v), flat_address(W))

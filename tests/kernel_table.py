@@ -20,7 +20,11 @@ from affinet import reference
 from tolerance import assert_close
 
 ROW_DIMENSIONS = "BM"  # these take few rows; all others are columns or lengths of sums
-NOT_KERNELS = {"build_level"}  # public names of a kernel module that compute nothing
+NOT_KERNELS = {
+    "Plan",
+    "build_level",
+    "make_plan",
+}  # public names of a kernel module that compute nothing
 GUARD = 64  # elements on either side of every array, more than the widest store has
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
 FILL = {"f": np.nan, "i": 2**62, "u": 0xA5}  # by kind of dtype: what must not get into results
@@ -205,7 +209,7 @@ class Kernel:
     of the call. ``states`` names the outputs that are read before they are overwritten, ``loss``
     says that a float is returned. ``values`` tells how to draw an array other than by `normal`,
     ``terms`` how large the terms of the results are (a result that is missing has nothing that
-    cancels), ``alias`` which output may be which input. ``exact`` results involve one rounding
+    cancels), ``aliases`` which output may be which input. ``exact`` results involve one rounding
     or none, so that they have to be equal to the bit.
     """
 
@@ -217,7 +221,7 @@ class Kernel:
     loss: bool = False
     values: dict[str, Callable] = field(default_factory=dict)
     terms: Callable | None = None
-    alias: dict[str, str] = field(default_factory=dict)
+    aliases: tuple[tuple[str, str], ...] = ()
     exact: tuple[str, ...] = ()
 
     @property
@@ -236,8 +240,8 @@ class Kernel:
 def elementwise(name, inputs, output, *, value=normal, **more):
     """A kernel of n elements each on its own; the output may be the last input."""
     inputs, outputs = arguments(inputs), arguments(output)
-    alias = {outputs[0].name: inputs[-1].name}
-    return Kernel(name, inputs, outputs, values={inputs[0].name: value}, alias=alias, **more)
+    aliases = ((outputs[0].name, inputs[-1].name),)
+    return Kernel(name, inputs, outputs, values={inputs[0].name: value}, aliases=aliases, **more)
 
 
 def product(name, inputs, output, operands):
@@ -325,6 +329,7 @@ KERNELS = {
             arguments("y[B,C]"),
             values={"x": logits},
             terms=softmax_terms,
+            aliases=(("y", "x"),),
         ),
         Kernel(
             "softmax_cross_entropy_labels",
@@ -348,6 +353,7 @@ KERNELS = {
             arguments("dx[n]"),
             loss=True,
             terms=squared_error_terms,
+            aliases=(("dx", "y"), ("dx", "t")),
         ),
         Kernel(
             "sum_squared_error",
@@ -355,6 +361,7 @@ KERNELS = {
             arguments("dx[n]"),
             loss=True,
             terms=squared_error_terms,
+            aliases=(("dx", "y"), ("dx", "t")),
             exact=("dx",),
         ),
         Kernel(
@@ -367,7 +374,7 @@ KERNELS = {
                 "step": ANY_64_BITS,
                 "row": whole(0, 2**33),
             },
-            alias={"out": "x"},
+            aliases=(("out", "x"),),
             exact=("out",),
         ),
         Kernel(
@@ -376,7 +383,7 @@ KERNELS = {
             arguments("dx[B,O]"),
             scalars={"p": drop_rate},
             values={"mask": zero_or_one},
-            alias={"dx": "dout"},
+            aliases=(("dx", "dout"),),
             exact=("dx",),
         ),
         update(
@@ -485,19 +492,19 @@ def before_call(problem, argument):
 class Call:
     """The guarded arguments of one call, and what came of it.
 
-    ``alias`` lets the outputs lie in the inputs that `Kernel.alias` names; ``read_only`` locks
-    the inputs.
+    ``alias``, one of `Kernel.aliases`, lets an output lie in an input; ``read_only`` locks the
+    inputs.
     """
 
-    def __init__(self, problem, rng, *, alias=False, read_only=False):
+    def __init__(self, problem, rng, *, alias=(None, None), read_only=False):
         self.kernel, self.problem = problem.kernel, problem
-        self.aliases = problem.kernel.alias if alias else {}
+        self.shared_output, self.shared_input = alias
         self.guarded = {}
         for argument in self.kernel.arrays:
-            if argument.name in self.aliases:
-                self.guarded[argument.name] = self.guarded[self.aliases[argument.name]]
+            if argument.name == self.shared_output:
+                self.guarded[argument.name] = self.guarded[self.shared_input]
                 continue
-            written = argument in self.kernel.outputs or argument.name in self.aliases.values()
+            written = argument in self.kernel.outputs or argument.name == self.shared_input
             guarded = Guarded(before_call(problem, argument), rng, written=written)
             guarded.array.flags.writeable = written or not read_only
             self.guarded[argument.name] = guarded
@@ -523,7 +530,7 @@ class Call:
 
     def check_memory(self):
         for argument in self.kernel.inputs:
-            if argument.name not in self.aliases.values():
+            if argument.name != self.shared_input:
                 assert self.guarded[argument.name].unchanged(), f"input {argument.name} changed"
         for argument in self.kernel.arrays:
             kept = self.guarded[argument.name].borders_unchanged()

@@ -113,7 +113,9 @@ def test_labels_in_lists():
 def test_one_row_of_one_dimension():
     loss = an.SoftmaxWithLoss()
     for t in (2, np.int64(2), np.array(2, np.uint8), [0, 0, 1]):
-        assert loss.forward([1.0, 2.0, 3.0], t) == pytest.approx(math.log(1 + math.e + math.e**2) - 2)
+        assert loss.forward([1.0, 2.0, 3.0], t) == pytest.approx(
+            math.log(1 + math.e + math.e**2) - 2
+        )
         assert loss.y.shape == loss.backward().shape == (3,)
         np.testing.assert_allclose(loss.backward(), loss.y - [0, 0, 1])
 
@@ -237,11 +239,10 @@ def test_labels_out_of_range(labels, place):
         an.SoftmaxWithLoss().forward(np.zeros((2, 3)), np.array(labels))
 
 
-def test_labels_beyond_64_signed_bits():
-    with pytest.raises(ValueError, match=r"t\[0\]"):
-        an.SoftmaxWithLoss().forward(np.zeros((1, 3)), np.array([2**64 - 1], np.uint64))
-    with pytest.raises(ValueError, match=r"t\[0\]"):  # 0 if only the lower half is read
-        an.SoftmaxWithLoss().forward(np.zeros((1, 3)), np.array([2**63], np.uint64))
+@pytest.mark.parametrize("label", [2**63, 2**64 - 1])
+def test_labels_beyond_64_signed_bits(label):
+    with pytest.raises(ValueError, match=rf"t\[0\] is {label}"):
+        an.SoftmaxWithLoss().forward(np.zeros((1, 3)), np.array([label], np.uint64))
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (2, 2), (2, 4), (3, 3), (2, 1), (2, 3, 1), ()])
@@ -469,7 +470,9 @@ def test_a_refused_forward_leaves_the_last_one_in_place(make):
 
 
 @every_loss
-@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda a: pickle.loads(pickle.dumps(a))])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, copy.copy, lambda a: pickle.loads(pickle.dumps(a))]
+)
 def test_copies_go_on_where_the_loss_stood(make, copied):
     loss = make()
     x, t = batch(make)

@@ -78,6 +78,10 @@ class Optimizer(ABC):
         """The rule's numbers, by the names of the constructor's arguments."""
         return {"lr": self.lr}
 
+    def rule_numbers(self) -> tuple[float, ...]:
+        """The rule's numbers in the order in which its kernel takes them."""
+        return tuple(self.config().values())
+
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
@@ -106,7 +110,7 @@ class Optimizer(ABC):
 
     def _update_array(self, W: Array, dW: Array) -> None:
         dtype = compute_dtype(W)
-        state = self._state_of(W, dtype)
+        state = self.state_of(W)
         flat = ready(W, dtype).reshape(-1)  # W itself unless it is strided, float16 or swapped
         state.step += 1
         self._apply(ready(dW, dtype).reshape(-1), flat, state)
@@ -120,12 +124,12 @@ class Optimizer(ABC):
         self._apply(ready(dW, W.dtype).reshape(-1), W, state)
         params[name] = float(W[0])
 
-    def _state_of(self, W: Array, dtype: np.dtype[Any]) -> State:
-        key = id(W)
-        known = self._states.get(key)
+    def state_of(self, W: Array) -> State:
+        """What is remembered of this very array; made new, all zeros, at the first call."""
+        known = self._states.get(id(W))
         if known is not None and known[0]() is W:
             return known[1]
-        state = State(W.size, dtype, self.n_averages)
+        state = State(W.size, compute_dtype(W), self.n_averages)
         self._remember(W, state)
         return state
 
@@ -172,7 +176,7 @@ class SGD(Optimizer):
         super().__init__(lr)
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.sgd_update(dW, self.lr, W)
+        kernels.sgd_update(dW, *self.rule_numbers(), W)
 
 
 class Momentum(Optimizer):
@@ -206,7 +210,7 @@ class Momentum(Optimizer):
         return {"lr": self.lr, "momentum": self.momentum}
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.momentum_update(dW, self.lr, self.momentum, *state.averages, W)
+        kernels.momentum_update(dW, *self.rule_numbers(), *state.averages, W)
 
 
 class AdaGrad(Optimizer):
@@ -232,8 +236,12 @@ class AdaGrad(Optimizer):
     def __init__(self, lr: float = 0.01) -> None:
         super().__init__(lr)
 
+    def rule_numbers(self) -> tuple[float, ...]:
+        """Learning rate and epsilon."""
+        return (self.lr, self.eps)
+
     def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.adagrad_update(dW, self.lr, self.eps, *state.averages, W)
+        kernels.adagrad_update(dW, *self.rule_numbers(), *state.averages, W)
 
 
 class Adam(Optimizer):
@@ -276,9 +284,7 @@ class Adam(Optimizer):
         return {"lr": self.lr, "beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.adam_update(
-            dW, self.lr, self.beta1, self.beta2, self.eps, state.step, *state.averages, W
-        )
+        kernels.adam_update(dW, *self.rule_numbers(), state.step, *state.averages, W)
 
 
 def require_parameter(name: str, value: Any) -> None:

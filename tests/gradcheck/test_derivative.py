@@ -68,9 +68,11 @@ def test_kink_nearby_does_not_falsify(distance, side, left, right):
 
     found = derivative_at(f, side * distance)
     wanted = right if side > 0 else left
-    assert found is not None
-    assert abs(found.value - wanted) <= max(1e-6 * abs(wanted), found.noise)
-    assert found.noise < 1e-3
+    if found is None:  # the noise of steps that fit on this side of the kink is too large
+        assert 100 * EPS / distance > 1e-6 * max(abs(left), abs(right))
+    else:
+        assert abs(found.value - wanted) <= max(1e-6 * abs(wanted), found.noise)
+        assert found.noise <= 100 * EPS / distance + 1e-11
 
 
 @given(st.lists(st.tuples(st.floats(-0.01, 0.01), st.floats(-1, 1)), min_size=2, max_size=6))

@@ -7,7 +7,7 @@ import pytest
 
 import affinet as an
 from affinet.gradcheck import gradient_check
-from hand_written import normal
+from hand_written import SpoiledAffine, normal, scaled
 
 
 @pytest.mark.parametrize("layer", [an.ReLU(), an.LeakyReLU(0.3)])
@@ -48,19 +48,39 @@ def test_array_that_lies_wholly_at_kinks_does_not_pass():
     assert "nothing could be compared" in str(report)
 
 
-def test_network_whose_units_lie_at_kinks_does_not_pass():
+def test_parameters_at_kinks_are_nudged_and_the_report_says_so():
+    def network(spoil):
+        return an.Sequential(
+            SpoiledAffine(np.zeros((3, 4)), np.zeros(4), spoil),
+            an.ReLU(),
+            an.Affine(normal(4, 2), np.zeros(2)),
+            loss=an.MeanSquaredError(),
+        )
+
+    x, t = normal(5, 3), normal(5, 2, seed=1)
+    net = network(lambda layer, dx: None)
+    report = gradient_check(net, x, t)
+    assert report.passed, str(report)
+    assert report.notes[0].startswith("0.W, 0.b: among kinks")
+    assert not net.layers[0].W.any()
+    report = gradient_check(network(scaled("b", 1.001)), x, t)
+    assert [c.name for c in report.checks if not c.passed(report.tolerance)] == ["0.b"]
+
+
+def test_kinks_that_cancel_do_not_fail_a_right_gradient():
+    """relu(b) - relu(-b) is b, whose slope is 1; backpropagation gives 0 where b is 0."""
     net = an.Sequential(
-        an.Affine(np.zeros((3, 4)), np.zeros(4)),
+        an.Affine(np.zeros((2, 3)), np.zeros(3)),
+        an.Affine(np.hstack([np.eye(3), -np.eye(3)]), np.zeros(6)),
         an.ReLU(),
-        an.Affine(normal(4, 2), np.zeros(2)),
-        loss=an.MeanSquaredError(),
+        an.Affine(np.vstack([np.eye(3), -np.eye(3)]), np.zeros(3)),
+        an.ReLU(),
+        loss=an.SumSquaredError(),
     )
-    report = gradient_check(net, normal(5, 3), normal(5, 2))
-    assert not report
-    told = {check.name: bool(check.problem) for check in report.checks}
-    assert told["0.W"]
-    assert told["0.b"]
-    assert not told["2.b"]
+    x, t = normal(4, 2), np.abs(normal(4, 3, seed=1))
+    report = gradient_check(net, x, t)
+    assert report.passed, str(report)
+    assert report.notes
 
 
 def test_large_relu_network_passes():

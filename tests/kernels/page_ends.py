@@ -11,10 +11,10 @@ import mmap
 import sys
 
 import numpy as np
+
 from kernel_table import KERNELS, Call, problem, solvable, vector_edges
 
 PROT_NONE = 0
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Walled:
@@ -34,6 +34,7 @@ class Walled:
 
 
 def forbid(address, size):
+    libc = ctypes.CDLL(None, use_errno=True)
     if libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), PROT_NONE) != 0:
         raise OSError(ctypes.get_errno(), "mprotect failed")
 
@@ -61,13 +62,13 @@ def main(level):
     rng = np.random.default_rng(1)
     for kernel in KERNELS.values():
         for dtype in (np.dtype("float32"), np.dtype("float64")):
-            for columns in [*vector_edges(8), 16, 17, 47, 65]:
-                sizes = {letter: columns for letter in kernel.dimensions} | {"B": 5, "M": 5}
+            for rows, columns in [*((5, edge) for edge in vector_edges(8)), (5, 47), (27, 203)]:
+                sizes = dict.fromkeys(kernel.dimensions, columns) | {"B": rows, "M": rows}
                 if not solvable(kernel, sizes):
                     continue
                 for wall_behind in (True, False):
                     side = "behind" if wall_behind else "before"
-                    print(kernel.name, dtype, f"{columns} columns, wall {side}", flush=True)
+                    print(kernel.name, dtype, f"{rows} by {columns}, wall {side}", flush=True)
                     run(module, problem(kernel, dtype, sizes, rng), wall_behind=wall_behind)
     print("done")
 

@@ -21,9 +21,9 @@ def test_every_kernel_has_a_reference_and_a_row_in_the_table(kernels):
 
 
 def test_every_module_knows_its_level(kernels, level):
-    built_as, debug = kernels.build_level()
+    built_as, fuses = kernels.build_level()
     assert built_as == level
-    assert isinstance(debug, bool)
+    assert fuses or level not in ("avx2", "avx512")
 
 
 def test_the_reference_declares_all_its_public_functions():

@@ -15,6 +15,8 @@ from kernel_table import (
     problem,
     reference_results,
     run_and_check,
+    solvable,
+    vector_edges,
 )
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
@@ -144,6 +146,39 @@ def test_a_missing_argument_and_one_too_many_are_refused(kernels, dtype, kernel)
     call.check_nothing_written()
 
 
+# Scalars -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "scalar", "values"),
+    [
+        ("dropout_forward", "p", [1.0, -0.1, 2.0, np.nan, np.inf]),
+        ("dropout_backward", "p", [1.0, -0.1, 2.0, np.nan, np.inf]),
+        ("adam_update", "step", [0]),
+    ],
+)
+def test_a_scalar_out_of_range_is_named(kernels, dtype, name, scalar, values):
+    for value in values:
+        call = ready(KERNELS[name], dtype)
+        call.problem.scalars[scalar] = value
+        with pytest.raises(ValueError, match=rf"^{scalar} is {value}, wanted"):
+            getattr(kernels, name)(*call.arguments())
+        call.check_nothing_written()
+
+
+@pytest.mark.parametrize(
+    ("name", "scalar"),
+    [("dropout_forward", scalar) for scalar in ("key", "step", "row")] + [("adam_update", "step")],
+)
+def test_a_number_beyond_64_bits_is_refused(kernels, dtype, name, scalar):
+    for value in (-1, 2**64):
+        call = ready(KERNELS[name], dtype)
+        call.problem.scalars[scalar] = value
+        with pytest.raises(OverflowError):
+            getattr(kernels, name)(*call.arguments())
+        call.check_nothing_written()
+
+
 # Memory ------------------------------------------------------------------------------------------
 
 
@@ -165,15 +200,19 @@ def test_a_read_only_output_is_refused(kernels, dtype, kernel):
 
 
 @pytest.mark.parametrize(
-    "kernel", [kernel for kernel in KERNELS.values() if kernel.alias], ids=lambda k: k.name
+    ("kernel", "alias"),
+    [(kernel, alias) for kernel in KERNELS.values() for alias in kernel.aliases],
+    ids=lambda value: getattr(value, "name", None) or " is ".join(value),
 )
-def test_an_output_may_be_the_input_it_replaces(kernels, dtype, lanes, kernel):
+def test_an_output_may_be_the_input_it_replaces(kernels, dtype, lanes, kernel, alias):
     rng = np.random.default_rng(1)
-    for size in (0, 1, lanes - 1, lanes, lanes + 1, 2 * lanes + 3, 300):
+    for size in (*vector_edges(lanes), 300):
         sizes = dict.fromkeys(kernel.dimensions, size) | {"B": 5}
+        if not solvable(kernel, sizes):
+            continue
         made = problem(kernel, dtype, sizes, rng)
         apart = run_and_check(kernels, made, rng)
-        in_place = run_and_check(kernels, made, rng, alias=True)
+        in_place = run_and_check(kernels, made, rng, alias=alias)
         for name in kernel.results:
             np.testing.assert_array_equal(in_place[name], apart[name], strict=True)
 

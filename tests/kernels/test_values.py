@@ -1,12 +1,15 @@
 """Every kernel computes what its twin in `affinet.reference` computes, at every size."""
 
+import importlib
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from affinet import _dispatch
 from kernel_table import (
     KERNELS,
     ROW_DIMENSIONS,
@@ -17,6 +20,7 @@ from kernel_table import (
     check_special_values,
     problem,
     real_arrays,
+    reference_results,
     run_and_check,
     solvable,
     vector_edges,
@@ -82,32 +86,13 @@ def test_a_long_sum_over_rows(kernels, dtype, name, rows):
 # have no tolerance, and go through all tile shapes and all lengths of sums around a block's end.
 
 
-def whole_number_problem(kernel, dtype, sizes, rng):
+def check_exactly(kernels, kernel, dtype, sizes, rng):
     made = problem(kernel, dtype, sizes, rng)
     for name, array in made.arrays.items():
         made.arrays[name] = rng.integers(-4, 5, array.shape).astype(dtype)
-    return made
-
-
-def check_exactly(kernels, kernel, dtype, sizes, rng):
-    made = whole_number_problem(kernel, dtype, sizes, rng)
-    actual = Call(made, rng).run(kernels)
-    arrays = {name: array.astype(np.int64) for name, array in made.arrays.items()}
-    wanted = INTEGER_TWINS[kernel.name](**arrays)
-    (result,) = actual.values()
-    np.testing.assert_array_equal(result, wanted.astype(dtype), err_msg=str(sizes), strict=True)
-
-
-INTEGER_TWINS = {
-    "affine_backward_db": lambda dout: dout.sum(axis=0),
-    "affine_backward_dw": lambda x, dout: np.einsum("bi,bo->io", x, dout),
-    "affine_backward_dx": lambda dout, W: np.einsum("bo,io->bi", dout, W),
-    "affine_forward": lambda x, W, b: np.einsum("bi,io->bo", x, W) + b,
-    "affine_relu_forward": lambda x, W, b: np.maximum(np.einsum("bi,io->bo", x, W) + b, 0),
-    "gemm_nn": lambda A, B: np.einsum("mk,kn->mn", A, B),
-    "gemm_nt": lambda A, B: np.einsum("mk,nk->mn", A, B),
-    "gemm_tn": lambda A, B: np.einsum("km,kn->mn", A, B),
-}
+    wanted = reference_results(made)
+    for name, result in Call(made, rng).run(kernels).items():
+        np.testing.assert_array_equal(result, wanted[name].astype(dtype), str(sizes), strict=True)
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -115,7 +100,7 @@ def test_every_tile_shape_exactly(kernels, dtype, lanes, name):
     kernel, rng = KERNELS[name], np.random.default_rng(4)
     output = kernel.outputs[0].dims
     across = [*range(2 * lanes + 2), 3 * lanes - 1, 4 * lanes, 4 * lanes + 1, 6 * lanes + 1]
-    for shape in itertools.product(range(18), across):
+    for shape in itertools.product(range(27), across):
         ours = zip(output[::-1], shape[::-1], strict=False)  # a vector output takes the columns
         sizes = dict.fromkeys(kernel.dimensions, 3) | dict(ours)
         check_exactly(kernels, kernel, dtype, sizes, rng)
@@ -130,6 +115,18 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
         sizes = dict.fromkeys(kernel.dimensions, length)
         sizes |= dict(zip(output[::-1], (2 * lanes + 3, 5), strict=False))
         check_exactly(kernels, kernel, dtype, sizes, rng)
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "columns"),
+    [(241, 257, 193), (487, 131, 389), (250, 515, 205), (13, 300, 195), (513, 1, 2)],
+)
+@pytest.mark.parametrize("name", LINEAR)
+def test_beyond_all_blocks_exactly(kernels, dtype, name, rows, length, columns):
+    kernel, rng = KERNELS[name], np.random.default_rng(6)
+    ours = zip(kernel.outputs[0].dims[::-1], (columns, rows), strict=False)
+    sizes = dict.fromkeys(kernel.dimensions, length) | dict(ours)
+    check_exactly(kernels, kernel, dtype, sizes, rng)
 
 
 # NaN, infinities, extremes -----------------------------------------------------------------------
@@ -266,6 +263,44 @@ def test_part_of_a_batch_gets_its_part_of_the_mask(kernels, dtype):
         kernels.dropout_forward(x[start:stop], 0.4, 5, 6, 2**32 - 7 + start, part, part_mask)
         np.testing.assert_array_equal(part, whole[start:stop])
         np.testing.assert_array_equal(part_mask, mask[start:stop])
+
+
+ROW_BY_ROW = ["affine_backward_dx", "affine_forward", "affine_relu_forward", "gemm_nn", "gemm_nt"]
+
+
+@pytest.mark.parametrize("name", [*ROW_BY_ROW, "softmax_forward"])
+@pytest.mark.parametrize("columns", [10, 50, 200])
+def test_a_row_has_the_same_bits_alone_and_in_a_batch(kernels, dtype, name, columns):
+    """So predictions depend neither on the size of the batch nor on how it is shared out."""
+    kernel, rng = KERNELS[name], np.random.default_rng(16)
+    rows = kernel.outputs[0].dims[0]
+    sizes = dict.fromkeys(kernel.dimensions, columns) | {"I": 300, "K": 300, rows: 43}
+    batch = problem(kernel, dtype, sizes, rng)
+    (whole,) = Call(batch, rng).run(kernels).values()
+    first = kernel.inputs[0].name
+    for start, stop in ((0, 1), (42, 43), (7, 12), (20, 43)):
+        part = replace(batch, sizes=sizes | {rows: stop - start})
+        part.arrays = batch.arrays | {first: batch.arrays[first][start:stop]}
+        (result,) = Call(part, rng).run(kernels).values()
+        np.testing.assert_array_equal(result, whole[start:stop])
+
+
+@every_kernel
+def test_levels_that_fuse_agree_to_the_bit(dtype, kernel):
+    modules = [importlib.import_module(f"affinet._kernels.{level}") for level in usable_levels()]
+    fusing = [module for module in modules if module.build_level()[1]]
+    if len(fusing) < 2:
+        pytest.skip("fewer than two levels with a fused multiply-add")
+    rng = np.random.default_rng(17)
+    for columns in (1, 37, 300):
+        made = problem(kernel, dtype, dict.fromkeys(kernel.dimensions, columns) | {"B": 29}, rng)
+        first, *others = (Call(made, rng).run(module) for module in fusing)
+        for other, name in itertools.product(others, kernel.results):
+            np.testing.assert_array_equal(other[name], first[name], name)
+
+
+def usable_levels():
+    return [level for level in _dispatch.compiled_levels() if level in _dispatch.supported_levels()]
 
 
 @every_kernel

@@ -14,6 +14,7 @@ from affinet.gradcheck.derivative import (
     Derivative,
     along_direction,
     along_element,
+    coarsest,
     derivative,
     first_step,
 )
@@ -22,8 +23,6 @@ from affinet.gradcheck.subjects import INPUT, Subject
 
 # Of the largest derivative: what sums in a backward may lose to rounding.
 BACKWARD_ROUNDING = 64 * np.finfo(np.float64).eps
-# A derivative whose noise is a larger share of it than this tells too little.
-COARSEST = 1e-3
 
 
 @dataclass
@@ -103,7 +102,7 @@ class ArrayCheck:
         direction = self.plan.rng.standard_normal(self.array.shape)
         for index in self.kinks:
             direction[index] = 0.0
-        found = self._along(direction)
+        found = self._along(direction) if direction.any() else None
         if found is None:
             self.direction_kinks += 1
         else:
@@ -174,13 +173,19 @@ class ArrayCheck:
 
     def _unresolved(self) -> str:
         """Why these comparisons do not say enough about the array; empty if they do."""
-        found = [(a, n) for _, a, n in self.elements + self.directions]
+        found = [(a, n) for _, a, n in self.elements] + [(a, n) for _, a, n in self.directions]
         if not found:
-            return "the function has a kink at every place tried, so nothing could be compared"
-        is_zero = all(max(abs(a), abs(n.value)) <= n.noise for a, n in found)
-        if is_zero or any(n.noise <= COARSEST * abs(n.value) for _, n in found):
+            return (
+                "nothing could be compared: at every place tried the function has a kink, "
+                "or is computed with less than double precision"
+            )
+        if all(max(abs(a), abs(n.value)) <= n.noise for a, n in found):
+            return ""  # zero, as far as anyone can tell
+        share = coarsest(self.plan.tolerance)
+        if any(n.noise <= share * abs(n.value) for _, n in found):
             return ""
+        largest = max((n for _, n in found), key=lambda n: abs(n.value))
         return (
-            f"the gradient (largest {max(abs(n.value) for _, n in found):.1e}) drowns in the "
-            f"rounding of the function (about {found[0][1].noise:.1e}), so it could not be compared"
+            f"the derivatives (largest {abs(largest.value):.1e}) drown in the rounding of the "
+            f"function ({largest.noise:.1e}), so they could not be compared"
         )

@@ -58,6 +58,7 @@ def derivative(
     """
     slopes: list[float] = []
     bends: list[float] = []
+    steepest = 0.0
     for level in range(MAX_LEVELS):
         step = h * 0.5**level
         (right, above), (left, below) = along(step), along(-step)
@@ -73,10 +74,15 @@ def derivative(
             wider_kink = abs(bends[-3] - 4.0 * bends[-2]) / (8.0 * step)
             if abs(value - before) <= bounds and kink <= bounds and wider_kink <= bounds:
                 return Derivative(value, slope_noise)
-        steepest = max(abs(above - centre), abs(centre - below)) / step
+        steepest = max(steepest, abs(above - centre) / step, abs(centre - below) / step)
         if level >= MIN_LEVELS and not slope_noise < tolerance * steepest:
             return None
     return None
+
+
+def coarsest(tolerance: float) -> float:
+    """The largest share of a derivative that its noise may have for it to tell anything."""
+    return min(100.0 * tolerance, 1e-3)
 
 
 def rounding_noise(
@@ -94,7 +100,7 @@ def rounding_noise(
     try:
         for _ in range(3):
             steps = [
-                2.0**-30 * rng.standard_normal(a.shape) * np.maximum(1.0, np.abs(a)) for a in saved
+                2.0**-36 * rng.standard_normal(a.shape) * np.maximum(1.0, np.abs(a)) for a in saved
             ]
             values = []
             for k in range(1, 9):

@@ -1,4 +1,4 @@
-"""What a forward and a backward must leave alone: their arguments and the parameters."""
+"""What forward and backward owe: to leave arguments and parameters alone, to keep float64."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from affinet.gradcheck.subjects import Subject, call_forward
 
 
 def broken_promises(subject: Subject) -> list[str]:
-    """Sentences about x, t, dout or parameters that a forward or a backward changes.
+    """Sentences about x, t, dout or parameters that are changed, and about lost precision.
 
     The chain is walked layer by layer here, whoever else may walk it, so that the sentence can
     name the layer.
@@ -27,16 +27,17 @@ def broken_promises(subject: Subject) -> list[str]:
     subject.value()  # settles the shape of the dout of a single layer
     subject.states.put_back()
 
-    x = subject.first_input()
+    x, t = subject.first_input(), copy.deepcopy(subject.t)
     for label, layer in chain:
         with _unchanged(subject, layer, f"{label}.forward", {"x": x}, found):
             out = call_forward(layer, x)
+        found += _too_coarse(label, out)
         x = np.array(out)
-    dout = subject.last_dout()
+    dout = 3.0 * subject.last_dout()  # not 1: a backward that keeps its first dx is to be seen
     if subject.loss is not None:
         label = f"{type(subject.loss).__name__}.forward"
-        with _unchanged(subject, None, label, {"x": x, "t": subject.t}, found):
-            subject.loss.forward(x, subject.t)
+        with _unchanged(subject, None, label, {"x": x, "t": t}, found):
+            subject.loss.forward(x, t)
         dout = np.array(subject.loss.backward(dout))
     for label, layer in reversed(chain):
         with _unchanged(subject, layer, f"{label}.backward", {"dout": dout}, found):
@@ -45,6 +46,13 @@ def broken_promises(subject: Subject) -> list[str]:
             break
         dout = np.array(dx)
     return found
+
+
+def _too_coarse(label: str, out: Any) -> list[str]:
+    dtype = np.asarray(out).dtype
+    if dtype.kind != "f" or dtype.itemsize >= 8:
+        return []
+    return [f"{label}.forward gives {dtype} for float64, too coarse for a check"]
 
 
 @contextmanager

@@ -58,7 +58,8 @@ class Subject(ABC):
     def value(self) -> float:
         """The function at the arrays' present values; a backward may follow."""
         self.states.put_back()
-        return float(scalar(self._forward(self.x.copy()), "the loss"))
+        value = self._forward(self.x.copy(), copy.deepcopy(self.t))
+        return float(scalar(value, "the loss"))
 
     def gradients(self) -> dict[str, Any]:
         """What a backward gives for each array, by its name; anything, if a layer is wrong.
@@ -99,7 +100,7 @@ class Subject(ABC):
             return
         before = [float_arrays(layer) for layer in silent]
         self.value()
-        self._backward(1.0)
+        self._backward(-2.0)
         for layer, arrays in zip(silent, before, strict=True):
             self._found[id(layer)] = tuple(
                 name
@@ -123,8 +124,8 @@ class Subject(ABC):
         }
 
     @abstractmethod
-    def _forward(self, x: Array) -> Any:
-        """The value at x, with the state as it is."""
+    def _forward(self, x: Array, t: Any) -> Any:
+        """The value at x for targets t, with the state as it is."""
 
     @abstractmethod
     def _backward(self, factor: float) -> Any:
@@ -142,7 +143,7 @@ class LayerSubject(Subject):
     def last_dout(self) -> Any:
         return np.array(self._R)
 
-    def _forward(self, x: Array) -> Any:
+    def _forward(self, x: Array, t: Any) -> Any:
         out = np.asarray(call_forward(self.layers[0], x))
         if self._R is None:
             self._R = self._rng.standard_normal(out.shape)
@@ -158,8 +159,8 @@ class LossSubject(Subject):
     def __init__(self, loss: Any, x: ArrayLike, t: Any) -> None:
         super().__init__((), copy.deepcopy(loss), (), x, t)
 
-    def _forward(self, x: Array) -> Any:
-        return self.loss.forward(x, self.t)
+    def _forward(self, x: Array, t: Any) -> Any:
+        return self.loss.forward(x, t)
 
     def _backward(self, factor: float) -> Any:
         return self.loss.backward(factor)
@@ -182,8 +183,8 @@ class NetworkSubject(Subject):
         x = self.x.astype(np.float64)
         return x if self.net.input_scale is None else x * self.net.input_scale
 
-    def _forward(self, x: Array) -> Any:
-        return self.net.forward(x, self.t, True)
+    def _forward(self, x: Array, t: Any) -> Any:
+        return self.net.forward(x, t, True)
 
     def _backward(self, factor: float) -> Any:
         dx = self.net.backward(factor, need_dx=self.moves_input)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from affinet._validation import Array
@@ -12,13 +10,6 @@ from affinet._validation import Array
 def epoch_order(n_rows: int, seed: int, epoch: int) -> Array:
     """The rows' order in an epoch, a permutation of 0..n_rows-1."""
     return np.random.default_rng([seed, epoch]).permutation(n_rows)
-
-
-def epoch_batches(n_rows: int, batch_size: int, seed: int, epoch: int) -> Iterator[Array]:
-    """Row indices of each batch; the last one may be smaller."""
-    order = epoch_order(n_rows, seed, epoch)
-    for start in range(0, n_rows, batch_size):
-        yield order[start : start + batch_size]
 
 
 def steps_per_epoch(n_rows: int, batch_size: int) -> int:

@@ -18,7 +18,7 @@ class History:
     steps : int
         Updates made.
     step_kind : str
-        How a step was computed: ``"layer by layer"``.
+        How a step was computed: ``"fused"`` or ``"layer by layer"``.
 
     Examples
     --------

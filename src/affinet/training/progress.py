@@ -9,8 +9,8 @@ from typing import Any, Protocol
 class Progress(Protocol):
     """What the trainer tells."""
 
-    def step(self, loss: float) -> None:
-        """A step ended with this loss."""
+    def steps(self, number: int, loss: float) -> None:
+        """So many more steps ended, the last one with this loss."""
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
         """An epoch ended with these figures."""
@@ -22,7 +22,7 @@ class Progress(Protocol):
 class Silent:
     """Tells nothing."""
 
-    def step(self, loss: float) -> None:
+    def steps(self, number: int, loss: float) -> None:
         """Nothing."""
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
@@ -50,10 +50,10 @@ class Bar(Lines):
         super().__init__(epochs)
         self.bar = bar
 
-    def step(self, loss: float) -> None:
+    def steps(self, number: int, loss: float) -> None:
         """Move the bar; tqdm itself decides when it is worth drawing."""
         self.bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-        self.bar.update()
+        self.bar.update(number)
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
         """Write the epoch's line above the bar."""

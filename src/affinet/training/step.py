@@ -1,17 +1,49 @@
-"""One training step in its three visible parts: forward, backward, update."""
+"""The training step, in two speeds with one meaning.
+
+Both kinds train on a run of batches and return each batch's loss and hits; ``make_step`` picks the
+fused step wherever the network, the loss, the optimizer and the data allow it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 import numpy as np
 
+from affinet._dispatch import kernels
 from affinet._validation import Array
-from affinet.layers import Dropout
-from affinet.losses import SoftmaxWithLoss, accuracy
+from affinet.layers import Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
+from affinet.losses import MeanSquaredError, SoftmaxWithLoss, SumSquaredError
 from affinet.network import Sequential
-from affinet.optimizers import Optimizer
+from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
+
+FUSED_LAYERS = (Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh)
+FUSED_LOSSES = (MeanSquaredError, SoftmaxWithLoss, SumSquaredError)
+FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, Momentum)
+ROW_TYPES = (np.uint8, np.float32, np.float64)
+LABEL_TYPES = (np.uint8, np.int32, np.int64)
+
+
+class Step(Protocol):
+    """What the trainer asks of a step."""
+
+    kind: str
+
+    @property
+    def updates(self) -> int:
+        """Updates made by this step so far."""
+
+    def run(self, order: Array, first: int) -> tuple[Array, Array]:
+        """Train on the rows of ``order``, batch after batch.
+
+        ``first`` is the number of the first batch, the counter of dropout masks. Returns the
+        loss and the number of hits (rows whose highest output is the target's) of each batch.
+        """
+
+    def refresh(self) -> None:
+        """Look again at the network and the optimizer, which a callback may have changed."""
 
 
 class LayerwiseStep:
@@ -19,17 +51,100 @@ class LayerwiseStep:
 
     kind = "layer by layer"
 
-    def __init__(self, net: Sequential, optimizer: Optimizer) -> None:
-        self.net = net
-        self.optimizer = optimizer
-        self.counts_hits = isinstance(net.loss, SoftmaxWithLoss)
+    def __init__(
+        self, net: Sequential, optimizer: Optimizer, x: Array, t: Array, batch_size: int, seed: int
+    ) -> None:
+        self.net, self.optimizer = net, optimizer
+        self.x, self.t, self.batch_size = x, t, batch_size
+        self.places = DropoutPlaces(net, seed)
+        self.updates = 0
 
-    def __call__(self, x: Array, t: Array) -> tuple[float, float]:
-        """Train on one batch; returns its loss and, for classes, its accuracy (else NaN)."""
-        loss = self.net.forward(x, t, train=True)
-        self.net.backward()
-        self.optimizer.update(self.net.params, self.net.grads)
-        return loss, accuracy(self.net.loss.y, t) if self.counts_hits else np.nan
+    def run(self, order: Array, first: int) -> tuple[Array, Array]:
+        """Train batch by batch; see :class:`Step`."""
+        losses, hits = [], []
+        with self.places.held():
+            for number, start in enumerate(range(0, len(order), self.batch_size)):
+                batch = order[start : start + self.batch_size]
+                t = self.t[batch]
+                self.places.set_step(first + number)
+                losses.append(self.net.forward(self.x[batch], t, train=True))
+                self.net.backward()
+                self.optimizer.update(self.net.params, self.net.grads)
+                self.updates += 1
+                hits.append(self.count_hits(t))
+        return np.array(losses), np.array(hits)
+
+    def refresh(self) -> None:
+        """Nothing: every step asks the layers anew."""
+
+    def count_hits(self, t: Array) -> int:
+        """Rows whose highest output stands at the target's class; 0 without classes."""
+        if not isinstance(self.net.loss, SoftmaxWithLoss) or self.net.loss.y is None:
+            return 0
+        classes = t.argmax(axis=-1) if t.ndim == 2 else t
+        return int((self.net.loss.y.argmax(axis=-1) == classes).sum())
+
+
+class FusedStep:
+    """The step as a compiled plan: many batches in one call, without the GIL."""
+
+    kind = "fused"
+
+    def __init__(
+        self, net: Sequential, optimizer: Optimizer, x: Array, t: Array, batch_size: int, seed: int
+    ) -> None:
+        self.net, self.optimizer, self.seed = net, optimizer, seed
+        self.x, self.t = x.reshape(len(x), -1), t
+        self.batch_size = min(batch_size, len(x))
+        self.state = optimizer.state_of(net.params.flat)
+        self.updates_before = self.state.step
+        self.description: Any = None
+        self.refresh()
+
+    @property
+    def updates(self) -> int:
+        """Updates made by this step so far."""
+        return self.state.step - self.updates_before
+
+    def refresh(self) -> None:
+        """Make the plan anew if a layer has changed; always take over the optimizer's numbers."""
+        description = (describe_layers(self.net, self.seed), self.net.input_scale)
+        if description != self.description:
+            self.plan = self.make_plan(*description)
+            self.description = description
+        self.plan.set_rule(
+            type(self.optimizer).__name__, self.optimizer.rule_numbers(), self.state.step
+        )
+
+    def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
+        """The compiled plan, with the data to gather from."""
+        plan = kernels.make_plan(
+            self.net.params.flat,
+            self.net.grads.flat,
+            layers,
+            type(self.net.loss).__name__,
+            type(self.optimizer).__name__,
+            self.state.averages,
+            self.batch_size,
+            self.x.shape[1],
+            input_scale,
+        )
+        plan.set_inputs(self.x)
+        if self.t.ndim == 1 and isinstance(self.net.loss, SoftmaxWithLoss):
+            plan.set_labels(one_of(self.t, LABEL_TYPES, np.int64))
+        else:
+            plan.set_target_rows(one_of(self.t.reshape(len(self.t), -1), ROW_TYPES, np.float64))
+        return plan
+
+    def run(self, order: Array, first: int) -> tuple[Array, Array]:
+        """Train in one compiled call; see :class:`Step`."""
+        batches = -(-len(order) // self.batch_size)
+        losses, hits = np.empty(batches), np.empty(batches, np.int64)
+        try:
+            self.plan.run(order, first, losses, hits)
+        finally:
+            self.state.step = self.plan.updates
+        return losses, hits
 
 
 class DropoutPlaces:
@@ -37,7 +152,7 @@ class DropoutPlaces:
 
     def __init__(self, net: Sequential, seed: int) -> None:
         self._keys = {
-            layer: int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0])
+            layer: dropout_key(seed, place)
             for place, layer in enumerate(net.layers)
             if isinstance(layer, Dropout)
         }
@@ -48,10 +163,65 @@ class DropoutPlaces:
             layer._place = (key, step)
 
     @contextmanager
-    def held(self) -> Iterator[DropoutPlaces]:
+    def held(self) -> Iterator[None]:
         """Give the layers back to their own keys and counters at the end."""
         try:
-            yield self
+            yield
         finally:
             for layer in self._keys:
                 layer._place = None
+
+
+def dropout_key(seed: int, place: int) -> int:
+    """64 bits for the dropout layer at this place of a network trained with this seed."""
+    return int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0])
+
+
+def make_step(
+    net: Sequential, optimizer: Optimizer, x: Array, t: Array, batch_size: int, seed: int
+) -> Step:
+    """The fused step where it covers everything, else the step layer by layer."""
+    kind = FusedStep if can_fuse(net, optimizer, x) else LayerwiseStep
+    return kind(net, optimizer, x, t, batch_size, seed)
+
+
+def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:
+    """True if all parts are affinet's own and rows can be gathered from x as it lies."""
+    return (
+        all(type(layer) in FUSED_LAYERS for layer in net.layers)
+        and any(type(layer) is Affine for layer in net.layers)
+        and type(net.loss) in FUSED_LOSSES
+        and type(optimizer) in FUSED_OPTIMIZERS
+        and is_one_of(x, ROW_TYPES)
+        and bool(np.shares_memory(x, x.reshape(len(x), -1)))
+    )
+
+
+def describe_layers(net: Sequential, seed: int) -> list[tuple[Any, ...]]:
+    """Each layer as the plan wants it: name, then widths and offsets, slope, or p and key."""
+    described: list[tuple[Any, ...]] = []
+    start = 0
+    for place, layer in enumerate(net.layers):
+        name = type(layer).__name__
+        if isinstance(layer, Affine):
+            n_inputs, n_outputs = layer.W.shape
+            bias = start + n_inputs * n_outputs
+            described.append((name, n_inputs, n_outputs, start, bias))
+            start = bias + n_outputs
+        elif isinstance(layer, Dropout):
+            described.append((name, layer.p, dropout_key(seed, place)))
+        elif isinstance(layer, LeakyReLU):
+            described.append((name, layer.slope))
+        else:
+            described.append((name,))
+    return described
+
+
+def is_one_of(array: Array, types: tuple[Any, ...]) -> bool:
+    """True if the array's dtype is one of these, in native byte order and aligned."""
+    return any(array.dtype == kind for kind in types) and array.flags.aligned
+
+
+def one_of(array: Array, types: tuple[Any, ...], other: Any) -> Array:
+    """The array itself if its dtype is one of these, else converted to ``other``."""
+    return array if is_one_of(array, types) else array.astype(other)

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, require_finite, whole_number
-from affinet.losses import SoftmaxWithLoss
+from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.optimizers import Adam, Optimizer
-from affinet.training.batches import epoch_batches, steps_per_epoch
+from affinet.training.batches import epoch_order, steps_per_epoch
 from affinet.training.callbacks import StopTraining, TrainingState
 from affinet.training.history import History
 from affinet.training.progress import Progress, make_progress
-from affinet.training.step import DropoutPlaces, LayerwiseStep
+from affinet.training.step import Step, make_step
 
 DEFAULT_EPOCHS = 10
+PAUSE = 0.05  # seconds of steps in one call: between calls Ctrl-C is seen and progress shown
 
 
 def fit(
@@ -111,9 +112,10 @@ def fit(
         else:
             steps = whole_number("steps", steps, 1)
         progress = make_progress(verbose, steps, -(-steps // per_epoch))
-        run = Run(net, optimizer, steps, batch_size, seed, progress)
+        step = make_step(net, optimizer, x, t, batch_size, seed)
+        run = Run(net, optimizer, step, len(x), steps, batch_size, seed, progress)
         try:
-            run(x, t, validation_data, callbacks)
+            run(validation_data, callbacks)
         finally:
             progress.close()
         return run.history
@@ -126,6 +128,8 @@ class Run:
         self,
         net: Sequential,
         optimizer: Optimizer,
+        step: Step,
+        n_rows: int,
         steps: int,
         batch_size: int,
         seed: int,
@@ -133,54 +137,47 @@ class Run:
     ) -> None:
         self.net = net
         self.optimizer = optimizer
+        self.step = step
+        self.n_rows = n_rows
         self.steps = steps
         self.batch_size = batch_size
         self.seed = seed
         self.progress = progress
-        self.step = LayerwiseStep(net, optimizer)
-        self.history = net.history = History(step_kind=self.step.kind)
+        self.batches_a_call = 1
+        self.history = net.history = History(step_kind=step.kind)
 
     def __call__(
         self,
-        x: Array,
-        t: Array,
         validation_data: tuple[Array, Array] | None,
         callbacks: Sequence[Callable[[TrainingState], None]],
     ) -> None:
         """Run to the end, to a StopTraining, or to an exception that passes through."""
-        with DropoutPlaces(self.net, self.seed).held() as places:
-            while self.history.steps < self.steps:
-                metrics = self.train_epoch(x, t, places)
-                if validation_data is not None:
-                    figures = self.net.evaluate(*validation_data)
-                    metrics |= {f"val_{name}": value for name, value in figures.items()}
-                self.history.epochs.append(metrics)
-                self.progress.epoch(len(self.history.epochs), metrics)
-                try:
-                    for callback in callbacks:
-                        callback(self.state(metrics))
-                except StopTraining:
-                    return
+        while self.history.steps < self.steps:
+            metrics = self.train_epoch()
+            if validation_data is not None:
+                figures = self.net.evaluate(*validation_data)
+                metrics |= {f"val_{name}": value for name, value in figures.items()}
+            self.history.epochs.append(metrics)
+            self.progress.epoch(len(self.history.epochs), metrics)
+            try:
+                for callback in callbacks:
+                    callback(self.state(metrics))
+            except StopTraining:
+                return
+            if callbacks:
+                self.step.refresh()
 
-    def train_epoch(self, x: Array, t: Array, places: DropoutPlaces) -> dict[str, float]:
+    def train_epoch(self) -> dict[str, float]:
         """One pass over the rows, or what is left of the steps; returns its figures."""
         epoch = len(self.history.epochs)
         started = time.perf_counter()
-        losses, accuracies, rows = [], [], []
-        for batch in epoch_batches(len(x), self.batch_size, self.seed, epoch):
-            if self.history.steps == self.steps:
-                break
-            places.set_step(self.history.steps)
-            loss, hits = self.step(x[batch], t[batch])
-            self.history.steps += 1
-            self.progress.step(loss)
-            losses.append(loss)
-            accuracies.append(hits)
-            rows.append(len(batch))
-        metrics = {"epoch": epoch + 1, "loss": float(np.average(losses, weights=rows))}
-        if self.step.counts_hits:
-            metrics["accuracy"] = float(np.average(accuracies, weights=rows))
-        if not np.isfinite(metrics["loss"]):
+        order = epoch_order(self.n_rows, self.seed, epoch)
+        order = order[: (self.steps - self.history.steps) * self.batch_size]
+        loss, hits = self.train_on(order)
+        metrics = {"epoch": epoch + 1, "loss": loss / len(order)}
+        if isinstance(self.net.loss, SoftmaxWithLoss):
+            metrics["accuracy"] = hits / len(order)
+        if not np.isfinite(loss):
             warnings.warn(
                 f"the loss of epoch {epoch + 1} is {metrics['loss']}: the training diverges; "
                 "try a smaller learning rate",
@@ -188,6 +185,25 @@ class Run:
                 stacklevel=5,
             )
         return metrics | {"seconds": time.perf_counter() - started}
+
+    def train_on(self, order: Array) -> tuple[float, int]:
+        """Train on these rows, in calls of about PAUSE seconds; sums of loss times rows, hits."""
+        loss, hits, start = 0.0, 0, 0
+        while start < len(order):
+            part = order[start : start + self.batches_a_call * self.batch_size]
+            started = time.perf_counter()
+            try:
+                losses, part_hits = self.step.run(part, self.history.steps)
+            finally:
+                self.history.steps = self.step.updates
+            seconds = time.perf_counter() - started
+            last = len(part) - (len(losses) - 1) * self.batch_size  # rows of the last batch
+            loss += float(losses[:-1].sum() * self.batch_size + losses[-1] * last)
+            hits += int(part_hits.sum())
+            self.batches_a_call = max(1, int(PAUSE * len(losses) / max(seconds, 1e-9)))
+            self.progress.steps(len(losses), float(losses[-1]))
+            start += len(part)
+        return loss, hits
 
     def state(self, metrics: dict[str, float]) -> TrainingState:
         """What callbacks see now."""
@@ -219,6 +235,10 @@ def require_data(
 
 def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
     """Raise if a target is of a kind, shape or class that the loss will refuse later."""
+    if isinstance(net.loss, ElementwiseLoss):
+        if t.shape[1:] != y.shape[1:] and (t.ndim, y.shape[1:]) != (1, (1,)):
+            raise ValueError(f"{prefix}t has shape {t.shape}, wanted {(len(t), *y.shape[1:])}")
+        return
     if not isinstance(net.loss, SoftmaxWithLoss):
         return
     if t.ndim == 2 and t.shape[1:] == y.shape[1:]:

@@ -1,0 +1,550 @@
+"""The fused training step and the compiled epoch.
+
+A plan is a network written out as a row of operations over memory that is set aside once: the
+batch, each operation's output, two gradients that take turns, and the network's flat parameters
+and gradients. It has two compiled entries, ``gradients`` (gather, forward, loss, backward) and
+``update`` (the optimizer's rule), and ``run``, which takes the two in turn over many batches.
+They call the same kernels as the layers do, in the same order, so the numbers are the same.
+
+Backward stops at the first affine operation: nothing asks for the gradient of the inputs.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+cdef enum:
+    MAX_OPERATIONS = 1000
+    ALIGNMENT = 64          # bytes: a cache line, and the widest vector
+
+cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
+
+cdef enum Kind:
+    AFFINE
+    RELU
+    LEAKY_RELU
+    SIGMOID
+    TANH
+    DROPOUT
+
+cdef enum LossKind:
+    SOFTMAX_WITH_LOSS
+    MEAN_SQUARED_ERROR
+    SUM_SQUARED_ERROR
+
+cdef enum Rule:
+    SGD
+    MOMENTUM
+    ADAGRAD
+    ADAM
+
+cdef enum Source:
+    NO_SOURCE
+    UINT8
+    INT32
+    INT64
+    FLOAT
+    DOUBLE
+
+_KINDS = {
+    "Affine": AFFINE, "ReLU": RELU, "LeakyReLU": LEAKY_RELU, "Sigmoid": SIGMOID, "Tanh": TANH,
+    "Dropout": DROPOUT,
+}
+_LOSSES = {
+    "SoftmaxWithLoss": SOFTMAX_WITH_LOSS, "MeanSquaredError": MEAN_SQUARED_ERROR,
+    "SumSquaredError": SUM_SQUARED_ERROR,
+}
+# Each rule and how many averages it keeps.
+_RULES = {"SGD": (SGD, 0), "Momentum": (MOMENTUM, 1), "AdaGrad": (ADAGRAD, 1), "Adam": (ADAM, 2)}
+
+ctypedef fused number:      # what rows may be gathered from
+    const uint8_t
+    const float
+    const double
+
+ctypedef fused label:       # what class indices may be gathered from
+    const uint8_t
+    const int32_t
+    const int64_t
+
+cdef struct Operation:
+    Kind kind
+    Py_ssize_t n_inputs     # numbers a row that come in
+    Py_ssize_t n_outputs    # numbers a row that go out
+    Py_ssize_t W            # where W and b (and dW and db) start in the flat buffers
+    Py_ssize_t b
+    double value            # a LeakyReLU's slope, a Dropout's probability
+    uint64_t key            # a Dropout's key
+    char* out               # (batch_size, n_outputs)
+    uint8_t* mask           # a Dropout's mask, (batch_size, n_outputs)
+
+cdef struct Rows:
+    Source source           # what the numbers are
+    const char* data
+    Py_ssize_t n_rows
+    Py_ssize_t n_columns
+    Py_ssize_t row_step     # bytes
+    Py_ssize_t column_step
+
+
+cdef class Plan:
+    """A network, its loss and its optimizer over memory set aside once; see ``make_plan``."""
+
+    cdef object owners      # the arrays that the pointers point into
+    cdef bint single        # single precision, or double
+    cdef Py_ssize_t batch_size
+    cdef Py_ssize_t n_inputs
+    cdef Py_ssize_t n_outputs
+    cdef Py_ssize_t n_parameters
+    cdef int n_operations
+    cdef int first_affine
+    cdef Operation* operations
+    cdef LossKind loss
+    cdef double input_scale
+    cdef bint scaled
+    cdef char* memory       # everything below but params and grads lies in here
+    cdef char* params
+    cdef char* grads
+    cdef char* batch        # (batch_size, n_inputs)
+    cdef char* targets      # (batch_size, n_outputs), or class indices (batch_size,)
+    cdef char* y            # softmax output (batch_size, n_outputs)
+    cdef char* gradient     # two of (batch_size, the widest operation)
+    cdef Py_ssize_t gradient_size
+    cdef Rows x
+    cdef Rows t
+    cdef Rule rule
+    cdef double[4] rule_numbers
+    cdef char* first_average
+    cdef char* second_average
+    cdef readonly uint64_t updates
+
+    def __dealloc__(self):
+        free(self.memory)
+        free(self.operations)
+
+    def set_inputs(self, number[:, :] x not None):
+        """Gather rows from x (N, n_inputs), of uint8, float32 or float64, where it lies."""
+        _set_rows(self, &self.x, x, self.n_inputs, "x")
+
+    def set_target_rows(self, number[:, :] t not None):
+        """Gather target rows from t (N, n_outputs)."""
+        _set_rows(self, &self.t, t, self.n_outputs, "t")
+
+    def set_labels(self, label[:] t not None):
+        """Gather class indices from t (N,), of uint8, int32 or int64."""
+        if self.loss != SOFTMAX_WITH_LOSS:
+            raise ValueError("class indices go with SoftmaxWithLoss only")
+        self.t.source = (UINT8 if sizeof(label) == 1 else INT32 if sizeof(label) == 4 else INT64)
+        self.t.n_rows, self.t.n_columns = t.shape[0], 0
+        self.t.row_step = t.strides[0]
+        self.t.data = <const char*> &t[0] if t.shape[0] else NULL
+        self.owners["t"] = t
+
+    def set_rule(self, str name, tuple numbers, uint64_t updates):
+        """The optimizer's numbers in the order of its kernel, and its updates so far."""
+        cdef int i
+        if _RULES[name][0] != self.rule or len(numbers) > 4:
+            raise ValueError(f"the plan was not made for {name} with {numbers}")
+        for i in range(len(numbers)):
+            self.rule_numbers[i] = numbers[i]
+        self.updates = updates
+
+    def run(self, const int64_t[::1] order not None, uint64_t step, double[::1] losses not None,
+            int64_t[::1] hits not None):
+        """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
+
+        order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
+        losses, hits: (number of batches,): each batch's loss, and how many of its rows the
+        network gave its highest output at the target's class. Overwritten.
+        """
+        cdef Py_ssize_t n = order.shape[0], batches, i, rows
+        cdef int status = 0
+        batches = (n + self.batch_size - 1) // self.batch_size
+        require_length("losses", losses.shape[0], batches)
+        require_length("hits", hits.shape[0], batches)
+        _require_rows_in_range(self, order)
+        with nogil:
+            for i in range(batches):
+                rows = min(self.batch_size, n - i * self.batch_size)
+                status = _gradients(self, rows, &order[i * self.batch_size],
+                                    step + <uint64_t> i, &losses[i], &hits[i])
+                if status < 0:
+                    break
+                _update(self)
+        if status < 0:
+            raise ValueError("t holds a class index that is not one of the network's outputs")
+
+    def gradients(self, const int64_t[::1] order not None, uint64_t step):
+        """Gather, forward, loss and backward for one batch; returns the loss and the hits."""
+        cdef double loss = 0
+        cdef int64_t hits = 0
+        cdef int status
+        if not 1 <= order.shape[0] <= self.batch_size:
+            raise ValueError(f"order has shape ({order.shape[0]},), wanted 1 to "
+                             f"{self.batch_size} rows")
+        _require_rows_in_range(self, order)
+        with nogil:
+            status = _gradients(self, order.shape[0], &order[0], step, &loss, &hits)
+        if status < 0:
+            raise ValueError("t holds a class index that is not one of the network's outputs")
+        return loss, hits
+
+    def update(self):
+        """One step of the optimizer over the flat buffers."""
+        with nogil:
+            _update(self)
+
+
+def make_plan(real[::1] params not None, real[::1] grads not None, list layers not None,
+              str loss not None, str rule not None, list averages not None,
+              Py_ssize_t batch_size, Py_ssize_t n_inputs, input_scale):
+    """A plan for batches of up to ``batch_size`` rows of ``n_inputs`` numbers.
+
+    params, grads: the network's flat buffers. layers: a tuple for each, its class name and then
+    for an Affine (I, O, where W starts, where b starts), for a LeakyReLU (slope,), for a Dropout
+    (p, key). averages: the flat arrays that the optimizer keeps. input_scale: None or a number.
+    """
+    cdef Plan plan = Plan.__new__(Plan)
+    cdef real[::1] average
+    cdef int i
+    if batch_size < 1 or n_inputs < 1 or not 1 <= len(layers) <= MAX_OPERATIONS:
+        raise ValueError("a plan wants at least one row, one input and one layer")
+    require_length("grads", grads.shape[0], params.shape[0])
+    plan.owners = {"params": params, "grads": grads}
+    plan.single = real is float
+    plan.batch_size, plan.n_inputs = batch_size, n_inputs
+    plan.n_parameters = params.shape[0]
+    plan.params, plan.grads = <char*> flat_address(params), <char*> flat_address(grads)
+    plan.loss = _LOSSES[loss]
+    plan.scaled = input_scale is not None
+    plan.input_scale = 1.0 if input_scale is None else input_scale
+    plan.rule = _RULES[rule][0]
+    if len(averages) != _RULES[rule][1]:
+        raise ValueError(f"{rule} keeps {_RULES[rule][1]} averages, got {len(averages)}")
+    for i in range(len(averages)):
+        average = averages[i]
+        require_length("average", average.shape[0], params.shape[0])
+        plan.owners[f"average {i}"] = average
+        if i == 0:
+            plan.first_average = <char*> flat_address(average)
+        else:
+            plan.second_average = <char*> flat_address(average)
+    _write_operations(plan, layers)
+    _set_memory_aside(plan, sizeof(real))
+    return plan
+
+
+cdef int _write_operations(Plan plan, list layers) except -1:
+    cdef Py_ssize_t width = plan.n_inputs
+    cdef int i
+    cdef Operation* operation
+    plan.n_operations = len(layers)
+    plan.first_affine = plan.n_operations
+    plan.operations = <Operation*> calloc(len(layers), sizeof(Operation))
+    if plan.operations == NULL:
+        raise MemoryError("no memory for the plan")
+    for i, (name, *values) in enumerate(layers):
+        operation = &plan.operations[i]
+        operation.kind = _KINDS[name]
+        operation.n_inputs = operation.n_outputs = width
+        if operation.kind == AFFINE:
+            operation.n_inputs, operation.n_outputs, operation.W, operation.b = values
+            _require_parameters(plan, i, operation, width)
+            plan.first_affine = min(plan.first_affine, i)
+            width = operation.n_outputs
+        elif operation.kind == LEAKY_RELU:
+            operation.value, = values
+        elif operation.kind == DROPOUT:
+            operation.value, operation.key = values
+            _require_probability(operation.value)
+    plan.n_outputs = width
+    return 0
+
+
+cdef int _require_parameters(Plan plan, int place, Operation* operation,
+                             Py_ssize_t width) except -1:
+    cdef Py_ssize_t n = plan.n_parameters, I = operation.n_inputs, O = operation.n_outputs
+    if I != width or O < 1:
+        raise ValueError(f"layer {place} takes {I} numbers a row, the layer before gives {width}")
+    if not (0 <= operation.W <= n - I * O and 0 <= operation.b <= n - O):
+        raise ValueError(f"layer {place}: its parameters lie outside the flat buffer")
+    return 0
+
+
+cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
+    return (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+
+
+cdef bint _in_place(Plan plan, int i) noexcept nogil:
+    """True if operation i may overwrite its input: the one before does not need its output."""
+    return (plan.operations[i].kind not in (AFFINE, DROPOUT)
+            and (i == 0 or plan.operations[i - 1].kind in (AFFINE, DROPOUT)))
+
+
+cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
+    """One allocation for all that a step writes, cut into aligned pieces."""
+    cdef Py_ssize_t B = plan.batch_size, widest = plan.n_inputs, total
+    cdef Operation* operation
+    cdef char* next_
+    cdef char* last
+    cdef int i
+    for i in range(plan.n_operations):
+        widest = max(widest, plan.operations[i].n_outputs)
+    if B > MAX_BATCH // widest:
+        raise MemoryError(f"no memory for a batch of {B} rows of {widest} numbers")
+    plan.gradient_size = _aligned(B * widest * itemsize)
+    # The batch and its gradients, the targets (indices take 8 bytes) and y, then the outputs.
+    total = (ALIGNMENT + _aligned(B * plan.n_inputs * itemsize) + 2 * plan.gradient_size
+             + _aligned(B * (plan.n_outputs * itemsize + 8))
+             + _aligned(B * plan.n_outputs * itemsize))
+    for i in range(plan.n_operations):
+        total += _aligned(B * plan.operations[i].n_outputs * (itemsize + 1)) + ALIGNMENT
+    plan.memory = <char*> calloc(total, 1)
+    if plan.memory == NULL:
+        raise MemoryError(f"no memory for a batch of {B} rows ({total} bytes)")
+    next_ = plan.memory + (ALIGNMENT - <Py_ssize_t> plan.memory % ALIGNMENT) % ALIGNMENT
+    plan.batch = next_
+    next_ += _aligned(B * plan.n_inputs * itemsize)
+    plan.gradient = next_
+    next_ += 2 * plan.gradient_size
+    plan.targets = next_
+    next_ += _aligned(B * (plan.n_outputs * itemsize + 8))
+    plan.y = next_
+    next_ += _aligned(B * plan.n_outputs * itemsize)
+    last = plan.batch
+    for i in range(plan.n_operations):
+        operation = &plan.operations[i]
+        operation.out = last
+        if not _in_place(plan, i):
+            operation.out = next_
+            next_ += _aligned(B * operation.n_outputs * itemsize)
+        if operation.kind == DROPOUT:
+            operation.mask = <uint8_t*> next_
+            next_ += _aligned(B * operation.n_outputs)
+        last = operation.out
+    return 0
+
+
+cdef int _set_rows(Plan plan, Rows* rows, number[:, :] array, Py_ssize_t n_columns,
+                   str name) except -1:
+    require_shape(name, array.shape[0], array.shape[1], array.shape[0], n_columns)
+    rows.source = UINT8 if sizeof(number) == 1 else FLOAT if sizeof(number) == 4 else DOUBLE
+    rows.n_rows, rows.n_columns = array.shape[0], array.shape[1]
+    rows.row_step, rows.column_step = array.strides[0], array.strides[1]
+    rows.data = <const char*> &array[0, 0] if array.shape[0] else NULL
+    plan.owners[name] = array
+    return 0
+
+
+cdef int _require_rows_in_range(Plan plan, const int64_t[::1] order) except -1:
+    cdef Py_ssize_t i
+    cdef int64_t n = min(plan.x.n_rows, plan.t.n_rows)
+    if plan.x.source == NO_SOURCE or plan.t.source == NO_SOURCE:
+        raise RuntimeError("a plan wants inputs and targets before it runs")
+    for i in range(order.shape[0]):
+        if not 0 <= order[i] < n:
+            raise ValueError(f"order[{i}] is {order[i]}, wanted a row 0..{n - 1}")
+    return 0
+
+
+# The step ----------------------------------------------------------------------------------------
+
+
+cdef int _gradients(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
+                    double* loss, int64_t* hits) noexcept nogil:
+    """Gather, forward, loss and backward for one batch; -1 for a class index out of range."""
+    if plan.single:
+        return _gradients_in(plan, rows, order, step, loss, hits, <float*> NULL)
+    return _gradients_in(plan, rows, order, step, loss, hits, <double*> NULL)
+
+
+cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
+                       double* loss, int64_t* hits, real* precision) noexcept nogil:
+    cdef real* out = <real*> plan.operations[plan.n_operations - 1].out
+    cdef real* dout = <real*> plan.gradient
+    _gather(&plan.x, rows, order, <real*> plan.batch)
+    if plan.scaled:
+        _scale(rows * plan.n_inputs, <real> plan.input_scale, <real*> plan.batch)
+    _forward(plan, rows, step, precision)
+    if plan.t.n_columns == 0:
+        _gather_labels(&plan.t, rows, order, <int64_t*> plan.targets)
+        if _first_bad_label(rows, plan.n_outputs, <int64_t*> plan.targets) >= 0:
+            return -1
+        loss[0] = _softmax_cross_entropy_labels(rows, plan.n_outputs, out,
+                                                <int64_t*> plan.targets, <real*> plan.y, dout)
+        hits[0] = _label_hits(rows, plan.n_outputs, <real*> plan.y,
+                              <int64_t*> plan.targets)
+    else:
+        _gather(&plan.t, rows, order, <real*> plan.targets)
+        loss[0] = _row_loss(plan, rows, out, dout)
+        hits[0] = _row_hits(rows, plan.n_outputs, <real*> plan.y, <real*> plan.targets)
+    _backward(plan, rows, precision)
+    return 0
+
+
+cdef void _forward(Plan plan, Py_ssize_t rows, uint64_t step, real* precision) noexcept nogil:
+    cdef int i
+    cdef Operation* op
+    cdef real* params = <real*> plan.params
+    cdef real* x = <real*> plan.batch
+    cdef real* out
+    for i in range(plan.n_operations):
+        op = &plan.operations[i]
+        out = <real*> op.out
+        if op.kind == AFFINE:
+            _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b, out)
+        elif op.kind == RELU:
+            _relu_forward(rows * op.n_outputs, x, out)
+        elif op.kind == LEAKY_RELU:
+            _leaky_relu_forward(rows * op.n_outputs, x, <real> op.value, out)
+        elif op.kind == SIGMOID:
+            _sigmoid_forward(rows * op.n_outputs, x, out)
+        elif op.kind == TANH:
+            _tanh_forward(rows * op.n_outputs, x, out)
+        else:
+            _dropout_forward(rows, op.n_outputs, x, op.value, op.key, step, 0, out, op.mask)
+        x = out
+
+
+cdef double _row_loss(Plan plan, Py_ssize_t rows, const real* out, real* dout) noexcept nogil:
+    """Loss and gradient for targets that are rows."""
+    cdef Py_ssize_t n = rows * plan.n_outputs
+    if plan.loss == SOFTMAX_WITH_LOSS:
+        return _softmax_cross_entropy_rows(rows, plan.n_outputs, out, <real*> plan.targets,
+                                           <real*> plan.y, dout)
+    if plan.loss == MEAN_SQUARED_ERROR:
+        return _mean_squared_error(n, out, <real*> plan.targets, dout)
+    return _sum_squared_error(n, out, <real*> plan.targets, dout)
+
+
+cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
+    """From the loss gradient in the first of the two gradients down to the first affine."""
+    cdef int i
+    cdef Operation* op
+    cdef real* params = <real*> plan.params
+    cdef real* grads = <real*> plan.grads
+    cdef real* dout = <real*> plan.gradient
+    cdef real* other = <real*> (plan.gradient + plan.gradient_size)
+    cdef real* x
+    cdef Py_ssize_t n
+    for i in range(plan.n_operations - 1, plan.first_affine - 1, -1):
+        op = &plan.operations[i]
+        n = rows * op.n_outputs
+        if op.kind == AFFINE:
+            x = <real*> (plan.operations[i - 1].out if i > 0 else plan.batch)
+            _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, grads + op.W)
+            _affine_backward_db(rows, op.n_outputs, dout, grads + op.b)
+            if i > plan.first_affine:
+                _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, params + op.W, other)
+                dout, other = other, dout
+        elif op.kind == RELU:
+            _relu_backward(n, <real*> op.out, dout, dout)
+        elif op.kind == LEAKY_RELU:
+            _leaky_relu_backward(n, <real*> op.out, dout, <real> op.value, dout)
+        elif op.kind == SIGMOID:
+            _sigmoid_backward(n, <real*> op.out, dout, dout)
+        elif op.kind == TANH:
+            _tanh_backward(n, <real*> op.out, dout, dout)
+        else:
+            _dropout_backward(n, dout, op.mask, <real> (1 / (1 - op.value)), dout)
+
+
+cdef void _update(Plan plan) noexcept nogil:
+    """One step of the optimizer, and its count."""
+    plan.updates += 1
+    if plan.single:
+        _update_in(plan, <float*> NULL)
+    else:
+        _update_in(plan, <double*> NULL)
+
+
+cdef void _update_in(Plan plan, real* precision) noexcept nogil:
+    cdef Py_ssize_t n = plan.n_parameters
+    cdef real* W = <real*> plan.params
+    cdef real* dW = <real*> plan.grads
+    cdef double* numbers = plan.rule_numbers
+    cdef real* first = <real*> plan.first_average
+    if plan.rule == SGD:
+        _sgd_update(n, dW, <real> numbers[0], W)
+    elif plan.rule == MOMENTUM:
+        _momentum_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
+    elif plan.rule == ADAGRAD:
+        _adagrad_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
+    else:
+        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3], plan.updates, first,
+                   <real*> plan.second_average, W)
+
+
+# Gathering ---------------------------------------------------------------------------------------
+
+
+cdef void _gather_from(const Rows* rows, Py_ssize_t B, const int64_t* order, number* kind,
+                       real* out) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef const char* row
+    for i in range(B):
+        row = rows.data + order[i] * rows.row_step
+        if rows.column_step == sizeof(number):
+            for j in range(rows.n_columns):
+                out[i * rows.n_columns + j] = <real> (<number*> row)[j]
+        else:
+            for j in range(rows.n_columns):
+                out[i * rows.n_columns + j] = <real> (<number*> (row + j * rows.column_step))[0]
+
+
+cdef void _gather(const Rows* rows, Py_ssize_t B, const int64_t* order, real* out) noexcept nogil:
+    """out[i] = row order[i], in the plan's precision."""
+    if rows.source == UINT8:
+        _gather_from(rows, B, order, <const uint8_t*> NULL, out)
+    elif rows.source == FLOAT:
+        _gather_from(rows, B, order, <const float*> NULL, out)
+    else:
+        _gather_from(rows, B, order, <const double*> NULL, out)
+
+
+cdef void _gather_labels(const Rows* rows, Py_ssize_t B, const int64_t* order,
+                         int64_t* out) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef const char* p
+    for i in range(B):
+        p = rows.data + order[i] * rows.row_step
+        if rows.source == UINT8:
+            out[i] = (<const uint8_t*> p)[0]
+        elif rows.source == INT32:
+            out[i] = (<const int32_t*> p)[0]
+        else:
+            out[i] = (<const int64_t*> p)[0]
+
+
+cdef void _scale(Py_ssize_t n, real factor, real* x) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = x[i] * factor
+
+
+cdef Py_ssize_t _highest(Py_ssize_t n, const real* x) noexcept nogil:
+    """Place of the first highest number; a NaN counts as higher than all."""
+    cdef Py_ssize_t i, best = 0
+    for i in range(1, n):
+        if x[best] != x[best]:
+            return best
+        if not x[i] <= x[best]:
+            best = i
+    return best
+
+
+cdef int64_t _label_hits(Py_ssize_t B, Py_ssize_t C, const real* x,
+                         const int64_t* t) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int64_t hits = 0
+    for i in range(B):
+        hits += _highest(C, x + i * C) == t[i]
+    return hits
+
+
+cdef int64_t _row_hits(Py_ssize_t B, Py_ssize_t C, const real* x,
+                       const real* t) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int64_t hits = 0
+    for i in range(B):
+        hits += _highest(C, x + i * C) == _highest(C, t + i * C)
+    return hits

@@ -1,0 +1,49 @@
+"""``affinet gradcheck``: a saved network's gradients against numerical ones."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+import numpy as np
+
+from affinet._validation import Array
+from affinet.cli.models import input_range, load_for, n_inputs
+from affinet.cli.output import print_json
+from affinet.gradcheck import gradient_check
+from affinet.losses import SoftmaxWithLoss
+from affinet.model_file import load
+from affinet.network import Sequential
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check and print the report; 0 if the gradients agree, 1 if not."""
+    net = load(options.model)
+    if net.loss is None:
+        raise ValueError(f"{options.model}: the network has no loss, so nothing to derive")
+    x, t = rows_to_check(net, options)
+    report = gradient_check(net, x, t, tolerance=options.tolerance, rng=options.seed)
+    if options.json:
+        print_json({"model": options.model, "passed": report.passed, **asdict(report)})
+    else:
+        print(report)
+    return 0 if report.passed else 1
+
+
+def rows_to_check(net: Sequential, options: argparse.Namespace) -> tuple[Array, Array]:
+    """Test rows of the data set, or random ones; x in float64, so that it is checked as well."""
+    if options.dataset is None:
+        return random_rows(net, options.rows, options.seed)
+    _, (x, t) = load_for(net, options.model, options.dataset, options.data_dir)
+    return x[: options.rows].astype(np.float64), t[: options.rows]
+
+
+def random_rows(net: Sequential, n_rows: int, seed: int) -> tuple[Array, Array]:
+    """Random inputs in the range of the network's, and random targets for its loss."""
+    rng = np.random.default_rng(seed)
+    low, high = input_range(net) or (0.0, 1.0)
+    x = rng.uniform(low, high, (n_rows, n_inputs(net) or 1))
+    y = net.predict(x)
+    if isinstance(net.loss, SoftmaxWithLoss):
+        return x, rng.integers(0, y.shape[1], n_rows)
+    return x, rng.standard_normal(y.shape)

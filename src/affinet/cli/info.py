@@ -1,0 +1,46 @@
+"""``affinet info``: what affinet runs on."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+from typing import Any
+
+from affinet._dispatch import runtime_info
+from affinet.cli.output import named_lines, print_json
+
+PACKAGES = {"tqdm": "cli", "matplotlib": "cli", "pooch": "data"}  # and the extra that brings it
+VARIABLES = ("AFFINET_ISA", "AFFINET_NUM_THREADS", "AFFINET_DATA_DIR")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print; 0."""
+    info = runtime_info()
+    packages = {name: installed_version(name) for name in PACKAGES}
+    variables = {name: os.environ.get(name) for name in VARIABLES}
+    if options.json:
+        print_json({**info, "packages": packages, "environment": variables})
+        return 0
+    lines = {name.replace("_", " "): in_words(value) for name, value in info.items()}
+    for name, version in packages.items():
+        lines[name] = version or f'not installed: pip install "affinet[{PACKAGES[name]}]"'
+    for name, value in variables.items():
+        lines[name] = value or "not set"
+    print(named_lines(lines))
+    return 0
+
+
+def installed_version(name: str) -> str | None:
+    """The version of a package, None if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def in_words(value: Any) -> str:
+    """A value of the runtime's table in one line."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

@@ -1,0 +1,96 @@
+"""``affinet inspect``: what a model file holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from affinet.cli.models import n_inputs, training_record
+from affinet.cli.output import figure, named_lines, print_json, table
+from affinet.model_file import load
+from affinet.network import Sequential
+
+SHOWN_EPOCHS = 20
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the network, its metadata and its training record; 0."""
+    net = load(options.model)
+    if options.json:
+        print_json(as_values(net, options.model))
+        return 0
+    print(net.summary())
+    if net.input_scale is not None:
+        print(f"inputs are multiplied by {net.input_scale:g}")
+    lines = metadata_lines(net.metadata)
+    if lines:
+        print(f"\n{named_lines(lines)}")
+    record = training_record(net)
+    if record:
+        print(f"\n{record_table(record)}")
+    return 0
+
+
+def as_values(net: Sequential, path: str) -> dict[str, Any]:
+    """All of it for JSON."""
+    return {
+        "model": path,
+        "layers": [{"type": type(layer).__name__, **layer.config()} for layer in net.layers],
+        "loss": None if net.loss is None else type(net.loss).__name__,
+        "dtype": net.dtype.name,
+        "input_scale": net.input_scale,
+        "inputs": n_inputs(net),
+        "shapes": net.params.shapes,
+        "parameters": net.params.flat.size,
+        "metadata": net.metadata,
+    }
+
+
+def metadata_lines(metadata: dict[str, Any]) -> dict[str, str]:
+    """The metadata but for the record, tables in it as ``name value`` pairs."""
+    return {
+        name: in_words(value)
+        for name, value in metadata.items()
+        if name != "epochs" and value is not None
+    }
+
+
+def in_words(value: Any) -> str:
+    """A value of JSON in one line, without its brackets.
+
+    Examples
+    --------
+    >>> in_words({"hidden": [64, 32], "seed": 0, "steps": None}), in_words(["cat", "dog"])
+    ('hidden 64 32, seed 0', 'cat, dog')
+    """
+    if isinstance(value, dict):
+        parts = {name: inside for name, inside in value.items() if inside is not None}
+        return ", ".join(f"{name} {as_part(inside)}" for name, inside in parts.items())
+    if isinstance(value, list):
+        return ", ".join(map(as_part, value))
+    return as_part(value)
+
+
+def as_part(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and all(isinstance(part, int | float | str) for part in value):
+        return " ".join(map(as_part, value))
+    if isinstance(value, dict) and value:
+        return f"({in_words(value)})"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def record_table(record: list[dict[str, float]]) -> str:
+    """The figures of the epochs: all of them, or if they are many every k-th and the last."""
+    stride = -(-len(record) // SHOWN_EPOCHS)
+    shown = [epoch for place, epoch in enumerate(record) if (len(record) - 1 - place) % stride == 0]
+    names = [name for name in record[0] if name not in ("epoch", "seconds")]
+    rows = [["epoch", *names]]
+    for epoch in shown:
+        rows.append([f"{epoch.get('epoch', '-')}", *(figure(epoch.get(name)) for name in names)])
+    text = table(rows)
+    if stride > 1:
+        text += f"\n(1 epoch in {stride}; --json has all {len(record)})"
+    return text

@@ -1,0 +1,89 @@
+"""Saved networks and named data sets, brought together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from affinet import datasets
+from affinet._validation import Array
+from affinet.cli.recipes import FROM_FILES
+from affinet.datasets.pixels import Splits
+from affinet.layers import Affine
+from affinet.network import Sequential
+
+SPIRAL_TRAIN, SPIRAL_TEST = 200, 100  # points on each arm
+
+
+def load_named(name: str, data_dir: str | None, raw: bool) -> Splits:
+    """Training and test rows of a named data set.
+
+    ``raw`` leaves pixels as they are; otherwise they are divided by their maximum. The spiral's
+    rows are the same with every call, and its test rows are drawn apart from its training rows.
+    """
+    if data_dir is not None and name not in FROM_FILES:
+        raise ValueError(f"argument --data-dir: {name} needs no files")
+    if name == "digits":
+        return datasets.load_digits(scaled=not raw)
+    if name == "mnist":
+        return datasets.load_mnist(data_dir, scaled=not raw)
+    if name == "fashion-mnist":
+        return datasets.load_fashion_mnist(data_dir, scaled=not raw)
+    return datasets.spiral(SPIRAL_TRAIN, rng=0), datasets.spiral(SPIRAL_TEST, rng=1)
+
+
+def load_for(net: Sequential, model: str, name: str, data_dir: str | None) -> Splits:
+    """A named data set in the form that ``net`` takes, refused if its rows do not fit."""
+    train, test = load_named(name, data_dir, raw=net.input_scale is not None)
+    require_width(net, model, name, train[0])
+    return train, test
+
+
+def require_width(net: Sequential, model: str, source: str, x: Array) -> None:
+    """Raise ValueError unless the rows of ``x`` (N, ...) have as many numbers as ``net`` takes."""
+    wanted, came = n_inputs(net), x[0].size
+    if wanted not in (None, came):
+        raise ValueError(f"{source} has {came} numbers a row, {model} takes {wanted}")
+
+
+def n_inputs(net: Sequential) -> int | None:
+    """The numbers in a row that ``net`` takes; None if any number will do."""
+    return next((layer.W.shape[0] for layer in net.layers if isinstance(layer, Affine)), None)
+
+
+def class_names(net: Sequential, n_classes: int) -> list[str]:
+    """The names that the model's metadata gives its classes, else their numbers."""
+    names = net.metadata.get("classes")
+    if isinstance(names, list) and len(names) == n_classes:
+        return [str(name) for name in names]
+    return [str(place) for place in range(n_classes)]
+
+
+def input_shape(net: Sequential) -> tuple[int, ...] | None:
+    """The shape of one row before it was flattened, if the metadata tells."""
+    shape = net.metadata.get("input_shape")
+    return tuple(shape) if is_numbers(shape) else None
+
+
+def input_range(net: Sequential) -> tuple[float, float] | None:
+    """Least and greatest value of the inputs, if the metadata tells."""
+    ends = net.metadata.get("input_range")
+    return (ends[0], ends[1]) if is_numbers(ends) and len(ends) == 2 else None
+
+
+def training_record(net: Sequential) -> list[dict[str, float]]:
+    """The figures of every epoch, if the metadata has them."""
+    epochs = net.metadata.get("epochs")
+    if not isinstance(epochs, list) or not all(isinstance(epoch, dict) for epoch in epochs):
+        return []
+    return epochs
+
+
+def is_numbers(value: Any) -> bool:
+    """True for a list of numbers."""
+    return isinstance(value, list) and all(isinstance(part, int | float) for part in value)
+
+
+def default_curve(model: Path) -> Path:
+    """Where the picture of a model's learning curve goes."""
+    return model.with_name(f"{model.stem}-curve.png")

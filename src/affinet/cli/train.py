@@ -1,0 +1,218 @@
+"""``affinet train``: data, network, training, file, picture, and the accuracy as the last line."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affinet._validation import Array
+from affinet.cli.files import PICTURES, require_writable
+from affinet.cli.models import load_named
+from affinet.cli.output import CommandFailed, figure, named_lines, plain, print_json, say
+from affinet.cli.recipes import LEARNING_RATES, RECIPES, Recipe
+from affinet.datasets.pixels import Rows
+from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+from affinet.losses import SoftmaxWithLoss
+from affinet.model_file import load
+from affinet.network import Sequential
+from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
+from affinet.training import History, TrainingState
+
+ACTIVATIONS: dict[str, type[Layer]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "adagrad": AdaGrad,
+    "adam": Adam,
+}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train as the options say; 0."""
+    complete(options, RECIPES[options.dataset])
+    require_writable("--out", options.out, (".npz",))
+    require_writable("--plot", options.plot, PICTURES)
+    recipe = RECIPES[options.dataset]
+    train, test = load_named(options.dataset, options.data_dir, raw=recipe.maximum is not None)
+    net = build(options, recipe)
+    if not options.quiet:
+        say(announcement(options, net, train, test))
+    history = fit(net, options, train, test)
+
+    results = {
+        "train": {"rows": len(train[0]), **net.evaluate(*train)},
+        "test": {"rows": len(test[0]), **net.evaluate(*test)},
+    }
+    net.metadata = metadata(options, recipe, history, results)
+    net.save(options.out)
+    require_same_predictions(net, options.out, test[0])
+    plotted = draw(history, options)
+    report(options, history, results, plotted)
+    return 0
+
+
+def complete(options: argparse.Namespace, recipe: Recipe) -> None:
+    """Fill in what was left open: from the data set's recipe, the rate from the optimizer's."""
+    if options.input_dropout is None and options.dropout == 0:
+        options.input_dropout = 0.0
+    for name in ("hidden", "dropout", "input_dropout", "batch_size"):
+        if getattr(options, name) is None:
+            setattr(options, name, getattr(recipe, name))
+    if options.epochs is None and options.steps is None:
+        options.epochs = recipe.epochs
+    if options.lr is None:
+        options.lr = LEARNING_RATES[options.optimizer]
+    options.out = Path(f"{options.dataset}-model.npz" if options.out is None else options.out)
+    options.plot = Path(f"{options.dataset}-curve.png" if options.plot is None else options.plot)
+
+
+def build(options: argparse.Namespace, recipe: Recipe) -> Sequential:
+    """The network: (dropout), then affine, activation, (dropout) a hidden layer, then affine."""
+    rng = np.random.default_rng(options.seed)
+    layers: list[Layer] = []
+    if options.input_dropout:
+        layers.append(Dropout(options.input_dropout, rng))
+    width = int(np.prod(recipe.input_shape))
+    for units in options.hidden:
+        layers += [affine(width, units, rng, options.activation, options)]
+        layers += [ACTIVATIONS[options.activation]()]
+        if options.dropout:
+            layers.append(Dropout(options.dropout, rng))
+        width = units
+    layers.append(affine(width, len(recipe.classes), rng, "softmax", options))
+    scale = None if recipe.maximum is None else 1 / recipe.maximum
+    return Sequential(*layers, loss=SoftmaxWithLoss(), input_scale=scale)
+
+
+def affine(
+    n_inputs: int,
+    n_outputs: int,
+    rng: np.random.Generator,
+    activation: str,
+    options: argparse.Namespace,
+) -> Affine:
+    """An affine layer with the initial weights that ``--init`` names."""
+    if options.init == "auto":
+        return Affine.init(n_inputs, n_outputs, rng, activation, options.dtype)
+    W = options.init * rng.standard_normal((n_inputs, n_outputs))
+    return Affine(W.astype(options.dtype), np.zeros(n_outputs, options.dtype))
+
+
+def fit(net: Sequential, options: argparse.Namespace, train: Rows, test: Rows) -> History:
+    """Train; a loss that is not finite ends it, and an interruption tells how far it came."""
+    optimizer = OPTIMIZERS[options.optimizer](options.lr)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*diverges", RuntimeWarning)  # said in one line
+            return net.fit(
+                *train,
+                epochs=options.epochs,
+                steps=options.steps,
+                batch_size=options.batch_size,
+                optimizer=optimizer,
+                validation_data=test,
+                callbacks=[refuse_divergence],
+                seed=options.seed,
+                verbose=0 if options.quiet else 1,
+            )
+    except KeyboardInterrupt:
+        epochs = 0 if net.history is None else len(net.history.epochs)
+        raise KeyboardInterrupt(f"interrupted in epoch {epochs + 1}; no file was written") from None
+
+
+def refuse_divergence(state: TrainingState) -> None:
+    """A callback: end the training, and the command, at a loss that is not finite."""
+    if not np.isfinite(state.metrics["loss"]):
+        raise CommandFailed(
+            f"the loss of epoch {state.epoch} is {state.metrics['loss']}: the training diverges; "
+            f"try a smaller --lr than {state.optimizer.lr:g} (no file was written)"
+        )
+
+
+def require_same_predictions(net: Sequential, path: Path, x: Array) -> None:
+    """Read the model back, and raise unless it predicts as ``net`` does, to the bit."""
+    if not np.array_equal(load(path).predict(x), net.predict(x)):
+        raise CommandFailed(f"{path}: the model that was read back predicts otherwise")
+
+
+def draw(history: History, options: argparse.Namespace) -> bool:
+    """Draw the learning curve; without matplotlib tell it and return False."""
+    from affinet.plotting import learning_curve, save_figure
+
+    try:
+        axes = learning_curve(history)
+    except ImportError:
+        say(
+            'no learning curve, because matplotlib is missing: pip install "affinet[cli]", '
+            f"then affinet plot {options.out}"
+        )
+        return False
+    save_figure(axes, options.plot)
+    return True
+
+
+def metadata(
+    options: argparse.Namespace,
+    recipe: Recipe,
+    history: History,
+    results: dict[str, dict[str, float]],
+) -> dict[str, Any]:
+    """What is kept in the file beside the network: the data's meaning, options and the record."""
+    names = ("hidden", "activation", "dropout", "input_dropout", "init", "dtype")
+    names += ("optimizer", "lr", "batch_size", "epochs", "steps", "seed")
+    content = {
+        "dataset": options.dataset,
+        "classes": recipe.classes,
+        "input_shape": recipe.input_shape,
+        "input_range": None if recipe.maximum is None else (0, recipe.maximum),
+        "options": {name: getattr(options, name) for name in names},
+        "results": results,
+        "steps": history.steps,
+        "seconds": history.seconds,
+        "epochs": history.epochs,
+    }
+    return dict(plain(content))
+
+
+def announcement(options: argparse.Namespace, net: Sequential, train: Rows, test: Rows) -> str:
+    """What is about to be done, in one line."""
+    length = f"{options.epochs} epochs" if options.steps is None else f"{options.steps:,} steps"
+    widths = [n for layer in net.layers if isinstance(layer, Affine) for n in layer.W.shape[:1]]
+    widths.append(net.layers[-1].W.shape[1])
+    return (
+        f"{options.dataset}: {len(train[0]):,} rows to train on, {len(test[0]):,} to test on; "
+        f"{'-'.join(map(str, widths))} {options.activation}, {options.optimizer} at "
+        f"{options.lr:g}, {options.batch_size} rows a step, {length}"
+    )
+
+
+def report(
+    options: argparse.Namespace,
+    history: History,
+    results: dict[str, dict[str, float]],
+    plotted: bool,
+) -> None:
+    """Print the results; the last line of the text is the accuracy on the test rows."""
+    if options.json:
+        files = {"model": str(options.out), "plot": str(options.plot) if plotted else None}
+        record = {"epochs": len(history.epochs), "steps": history.steps}
+        record |= {"seconds": history.seconds}
+        print_json({"dataset": options.dataset, **files, **record, **results})
+        return
+    if not options.quiet:
+        lines = {"model": f"{options.out} (read back: it predicts the same)"}
+        if plotted:
+            lines["learning curve"] = str(options.plot)
+        lines["training"] = f"{history.steps:,} steps in {history.seconds:.1f} s"
+        print(named_lines(lines))
+        print("train accuracy", figure(results["train"]["accuracy"]))
+    print("test accuracy", figure(results["test"]["accuracy"]))

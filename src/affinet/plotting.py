@@ -1,0 +1,204 @@
+"""Pictures of training, drawn with matplotlib (extra ``cli``).
+
+matplotlib is imported when something is drawn, and ``pyplot`` not at all: no window opens, no
+global figure or setting changes, and a machine without a display will do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from affinet.model_file import write_atomically
+from affinet.training import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind eyes; in grey the strokes tell them apart.
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+Style = dict[str, Any]
+STYLES: dict[str, Style] = {
+    "": {"color": BLUE, "linestyle": "-"},
+    "val_": {"color": VERMILION, "linestyle": "--"},
+}
+SECOND_STYLES: dict[str, Style] = {  # of a second quantity in the same axes
+    "": {"color": GREEN, "linestyle": "-."},
+    "val_": {"color": PURPLE, "linestyle": ":"},
+}
+ROLES = {"": "training", "val_": "validation"}
+QUANTITIES = ("loss", "accuracy")
+FEW_EPOCHS = 12  # up to here every epoch gets a mark, and a single one is visible at all
+WIDE_RANGE = 10.0  # losses that fall by more than this are drawn on a logarithmic scale
+DPI = 150
+
+
+def learning_curve(
+    history: History | Sequence[Mapping[str, float]], ax: Axes | None = None
+) -> Axes:
+    """Draw loss, and accuracy if there is one, by epoch, for training and validation.
+
+    Parameters
+    ----------
+    history : History, or sequence of dict
+        What ``fit`` returned, or its ``epochs``, as a model file keeps them.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw: the loss on its left scale, the accuracy on a second scale at its right.
+        Left out, a figure of its own is made, with one panel each.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That of the loss: ``ax``, or the first panel. Its ``figure`` has the other one too.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    TypeError
+        If history is no such thing.
+    ValueError
+        If it has no epoch, or no loss.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> from affinet.plotting import learning_curve
+    >>> history = an.History(epochs=[{"loss": 2.0, "val_loss": 2.1}, {"loss": 1.0, "val_loss": 1.3}])
+    >>> axes = learning_curve(history)
+    >>> axes.get_xlabel(), axes.get_ylabel(), len(axes.lines)
+    ('epoch', 'loss', 2)
+    """
+    epochs = require_epochs(history)
+    quantities = [name for name in QUANTITIES if curves(epochs, name)]
+    if ax is not None:
+        return draw_on(ax, epochs, quantities)
+    panels = new_panels(len(quantities))
+    for panel, quantity in zip(panels, quantities, strict=True):
+        draw_curves(panel, epochs, quantity, STYLES)
+        panel.legend(frameon=False)
+        panel.spines[["top", "right"]].set_visible(False)
+    return panels[0]
+
+
+def save_figure(figure: Figure | Axes, path: str | os.PathLike[str]) -> None:
+    """Write a figure, or the one that the axes belong to, to a file.
+
+    The file is written under a temporary name and then renamed, so it is never half a picture.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure or matplotlib.axes.Axes
+    path : path
+        Its suffix says the format: ``.png``, ``.pdf``, ``.svg``.
+
+    Raises
+    ------
+    ValueError
+        If matplotlib does not know the format.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from affinet.plotting import learning_curve, save_figure
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "curve.png"
+    >>> save_figure(learning_curve([{"loss": 2.0}, {"loss": 1.0}]), path)
+    >>> path.read_bytes()[1:4]
+    b'PNG'
+    """
+    target = Path(path)
+    whole: Any = getattr(figure, "figure", None) or figure
+
+    def write(file: IO[bytes]) -> None:
+        whole.savefig(file, format=target.suffix.lstrip(".") or "png", dpi=DPI)
+
+    write_atomically(target, write)
+
+
+def require_epochs(history: Any) -> list[Mapping[str, float]]:
+    """The figures epoch by epoch, at least one epoch with a loss."""
+    epochs = history.epochs if isinstance(history, History) else history
+    if isinstance(epochs, str | Mapping) or not isinstance(epochs, Sequence):
+        raise TypeError(f"history is {type(history).__name__}, wanted a History or its epochs")
+    if not all(isinstance(epoch, Mapping) for epoch in epochs):
+        raise TypeError("history has an epoch that is no dict")
+    if not curves(epochs, "loss"):
+        raise ValueError("history has no epoch with a loss, so there is nothing to draw")
+    return list(epochs)
+
+
+def curves(epochs: Sequence[Mapping[str, float]], quantity: str) -> dict[str, list[float]]:
+    """Values of a quantity by role ("" for training, "val_"), NaN where an epoch has none."""
+    found = {role: [value_of(epoch, f"{role}{quantity}") for epoch in epochs] for role in ROLES}
+    return {
+        role: values for role, values in found.items() if any(value == value for value in values)
+    }
+
+
+def value_of(epoch: Mapping[str, Any], name: str) -> float:
+    """A figure of an epoch, NaN if it has none."""
+    value = epoch.get(name)
+    return float("nan") if value is None else float(value)
+
+
+def new_panels(n: int) -> list[Axes]:
+    """A figure of its own with n panels side by side."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            'affinet.plotting needs matplotlib: pip install "affinet[cli]"'
+        ) from error
+    figure = Figure(figsize=(4.8 * n, 3.6), layout="constrained")
+    return list(figure.subplots(1, n, squeeze=False)[0])
+
+
+def draw_on(ax: Axes, epochs: Sequence[Mapping[str, float]], quantities: list[str]) -> Axes:
+    """Draw one or two quantities into one pair of axes, with one legend."""
+    lines = draw_curves(ax, epochs, quantities[0], STYLES)
+    if len(quantities) > 1:
+        lines += draw_curves(ax.twinx(), epochs, quantities[1], SECOND_STYLES)
+        for line, name in zip(lines, names_of(epochs, quantities), strict=True):
+            line.set_label(name)
+    ax.legend(handles=lines, frameon=False)
+    return ax
+
+
+def names_of(epochs: Sequence[Mapping[str, float]], quantities: list[str]) -> list[str]:
+    """Names of all curves in one pair of axes, in the order in which they are drawn."""
+    return [f"{ROLES[role]} {name}" for name in quantities for role in curves(epochs, name)]
+
+
+def draw_curves(
+    ax: Axes,
+    epochs: Sequence[Mapping[str, float]],
+    quantity: str,
+    styles: Mapping[str, Style],
+) -> list[Any]:
+    """Draw one quantity, with labels and scales; returns its lines."""
+    numbers = [int(epoch.get("epoch", place)) for place, epoch in enumerate(epochs, 1)]
+    marker = "o" if len(epochs) <= FEW_EPOCHS else ""
+    found = curves(epochs, quantity)
+    lines = [
+        ax.plot(numbers, values, label=ROLES[role], marker=marker, markersize=4, **styles[role])[0]
+        for role, values in found.items()
+    ]
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(quantity)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(True, color="0.9", linewidth=0.8)
+    ax.set_axisbelow(True)
+    if quantity == "loss" and is_wide([value for values in found.values() for value in values]):
+        ax.set_yscale("log")
+    return lines
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """True if a logarithmic scale shows the values better."""
+    known = [value for value in values if value == value]
+    return min(known) > 0 and max(known) > WIDE_RANGE * min(known)

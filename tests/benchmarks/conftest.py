@@ -1,0 +1,40 @@
+"""The benchmark scripts, run as a user runs them or imported as they import each other."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
+LoadModule = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def run_script() -> RunScript:
+    """Runs a script in a process of its own; a relative path is one in benchmarks/."""
+
+    def run(script: str | Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", str(BENCHMARKS / script), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadModule]:
+    """Imports a module of benchmarks/, whose plain names are gone again after the test."""
+    names = {path.stem for path in BENCHMARKS.glob("*.py")}
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield importlib.import_module
+    for name in names:
+        sys.modules.pop(name, None)

@@ -1,0 +1,144 @@
+"""The door of the compiled plan is safe: what does not fit is refused, nothing is written."""
+
+import numpy as np
+import pytest
+
+from affinet import _dispatch
+
+kernels = _dispatch.kernels
+
+
+def make(params=None, grads=None, layers=None, **changes):
+    """A plan of one 3 -> 2 affine layer, with something changed."""
+    arguments = {
+        "params": np.arange(8.0) if params is None else params,
+        "grads": np.zeros(8) if grads is None else grads,
+        "layers": [("Affine", 3, 2, 0, 6)] if layers is None else layers,
+        "loss": "SoftmaxWithLoss",
+        "rule": "SGD",
+        "averages": [],
+        "batch_size": 4,
+        "n_inputs": 3,
+        "input_scale": None,
+    } | changes
+    plan = kernels.make_plan(*arguments.values())
+    plan.set_rule(arguments["rule"], (0.1,), 0)
+    return plan
+
+
+def with_data(plan, x=None, t=None):
+    plan.set_inputs(np.ones((5, 3)) if x is None else x)
+    plan.set_labels(np.array([0, 1, 0, 1, 0]) if t is None else t)
+    return plan
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": [("Affine", 4, 2, 0, 6)]},
+        {"layers": [("Affine", 3, 2, 3, 6)]},
+        {"layers": [("Affine", 3, 2, -1, 6)]},
+        {"layers": [("Affine", 3, 2, 0, 7)]},
+        {"layers": [("Affine", 3, 0, 0, 6)]},
+        {"layers": [("Affine", 3, 2, 0, 6), ("Dropout", 1.0, 0)]},
+        {"layers": []},
+        {"layers": [("ReLU",)] * 1001},
+        {"grads": np.zeros(7)},
+        {"batch_size": 0},
+        {"n_inputs": 0},
+        {"n_inputs": 2},
+        {"rule": "Adam"},
+        {"averages": [np.zeros(8)]},
+        {"rule": "Momentum", "averages": [np.zeros(7)]},
+    ],
+    ids=str,
+)
+def test_make_plan_refuses(changes):
+    with pytest.raises(ValueError, match=r"\w"):
+        make(**changes)
+
+
+def test_make_plan_refuses_unknown_names():
+    with pytest.raises(KeyError):
+        make(layers=[("Conv", 1)])
+    with pytest.raises(KeyError):
+        make(loss="Hinge")
+    with pytest.raises(KeyError):
+        make(rule="LBFGS")
+
+
+def test_make_plan_refuses_mixed_precision():
+    with pytest.raises((ValueError, TypeError)):
+        make(grads=np.zeros(8, np.float32))
+
+
+def test_no_memory_is_an_error_and_not_a_crash():
+    for rows in (2**45, 2**55, 2**62):
+        with pytest.raises(MemoryError):
+            make(batch_size=rows)
+
+
+def test_run_refuses_rows_out_of_range():
+    plan = with_data(make())
+    for bad in (-1, 5, 2**62):
+        with pytest.raises(ValueError, match=r"wanted a row 0\.\.4"):
+            plan.run(np.array([0, bad]), 0, np.empty(1), np.empty(1, np.int64))
+        with pytest.raises(ValueError, match=r"wanted a row 0\.\.4"):
+            plan.gradients(np.array([0, bad]), 0)
+
+
+def test_run_refuses_outputs_of_the_wrong_length():
+    plan = with_data(make())
+    with pytest.raises(ValueError, match="losses"):
+        plan.run(np.arange(5), 0, np.empty(1), np.empty(2, np.int64))
+    with pytest.raises(ValueError, match="hits"):
+        plan.run(np.arange(5), 0, np.empty(2), np.empty(1, np.int64))
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_gradients_refuses_an_empty_or_too_large_batch(rows):
+    with pytest.raises(ValueError, match="wanted 1 to 4 rows"):
+        with_data(make()).gradients(np.zeros(rows, np.int64), 0)
+
+
+@pytest.mark.parametrize("bad", [-1, 2, 2**40])
+def test_class_index_out_of_range_changes_no_parameter(bad):
+    params = np.arange(8.0)
+    plan = with_data(make(params), t=np.array([0, 1, bad, 1, 0]))
+    with pytest.raises(ValueError, match="class index"):
+        plan.run(np.array([2, 2, 2, 2]), 0, np.empty(1), np.empty(1, np.int64))
+    np.testing.assert_array_equal(params, np.arange(8.0))
+
+
+def test_data_must_be_set_and_fit():
+    plan = make()
+    with pytest.raises(RuntimeError, match="inputs and targets"):
+        plan.gradients(np.zeros(1, np.int64), 0)
+    with pytest.raises(ValueError, match="x has shape"):
+        plan.set_inputs(np.ones((5, 4)))
+    with pytest.raises(ValueError, match="t has shape"):
+        plan.set_target_rows(np.ones((5, 3)))
+    with pytest.raises(ValueError, match="SoftmaxWithLoss only"):
+        make(loss="MeanSquaredError").set_labels(np.zeros(5, np.int64))
+    with pytest.raises((ValueError, TypeError)):
+        plan.set_inputs(np.ones((5, 3), np.int64))
+
+
+def test_targets_shorter_than_inputs_bound_the_rows():
+    plan = with_data(make(), t=np.array([0, 1]))
+    with pytest.raises(ValueError, match=r"wanted a row 0\.\.1"):
+        plan.gradients(np.array([2]), 0)
+
+
+def test_set_rule_of_another_optimizer():
+    with pytest.raises(ValueError, match="not made for"):
+        make().set_rule("Adam", (0.1, 0.9, 0.999, 1e-8), 0)
+
+
+def test_arrays_live_as_long_as_the_plan():
+    plan = with_data(make(np.arange(8.0), np.zeros(8)))
+    loss, hits = plan.gradients(np.arange(4), 0)
+    plan.update()
+    assert np.isfinite(loss)
+    assert 0 <= hits <= 4
+    assert plan.updates == 1

@@ -1,0 +1,524 @@
+"""Model files: what is written is read back, whole files only, and nothing is ever unpickled."""
+
+import io
+import json
+import os
+import pickle
+import stat
+import zipfile
+
+import numpy as np
+import pytest
+
+import affinet as an
+from affinet import model_file
+from array_forms import draw
+
+LAYERS = {
+    "Affine": lambda: an.Affine.init(3, 3, rng=0),
+    "ReLU": an.ReLU,
+    "LeakyReLU": lambda: an.LeakyReLU(0.07),
+    "Sigmoid": an.Sigmoid,
+    "Tanh": an.Tanh,
+    "Dropout": lambda: an.Dropout(0.3, rng=1),
+}
+LOSSES = {
+    "SoftmaxWithLoss": an.SoftmaxWithLoss,
+    "MeanSquaredError": an.MeanSquaredError,
+    "SumSquaredError": an.SumSquaredError,
+    "no loss": lambda: None,
+}
+
+
+@pytest.fixture
+def net():
+    return an.Sequential(
+        an.Affine.init(3, 4, rng=0), an.ReLU(), an.Dropout(0.25), an.Affine.init(4, 2, rng=1),
+        loss=an.SoftmaxWithLoss(), input_scale=1 / 255,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.npz"
+
+
+@pytest.fixture
+def saved(net, path):
+    net.save(path)
+    return path
+
+
+def entries(path):
+    """Description and arrays of a model file."""
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    return json.loads(str(arrays.pop("description"))), arrays
+
+
+def rewrite(path, description, arrays):
+    np.savez(path, description=np.array(json.dumps(description)), **arrays)
+
+
+# Round trips -------------------------------------------------------------------------------------
+
+
+def test_a_network_comes_back_whole(net, saved):
+    net.metadata["classes"] = ["cat", "dog"]
+    net.save(saved)
+    loaded = an.load(saved)
+    assert repr(loaded) == repr(net)
+    assert loaded.input_scale == 1 / 255
+    assert loaded.metadata == {"classes": ["cat", "dog"]}
+    assert loaded.dtype == net.dtype
+    np.testing.assert_array_equal(loaded.params.flat, net.params.flat)
+    x = draw("uint8", (5, 3))
+    np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
+    np.testing.assert_array_equal(loaded.predict_proba(x), net.predict_proba(x))
+    assert loaded.evaluate(x, [0, 1, 0, 1, 0]) == net.evaluate(x, [0, 1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_every_dtype_to_the_bit(path, dtype):
+    values = np.array([[np.inf, -np.inf], [np.nan, -0.0], [1e-40, 1 / 3]]).astype(dtype)
+    net = an.Sequential(an.Affine(values, np.zeros(2, dtype)))
+    net.save(path)
+    loaded = an.load(path)
+    assert loaded.dtype == net.dtype
+    assert loaded.params.flat.tobytes() == net.params.flat.tobytes()
+
+
+def test_the_tables_hold_everything_public():
+    public = [getattr(an, name) for name in an.__all__]
+    for table, base in ((LAYERS, an.Layer), (LOSSES, an.Loss)):
+        names = {p.__name__ for p in public if isinstance(p, type) and issubclass(p, base)}
+        assert names - {base.__name__} == set(table) - {"no loss"}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_layer_and_loss(path, layer, loss):
+    net = an.Sequential(LAYERS[layer](), loss=LOSSES[loss]())
+    net.save(path)
+    loaded = an.load(path)
+    assert repr(loaded) == repr(net)
+    assert loaded.layers[0].config() == net.layers[0].config()
+    assert type(loaded.loss) is type(net.loss)
+    x = draw("float32", (4, 3))
+    np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
+
+
+def test_a_loaded_network_trains(saved):
+    net = an.load(saved)
+    x, t = draw("uint8", (8, 3)), np.arange(8) % 2
+    assert net.layers[0].W is net.params["0.W"]
+    history = net.fit(x, t, epochs=3)
+    assert len(history.epochs) == 3
+    net.layers[0].W = np.zeros((3, 4), np.float32)
+    assert not net.params["0.W"].any()
+
+
+def test_check_finite_comes_back(path):
+    net = an.Sequential(an.Affine.init(3, 2), check_finite=True)
+    net.save(path)
+    with pytest.raises(ValueError, match="nan"):
+        an.load(path).predict([[0, np.nan, 0]])
+
+
+def test_a_hundred_layers_keep_their_order(path):
+    net = an.Sequential(*(an.Affine.init(2, 2, rng=i) for i in range(100)))
+    net.save(path)
+    np.testing.assert_array_equal(an.load(path).params.flat, net.params.flat)
+
+
+def test_paths_of_both_kinds_and_with_odd_letters(net, tmp_path):
+    for target in (str(tmp_path / "a b.npz"), tmp_path / "größe-模型.npz"):
+        net.save(target)
+        assert repr(an.load(target)) == repr(net)
+
+
+def test_saving_again_gives_the_same_numbers(saved, tmp_path):
+    loaded = an.load(saved)
+    loaded.save(tmp_path / "again.npz")
+    assert entries(saved)[0] == entries(tmp_path / "again.npz")[0]
+
+
+def test_the_file_is_a_plain_npz_without_pickles(saved, net):
+    description, arrays = entries(saved)
+    assert description["format"] == "affinet model"
+    assert description["version"] == 1
+    assert list(arrays) == list(net.params)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, net.params[name])
+
+
+# What cannot be saved ----------------------------------------------------------------------------
+
+
+class OwnLayer(an.ReLU):
+    """Loading would silently give a ReLU."""
+
+
+class OwnLoss(an.MeanSquaredError):
+    pass
+
+
+class Duck:
+    def forward(self, x):
+        return x
+
+    def backward(self, dout):
+        return dout
+
+
+@pytest.mark.parametrize(
+    ("network", "error", "match"),
+    [
+        (lambda: an.Sequential(OwnLayer()), TypeError, "OwnLayer"),
+        (lambda: an.Sequential(Duck()), TypeError, "Duck"),
+        (lambda: an.Sequential(an.ReLU(), loss=OwnLoss()), TypeError, "OwnLoss"),
+        (lambda: an.Sequential(an.ReLU(), loss=Duck()), TypeError, "Duck"),
+    ],
+)
+def test_parts_of_ones_own_are_refused_and_write_nothing(network, error, match, path):
+    with pytest.raises(error, match=match):
+        network().save(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_metadata_that_json_cannot_hold(net, path):
+    net.metadata["when"] = object()
+    with pytest.raises(TypeError):
+        net.save(path)
+    assert os.listdir(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "model.npy", "model.npz.gz", "model.safetensors", ".npz"]
+)
+def test_names_without_the_suffix(net, saved, name):
+    with pytest.raises(ValueError, match=r"\.npz"):
+        net.save(saved.with_name(name))
+    assert os.listdir(saved.parent) == [saved.name]
+
+
+def test_a_folder_that_is_not_there(net, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        net.save(tmp_path / "nowhere" / "model.npz")
+
+
+def test_a_folder_in_the_way(net, path):
+    path.mkdir()
+    with pytest.raises(OSError, match=r"model\.npz"):
+        net.save(path)
+    assert os.listdir(path.parent) == [path.name]
+
+
+# Atomic writing ----------------------------------------------------------------------------------
+
+
+class Full(Exception):
+    """The disk is full, or the user has pressed Ctrl-C."""
+
+
+def fail(*args, **kwargs):
+    raise Full
+
+
+@pytest.mark.parametrize("error", [Full, KeyboardInterrupt])
+@pytest.mark.parametrize("where", ["numpy.savez", "os.fsync", "os.replace"])
+def test_a_failure_leaves_the_old_file_and_no_other(net, saved, monkeypatch, where, error):
+    before = saved.read_bytes()
+    net.params.flat[:] = 0
+
+    def broken(*args, **kwargs):
+        if where == "numpy.savez":
+            args[0].write(b"half of a file")
+        raise error
+
+    monkeypatch.setattr(where, broken)
+    with pytest.raises(error):
+        net.save(saved)
+    monkeypatch.undo()
+    assert saved.read_bytes() == before
+    assert os.listdir(saved.parent) == [saved.name]
+    assert an.load(saved).params.flat.any()
+
+
+def test_a_first_save_that_fails_leaves_nothing(net, path, monkeypatch):
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(Full):
+        net.save(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_the_new_file_is_complete_before_it_takes_the_name(net, saved, monkeypatch):
+    seen, replace = [], os.replace
+
+    def watched(source, target):
+        seen.append(entries(source)[1]["0.W"][0, 0])
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", watched)
+    net.params.flat[:] = 5
+    net.save(saved)
+    assert seen == [5]
+    assert an.load(saved).params.flat[0] == 5
+
+
+def test_saving_over_the_file_that_was_loaded(saved):
+    loaded = an.load(saved)
+    loaded.params.flat[:] = 3
+    loaded.save(saved)
+    assert (an.load(saved).params.flat == 3).all()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_of_an_ordinary_file(net, path, mask):
+    before = os.umask(mask)
+    try:
+        net.save(path)
+        with open(path.with_name("other"), "w"):
+            pass
+    finally:
+        after = os.umask(before)
+    assert after == mask
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(path.with_name("other").stat().st_mode)
+
+
+# Files that are no models, or damaged ------------------------------------------------------------
+
+
+def refused(path, match=None):
+    with pytest.raises(ValueError, match=match) as caught:
+        an.load(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_no_such_file(path):
+    with pytest.raises(FileNotFoundError, match=r"model\.npz"):
+        an.load(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK", b"not a model at all", b"\x93NUMPY", b"PK\x05\x06" + 18 * b"\0", b"\x80\x04N."],
+    ids=["empty", "PK", "text", "npy header", "empty zip", "pickle"],
+)
+def test_files_of_other_kinds(path, content):
+    path.write_bytes(content)
+    refused(path)
+
+
+def test_a_single_array_under_the_models_name(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+    refused(path)
+
+
+def test_a_pickle_is_never_loaded(path):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(path.with_name("exploded")),))
+
+    path.write_bytes(pickle.dumps(Bomb()))
+    refused(path)
+    assert not path.with_name("exploded").exists()
+
+
+@pytest.mark.parametrize("place", ["0.W", "description", "extra"])
+def test_object_arrays_are_never_unpickled(saved, place):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(saved.with_name("exploded")),))
+
+    description, arrays = entries(saved)
+    everything = {"description": np.array(json.dumps(description))} | arrays
+    np.savez(saved, **everything | {place: np.array([Bomb()], object)})
+    refused(saved)
+    assert not saved.with_name("exploded").exists()
+
+
+def test_a_folder(path):
+    path.mkdir()
+    with pytest.raises((ValueError, OSError), match=r"model\.npz"):
+        an.load(path)
+
+
+def test_another_npz(path):
+    np.savez(path, a=np.zeros(3))
+    refused(path, "description")
+
+
+def test_truncated_anywhere(saved):
+    whole = saved.read_bytes()
+    for length in range(0, len(whole), 7):
+        saved.write_bytes(whole[:length])
+        refused(saved)
+
+
+def test_damage_anywhere_is_found_or_harmless(net, saved):
+    """Flip a bit of every byte: a ValueError, or the very same network."""
+    whole = saved.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        saved.write_bytes(damaged)
+        try:
+            loaded = an.load(saved)
+        except ValueError as error:
+            assert str(saved) in str(error)
+        else:
+            assert repr(loaded) == repr(net)
+            np.testing.assert_array_equal(loaded.params.flat, net.params.flat)
+
+
+def test_a_compressed_file_that_is_damaged(saved):
+    description, arrays = entries(saved)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, description=np.array(json.dumps(description)), **arrays)
+    saved.write_bytes(packed.getvalue())
+    assert an.load(saved).params.flat.any()  # compression in itself is no damage
+    whole = packed.getvalue()
+    for place in range(30, len(whole), 11):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x55
+        saved.write_bytes(damaged)
+        try:
+            an.load(saved)
+        except ValueError as error:
+            assert str(saved) in str(error)
+
+
+def test_a_tensor_that_claims_more_numbers_than_the_file_holds(saved):
+    description, arrays = entries(saved)
+    with zipfile.ZipFile(saved, "w") as archive:
+        for name, array in ({"description": np.array(json.dumps(description))} | arrays).items():
+            content = io.BytesIO()
+            np.save(content, array)
+            raw = content.getvalue()
+            if name == "0.W":
+                claim, wrong = b"(3, 4), }", b"(30000000000000, 40000), }"
+                padding = b" " * (len(wrong) - len(claim))
+                assert claim + padding in raw
+                raw = raw.replace(claim + padding, wrong, 1)
+            archive.writestr(f"{name}.npy", raw)
+    refused(saved)
+
+
+CHANGED_FIELDS = {
+    "another format": ({"format": "tensorfile"}, "format"),
+    "no format": ({"format": None}, "format"),
+    "newer": ({"version": 2}, "version 2"),
+    "version 0": ({"version": 0}, "version 0"),
+    "version in words": ({"version": "1"}, "version"),
+    "no version": ({"version": None}, "version"),
+    "unknown layer": ({"layers": [{"type": "Convolution"}]}, "Convolution"),
+    "abstract layer": ({"layers": [{"type": "Layer"}]}, "Layer"),
+    "a loss for a layer": ({"layers": [{"type": "MeanSquaredError"}]}, "MeanSquaredError"),
+    "layer without type": ({"layers": [{"p": 0.5}]}, "type"),
+    "layer in words": ({"layers": ["ReLU"]}, "layer"),
+    "layer as number": ({"layers": [1]}, "layer"),
+    "layers as number": ({"layers": 5}, "layers"),
+    "no layers": ({"layers": []}, "layer"),
+    "layers missing": ({"layers": None}, "layers"),
+    "argument unknown": ({"layers": [{"type": "ReLU", "slope": 1}]}, "slope"),
+    "argument out of range": ({"layers": [{"type": "Dropout", "p": 2}]}, "p is 2"),
+    "argument of a wrong kind": ({"layers": [{"type": "Dropout", "p": "x"}]}, "p is 'x'"),
+    "fewer layers": ({"layers": [{"type": "Affine"}]}, "parameters"),
+    "unknown loss": ({"loss": {"type": "Hinge"}}, "Hinge"),
+    "layer for a loss": ({"loss": {"type": "ReLU"}}, "ReLU"),
+    "loss in words": ({"loss": "SoftmaxWithLoss"}, "loss"),
+    "loss as list": ({"loss": [1]}, "loss"),
+    "shapes as list": ({"shapes": [1]}, "shapes"),
+    "no shapes": ({"shapes": None}, "shapes"),
+    "another shape": ({"shapes": {"0.W": [4, 3]}}, r"0\.W"),
+    "a shape in words": ({"shapes": {"0.W": "3, 4"}}, r"0\.W"),
+    "a shape of one number": ({"shapes": {"0.W": 12}}, r"shapes|0\.W"),
+    "unknown dtype": ({"dtype": "float128x"}, "dtype|float128x"),
+    "integers": ({"dtype": "int32"}, "int32"),
+    "no dtype": ({"dtype": None}, "dtype"),
+    "scale in words": ({"input_scale": "1/255"}, "input_scale"),
+    "scale as list": ({"input_scale": [1]}, "input_scale"),
+    "scale not finite": ({"input_scale": float("nan")}, "input_scale"),
+    "metadata no table": ({"metadata": 5}, "metadata"),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGED_FIELDS)
+def test_a_description_that_says_something_else(saved, kind):
+    changes, match = CHANGED_FIELDS[kind]
+    description, arrays = entries(saved)
+    rewrite(saved, description | changes, arrays)
+    refused(saved, match)
+
+
+@pytest.mark.parametrize("field", ["format", "version", "layers", "shapes", "dtype", "loss"])
+def test_a_description_that_lacks_a_field(saved, field):
+    description, arrays = entries(saved)
+    del description[field]
+    rewrite(saved, description, arrays)
+    refused(saved, field)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "5", "null", '"affinet model"', "[" * 100_000, "{}", "\ud800"]
+)
+def test_a_description_that_is_no_table(saved, text):
+    _, arrays = entries(saved)
+    np.savez(saved, description=np.array(text), **arrays)
+    refused(saved)
+
+
+@pytest.mark.parametrize("array", [np.zeros(3), np.array(["a", "b"]), np.array(b"{}")])
+def test_a_description_that_is_no_text(saved, array):
+    _, arrays = entries(saved)
+    np.savez(saved, description=array, **arrays)
+    refused(saved)
+
+
+@pytest.mark.parametrize("name", ["0.W", "0.b", "3.W", "3.b"])
+def test_a_tensor_that_is_missing(saved, name):
+    description, arrays = entries(saved)
+    del arrays[name]
+    rewrite(saved, description, arrays)
+    refused(saved, name.replace(".", r"\."))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 3), np.float32),
+        np.zeros((3, 4), np.float64),
+        np.zeros((3, 4), np.int32),
+        np.zeros(12, np.float32),
+        np.full((3, 4), "1.0"),
+        np.zeros((3, 4), np.complex64),
+    ],
+    ids=lambda a: f"{a.dtype}{a.shape}",
+)
+def test_a_tensor_of_another_shape_or_dtype(saved, array):
+    description, arrays = entries(saved)
+    rewrite(saved, description, arrays | {"0.W": array})
+    refused(saved, r"0\.W")
+
+
+def test_a_bias_that_does_not_fit_its_weights(saved):
+    description, arrays = entries(saved)
+    description["shapes"]["0.b"] = [5]
+    rewrite(saved, description, arrays | {"0.b": np.zeros(5, np.float32)})
+    refused(saved, "b has shape")
+
+
+def test_layers_that_do_not_fit_each_other(saved):
+    description, arrays = entries(saved)
+    description["shapes"]["3.W"] = [9, 2]
+    rewrite(saved, description, arrays | {"3.W": np.zeros((9, 2), np.float32)})
+    refused(saved, "layer 3")
+
+
+def test_the_reader_knows_its_own_version_only():
+    assert model_file.FORMAT_VERSION == 1
