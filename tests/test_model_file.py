@@ -360,10 +360,13 @@ def test_truncated_anywhere(saved):
 
 
 def test_damage_anywhere_is_found_or_harmless(net, saved):
-    """Flip a bit of every byte: a ValueError, or the very same network."""
+    """Flip a bit of a byte: a ValueError, or the very same network.
+
+    Every byte of the archive's directory, which stands at the end, and every fifth before it.
+    """
     whole = saved.read_bytes()
     rng = np.random.default_rng(0)
-    for place in range(len(whole)):
+    for place in [*range(0, len(whole) - 400, 5), *range(len(whole) - 400, len(whole))]:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << rng.integers(8)
         saved.write_bytes(damaged)

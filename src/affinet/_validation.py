@@ -59,36 +59,64 @@ def require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {array.shape}, wanted {shape}")
 
 
-def require_finite(name: str, array: Array) -> None:
-    """Raise ValueError, with the first place, if ``array`` holds a NaN or an infinity."""
+def require_finite(name: str, array: Array, first_row: int = 0) -> None:
+    """Raise ValueError, with the first place, if ``array`` holds a NaN or an infinity.
+
+    ``first_row`` is the place of the array's first row in what the caller was given.
+    """
     finite = np.isfinite(array)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(f"{name}{list(place)} is {array[place]}, wanted finite numbers only")
+        shown = [place[0] + first_row, *place[1:]] if place else []
+        raise ValueError(f"{name}{shown} is {array[place]}, wanted finite numbers only")
 
 
-def parameter_array(name: str, value: ArrayLike, ndim: int) -> Array:
+def require_output(name: str, out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise unless results of this shape and dtype can be written into ``out`` as they are."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name} is {type(out).__name__}, wanted an array to write into")
+    require_shape(name, out, shape)
+    if out.dtype != dtype:
+        raise TypeError(f"{name} has dtype {out.dtype}, wanted {dtype}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name} is read-only, wanted an array to write into")
+
+
+def parameter_array(name: str, value: ArrayLike, ndim: int | None = None) -> Array:
     """A parameter as its owner keeps it: the very array that came, if it is one of floats."""
     array = number_array(name, value)
     if array.dtype.kind != "f":
         raise TypeError(f"{name} has dtype {array.dtype}, wanted floats (float16, 32 or 64)")
-    if array.ndim != ndim:
+    if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} has shape {array.shape}, wanted {ndim} dimension(s)")
     return array
 
 
 def real_number(name: str, value: float, low: float, high: float = math.inf) -> float:
     """``value`` as a float with low <= value < high; anything else is refused by name."""
-    if isinstance(value, str | bytes):
-        raise TypeError(f"{name} is {value!r}, wanted a number")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}, wanted a number") from None
+    number = any_number(name, value)
     if not low <= number < high:
         wanted = f"{low:g} <= {name}" + (f" < {high:g}" if high < math.inf else ", finite")
         raise ValueError(f"{name} is {number!r}, wanted {wanted}")
     return number
+
+
+def positive_number(name: str, value: float) -> float:
+    """``value`` as a finite float above 0; anything else is refused by name."""
+    number = any_number(name, value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} is {number!r}, wanted a finite number above 0")
+    return number
+
+
+def any_number(name: str, value: float) -> float:
+    """``value`` as a float; strings, arrays and other things are refused by name."""
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{name} is {value!r}, wanted a number")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}, wanted a number") from None
 
 
 def whole_number(name: str, value: int, low: int) -> int:

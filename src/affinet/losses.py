@@ -14,7 +14,14 @@ from affinet.layers.base import input_array
 
 
 class Loss(ABC):
-    """A scalar function of outputs x and targets t whose gradient comes with it."""
+    """A scalar function of outputs x and targets t whose gradient comes with it.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> isinstance(an.MeanSquaredError(), an.Loss)
+    True
+    """
 
     def __init__(self) -> None:
         self._dx: Array | None = None
@@ -202,6 +209,11 @@ def class_targets(t: ArrayLike, shape: tuple[int, ...], rows: Array) -> tuple[Ar
         )
     if t.dtype.kind not in "bui":
         raise TypeError(f"t has dtype {t.dtype}, wanted integers for class indices")
+    if t.dtype.kind == "u" and t.size and t.max() >= rows.shape[1]:  # before 2**63 turns negative
+        place = int(t.reshape(-1).argmax())
+        raise ValueError(
+            f"t[{place}] is {t.reshape(-1)[place]}, wanted a class index 0..{rows.shape[1] - 1}"
+        )
     return ready(t, np.dtype(np.int64)).reshape(-1), rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import tempfile
@@ -23,6 +24,15 @@ from affinet.network import Sequential
 FORMAT = "affinet model"
 FORMAT_VERSION = 1
 DESCRIPTION = "description"  # the archive's entry that holds the JSON text
+FIELDS: dict[str, Any] = {  # of the description, beside format and version: what each may be
+    "dtype": str,
+    "layers": list,
+    "loss": (dict, type(None)),
+    "input_scale": (float, type(None)),
+    "check_finite": bool,
+    "shapes": dict,
+    "metadata": dict,
+}
 
 
 def save(net: Sequential, path: str | os.PathLike[str]) -> None:
@@ -83,6 +93,14 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     ValueError
         If the file is not a model, is damaged, is of a newer format, names an unknown layer, or
         lacks a parameter or holds one of another shape; the message names the file and the field.
+
+    Examples
+    --------
+    >>> import affinet as an, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+    >>> an.Sequential(an.Affine.init(2, 3)).save(path)
+    >>> an.load(path).predict([[0.0, 0.0]])
+    array([[0., 0., 0.]], dtype=float32)
     """
     source = Path(path)
     description, arrays = read(source)
@@ -94,12 +112,9 @@ def load(path: str | os.PathLike[str]) -> Sequential:
             f"{source}: version {version!r} of the format, this affinet reads 1..{FORMAT_VERSION}"
         )
     try:
-        net = rebuild(description, arrays)
-    except (KeyError, TypeError, ValueError) as error:
-        message = error.args[0] if error.args else error
-        raise ValueError(f"{source}: {message}") from error
-    net.metadata = description.get("metadata") or {}
-    return net
+        return rebuild(description, arrays)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def describe(net: Sequential) -> dict[str, Any]:
@@ -115,6 +130,7 @@ def describe(net: Sequential) -> dict[str, Any]:
         "layers": [{"type": type(layer).__name__, **layer.config()} for layer in net.layers],
         "loss": None if net.loss is None else {"type": type(net.loss).__name__},
         "input_scale": net.input_scale,
+        "check_finite": net.check_finite,
         "shapes": {name: list(shape) for name, shape in net.params.shapes.items()},
         "metadata": net.metadata,
     }
@@ -122,48 +138,80 @@ def describe(net: Sequential) -> dict[str, Any]:
 
 def rebuild(description: dict[str, Any], arrays: dict[str, Array]) -> Sequential:
     """The network that a description and its arrays stand for."""
-    dtype = np.dtype(description["dtype"])
-    shapes = {name: tuple(shape) for name, shape in description["shapes"].items()}
-    for name, shape in shapes.items():
-        if name not in arrays:
-            raise ValueError(f"parameter {name} is missing")
-        if arrays[name].shape != shape or arrays[name].dtype != dtype:
-            raise ValueError(
-                f"parameter {name} has shape {arrays[name].shape} and dtype {arrays[name].dtype}, "
-                f"wanted {shape} and {dtype}"
-            )
+    for field, kind in FIELDS.items():
+        if field not in description or not isinstance(description[field], kind):
+            raise ValueError(f"{field} is {description.get(field)!r:.50}, wanted {names_of(kind)}")
+    shapes = {name: require_tensor(name, description, arrays) for name in description["shapes"]}
     layers = [
         build_layer(place, config, arrays) for place, config in enumerate(description["layers"])
     ]
     loss = description["loss"]
     net = Sequential(
         *layers,
-        loss=None if loss is None else build_part(loss, Loss),
+        loss=None if loss is None else build_part("loss", loss, Loss),
         input_scale=description["input_scale"],
+        check_finite=description["check_finite"],
     )
     if net.params.shapes != shapes:
         raise ValueError(f"parameters {list(shapes)}, the layers want {list(net.params)}")
+    net.metadata = description["metadata"]
     return net
+
+
+def require_tensor(
+    name: str, description: dict[str, Any], arrays: dict[str, Array]
+) -> tuple[int, ...]:
+    """The described shape of a parameter, if the array is there and is as described."""
+    shape = description["shapes"][name]
+    if not isinstance(shape, list):
+        raise ValueError(f"shapes: {name} is {shape!r:.50}, wanted a list of numbers")
+    if name not in arrays:
+        raise ValueError(f"parameter {name} is missing")
+    array = arrays[name]
+    if array.shape != tuple(shape) or array.dtype.name != description["dtype"]:
+        raise ValueError(
+            f"parameter {name} has shape {array.shape} and dtype {array.dtype}, "
+            f"wanted {tuple(shape)} and {description['dtype']}"
+        )
+    return array.shape
 
 
 def build_layer(place: int, config: dict[str, Any], arrays: dict[str, Array]) -> Any:
     """One layer from its description; parameters come from the arrays of its place."""
-    if config.get("type") == "Affine":
+    if isinstance(config, dict) and config.get("type") == "Affine":
         for name in Affine.parameters:
             if f"{place}.{name}" not in arrays:
                 raise ValueError(f"parameter {place}.{name} is missing")
         return Affine(arrays[f"{place}.W"], arrays[f"{place}.b"])
-    return build_part(config, Layer)
+    return build_part(f"layer {place}", config, Layer)
 
 
-def build_part(config: dict[str, Any], kind: type) -> Any:
+def build_part(place: str, config: Any, kind: type) -> Any:
     """A layer or loss without parameters from ``{"type": name, argument: value, ...}``."""
+    if not isinstance(config, dict) or "type" not in config:
+        raise ValueError(f"{place} is {config!r:.50}, wanted a table with a type")
     arguments = dict(config)
     name = arguments.pop("type")
     part = known_types().get(name)
-    if part is None or not issubclass(part, kind):
-        raise ValueError(f"{kind.__name__.lower()} {name!r} is unknown to this affinet")
-    return part(**arguments)
+    if part is None or not issubclass(part, kind) or inspect.isabstract(part):
+        raise ValueError(f"{place}: {kind.__name__.lower()} {name!r} is unknown to this affinet")
+    try:
+        return part(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def names_of(kind: Any) -> str:
+    """The kinds of value that a field may have, in words."""
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    words = {
+        dict: "a table",
+        list: "a list",
+        str: "a text",
+        float: "a number",
+        bool: "a truth value",
+    }
+    return " or ".join(words.get(k, "null") for k in kinds)
 
 
 def known_types() -> dict[str, type]:
@@ -179,17 +227,30 @@ def known_types() -> dict[str, type]:
 
 def read(source: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """Description and arrays of a file, checked for damage but not for meaning."""
-    try:
-        with np.load(source, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        description = json.loads(str(arrays.pop(DESCRIPTION)[()]))
-    except FileNotFoundError:
-        raise
-    except (KeyError, ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{source}: not an affinet model, or damaged ({error})") from error
+    with source.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                arrays = {
+                    name.removesuffix(".npy"): read_array(archive, name)
+                    for name in archive.namelist()
+                }
+            if DESCRIPTION not in arrays:
+                raise ValueError(f"it has no entry {DESCRIPTION!r}")
+            description = json.loads(str(arrays.pop(DESCRIPTION)[()]))
+        # Bytes that are wrong in any place raise almost anything: zlib's, struct's and codecs'
+        # errors, RecursionError, MemoryError for a size that was made up.
+        except Exception as error:
+            raise ValueError(f"{source}: not an affinet model, or damaged: {error}") from error
     if not isinstance(description, dict):
-        raise ValueError(f"{source}: the description is not a table")
+        raise ValueError(f"{source}: {DESCRIPTION} is no table")
     return description, arrays
+
+
+def read_array(archive: zipfile.ZipFile, name: str) -> Array:
+    """One array of the archive; pickled objects are refused."""
+    with archive.open(name) as entry:
+        array: Array = np.lib.format.read_array(entry, allow_pickle=False)
+    return array
 
 
 def model_path(path: str | os.PathLike[str]) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from affinet._validation import Array, number_array, require_finite, require_shape
+from affinet._validation import (
+    Array,
+    number_array,
+    parameter_array,
+    positive_number,
+    require_finite,
+    require_output,
+)
 from affinet.layers import Affine, Layer
 from affinet.layers.base import ParameterLayer
 from affinet.losses import SoftmaxWithLoss, accuracy
@@ -23,6 +31,7 @@ from affinet.parameters import Parameters
 if TYPE_CHECKING:
     from affinet.training import History
 
+NETWORKS: weakref.WeakSet[Sequential] = weakref.WeakSet()  # the living ones
 BLOCK_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
 
 
@@ -92,7 +101,9 @@ class Sequential:
         require_loss(loss)
         self.layers = layers
         self.loss = loss
-        self.input_scale = None if input_scale is None else float(input_scale)
+        self.input_scale = None
+        if input_scale is not None:
+            self.input_scale = positive_number("input_scale", input_scale)
         self.check_finite = check_finite
         self.history: History | None = None
         self.metadata: dict[str, Any] = {}
@@ -124,6 +135,7 @@ class Sequential:
         float
         """
         loss = self._require_loss()
+        self._forward_done = False
         out = self._input(x)
         self._require_rows(out)
         for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
@@ -152,7 +164,7 @@ class Sequential:
         gradient = self._require_loss().backward(dout)
         for place in reversed(range(len(self.layers))):
             layer = self.layers[place]
-            if place == 0 and not need_dx and isinstance(layer, Affine):
+            if place == 0 and not need_dx and type(layer).backward is Affine.backward:
                 layer.backward(gradient, need_dx=False)
             else:
                 gradient = layer.backward(gradient)
@@ -206,8 +218,9 @@ class Sequential:
             ``"loss"``, and ``"accuracy"`` (0..1) if the loss is :class:`SoftmaxWithLoss`.
         """
         loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
+        x = number_array("x", x)
+        self._require_rows(x)
         y = self.predict(x)
-        self._require_rows(y)
         result = {"loss": float(loss.forward(y, t))}
         if isinstance(loss, SoftmaxWithLoss):
             result["accuracy"] = accuracy(y, t)
@@ -223,7 +236,7 @@ class Sequential:
         batch_size: int = 32,
         optimizer: Optimizer | None = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
-        callbacks: Sequence[Callable[[Any], None]] = (),
+        callbacks: Iterable[Callable[[Any], None]] = (),
         seed: int = 0,
         verbose: int | None = None,
     ) -> History:
@@ -279,11 +292,11 @@ class Sequential:
             inside.append(f"loss={self.loss!r}")
         return f"Sequential({', '.join(inside)})"
 
-    def _input(self, x: ArrayLike) -> Array:
+    def _input(self, x: ArrayLike, first_row: int = 0) -> Array:
         """x in the network's dtype, scaled; the caller's array is never changed."""
         array = number_array("x", x)
         if self.check_finite:
-            require_finite("x", array)
+            require_finite("x", array, first_row)
         if array.ndim == 0:
             raise ValueError("x has shape (), wanted (B, ...) or (I,)")
         array = array.astype(self.dtype, copy=False)
@@ -293,28 +306,22 @@ class Sequential:
 
     def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
         rows = number_array("x", x)
-        if rows.ndim < 2 or rows.shape[0] <= BLOCK_ROWS:
-            result = self._predict_block(rows)
-        else:
-            starts = range(0, rows.shape[0], BLOCK_ROWS)
-            first = self._predict_block(rows[:BLOCK_ROWS])
-            result = (
-                np.empty((rows.shape[0], *first.shape[1:]), first.dtype) if out is None else out
-            )
-            require_shape("out", result, (rows.shape[0], *first.shape[1:]))
-            result[:BLOCK_ROWS] = first
-            for start in starts[1:]:
-                block = slice(start, start + BLOCK_ROWS)
-                result[block] = self._predict_block(rows[block])
-            return result
+        first = self._predict_block(rows[:BLOCK_ROWS] if rows.ndim > 1 else rows)
+        whole = rows.ndim < 2 or len(rows) <= BLOCK_ROWS
+        if whole and out is None:
+            return first
+        shape = first.shape if whole else (len(rows), *first.shape[1:])
         if out is None:
-            return result
-        require_shape("out", out, result.shape)
-        out[...] = result
+            out = np.empty(shape, first.dtype)
+        require_output("out", out, shape, first.dtype)
+        out[: len(first)] = first
+        for start in range(BLOCK_ROWS, 0 if whole else len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            out[block] = self._predict_block(rows[block], start)
         return out
 
-    def _predict_block(self, x: Array) -> Array:
-        out = self._input(x)
+    def _predict_block(self, x: Array, first_row: int = 0) -> Array:
+        out = self._input(x, first_row)
         for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
             if isinstance(layer, Layer):
                 out = layer.predict(out)
@@ -323,6 +330,7 @@ class Sequential:
         return out
 
     def _bind(self) -> None:
+        NETWORKS.add(self)
         for place, layer in enumerate(self.layers):
             names = parameter_names(layer)
             if isinstance(layer, ParameterLayer):
@@ -347,8 +355,14 @@ class Sequential:
         return self.loss
 
     def _require_rows(self, x: Array) -> None:
-        if x.shape[0] == 0:
+        if x.ndim > 0 and x.shape[0] == 0:
             raise ValueError(f"x has shape {x.shape}, wanted at least one row")
+
+    def __copy__(self) -> Sequential:
+        """Another name for the same layers, buffers and users."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def __getstate__(self) -> dict[str, Any]:
         saved = self.__dict__.copy()
@@ -403,13 +417,11 @@ def require_layers(layers: tuple[Any, ...]) -> None:
         raise TypeError("Sequential takes layers one by one: Sequential(*layers)")
     width: int | None = None
     for place, layer in enumerate(layers):
-        if not callable(getattr(layer, "forward", None)) or not callable(
-            getattr(layer, "backward", None)
-        ):
-            raise TypeError(f"layer {place} is {layer!r}, wanted forward and backward methods")
+        if isinstance(layer, type) or not has_methods(layer):
+            raise TypeError(f"layer {place} is {layer!r}, wanted an object such as ReLU()")
         if any(layer is earlier for earlier in layers[:place]):
             raise ValueError(f"layer {place} ({layer!r}) stands in the network twice")
-        if isinstance(layer, ParameterLayer) and layer.in_network:
+        if in_another_network(layer):
             raise ValueError(
                 f"layer {place} ({layer!r}) belongs to another network: "
                 "build a new one, or pass copy.deepcopy(layer)"
@@ -427,11 +439,25 @@ def require_layers(layers: tuple[Any, ...]) -> None:
 
 def require_loss(loss: Any) -> None:
     """Raise unless ``loss`` is None or has the methods of a loss."""
-    methods = ("forward", "backward")
-    if isinstance(loss, type) or (
-        loss is not None and not all(callable(getattr(loss, name, None)) for name in methods)
-    ):
+    if isinstance(loss, type) or (loss is not None and not has_methods(loss)):
         raise TypeError(f"loss is {loss!r}, wanted an object such as SoftmaxWithLoss()")
+
+
+def has_methods(part: Any) -> bool:
+    """True if ``part`` has the two methods of a layer or a loss."""
+    return all(callable(getattr(part, name, None)) for name in ("forward", "backward"))
+
+
+def in_another_network(layer: Any) -> bool:
+    """True if the layer's parameters are views of a living network's buffer."""
+    if isinstance(layer, ParameterLayer):
+        return layer.in_network
+    buffers = [network.params.flat for network in NETWORKS]
+    return any(
+        getattr(layer, name, None) is not None and getattr(layer, name).base is flat
+        for name in parameter_names(layer)
+        for flat in buffers
+    )
 
 
 def parameter_names(layer: Any) -> tuple[str, ...]:
@@ -442,7 +468,7 @@ def parameter_names(layer: Any) -> tuple[str, ...]:
 def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:
     """Every parameter under its name in the network, ``"<place>.<name>"``."""
     return {
-        f"{place}.{name}": number_array(f"layer {place}: {name}", getattr(layer, name))
+        f"{place}.{name}": parameter_array(f"layer {place}: {name}", getattr(layer, name))
         for place, layer in enumerate(layers)
         for name in parameter_names(layer)
     }

@@ -14,6 +14,7 @@ from affinet._validation import (
     Array,
     compute_dtype,
     number_array,
+    positive_number,
     ready,
     real_number,
     require_shape,
@@ -30,6 +31,12 @@ class State:
         self.step = 0
         self.averages = [np.zeros(size, dtype) for _ in range(n_averages)]
 
+    def copy(self) -> State:
+        """The same numbers in memory of their own."""
+        twin = State.__new__(State)
+        twin.step, twin.averages = self.step, [average.copy() for average in self.averages]
+        return twin
+
 
 class Optimizer(ABC):
     """An update rule; what it remembers is kept for each parameter array as long as that lives.
@@ -38,6 +45,19 @@ class Optimizer(ABC):
     ----------
     lr : float
         Learning rate, 0 or more. May be changed between updates.
+
+    Examples
+    --------
+    A rule of one's own says what it does with flat arrays:
+
+    >>> import numpy as np, affinet as an
+    >>> class SignDescent(an.Optimizer):
+    ...     def _apply(self, dW, W, state):
+    ...         W -= self.lr * np.sign(dW)
+    >>> W = np.array([1.0, 2.0])
+    >>> SignDescent(lr=0.5).update(W, np.array([0.1, -9.0]))
+    >>> W
+    array([0.5, 2.5])
     """
 
     n_averages: ClassVar[int] = 0
@@ -66,10 +86,14 @@ class Optimizer(ABC):
             If a parameter is read-only or not of floats, or a gradient's shape differs; then
             nothing has been changed.
         """
-        if isinstance(params, Parameters):
-            self._update_array(params.flat, params.gather(grads))
-        elif isinstance(params, Mapping):
-            self._update_mapping(params, grads)
+        if isinstance(params, Mapping):
+            if not isinstance(grads, Mapping):
+                raise TypeError(f"grads is {type(grads).__name__}, wanted a mapping as params is")
+            if isinstance(params, Parameters):
+                require_parameter("params.flat", params.flat)
+                self._update_array(params.flat, params.gather(grads))
+            else:
+                self._update_mapping(params, grads)
         else:
             require_parameter("params", params)
             self._update_array(params, require_gradient("grads", grads, params))
@@ -91,8 +115,6 @@ class Optimizer(ABC):
         """The rule on flat contiguous arrays of one dtype; ``state.step`` counts this step."""
 
     def _update_mapping(self, params: Mapping[Any, Any], grads: Mapping[Any, Any]) -> None:
-        if not isinstance(grads, Mapping):
-            raise TypeError(f"grads is {type(grads).__name__}, wanted a mapping as params is")
         checked = {}
         for name, parameter in params.items():  # look at all of them before any is changed
             if name not in grads:
@@ -145,8 +167,12 @@ class Optimizer(ABC):
     def __getstate__(self) -> dict[str, Any]:
         # Arrays and their states travel side by side: where the parameters are copied or pickled
         # in the same call they are the same objects afterwards, and keep their state.
-        living = [(reference(), state) for reference, state in self._states.values()]
-        return {**self.__dict__, "_states": [pair for pair in living if pair[0] is not None]}
+        living = [(reference(), state.copy()) for reference, state in self._states.values()]
+        return {
+            **self.__dict__,
+            "_states": [pair for pair in living if pair[0] is not None],
+            "_scalar_states": {key: s.copy() for key, s in self._scalar_states.items()},
+        }
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         pairs = saved.pop("_states")
@@ -277,7 +303,7 @@ class Adam(Optimizer):
         super().__init__(lr)
         self.beta1 = real_number("beta1", beta1, 0.0, 1.0)
         self.beta2 = real_number("beta2", beta2, 0.0, 1.0)
-        self.eps = real_number("eps", eps, np.finfo(np.float64).tiny)
+        self.eps = positive_number("eps", eps)
 
     def config(self) -> dict[str, float]:
         """Learning rate, decays and epsilon."""

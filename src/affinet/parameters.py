@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from affinet._validation import Array
+from affinet._validation import Array, number_array, require_shape
 
 
 class Parameters(dict[str, Array]):
@@ -71,7 +71,9 @@ class Parameters(dict[str, Array]):
 
         Another :class:`Parameters` of the same layout gives its own buffer, without a copy.
         """
-        if isinstance(arrays, Parameters) and arrays.shapes == self.shapes:
+        if isinstance(arrays, Parameters) and list(arrays.shapes.items()) == list(
+            self.shapes.items()
+        ):
             return arrays.flat
         missing = [name for name in self if name not in arrays]
         if missing:
@@ -87,9 +89,8 @@ class Parameters(dict[str, Array]):
         view = self[name]
         if value is view:  # params[name] -= step ends here, after the view has changed in place
             return
-        array = np.asarray(value)
-        if array.shape != view.shape:
-            raise ValueError(f"{name} has shape {array.shape}, wanted {view.shape}")
+        array = number_array(name, value)
+        require_shape(name, array, view.shape)
         view[...] = array
 
     def update(self, other: Any = (), /, **arrays: Any) -> None:

@@ -6,6 +6,7 @@ global figure or setting changes, and a machine without a display will do.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,8 +68,8 @@ def learning_curve(
     --------
     >>> import affinet as an
     >>> from affinet.plotting import learning_curve
-    >>> history = an.History(epochs=[{"loss": 2.0, "val_loss": 2.1}, {"loss": 1.0, "val_loss": 1.3}])
-    >>> axes = learning_curve(history)
+    >>> epochs = [{"loss": 2.0, "val_loss": 2.1}, {"loss": 1.0, "val_loss": 1.3}]
+    >>> axes = learning_curve(an.History(epochs=epochs))
     >>> axes.get_xlabel(), axes.get_ylabel(), len(axes.lines)
     ('epoch', 'loss', 2)
     """
@@ -135,9 +136,7 @@ def require_epochs(history: Any) -> list[Mapping[str, float]]:
 def curves(epochs: Sequence[Mapping[str, float]], quantity: str) -> dict[str, list[float]]:
     """Values of a quantity by role ("" for training, "val_"), NaN where an epoch has none."""
     found = {role: [value_of(epoch, f"{role}{quantity}") for epoch in epochs] for role in ROLES}
-    return {
-        role: values for role, values in found.items() if any(value == value for value in values)
-    }
+    return {role: values for role, values in found.items() if not all(map(math.isnan, values))}
 
 
 def value_of(epoch: Mapping[str, Any], name: str) -> float:
@@ -162,10 +161,13 @@ def draw_on(ax: Axes, epochs: Sequence[Mapping[str, float]], quantities: list[st
     """Draw one or two quantities into one pair of axes, with one legend."""
     lines = draw_curves(ax, epochs, quantities[0], STYLES)
     if len(quantities) > 1:
-        lines += draw_curves(ax.twinx(), epochs, quantities[1], SECOND_STYLES)
+        second = ax.twinx()
+        lines += draw_curves(second, epochs, quantities[1], SECOND_STYLES)
+        second.grid(False)
         for line, name in zip(lines, names_of(epochs, quantities), strict=True):
             line.set_label(name)
-    ax.legend(handles=lines, frameon=False)
+    # Late losses lie low and late accuracies high: the middle is free.
+    ax.legend(handles=lines, loc="center right", frameon=False)
     return ax
 
 
@@ -190,15 +192,34 @@ def draw_curves(
     ]
     ax.set_xlabel("epoch")
     ax.set_ylabel(quantity)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    number_epochs(ax, numbers)
     ax.grid(True, color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
     if quantity == "loss" and is_wide([value for values in found.values() for value in values]):
-        ax.set_yscale("log")
+        use_logarithms(ax)
     return lines
+
+
+def number_epochs(ax: Axes, numbers: Sequence[int]) -> None:
+    """Whole numbers along the epochs, and room at both ends."""
+    from matplotlib.ticker import MaxNLocator
+
+    margin = max(0.5, 0.02 * len(numbers))
+    ax.set_xlim(numbers[0] - margin, numbers[-1] + margin)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def use_logarithms(ax: Axes) -> None:
+    """A logarithmic scale with plain numbers on it: 0.1, 0.2, 0.5, 1."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def is_wide(values: Sequence[float]) -> bool:
     """True if a logarithmic scale shows the values better."""
-    known = [value for value in values if value == value]
-    return min(known) > 0 and max(known) > WIDE_RANGE * min(known)
+    known = [value for value in values if math.isfinite(value)]
+    return bool(known) and min(known) > 0 and max(known) > WIDE_RANGE * min(known)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import affinet as an
-from array_forms import REFUSED
 from affinet.training import progress
+from array_forms import REFUSED
 
 # Callbacks ---------------------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ def refused(net, error, match, x, t, **options):
         ({"validation_data": (np.ones((2, 4)),)}, (TypeError, ValueError), "validation_data"),
         ({"validation_data": 5}, (TypeError, ValueError), "validation_data"),
     ],
-    ids=str,
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
 def test_options(net, data, options, error, match):
     refused(net, error, match, *data, **{"epochs": None} | options)

@@ -9,7 +9,7 @@ import pytest
 
 import affinet as an
 from affinet.training import fit
-from affinet.training.batches import epoch_batches, epoch_order, steps_per_epoch
+from affinet.training.batches import epoch_order, steps_per_epoch
 from array_forms import COMPUTED_IN, FORMS, draw, in_form
 
 
@@ -90,15 +90,15 @@ def test_rows_and_targets_stay_together():
     assert history["loss"] == [0, 0, 0]
 
 
-def test_order_and_batches_as_functions():
+def test_the_order_is_a_function_of_seed_and_epoch():
     order = epoch_order(10, seed=1, epoch=2)
     assert sorted(order) == list(range(10))
     np.testing.assert_array_equal(order, epoch_order(10, 1, 2))
     assert (order != epoch_order(10, 1, 3)).any()
     assert (order != epoch_order(10, 2, 2)).any()
-    batches = list(epoch_batches(10, 4, 1, 2))
-    assert [len(b) for b in batches] == [4, 4, 2]
-    np.testing.assert_array_equal(np.concatenate(batches), order)
+
+
+def test_steps_per_epoch_round_up():
     assert [steps_per_epoch(n, 4) for n in (1, 4, 5, 8, 9)] == [1, 1, 2, 2, 3]
 
 
@@ -147,7 +147,7 @@ def test_history_of_classes(net, data):
     assert history.names == ("epoch", "loss", "accuracy", "seconds", "val_loss", "val_accuracy")
     assert history["epoch"] == [1, 2, 3]
     assert history.steps == 15
-    assert history.step_kind == "layer by layer"
+    assert history.step_kind == "fused"
     assert history["val_loss"][-1] == net.evaluate(*data)["loss"]
     assert history["val_accuracy"][-1] == net.evaluate(*data)["accuracy"]
     assert history.seconds == sum(history["seconds"]) > 0
@@ -167,13 +167,14 @@ def test_the_loss_is_the_mean_over_rows_as_they_were_trained_on(make_net, data):
     x, t = data
     history = make_net().fit(x, t, epochs=1, batch_size=5, optimizer=an.SGD(0.1), seed=2)
     twin, optimizer, total, hits = make_net(), an.SGD(0.1), 0.0, 0
-    for rows in epoch_batches(23, 5, 2, 0):
+    order = epoch_order(23, seed=2, epoch=0)
+    for rows in np.split(order, range(5, 23, 5)):
         total += twin.forward(x[rows], t[rows]) * len(rows)
         hits += (twin.loss.y.argmax(axis=1) == t[rows]).sum()
         twin.backward()
         optimizer.update(twin.params, twin.grads)
-    assert history["loss"][0] == pytest.approx(total / 23, rel=1e-14)
-    assert history["accuracy"][0] == pytest.approx(hits / 23, rel=1e-14)
+    assert history["loss"][0] == pytest.approx(total / 23, rel=1e-12)
+    assert history["accuracy"][0] == pytest.approx(hits / 23, rel=1e-12)
 
 
 def test_history_of_a_figure_that_is_not_there(net, data):
@@ -202,7 +203,8 @@ def test_validation_data_in_lists(net, data):
 def test_data_in_every_form_train_the_same_and_stay(make_net, data, form):
     expected, _ = trained(make_net(), data)
     x, t = in_form(form, data[0]), in_form(form, data[1])
-    np.testing.assert_array_equal(trained(make_net(), (x, t))[0], expected)
+    # Which step takes which form is fit's choice; steps agree to rounding.
+    np.testing.assert_allclose(trained(make_net(), (x, t))[0], expected, rtol=1e-11, atol=1e-12)
     np.testing.assert_array_equal(x, data[0])
     np.testing.assert_array_equal(t, data[1])
 
@@ -222,7 +224,10 @@ def test_data_of_every_dtype(make_net, dtype):
     x, t = draw(dtype, (12, 4)), np.arange(12) % 3
     for own in ("float32", "float64"):
         expected, _ = trained(make_net(own), (x.astype(own), t))
-        np.testing.assert_array_equal(trained(make_net(own), (x, t))[0], expected)
+        tolerance = 1e4 * np.finfo(own).eps
+        np.testing.assert_allclose(
+            trained(make_net(own), (x, t))[0], expected, rtol=tolerance, atol=tolerance
+        )
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint64", ">i4"])

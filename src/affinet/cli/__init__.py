@@ -10,18 +10,17 @@ import importlib
 import os
 import sys
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from affinet.cli.output import CommandFailed, say
+from affinet.cli.output import CommandError, say
 from affinet.cli.parser import UsageError, make_parser
 
 __all__ = ["main"]
 
 FAILED, REFUSED, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two as shells count signals
-BAD_INPUT = (ValueError, TypeError, OSError, ImportError, MemoryError, zipfile.BadZipFile)
+BAD_INPUT = (ValueError, TypeError, OSError, ImportError, OverflowError, MemoryError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stdout)
         silence(sys.stderr)
         return BROKEN_PIPE
-    except CommandFailed as error:
+    except CommandError as error:
         return refuse(str(error), FAILED)
     except (UsageError, *BAD_INPUT) as error:
         return refuse(in_words(error), REFUSED)

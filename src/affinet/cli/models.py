@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from affinet import datasets
 from affinet._validation import Array
@@ -79,7 +79,7 @@ def training_record(net: Sequential) -> list[dict[str, float]]:
     return epochs
 
 
-def is_numbers(value: Any) -> bool:
+def is_numbers(value: Any) -> TypeGuard[list[Any]]:
     """True for a list of numbers."""
     return isinstance(value, list) and all(isinstance(part, int | float) for part in value)
 

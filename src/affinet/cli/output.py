@@ -8,11 +8,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-
 HUGE = 1e6
 
 
-class CommandFailed(Exception):
+class CommandError(Exception):
     """The command ran and its outcome is bad: one line, exit code 1."""
 
 

@@ -72,14 +72,10 @@ def warn_of_range(net: Sequential, file: str, x: Array) -> None:
 
 def as_lines(classes: list[str], probabilities: Array, every: bool) -> list[str]:
     """One line a row: class and probability; or with ``every`` all of them, under a header."""
-    best = probabilities.argmax(axis=1)
-    if not every:
-        return [f"{classes[k]}\t{figure(float(p[k]))}" for k, p in zip(best, probabilities)]
-    lines = ["\t".join(["class", *classes])]
-    lines += [
-        "\t".join([classes[k], *(figure(float(value)) for value in p)])
-        for k, p in zip(best, probabilities)
-    ]
+    lines = ["\t".join(["class", *classes])] if every else []
+    for p in probabilities:
+        k = int(p.argmax())
+        lines.append("\t".join([classes[k], *map(figure, p.tolist() if every else [float(p[k])])]))
     return lines
 
 

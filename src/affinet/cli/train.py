@@ -12,7 +12,7 @@ import numpy as np
 from affinet._validation import Array
 from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.models import load_named
-from affinet.cli.output import CommandFailed, figure, named_lines, plain, print_json, say
+from affinet.cli.output import CommandError, figure, named_lines, plain, print_json, say
 from affinet.cli.recipes import LEARNING_RATES, RECIPES, Recipe
 from affinet.datasets.pixels import Rows
 from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
@@ -132,7 +132,7 @@ def fit(net: Sequential, options: argparse.Namespace, train: Rows, test: Rows) -
 def refuse_divergence(state: TrainingState) -> None:
     """A callback: end the training, and the command, at a loss that is not finite."""
     if not np.isfinite(state.metrics["loss"]):
-        raise CommandFailed(
+        raise CommandError(
             f"the loss of epoch {state.epoch} is {state.metrics['loss']}: the training diverges; "
             f"try a smaller --lr than {state.optimizer.lr:g} (no file was written)"
         )
@@ -141,7 +141,7 @@ def refuse_divergence(state: TrainingState) -> None:
 def require_same_predictions(net: Sequential, path: Path, x: Array) -> None:
     """Read the model back, and raise unless it predicts as ``net`` does, to the bit."""
     if not np.array_equal(load(path).predict(x), net.predict(x)):
-        raise CommandFailed(f"{path}: the model that was read back predicts otherwise")
+        raise CommandError(f"{path}: the model that was read back predicts otherwise")
 
 
 def draw(history: History, options: argparse.Namespace) -> bool:
@@ -167,8 +167,10 @@ def metadata(
     results: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     """What is kept in the file beside the network: the data's meaning, options and the record."""
-    names = ("hidden", "activation", "dropout", "input_dropout", "init", "dtype")
-    names += ("optimizer", "lr", "batch_size", "epochs", "steps", "seed")
+    names = [
+        *("hidden", "activation", "dropout", "input_dropout", "init", "dtype"),
+        *("optimizer", "lr", "batch_size", "epochs", "steps", "seed"),
+    ]
     content = {
         "dataset": options.dataset,
         "classes": recipe.classes,
@@ -204,8 +206,11 @@ def report(
     """Print the results; the last line of the text is the accuracy on the test rows."""
     if options.json:
         files = {"model": str(options.out), "plot": str(options.plot) if plotted else None}
-        record = {"epochs": len(history.epochs), "steps": history.steps}
-        record |= {"seconds": history.seconds}
+        record = {
+            "epochs": len(history.epochs),
+            "steps": history.steps,
+            "seconds": history.seconds,
+        }
         print_json({"dataset": options.dataset, **files, **record, **results})
         return
     if not options.quiet:

@@ -126,6 +126,7 @@ def gradient_check(
     )
     subject = make_subject(net_or_layer, x, t, plan.rng)
     try:
+        subject.find_parameters()
         return _check(subject, plan)
     finally:
         subject.states.put_back()  # NumPy's global generator is the caller's

@@ -216,15 +216,9 @@ def make_subject(net_or_layer: Any, x: ArrayLike, t: Any, rng: np.random.Generat
         raise ValueError(f"t is None, wanted targets for {net_or_layer!r}")
     if t is not None and isinstance(net_or_layer, Layer):
         raise ValueError(f"t came with the single layer {net_or_layer!r}, wanted t=None")
-    subject: Subject
     if is_network:
-        subject = NetworkSubject(net_or_layer, x, t)
-    elif t is None:
-        subject = LayerSubject(net_or_layer, x, rng)
-    else:
-        subject = LossSubject(net_or_layer, x, t)
-    subject.find_parameters()
-    return subject
+        return NetworkSubject(net_or_layer, x, t)
+    return LayerSubject(net_or_layer, x, rng) if t is None else LossSubject(net_or_layer, x, t)
 
 
 def network_in_float64(net: Sequential) -> Sequential:

@@ -149,8 +149,8 @@ class Affine(ParameterLayer):
         x = self._kept(self._x)
         dout = gradient_array(dout, self._out_shape)
         dtype = compute_dtype(dout, x, self.W)
-        dout = ready(dout, dtype).reshape(x.shape[0], -1)
         W = ready(self.W, dtype)
+        dout = ready(dout, dtype).reshape(x.shape[0], W.shape[1])
 
         dW = self._gradient_target("W", W.shape, dtype)
         db = self._gradient_target("b", W.shape[1:], dtype)

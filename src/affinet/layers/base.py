@@ -29,6 +29,12 @@ class Layer(ABC):
     ----------
     parameters : tuple of str
         Names of the attributes that hold parameters; the gradient of ``W`` is ``dW``.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> isinstance(an.ReLU(), an.Layer), an.Affine.parameters
+    (True, ('W', 'b'))
     """
 
     parameters: ClassVar[tuple[str, ...]] = ()
@@ -127,7 +133,12 @@ class ParameterLayer(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy stands by itself; a network that is copied binds its layers anew.
-        return {**self.__dict__, "_network": None, "_gradients": {}}
+        return {
+            **self.__dict__,
+            "_arrays": dict(self._arrays),
+            "_gradients": {},
+            "_network": None,
+        }
 
 
 def input_array(x: ArrayLike) -> Array:

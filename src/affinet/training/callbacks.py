@@ -40,6 +40,16 @@ class TrainingState:
     metrics : dict
         The epoch's figures, as in ``history.epochs[-1]``.
     history : History
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> def halve(state):
+    ...     state.optimizer.lr /= 2
+    >>> net, sgd = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError()), an.SGD(lr=0.8)
+    >>> history = net.fit([[1.0]], [[2.0]], epochs=3, optimizer=sgd, callbacks=[halve])
+    >>> sgd.lr
+    0.1
     """
 
     net: Sequential

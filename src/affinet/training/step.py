@@ -30,10 +30,7 @@ class Step(Protocol):
     """What the trainer asks of a step."""
 
     kind: str
-
-    @property
-    def updates(self) -> int:
-        """Updates made by this step so far."""
+    updates: int  # made by this step so far
 
     def run(self, order: Array, first: int) -> tuple[Array, Array]:
         """Train on the rows of ``order``, batch after batch.
@@ -97,14 +94,9 @@ class FusedStep:
         self.x, self.t = x.reshape(len(x), -1), t
         self.batch_size = min(batch_size, len(x))
         self.state = optimizer.state_of(net.params.flat)
-        self.updates_before = self.state.step
+        self.updates = 0
         self.description: Any = None
         self.refresh()
-
-    @property
-    def updates(self) -> int:
-        """Updates made by this step so far."""
-        return self.state.step - self.updates_before
 
     def refresh(self) -> None:
         """Make the plan anew if a layer has changed; always take over the optimizer's numbers."""
@@ -143,6 +135,7 @@ class FusedStep:
         try:
             self.plan.run(order, first, losses, hits)
         finally:
+            self.updates += self.plan.updates - self.state.step
             self.state.step = self.plan.updates
         return losses, hits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def fit(
     batch_size: int = 32,
     optimizer: Optimizer | None = None,
     validation_data: tuple[ArrayLike, ArrayLike] | None = None,
-    callbacks: Sequence[Callable[[TrainingState], None]] = (),
+    callbacks: Iterable[Callable[[TrainingState], None]] = (),
     seed: int = 0,
     verbose: int | None = None,
 ) -> History:
@@ -63,7 +63,7 @@ def fit(
         ``Adam()`` if left out. Its state goes on from earlier use.
     validation_data : tuple of arrays, optional
         ``(x, t)`` to evaluate at the end of every epoch.
-    callbacks : sequence of callables
+    callbacks : iterable of callables
         Each is called with a :class:`TrainingState` at the end of every epoch. One that raises
         :class:`StopTraining` ends the training normally; other exceptions pass through.
     seed : int
@@ -96,19 +96,21 @@ def fit(
     True
     """
     optimizer = Adam() if optimizer is None else optimizer
-    if not callable(getattr(optimizer, "update", None)):
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
         raise TypeError(f"optimizer is {optimizer!r}, wanted an object such as Adam()")
     if epochs is not None and steps is not None:
         raise ValueError("epochs and steps were both given, wanted one of them")
+    callbacks = require_callbacks(callbacks)
     batch_size = whole_number("batch_size", batch_size, 1)
     seed = whole_number("seed", seed, 0)
     with net._usage.writing():
         x, t = require_data(net, x, t)
         if validation_data is not None:
-            validation_data = require_data(net, *validation_data, prefix="validation_data: ")
+            validation_data = require_pair(net, validation_data)
         per_epoch = steps_per_epoch(len(x), batch_size)
         if steps is None:
-            steps = per_epoch * whole_number("epochs", epochs or DEFAULT_EPOCHS, 1)
+            epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
+            steps = per_epoch * epochs
         else:
             steps = whole_number("steps", steps, 1)
         progress = make_progress(verbose, steps, -(-steps // per_epoch))
@@ -149,7 +151,7 @@ class Run:
     def __call__(
         self,
         validation_data: tuple[Array, Array] | None,
-        callbacks: Sequence[Callable[[TrainingState], None]],
+        callbacks: tuple[Callable[[TrainingState], None], ...],
     ) -> None:
         """Run to the end, to a StopTraining, or to an exception that passes through."""
         while self.history.steps < self.steps:
@@ -215,6 +217,26 @@ class Run:
             metrics=metrics,
             history=self.history,
         )
+
+
+def require_callbacks(callbacks: Iterable[Callable[[TrainingState], None]]) -> tuple[Any, ...]:
+    """Callbacks as a tuple of callables."""
+    try:
+        found = tuple(callbacks)
+    except TypeError:
+        raise TypeError(f"callbacks is {callbacks!r}, wanted a sequence of callables") from None
+    for place, callback in enumerate(found):
+        if not callable(callback):
+            raise TypeError(f"callbacks[{place}] is {callback!r}, wanted a callable")
+    return found
+
+
+def require_pair(net: Sequential, data: Any) -> tuple[Array, Array]:
+    """Validation data as a checked pair of arrays."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"validation_data is {type(data).__name__}, wanted a pair (x, t)")
+    x, t = data
+    return require_data(net, x, t, prefix="validation_data: ")
 
 
 def require_data(
