@@ -42,7 +42,7 @@ cdef inlined_void _tile(int rows, int vectors, bint whole, Py_ssize_t last, Py_s
     and keeps ``tile`` in registers. Steps are in bytes.
     """
     cdef vector[24] tile
-    cdef vector[2] b
+    cdef vector[8] b
     cdef vector a
     cdef int i, j
     cdef Py_ssize_t _k
@@ -63,10 +63,17 @@ cdef inlined_void _tile(int rows, int vectors, bint whole, Py_ssize_t last, Py_s
                     tile[i * vectors + j] = vload_part_d(from_, last)
     for _k in range(depth):
         for j in range(vectors):
+            from_ = B + j * VECTOR_BYTES
             if vector is vfloat:
-                b[j] = vload_f(B + j * VECTOR_BYTES)
+                if whole or j < vectors - 1:
+                    b[j] = vload_f(from_)
+                else:
+                    b[j] = vload_part_f(from_, last)
             else:
-                b[j] = vload_d(B + j * VECTOR_BYTES)
+                if whole or j < vectors - 1:
+                    b[j] = vload_d(from_)
+                else:
+                    b[j] = vload_part_d(from_, last)
         for i in range(rows):
             if vector is vfloat:
                 a = vsplat_f(A + i * row_step)
@@ -144,14 +151,31 @@ cdef inline int _tile_rows(Py_ssize_t left) noexcept nogil:
     return 2 if left >= 2 else 1
 
 
+cdef inline void _copy(Py_ssize_t n, const real* source, real* target) noexcept nogil:
+    """target = source for the few numbers of a panel's row: a call of memcpy would cost more."""
+    cdef Py_ssize_t j = 0, lanes = VECTOR_BYTES // sizeof(real)
+    while n - j >= lanes:
+        if real is float:
+            vstore_f(<char*> (target + j), vload_f(<const char*> (source + j)))
+        else:
+            vstore_d(<char*> (target + j), vload_d(<const char*> (source + j)))
+        j += lanes
+    if j < n:
+        if real is float:
+            vstore_part_f(<char*> (target + j), vload_part_f(<const char*> (source + j), n - j),
+                          n - j)
+        else:
+            vstore_part_d(<char*> (target + j), vload_part_d(<const char*> (source + j), n - j),
+                          n - j)
+
+
 cdef void _pack(Py_ssize_t depth, Py_ssize_t columns, Py_ssize_t width, const real* source,
                 Py_ssize_t k_step, Py_ssize_t column_step, real* packed) noexcept nogil:
     """packed[k, j] = source[k k_step + j column_step] for j < columns, 0 up to j < width."""
     cdef Py_ssize_t j, k, quads = 0
     if column_step == 1:
         for k in range(depth):
-            for j in range(columns):
-                packed[k * width + j] = source[k * k_step + j]
+            _copy(columns, source + k * k_step, packed + k * width)
     else:
         if real is float:
             if k_step == 1:
@@ -214,6 +238,55 @@ cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ss
         i += height
 
 
+cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_step,
+                       const char* B, const char* start, vector* out) noexcept nogil:
+    """out = start + a B for one row a; without a start it is zero.
+
+    B is read once, where it lies, up to eight vectors at a time: so many chains of multiply-adds
+    hide each other's latency.
+    """
+    cdef Py_ssize_t size = sizeof(float) if vector is vfloat else sizeof(double)  # of one number
+    cdef Py_ssize_t lanes = VECTOR_BYTES // size, j = 0, left, width
+    cdef int vectors
+    cdef char* to = <char*> out
+    if start == NULL:
+        memset(to, 0, N * size)
+    elif start != to:
+        memcpy(to, start, N * size)
+    while j < N:
+        left = (N - j + lanes - 1) // lanes
+        vectors = 8 if left >= 8 else 4 if left > 4 else <int> left
+        width = min(vectors * lanes, N - j)
+        _row_tile(vectors, width - (vectors - 1) * lanes, K, a, k_step, B + j * size, N * size,
+                  <vector*> (to + j * size))
+        j += width
+
+
+cdef void _row_tile(int vectors, Py_ssize_t last, Py_ssize_t depth, const char* a,
+                    Py_ssize_t k_step, const char* B, Py_ssize_t B_step,
+                    vector* out) noexcept nogil:
+    """out += a B for some of one row's vectors, the last of which has ``last`` lanes."""
+    cdef Py_ssize_t size = sizeof(float) if vector is vfloat else sizeof(double)  # of one number
+    cdef bint whole = last * size == VECTOR_BYTES
+    cdef const char* c = <const char*> out
+    if vectors == 8:
+        if whole:
+            _tile(1, 8, True, 0, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+        else:
+            _tile(1, 8, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+    elif vectors == 4:
+        if whole:
+            _tile(1, 4, True, 0, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+        else:
+            _tile(1, 4, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+    elif vectors == 3:
+        _tile(1, 3, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+    elif vectors == 2:
+        _tile(1, 2, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+    else:
+        _tile(1, 1, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+
+
 cdef void _fill_rows(Py_ssize_t M, Py_ssize_t N, const real* start, Py_ssize_t start_step,
                      real* out) noexcept nogil:
     """out = start, the product over no k at all."""
@@ -246,6 +319,14 @@ cdef void _gemm(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssiz
     memset(zeros, 0, PANEL_BYTES)
     if K == 0:
         _fill_rows(M, N, start, start_step, out)
+        return
+    if M == 1 and B_column == 1:
+        if real is float:
+            _row_product[vfloat](K, N, <const char*> A, A_k * sizeof(real), <const char*> B,
+                                 <const char*> start, <vfloat*> out)
+        else:
+            _row_product[vdouble](K, N, <const char*> A, A_k * sizeof(real), <const char*> B,
+                                  <const char*> start, <vdouble*> out)
         return
     # Without memory for the packed rows they are read in place: slower, with the same result.
     if N >= PACK_A_FROM and M >= TILE_ROWS:

@@ -1,8 +1,7 @@
 """The fused training step and the compiled epoch.
 
-A plan is a network written out as a row of operations over memory that is set aside once: the
-batch, each operation's output, two gradients that take turns, and the network's flat parameters
-and gradients. It has two compiled entries, ``gradients`` (gather, forward, loss, backward) and
+A plan is a network's row of operations (forward.pyx) over memory that is set aside once: the
+batch, each operation's output, two gradients that take turns. It has two compiled entries, ``gradients`` (gather, forward, loss, backward) and
 ``update`` (the optimizer's rule), and ``run``, which takes the two in turn over many batches.
 They call the same kernels as the layers do, in the same order, so the numbers are the same.
 
@@ -13,18 +12,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 cdef enum:
-    MAX_OPERATIONS = 1000
     ALIGNMENT = 64          # bytes: a cache line, and the widest vector
 
 cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
-
-cdef enum Kind:
-    AFFINE
-    RELU
-    LEAKY_RELU
-    SIGMOID
-    TANH
-    DROPOUT
 
 cdef enum LossKind:
     SOFTMAX_WITH_LOSS
@@ -45,10 +35,6 @@ cdef enum Source:
     FLOAT
     DOUBLE
 
-_KINDS = {
-    "Affine": AFFINE, "ReLU": RELU, "LeakyReLU": LEAKY_RELU, "Sigmoid": SIGMOID, "Tanh": TANH,
-    "Dropout": DROPOUT,
-}
 _LOSSES = {
     "SoftmaxWithLoss": SOFTMAX_WITH_LOSS, "MeanSquaredError": MEAN_SQUARED_ERROR,
     "SumSquaredError": SUM_SQUARED_ERROR,
@@ -66,15 +52,8 @@ ctypedef fused label:       # what class indices may be gathered from
     const int32_t
     const int64_t
 
-cdef struct Operation:
-    Kind kind
-    Py_ssize_t n_inputs     # numbers a row that come in
-    Py_ssize_t n_outputs    # numbers a row that go out
-    Py_ssize_t W            # where W and b (and dW and db) start in the flat buffers
-    Py_ssize_t b
-    double value            # a LeakyReLU's slope, a Dropout's probability
-    uint64_t key            # a Dropout's key
-    char* out               # (batch_size, n_outputs)
+cdef struct Space:
+    char* out               # an operation's output, (batch_size, n_outputs)
     uint8_t* mask           # a Dropout's mask, (batch_size, n_outputs)
 
 cdef struct Rows:
@@ -90,20 +69,14 @@ cdef class Plan:
     """A network, its loss and its optimizer over memory set aside once; see ``make_plan``."""
 
     cdef object owners      # the arrays that the pointers point into
-    cdef bint single        # single precision, or double
+    cdef Operations network
+    cdef Space* spaces      # one for each operation
     cdef Py_ssize_t batch_size
-    cdef Py_ssize_t n_inputs
-    cdef Py_ssize_t n_outputs
-    cdef Py_ssize_t n_parameters
-    cdef int n_operations
-    cdef int first_affine
-    cdef Operation* operations
     cdef LossKind loss
     cdef double input_scale
     cdef bint scaled
-    cdef char* memory       # everything below but params and grads lies in here
-    cdef char* params
     cdef char* grads
+    cdef char* memory       # everything below lies in here
     cdef char* batch        # (batch_size, n_inputs)
     cdef char* targets      # (batch_size, n_outputs), or class indices (batch_size,)
     cdef char* y            # softmax output (batch_size, n_outputs)
@@ -119,15 +92,15 @@ cdef class Plan:
 
     def __dealloc__(self):
         free(self.memory)
-        free(self.operations)
+        free(self.spaces)
 
     def set_inputs(self, number[:, :] x not None):
         """Gather rows from x (N, n_inputs), of uint8, float32 or float64, where it lies."""
-        _set_rows(self, &self.x, x, self.n_inputs, "x")
+        _set_rows(self, &self.x, x, self.network.n_inputs, "x")
 
     def set_target_rows(self, number[:, :] t not None):
         """Gather target rows from t (N, n_outputs)."""
-        _set_rows(self, &self.t, t, self.n_outputs, "t")
+        _set_rows(self, &self.t, t, self.network.n_outputs, "t")
 
     def set_labels(self, label[:] t not None):
         """Gather class indices from t (N,), of uint8, int32 or int64."""
@@ -194,26 +167,25 @@ cdef class Plan:
             _update(self)
 
 
-def make_plan(real[::1] params not None, real[::1] grads not None, list layers not None,
-              str loss not None, str rule not None, list averages not None,
-              Py_ssize_t batch_size, Py_ssize_t n_inputs, input_scale):
-    """A plan for batches of up to ``batch_size`` rows of ``n_inputs`` numbers.
+def make_plan(Operations network not None, real[::1] grads not None, str loss not None,
+              str rule not None, list averages not None, Py_ssize_t batch_size, input_scale):
+    """A plan for batches of up to ``batch_size`` rows.
 
-    params, grads: the network's flat buffers. layers: a tuple for each, its class name and then
-    for an Affine (I, O, where W starts, where b starts), for a LeakyReLU (slope,), for a Dropout
-    (p, key). averages: the flat arrays that the optimizer keeps. input_scale: None or a number.
+    network: from make_operations. grads: a flat buffer for the gradients, as long as that of the
+    parameters and of its precision. averages: the flat arrays that the optimizer keeps.
+    input_scale: None or a number.
     """
     cdef Plan plan = Plan.__new__(Plan)
     cdef real[::1] average
     cdef int i
-    if batch_size < 1 or n_inputs < 1 or not 1 <= len(layers) <= MAX_OPERATIONS:
-        raise ValueError("a plan wants at least one row, one input and one layer")
-    require_length("grads", grads.shape[0], params.shape[0])
-    plan.owners = {"params": params, "grads": grads}
-    plan.single = real is float
-    plan.batch_size, plan.n_inputs = batch_size, n_inputs
-    plan.n_parameters = params.shape[0]
-    plan.params, plan.grads = <char*> flat_address(params), <char*> flat_address(grads)
+    if (sizeof(real) == sizeof(float)) != network.single:
+        raise TypeError("grads want the precision of the parameters")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, wanted 1 or more")
+    require_length("grads", grads.shape[0], network.n_parameters)
+    plan.owners = {"grads": grads}
+    plan.network, plan.batch_size = network, batch_size
+    plan.grads = <char*> flat_address(grads)
     plan.loss = _LOSSES[loss]
     plan.scaled = input_scale is not None
     plan.input_scale = 1.0 if input_scale is None else input_scale
@@ -222,105 +194,67 @@ def make_plan(real[::1] params not None, real[::1] grads not None, list layers n
         raise ValueError(f"{rule} keeps {_RULES[rule][1]} averages, got {len(averages)}")
     for i in range(len(averages)):
         average = averages[i]
-        require_length("average", average.shape[0], params.shape[0])
+        require_length("average", average.shape[0], network.n_parameters)
         plan.owners[f"average {i}"] = average
         if i == 0:
             plan.first_average = <char*> flat_address(average)
         else:
             plan.second_average = <char*> flat_address(average)
-    _write_operations(plan, layers)
     _set_memory_aside(plan, sizeof(real))
     return plan
-
-
-cdef int _write_operations(Plan plan, list layers) except -1:
-    cdef Py_ssize_t width = plan.n_inputs
-    cdef int i
-    cdef Operation* operation
-    plan.n_operations = len(layers)
-    plan.first_affine = plan.n_operations
-    plan.operations = <Operation*> calloc(len(layers), sizeof(Operation))
-    if plan.operations == NULL:
-        raise MemoryError("no memory for the plan")
-    for i, (name, *values) in enumerate(layers):
-        operation = &plan.operations[i]
-        operation.kind = _KINDS[name]
-        operation.n_inputs = operation.n_outputs = width
-        if operation.kind == AFFINE:
-            operation.n_inputs, operation.n_outputs, operation.W, operation.b = values
-            _require_parameters(plan, i, operation, width)
-            plan.first_affine = min(plan.first_affine, i)
-            width = operation.n_outputs
-        elif operation.kind == LEAKY_RELU:
-            operation.value, = values
-        elif operation.kind == DROPOUT:
-            operation.value, operation.key = values
-            _require_probability(operation.value)
-    plan.n_outputs = width
-    return 0
-
-
-cdef int _require_parameters(Plan plan, int place, Operation* operation,
-                             Py_ssize_t width) except -1:
-    cdef Py_ssize_t n = plan.n_parameters, I = operation.n_inputs, O = operation.n_outputs
-    if I != width or O < 1:
-        raise ValueError(f"layer {place} takes {I} numbers a row, the layer before gives {width}")
-    if not (0 <= operation.W <= n - I * O and 0 <= operation.b <= n - O):
-        raise ValueError(f"layer {place}: its parameters lie outside the flat buffer")
-    return 0
 
 
 cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
     return (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 
 
-cdef bint _in_place(Plan plan, int i) noexcept nogil:
+cdef bint _in_place(Operations network, int i) noexcept nogil:
     """True if operation i may overwrite its input: the one before does not need its output."""
-    return (plan.operations[i].kind not in (AFFINE, DROPOUT)
-            and (i == 0 or plan.operations[i - 1].kind in (AFFINE, DROPOUT)))
+    return (network.operations[i].kind not in (AFFINE, DROPOUT)
+            and (i == 0 or network.operations[i - 1].kind in (AFFINE, DROPOUT)))
 
 
 cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
     """One allocation for all that a step writes, cut into aligned pieces."""
-    cdef Py_ssize_t B = plan.batch_size, widest = plan.n_inputs, total
-    cdef Operation* operation
+    cdef Operations network = plan.network
+    cdef Py_ssize_t B = plan.batch_size, total, n
     cdef char* next_
     cdef char* last
     cdef int i
-    for i in range(plan.n_operations):
-        widest = max(widest, plan.operations[i].n_outputs)
-    if B > MAX_BATCH // widest:
-        raise MemoryError(f"no memory for a batch of {B} rows of {widest} numbers")
-    plan.gradient_size = _aligned(B * widest * itemsize)
+    plan.spaces = <Space*> calloc(network.n_operations, sizeof(Space))
+    if plan.spaces == NULL or B > MAX_BATCH // network.widest:
+        raise MemoryError(f"no memory for a batch of {B} rows")
+    plan.gradient_size = _aligned(B * network.widest * itemsize)
     # The batch and its gradients, the targets (indices take 8 bytes) and y, then the outputs.
-    total = (ALIGNMENT + _aligned(B * plan.n_inputs * itemsize) + 2 * plan.gradient_size
-             + _aligned(B * (plan.n_outputs * itemsize + 8))
-             + _aligned(B * plan.n_outputs * itemsize))
-    for i in range(plan.n_operations):
-        total += _aligned(B * plan.operations[i].n_outputs * (itemsize + 1)) + ALIGNMENT
+    total = (ALIGNMENT + _aligned(B * network.n_inputs * itemsize) + 2 * plan.gradient_size
+             + _aligned(B * (network.n_outputs * itemsize + 8))
+             + _aligned(B * network.n_outputs * itemsize))
+    for i in range(network.n_operations):
+        total += _aligned(B * network.operations[i].n_outputs * (itemsize + 1)) + ALIGNMENT
     plan.memory = <char*> calloc(total, 1)
     if plan.memory == NULL:
         raise MemoryError(f"no memory for a batch of {B} rows ({total} bytes)")
     next_ = plan.memory + (ALIGNMENT - <Py_ssize_t> plan.memory % ALIGNMENT) % ALIGNMENT
     plan.batch = next_
-    next_ += _aligned(B * plan.n_inputs * itemsize)
+    next_ += _aligned(B * network.n_inputs * itemsize)
     plan.gradient = next_
     next_ += 2 * plan.gradient_size
     plan.targets = next_
-    next_ += _aligned(B * (plan.n_outputs * itemsize + 8))
+    next_ += _aligned(B * (network.n_outputs * itemsize + 8))
     plan.y = next_
-    next_ += _aligned(B * plan.n_outputs * itemsize)
+    next_ += _aligned(B * network.n_outputs * itemsize)
     last = plan.batch
-    for i in range(plan.n_operations):
-        operation = &plan.operations[i]
-        operation.out = last
-        if not _in_place(plan, i):
-            operation.out = next_
-            next_ += _aligned(B * operation.n_outputs * itemsize)
-        if operation.kind == DROPOUT:
-            operation.mask = <uint8_t*> next_
-            next_ += _aligned(B * operation.n_outputs)
-        last = operation.out
+    for i in range(network.n_operations):
+        n = B * network.operations[i].n_outputs
+        if _in_place(network, i):
+            plan.spaces[i].out = last
+        else:
+            plan.spaces[i].out = next_
+            next_ += _aligned(n * itemsize)
+        if network.operations[i].kind == DROPOUT:
+            plan.spaces[i].mask = <uint8_t*> next_
+            next_ += _aligned(n)
+        last = plan.spaces[i].out
     return 0
 
 
@@ -352,114 +286,107 @@ cdef int _require_rows_in_range(Plan plan, const int64_t[::1] order) except -1:
 cdef int _gradients(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
                     double* loss, int64_t* hits) noexcept nogil:
     """Gather, forward, loss and backward for one batch; -1 for a class index out of range."""
-    if plan.single:
+    if plan.network.single:
         return _gradients_in(plan, rows, order, step, loss, hits, <float*> NULL)
     return _gradients_in(plan, rows, order, step, loss, hits, <double*> NULL)
 
 
 cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
                        double* loss, int64_t* hits, real* precision) noexcept nogil:
-    cdef real* out = <real*> plan.operations[plan.n_operations - 1].out
+    cdef Py_ssize_t O = plan.network.n_outputs
+    cdef real* out = <real*> plan.spaces[plan.network.n_operations - 1].out
     cdef real* dout = <real*> plan.gradient
     _gather(&plan.x, rows, order, <real*> plan.batch)
     if plan.scaled:
-        _scale(rows * plan.n_inputs, <real> plan.input_scale, <real*> plan.batch)
+        _scale(rows * plan.network.n_inputs, <real> plan.input_scale, <real*> plan.batch)
     _forward(plan, rows, step, precision)
     if plan.t.n_columns == 0:
         _gather_labels(&plan.t, rows, order, <int64_t*> plan.targets)
-        if _first_bad_label(rows, plan.n_outputs, <int64_t*> plan.targets) >= 0:
+        if _first_bad_label(rows, O, <int64_t*> plan.targets) >= 0:
             return -1
-        loss[0] = _softmax_cross_entropy_labels(rows, plan.n_outputs, out,
-                                                <int64_t*> plan.targets, <real*> plan.y, dout)
-        hits[0] = _label_hits(rows, plan.n_outputs, <real*> plan.y,
-                              <int64_t*> plan.targets)
+        loss[0] = _softmax_cross_entropy_labels(rows, O, out, <int64_t*> plan.targets,
+                                                <real*> plan.y, dout)
+        hits[0] = _label_hits(rows, O, <real*> plan.y, <int64_t*> plan.targets)
     else:
         _gather(&plan.t, rows, order, <real*> plan.targets)
         loss[0] = _row_loss(plan, rows, out, dout)
-        hits[0] = _row_hits(rows, plan.n_outputs, <real*> plan.y, <real*> plan.targets)
+        hits[0] = _row_hits(rows, O, <real*> plan.y, <real*> plan.targets)
     _backward(plan, rows, precision)
     return 0
 
 
 cdef void _forward(Plan plan, Py_ssize_t rows, uint64_t step, real* precision) noexcept nogil:
     cdef int i
-    cdef Operation* op
-    cdef real* params = <real*> plan.params
+    cdef const Operation* op
     cdef real* x = <real*> plan.batch
     cdef real* out
-    for i in range(plan.n_operations):
-        op = &plan.operations[i]
-        out = <real*> op.out
-        if op.kind == AFFINE:
-            _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b, out)
-        elif op.kind == RELU:
-            _relu_forward(rows * op.n_outputs, x, out)
-        elif op.kind == LEAKY_RELU:
-            _leaky_relu_forward(rows * op.n_outputs, x, <real> op.value, out)
-        elif op.kind == SIGMOID:
-            _sigmoid_forward(rows * op.n_outputs, x, out)
-        elif op.kind == TANH:
-            _tanh_forward(rows * op.n_outputs, x, out)
+    for i in range(plan.network.n_operations):
+        op = &plan.network.operations[i]
+        out = <real*> plan.spaces[i].out
+        if op.kind == DROPOUT:
+            _dropout_forward(rows, op.n_outputs, x, op.value, op.key, step, 0, out,
+                             plan.spaces[i].mask)
         else:
-            _dropout_forward(rows, op.n_outputs, x, op.value, op.key, step, 0, out, op.mask)
+            _apply(op, rows, <real*> plan.network.params, x, out)
         x = out
 
 
 cdef double _row_loss(Plan plan, Py_ssize_t rows, const real* out, real* dout) noexcept nogil:
     """Loss and gradient for targets that are rows."""
-    cdef Py_ssize_t n = rows * plan.n_outputs
+    cdef Py_ssize_t O = plan.network.n_outputs
     if plan.loss == SOFTMAX_WITH_LOSS:
-        return _softmax_cross_entropy_rows(rows, plan.n_outputs, out, <real*> plan.targets,
-                                           <real*> plan.y, dout)
+        return _softmax_cross_entropy_rows(rows, O, out, <real*> plan.targets, <real*> plan.y,
+                                           dout)
     if plan.loss == MEAN_SQUARED_ERROR:
-        return _mean_squared_error(n, out, <real*> plan.targets, dout)
-    return _sum_squared_error(n, out, <real*> plan.targets, dout)
+        return _mean_squared_error(rows * O, out, <real*> plan.targets, dout)
+    return _sum_squared_error(rows * O, out, <real*> plan.targets, dout)
 
 
 cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
     """From the loss gradient in the first of the two gradients down to the first affine."""
-    cdef int i
-    cdef Operation* op
-    cdef real* params = <real*> plan.params
+    cdef int i, first = plan.network.first_affine
+    cdef const Operation* op
+    cdef real* params = <real*> plan.network.params
     cdef real* grads = <real*> plan.grads
     cdef real* dout = <real*> plan.gradient
     cdef real* other = <real*> (plan.gradient + plan.gradient_size)
     cdef real* x
+    cdef real* y
     cdef Py_ssize_t n
-    for i in range(plan.n_operations - 1, plan.first_affine - 1, -1):
-        op = &plan.operations[i]
-        n = rows * op.n_outputs
+    for i in range(plan.network.n_operations - 1, first - 1, -1):
+        op = &plan.network.operations[i]
+        y, n = <real*> plan.spaces[i].out, rows * op.n_outputs
         if op.kind == AFFINE:
-            x = <real*> (plan.operations[i - 1].out if i > 0 else plan.batch)
+            x = <real*> (plan.spaces[i - 1].out if i > 0 else plan.batch)
             _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, grads + op.W)
             _affine_backward_db(rows, op.n_outputs, dout, grads + op.b)
-            if i > plan.first_affine:
+            if i > first:
                 _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, params + op.W, other)
                 dout, other = other, dout
         elif op.kind == RELU:
-            _relu_backward(n, <real*> op.out, dout, dout)
+            _relu_backward(n, y, dout, dout)
         elif op.kind == LEAKY_RELU:
-            _leaky_relu_backward(n, <real*> op.out, dout, <real> op.value, dout)
+            _leaky_relu_backward(n, y, dout, <real> op.value, dout)
         elif op.kind == SIGMOID:
-            _sigmoid_backward(n, <real*> op.out, dout, dout)
+            _sigmoid_backward(n, y, dout, dout)
         elif op.kind == TANH:
-            _tanh_backward(n, <real*> op.out, dout, dout)
+            _tanh_backward(n, y, dout, dout)
         else:
-            _dropout_backward(n, dout, op.mask, <real> (1 / (1 - op.value)), dout)
+            _dropout_backward(n, dout, plan.spaces[i].mask, <real> (1 / (1 - op.value)), dout)
 
 
 cdef void _update(Plan plan) noexcept nogil:
     """One step of the optimizer, and its count."""
     plan.updates += 1
-    if plan.single:
+    if plan.network.single:
         _update_in(plan, <float*> NULL)
     else:
         _update_in(plan, <double*> NULL)
 
 
 cdef void _update_in(Plan plan, real* precision) noexcept nogil:
-    cdef Py_ssize_t n = plan.n_parameters
-    cdef real* W = <real*> plan.params
+    cdef Py_ssize_t n = plan.network.n_parameters
+    cdef real* W = <real*> plan.network.params
     cdef real* dW = <real*> plan.grads
     cdef double* numbers = plan.rule_numbers
     cdef real* first = <real*> plan.first_average

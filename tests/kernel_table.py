@@ -23,6 +23,7 @@ ROW_DIMENSIONS = "BM"  # these take few rows; all others are columns or lengths 
 NOT_KERNELS = {
     "Plan",
     "build_level",
+    "make_operations",
     "make_plan",
 }  # public names of a kernel module that compute nothing
 GUARD = 64  # elements on either side of every array, more than the widest store has

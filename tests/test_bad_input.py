@@ -317,7 +317,7 @@ def needs(gib):
 
 @pytest.fixture(scope="module")
 def huge():
-    """2049 x 2^20 numbers of float32, 8 GiB of zeros, which cost little as long as they are read."""
+    """2049 x 2^20 numbers of float32: 8 GiB of zeros, which cost little until they are written."""
     needs(10)
     huge = np.zeros((2049, 2**20), np.float32)
     huge[-1, -2:] = 3, 5

@@ -217,15 +217,7 @@ def test_a_folder_in_the_way(net, path):
 # Atomic writing ----------------------------------------------------------------------------------
 
 
-class Full(Exception):
-    """The disk is full, or the user has pressed Ctrl-C."""
-
-
-def fail(*args, **kwargs):
-    raise Full
-
-
-@pytest.mark.parametrize("error", [Full, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize("where", ["numpy.savez", "os.fsync", "os.replace"])
 def test_a_failure_leaves_the_old_file_and_no_other(net, saved, monkeypatch, where, error):
     before = saved.read_bytes()
@@ -237,7 +229,7 @@ def test_a_failure_leaves_the_old_file_and_no_other(net, saved, monkeypatch, whe
         raise error
 
     monkeypatch.setattr(where, broken)
-    with pytest.raises(error):
+    with pytest.raises(type(error)):
         net.save(saved)
     monkeypatch.undo()
     assert saved.read_bytes() == before
@@ -246,8 +238,11 @@ def test_a_failure_leaves_the_old_file_and_no_other(net, saved, monkeypatch, whe
 
 
 def test_a_first_save_that_fails_leaves_nothing(net, path, monkeypatch):
+    def fail(descriptor):
+        raise OSError("disk full")
+
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(Full):
+    with pytest.raises(OSError, match="disk full"):
         net.save(path)
     assert os.listdir(path.parent) == []
 
@@ -295,6 +290,16 @@ def refused(path, match=None):
         an.load(path)
     assert str(path) in str(caught.value)
     return str(caught.value)
+
+
+def loaded_or_refused(path):
+    """The network, or None if the file was refused as a damaged one."""
+    try:
+        return an.load(path)
+    except ValueError as error:
+        named = str(path) in str(error)
+    assert named, "the error does not name the file"
+    return None
 
 
 def test_no_such_file(path):
@@ -370,11 +375,8 @@ def test_damage_anywhere_is_found_or_harmless(net, saved):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << rng.integers(8)
         saved.write_bytes(damaged)
-        try:
-            loaded = an.load(saved)
-        except ValueError as error:
-            assert str(saved) in str(error)
-        else:
+        loaded = loaded_or_refused(saved)
+        if loaded is not None:
             assert repr(loaded) == repr(net)
             np.testing.assert_array_equal(loaded.params.flat, net.params.flat)
 
@@ -390,10 +392,7 @@ def test_a_compressed_file_that_is_damaged(saved):
         damaged = bytearray(whole)
         damaged[place] ^= 0x55
         saved.write_bytes(damaged)
-        try:
-            an.load(saved)
-        except ValueError as error:
-            assert str(saved) in str(error)
+        loaded_or_refused(saved)
 
 
 def test_a_tensor_that_claims_more_numbers_than_the_file_holds(saved):

@@ -13,17 +13,22 @@ Examples
 True
 """
 
-from affinet import datasets, reference
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from affinet._dispatch import runtime_info
 from affinet._version import __version__
-from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
 from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from affinet.losses import Loss, MeanSquaredError, SoftmaxWithLoss, SumSquaredError
-from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
 from affinet.parameters import Parameters
 from affinet.training import History, StopTraining, TrainingState
+
+if TYPE_CHECKING:
+    from affinet import datasets, plotting, reference
+    from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
+    from affinet.model_file import load
 
 __all__ = [
     "SGD",
@@ -53,6 +58,32 @@ __all__ = [
     "gradient_check",
     "load",
     "numerical_gradient",
+    "plotting",
     "reference",
     "runtime_info",
 ]
+
+# What a training does not need is imported when it is first asked for (PEP 562): importing affinet
+# stays a matter of milliseconds. A name of None is the module itself.
+_LATER = {
+    "GradientReport": "gradcheck",
+    "gradient_check": "gradcheck",
+    "numerical_gradient": "gradcheck",
+    "load": "model_file",
+    "datasets": None,
+    "plotting": None,
+    "reference": None,
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'affinet' has no attribute {name!r}")
+    module = import_module(f"affinet.{_LATER[name] or name}")
+    value = getattr(module, name) if _LATER[name] else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._dispatch import kernels
 from affinet._validation import (
     Array,
     number_array,
@@ -22,9 +23,10 @@ from affinet._validation import (
     require_finite,
     require_output,
 )
-from affinet.layers import Affine, Layer
+from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
 from affinet.losses import SoftmaxWithLoss, accuracy
+from affinet.operations import describe_layers, first_width
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from affinet.training import History
 
 NETWORKS: weakref.WeakSet[Sequential] = weakref.WeakSet()  # the living ones
+NETWORKS_LOCK = threading.Lock()
 BLOCK_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
 
 
@@ -187,8 +190,12 @@ class Sequential:
         array of shape (B, O), or (O,) for one row
             ``out`` if it was given.
         """
-        with self._usage.reading():
+        usage = self._usage
+        usage.start_reading()
+        try:
             return self._predict(x, out)
+        finally:
+            usage.stop_reading()
 
     def predict_proba(self, x: ArrayLike) -> Array:
         """Class probabilities: what the loss makes of :meth:`predict`'s logits.
@@ -322,6 +329,8 @@ class Sequential:
 
     def _predict_block(self, x: Array, first_row: int = 0) -> Array:
         out = self._input(x, first_row)
+        if self._n_inputs is not None and out.shape[-1] == self._n_inputs and out.ndim <= 2:
+            return self._predict_compiled(out)
         for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
             if isinstance(layer, Layer):
                 out = layer.predict(out)
@@ -329,8 +338,32 @@ class Sequential:
                 out = layer.forward(out, False) if two_modes else layer.forward(out)
         return out
 
+    def _predict_compiled(self, x: Array) -> Array:
+        """The outputs for one row or a block of them, in one compiled call."""
+        slopes = tuple(layer.slope for layer in self._leaky)
+        if slopes != self._slopes:
+            self._compile()
+        rows = x.reshape(1, -1) if x.ndim == 1 else x
+        operations = self._operations
+        out = np.empty((len(rows), operations.n_outputs), self.dtype)
+        operations.forward(rows if rows.flags.c_contiguous else np.ascontiguousarray(rows), out)
+        return out[0] if x.ndim == 1 and self._n_inputs != 1 else out
+
+    def _compile(self) -> None:
+        """Hand the layers to the compiled forward pass, if it covers all of them."""
+        self._n_inputs = first_width(self.layers)
+        self._leaky = [layer for layer in self.layers if type(layer) is LeakyReLU]
+        self._slopes = tuple(layer.slope for layer in self._leaky)
+        self._operations: Any = None
+        if self._n_inputs is not None:
+            self._operations = kernels.make_operations(
+                self.params.flat, describe_layers(self.layers), self._n_inputs
+            )
+
     def _bind(self) -> None:
-        NETWORKS.add(self)
+        with NETWORKS_LOCK:
+            NETWORKS.add(self)
+        self._compile()
         for place, layer in enumerate(self.layers):
             names = parameter_names(layer)
             if isinstance(layer, ParameterLayer):
@@ -366,7 +399,7 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         saved = self.__dict__.copy()
-        del saved["_usage"]
+        del saved["_usage"], saved["_operations"]
         return saved
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
@@ -375,38 +408,42 @@ class Sequential:
 
 
 class Usage:
-    """Lets many threads predict or one train: a fit beside either is an error, not a race."""
+    """Lets many threads predict or one train: a fit beside either is an error, not a race.
+
+    A reader announces itself before it looks for a writer, and a writer before it looks for
+    readers, so of two that meet at least one sees the other. Appending to a list and popping from
+    it are atomic, which costs a prediction less than a lock.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._readers = 0
+        self._readers: list[None] = []
         self._writer: int | None = None
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def start_reading(self) -> None:
         """Hold the network for reading; the thread that trains may read too."""
-        with self._lock:
-            if self._writer not in (None, threading.get_ident()):
-                raise RuntimeError("this network is being trained in another thread")
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._readers -= 1
+        self._readers.append(None)
+        if self._writer is not None and self._writer != threading.get_ident():
+            self._readers.pop()
+            raise RuntimeError("this network is being trained in another thread")
+
+    def stop_reading(self) -> None:
+        """End what start_reading began."""
+        self._readers.pop()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the network for training."""
         with self._lock:
-            if self._writer is not None or self._readers:
-                raise RuntimeError("this network is already being trained, or predicts elsewhere")
+            if self._writer is not None:
+                raise RuntimeError("this network is already being trained")
             self._writer = threading.get_ident()
         try:
+            if self._readers:
+                raise RuntimeError("this network predicts in another thread")
             yield
         finally:
-            with self._lock:
-                self._writer = None
+            self._writer = None
 
 
 def require_layers(layers: tuple[Any, ...]) -> None:
@@ -452,12 +489,12 @@ def in_another_network(layer: Any) -> bool:
     """True if the layer's parameters are views of a living network's buffer."""
     if isinstance(layer, ParameterLayer):
         return layer.in_network
-    buffers = [network.params.flat for network in NETWORKS]
-    return any(
-        getattr(layer, name, None) is not None and getattr(layer, name).base is flat
-        for name in parameter_names(layer)
-        for flat in buffers
-    )
+    bases = [getattr(getattr(layer, name, None), "base", None) for name in parameter_names(layer)]
+    if all(base is None for base in bases):
+        return False
+    with NETWORKS_LOCK:
+        buffers = [network.params.flat for network in NETWORKS]
+    return any(base is flat for base in bases for flat in buffers)
 
 
 def parameter_names(layer: Any) -> tuple[str, ...]:

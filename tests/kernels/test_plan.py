@@ -21,7 +21,10 @@ def make(params=None, grads=None, layers=None, **changes):
         "n_inputs": 3,
         "input_scale": None,
     } | changes
-    plan = kernels.make_plan(*arguments.values())
+    network = kernels.make_operations(
+        arguments.pop("params"), arguments.pop("layers"), arguments.pop("n_inputs")
+    )
+    plan = kernels.make_plan(network, *arguments.values())
     plan.set_rule(arguments["rule"], (0.1,), 0)
     return plan
 

@@ -102,6 +102,19 @@ def test_a_shallow_copy_does_not_break_the_original(net):
     assert not net.params["0.W"].any()
 
 
+def test_a_shallow_copy_outlives_the_original(net, data):
+    twin, y = copy.copy(net), net.predict(data[0])
+    assert twin.params is net.params
+    del net
+    gc.collect()
+    np.testing.assert_array_equal(twin.predict(data[0]), y)
+    assert twin.layers[0].in_network
+    twin.layers[0].W = np.zeros((3, 5))
+    assert not twin.params["0.W"].any()
+    with pytest.raises(ValueError, match="another network"):
+        an.Sequential(twin.layers[0])
+
+
 def test_a_history_is_kept(net, data):
     net.fit(*data, epochs=2)
     twin = copy.deepcopy(net)

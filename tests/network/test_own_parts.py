@@ -1,5 +1,6 @@
 """Layers and losses of the user's own: anything with forward and backward."""
 
+import gc
 import pickle
 
 import numpy as np
@@ -238,6 +239,19 @@ def test_a_layer_of_ones_own_in_two_living_networks():
     with pytest.raises(ValueError, match="another network"):
         an.Sequential(layer)
     assert layer.W is first.params["0.W"]
+    copied = pickle.loads(pickle.dumps(first))
+    with pytest.raises(ValueError, match="another network"):
+        an.Sequential(copied.layers[0])
+    assert copied.layers[0].W is copied.params["0.W"]
+
+
+def test_a_layer_of_ones_own_is_free_again_when_its_network_dies():
+    layer = Scale(3)
+    first = an.Sequential(layer)
+    del first
+    gc.collect()
+    second = an.Sequential(layer)
+    assert layer.W is second.params["0.W"]
 
 
 def test_a_network_of_ones_own_layers_pickles():

@@ -4,6 +4,7 @@ No test waits for time to pass; events decide who runs, and the time-outs only e
 """
 
 import copy
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -167,7 +168,24 @@ def test_a_deep_copy_made_by_a_callback_can_train(net, data):
     copies[0].fit(*data, epochs=1)
 
 
-def test_one_layer_of_many_threads_through_networks_of_their_own(make_net, data):
+def test_networks_are_built_in_many_threads_at_once():
+    """With the threads changing places as often as the interpreter lets them."""
+    living = [an.Sequential(an.ReLU()) for _ in range(200)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def build(_):
+        return len([an.Sequential(an.ReLU(), an.Affine.init(2, 2)) for _ in range(100)])
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(build, range(8))) == [100] * 8
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(living) == 200
+
+
+def test_many_threads_through_networks_of_their_own(make_net, data):
     """Training different networks at once is everyone's right."""
 
     def train(seed):

@@ -46,8 +46,8 @@ def test_a_spawned_child_gets_the_network(run, tmp_path):
         "        y = pool.submit(net.predict, x).result()\n"
         "    print((y == net.predict(x)).all())\n"
     )
-    code = f"import runpy, sys; sys.argv = [{str(script)!r}]; runpy.run_path({str(script)!r}, run_name='__main__')"
-    assert run(code) == "True"
+    run_it = f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    assert run(f"import runpy, sys; sys.argv = [{str(script)!r}]; {run_it}") == "True"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")

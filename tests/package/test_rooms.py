@@ -16,6 +16,7 @@ FLOORS = (
     ("_version", "_validation", "datasets"),
     ("_dispatch", "reference"),
     ("parameters", "initializers", "layers", "losses", "optimizers", "schedules"),
+    ("operations",),
     ("network",),
     ("training",),
     ("model_file", "gradcheck", "diagnostics", "onnx", "distributed", "estimators", "plotting"),

@@ -179,7 +179,7 @@ def test_the_loss_is_the_mean_over_rows_as_they_were_trained_on(make_net, data):
 
 def test_history_of_a_figure_that_is_not_there(net, data):
     history = net.fit(*data, epochs=1)
-    with pytest.raises(KeyError, match="val_loss.*loss, accuracy"):
+    with pytest.raises(KeyError, match=r"val_loss.*loss, accuracy"):
         history["val_loss"]
     with pytest.raises(KeyError, match="no epoch yet"):
         an.History()["loss"]

@@ -60,7 +60,7 @@ def warn_of_range(net: Sequential, file: str, x: Array) -> None:
     if ends is None:
         return
     low, high = ends
-    came = f"{file} has values from {x.min():g} to {x.max():g}"
+    came = f"{file} has values from {float(x.min()):g} to {float(x.max()):g}"
     if x.min() < low or x.max() > high:
         say(f"warning: {came}, the network was trained on {low:g} to {high:g}")
     elif x.dtype.kind == "f" and 0 < x.max() <= 1 < high:

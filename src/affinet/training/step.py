@@ -14,12 +14,12 @@ import numpy as np
 
 from affinet._dispatch import kernels
 from affinet._validation import Array
-from affinet.layers import Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
+from affinet.layers import Affine, Dropout
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss, SumSquaredError
 from affinet.network import Sequential
+from affinet.operations import COMPILED_LAYERS, describe_layers
 from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
 
-FUSED_LAYERS = (Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh)
 FUSED_LOSSES = (MeanSquaredError, SoftmaxWithLoss, SumSquaredError)
 FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, Momentum)
 ROW_TYPES = (np.uint8, np.float32, np.float64)
@@ -100,7 +100,8 @@ class FusedStep:
 
     def refresh(self) -> None:
         """Make the plan anew if a layer has changed; always take over the optimizer's numbers."""
-        description = (describe_layers(self.net, self.seed), self.net.input_scale)
+        keys = [dropout_key(self.seed, place) for place in range(len(self.net.layers))]
+        description = (describe_layers(self.net.layers, keys), self.net.input_scale)
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description
@@ -111,14 +112,12 @@ class FusedStep:
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
         """The compiled plan, with the data to gather from."""
         plan = kernels.make_plan(
-            self.net.params.flat,
+            kernels.make_operations(self.net.params.flat, layers, self.x.shape[1]),
             self.net.grads.flat,
-            layers,
             type(self.net.loss).__name__,
             type(self.optimizer).__name__,
             self.state.averages,
             self.batch_size,
-            self.x.shape[1],
             input_scale,
         )
         plan.set_inputs(self.x)
@@ -181,33 +180,13 @@ def make_step(
 def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:
     """True if all parts are affinet's own and rows can be gathered from x as it lies."""
     return (
-        all(type(layer) in FUSED_LAYERS for layer in net.layers)
+        all(type(layer) in COMPILED_LAYERS for layer in net.layers)
         and any(type(layer) is Affine for layer in net.layers)
         and type(net.loss) in FUSED_LOSSES
         and type(optimizer) in FUSED_OPTIMIZERS
         and is_one_of(x, ROW_TYPES)
         and bool(np.shares_memory(x, x.reshape(len(x), -1)))
     )
-
-
-def describe_layers(net: Sequential, seed: int) -> list[tuple[Any, ...]]:
-    """Each layer as the plan wants it: name, then widths and offsets, slope, or p and key."""
-    described: list[tuple[Any, ...]] = []
-    start = 0
-    for place, layer in enumerate(net.layers):
-        name = type(layer).__name__
-        if isinstance(layer, Affine):
-            n_inputs, n_outputs = layer.W.shape
-            bias = start + n_inputs * n_outputs
-            described.append((name, n_inputs, n_outputs, start, bias))
-            start = bias + n_outputs
-        elif isinstance(layer, Dropout):
-            described.append((name, layer.p, dropout_key(seed, place)))
-        elif isinstance(layer, LeakyReLU):
-            described.append((name, layer.slope))
-        else:
-            described.append((name,))
-    return described
 
 
 def is_one_of(array: Array, types: tuple[Any, ...]) -> bool:

@@ -1,0 +1,180 @@
+"""A network as a row of operations over its flat parameters, and its forward pass in one call.
+
+The forward pass works in blocks of rows with two buffers that take turns, so its memory does not
+grow with the rows, and keeps nothing between calls, so threads may share it.
+"""
+
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
+cdef enum:
+    MAX_OPERATIONS = 1000
+    BLOCK_ROWS = 128        # rows that go through the whole network together
+    SMALL = 8192            # bytes of buffers that a call takes from its own stack
+
+cdef enum Kind:
+    AFFINE
+    RELU
+    LEAKY_RELU
+    SIGMOID
+    TANH
+    DROPOUT
+
+_KINDS = {
+    "Affine": AFFINE, "ReLU": RELU, "LeakyReLU": LEAKY_RELU, "Sigmoid": SIGMOID, "Tanh": TANH,
+    "Dropout": DROPOUT,
+}
+
+cdef struct Operation:
+    Kind kind
+    Py_ssize_t n_inputs     # numbers a row that come in
+    Py_ssize_t n_outputs    # numbers a row that go out
+    Py_ssize_t W            # where W and b (and dW and db) start in the flat buffers
+    Py_ssize_t b
+    double value            # a LeakyReLU's slope, a Dropout's probability
+    uint64_t key            # a Dropout's key
+
+
+cdef class Operations:
+    """A row of operations over a flat buffer of parameters; see ``make_operations``."""
+
+    cdef object params_owner
+    cdef bint single        # single precision, or double
+    cdef char* params
+    cdef Py_ssize_t n_parameters
+    cdef int n_operations
+    cdef int first_affine   # n_operations and -1 where there is none
+    cdef int last_affine
+    cdef Operation* operations
+    cdef readonly Py_ssize_t n_inputs
+    cdef readonly Py_ssize_t n_outputs
+    cdef Py_ssize_t widest
+
+    def __dealloc__(self):
+        free(self.operations)
+
+    def forward(self, const real[:, ::1] x not None, real[:, ::1] out not None):
+        """The outputs in evaluation mode: dropout passes everything.
+
+        x: (B, n_inputs), out: (B, n_outputs), overwritten, apart from x in memory.
+        """
+        cdef int status
+        if (sizeof(real) == sizeof(float)) != self.single:
+            raise TypeError("x and out want the precision of the parameters")
+        require_shape("x", x.shape[0], x.shape[1], x.shape[0], self.n_inputs)
+        require_shape("out", out.shape[0], out.shape[1], x.shape[0], self.n_outputs)
+        with nogil:
+            status = _predict(self, x.shape[0], address(x), address(out))
+        if status < 0:
+            raise MemoryError("no memory for a block of rows")
+
+
+def make_operations(real[::1] params not None, list layers not None, Py_ssize_t n_inputs):
+    """Operations over ``params`` for rows of ``n_inputs`` numbers.
+
+    layers: a tuple for each, its class name and then for an Affine (I, O, where W starts, where b
+    starts), for a LeakyReLU (slope,), for a Dropout (p, key).
+    """
+    cdef Operations operations = Operations.__new__(Operations)
+    if n_inputs < 1 or not 1 <= len(layers) <= MAX_OPERATIONS:
+        raise ValueError("operations want at least one input and one layer")
+    operations.params_owner = params
+    operations.single = sizeof(real) == sizeof(float)
+    operations.params = <char*> flat_address(params)
+    operations.n_parameters = params.shape[0]
+    _write_operations(operations, layers, n_inputs)
+    return operations
+
+
+cdef int _write_operations(Operations row, list layers, Py_ssize_t width) except -1:
+    cdef int i
+    cdef Operation* operation
+    row.n_inputs = row.widest = width
+    row.n_operations = row.first_affine = len(layers)
+    row.last_affine = -1
+    row.operations = <Operation*> calloc(len(layers), sizeof(Operation))
+    if row.operations == NULL:
+        raise MemoryError("no memory for the operations")
+    for i, (name, *values) in enumerate(layers):
+        operation = &row.operations[i]
+        operation.kind = _KINDS[name]
+        operation.n_inputs = operation.n_outputs = width
+        if operation.kind == AFFINE:
+            operation.n_inputs, operation.n_outputs, operation.W, operation.b = values
+            _require_parameters(row, i, operation, width)
+            row.first_affine, row.last_affine = min(row.first_affine, i), i
+            width = operation.n_outputs
+        elif operation.kind == LEAKY_RELU:
+            operation.value, = values
+        elif operation.kind == DROPOUT:
+            operation.value, operation.key = values
+            _require_probability(operation.value)
+        row.widest = max(row.widest, width)
+    row.n_outputs = width
+    return 0
+
+
+cdef int _require_parameters(Operations row, int place, Operation* operation,
+                             Py_ssize_t width) except -1:
+    cdef Py_ssize_t n = row.n_parameters, I = operation.n_inputs, O = operation.n_outputs
+    if I != width or O < 1:
+        raise ValueError(f"layer {place} takes {I} numbers a row, the layer before gives {width}")
+    if O > n // I or not (0 <= operation.W <= n - I * O and 0 <= operation.b <= n - O):
+        raise ValueError(f"layer {place}: its parameters lie outside the flat buffer")
+    return 0
+
+
+cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const real* x,
+                 real* out) noexcept nogil:
+    """out = the operation of x in evaluation mode; all but an affine one may work in place."""
+    cdef Py_ssize_t n = rows * op.n_outputs
+    if op.kind == AFFINE:
+        _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b, out)
+    elif op.kind == RELU:
+        _relu_forward(n, x, out)
+    elif op.kind == LEAKY_RELU:
+        _leaky_relu_forward(n, x, <real> op.value, out)
+    elif op.kind == SIGMOID:
+        _sigmoid_forward(n, x, out)
+    elif op.kind == TANH:
+        _tanh_forward(n, x, out)
+    elif x != out:
+        memcpy(out, x, n * sizeof(real))
+
+
+cdef int _predict(Operations row, Py_ssize_t B, const real* x, real* out) noexcept nogil:
+    """The whole forward pass, block by block; -1 if there is no memory for a block."""
+    cdef Py_ssize_t start = 0, rows, size = min(B, <Py_ssize_t> BLOCK_ROWS) * row.widest
+    cdef char[SMALL] small
+    cdef char* buffers = small
+    if 2 * size * <Py_ssize_t> sizeof(real) > SMALL:
+        buffers = <char*> malloc(2 * size * sizeof(real))
+        if buffers == NULL:
+            return -1
+    while start < B:
+        rows = min(<Py_ssize_t> BLOCK_ROWS, B - start)
+        _predict_block(row, rows, x + start * row.n_inputs, <real*> buffers,
+                       <real*> buffers + size, out + start * row.n_outputs)
+        start += rows
+    if buffers != small:
+        free(buffers)
+    return 0
+
+
+cdef void _predict_block(Operations row, Py_ssize_t rows, const real* x, real* buffer,
+                         real* other, real* out) noexcept nogil:
+    cdef int i
+    cdef const Operation* op
+    cdef const real* now = x
+    cdef real* to
+    for i in range(row.n_operations):
+        op = &row.operations[i]
+        if i >= row.last_affine:
+            to = out                # what comes behind the last affine works in place there
+        elif op.kind == AFFINE or now == x:
+            to = buffer
+            buffer, other = other, buffer
+        else:
+            to = <real*> now
+        _apply(op, rows, <const real*> row.params, now, to)
+        now = to
