@@ -31,10 +31,12 @@ if X86_64:
 # levels and compilers agree to the bit. -fno-math-errno lets sqrt be one instruction.
 COMPILE_FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 COMPILE_FLAGS += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
+if sys.platform != "win32":
+    COMPILE_FLAGS.append("-pthread")
 if DEBUG or sys.platform == "win32":
     LINK_FLAGS = []
 else:
-    LINK_FLAGS = ["-Wl,-x" if sys.platform == "darwin" else "-Wl,-s"]
+    LINK_FLAGS = ["-pthread", "-Wl,-x" if sys.platform == "darwin" else "-Wl,-s"]
 
 DIRECTIVES = {
     "boundscheck": DEBUG,

@@ -29,6 +29,7 @@ cdef enum:
     ROWS = 240              # rows of A in a block: a multiple of every TILE_ROWS
     PANEL_BYTES = 128       # two of the widest vectors: one row of a panel of B
     PACK_A_FROM = 192       # columns from which packing A pays: it is read once for each panel
+    ENOUGH = 1000000        # multiply-adds for which a second thread pays
 
 
 cdef inlined_void _tile(int rows, int vectors, bint whole, Py_ssize_t last, Py_ssize_t depth,
@@ -239,7 +240,8 @@ cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ss
 
 
 cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_step,
-                       const char* B, const char* start, vector* out) noexcept nogil:
+                       const char* B, Py_ssize_t B_step, const char* start,
+                       vector* out) noexcept nogil:
     """out = start + a B for one row a; without a start it is zero.
 
     B is read once, where it lies, up to eight vectors at a time: so many chains of multiply-adds
@@ -257,7 +259,7 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
         left = (N - j + lanes - 1) // lanes
         vectors = 8 if left >= 8 else 4 if left > 4 else <int> left
         width = min(vectors * lanes, N - j)
-        _row_tile(vectors, width - (vectors - 1) * lanes, K, a, k_step, B + j * size, N * size,
+        _row_tile(vectors, width - (vectors - 1) * lanes, K, a, k_step, B + j * size, B_step,
                   <vector*> (to + j * size))
         j += width
 
@@ -288,23 +290,23 @@ cdef void _row_tile(int vectors, Py_ssize_t last, Py_ssize_t depth, const char* 
 
 
 cdef void _fill_rows(Py_ssize_t M, Py_ssize_t N, const real* start, Py_ssize_t start_step,
-                     real* out) noexcept nogil:
+                     real* out, Py_ssize_t out_step) noexcept nogil:
     """out = start, the product over no k at all."""
     cdef Py_ssize_t i
     for i in range(M):
         if start == NULL:
-            memset(out + i * N, 0, N * sizeof(real))
+            memset(out + i * out_step, 0, N * sizeof(real))
         else:
-            memcpy(out + i * N, start + i * start_step, N * sizeof(real))
+            memcpy(out + i * out_step, start + i * start_step, N * sizeof(real))
 
 
-cdef void _gemm(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssize_t A_row,
-                Py_ssize_t A_k, const real* B, Py_ssize_t B_k, Py_ssize_t B_column,
-                const real* start, Py_ssize_t start_step, real* out) noexcept nogil:
+cdef void _gemm_part(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssize_t A_row,
+                     Py_ssize_t A_k, const real* B, Py_ssize_t B_k, Py_ssize_t B_column,
+                     const real* start, Py_ssize_t start_step, real* out,
+                     Py_ssize_t out_step) noexcept nogil:
     """out_ij = start_ij + sum_k A_ik B_kj, with A_ik = A[i A_row + k A_k] and so on.
 
-    Start NULL stands for zeros, and step 0 gives every row the same start: a bias. B and out
-    are (K, N) and (M, N) for the caller; out is contiguous.
+    Start NULL stands for zeros, and step 0 gives every row the same start: a bias.
     """
     cdef Py_ssize_t i, j, k = 0, rows, depth, columns, b_step
     cdef Py_ssize_t width = 2 * VECTOR_BYTES // sizeof(real)
@@ -318,15 +320,15 @@ cdef void _gemm(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssiz
     cdef char[PANEL_BYTES] zeros
     memset(zeros, 0, PANEL_BYTES)
     if K == 0:
-        _fill_rows(M, N, start, start_step, out)
+        _fill_rows(M, N, start, start_step, out, out_step)
         return
     if M == 1 and B_column == 1:
         if real is float:
             _row_product[vfloat](K, N, <const char*> A, A_k * sizeof(real), <const char*> B,
-                                 <const char*> start, <vfloat*> out)
+                                 B_k * sizeof(real), <const char*> start, <vfloat*> out)
         else:
             _row_product[vdouble](K, N, <const char*> A, A_k * sizeof(real), <const char*> B,
-                                  <const char*> start, <vdouble*> out)
+                                  B_k * sizeof(real), <const char*> start, <vdouble*> out)
         return
     # Without memory for the packed rows they are read in place: slower, with the same result.
     if N >= PACK_A_FROM and M >= TILE_ROWS:
@@ -351,17 +353,71 @@ cdef void _gemm(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssiz
                     b_step = vectors * width // 2
                     _pack(depth, columns, b_step, b, B_k, B_column, <real*> panel)
                     b = <real*> panel
-                from_, from_step = out + i * N + j, N  # go on from the last block's result
+                from_, from_step = out + i * out_step + j, out_step  # go on from the last block's result
                 if k == 0:
                     from_, from_step = start + i * start_step + j, start_step
                     if start == NULL:
                         from_, from_step = <const real*> zeros, 0
                 _panel_product(rows, vectors, columns, depth, a, A_row, A_k, packed != NULL, b,
-                               b_step, from_, from_step, out + i * N + j, N)
+                               b_step, from_, from_step, out + i * out_step + j, out_step)
                 j += width
             i += rows
         k += depth
     free(packed)
+
+
+cdef struct Product:
+    bint single             # single precision, or double
+    bint by_rows            # parts are rows of out, or columns
+    Py_ssize_t M, K, N, A_row, A_k, B_k, B_column, start_step
+    const char* A
+    const char* B
+    const char* start
+    char* out
+
+
+cdef void _work_product(void* job, int part, int parts) noexcept nogil:
+    if (<Product*> job).single:
+        _work_product_in(<Product*> job, part, parts, <float*> NULL)
+    else:
+        _work_product_in(<Product*> job, part, parts, <double*> NULL)
+
+
+cdef void _work_product_in(const Product* p, int part, int parts, real* precision) noexcept nogil:
+    """One part of a product: some of out's rows, or some of its columns."""
+    cdef Py_ssize_t i = 0, j = 0, M = p.M, N = p.N
+    cdef const real* start = <const real*> p.start
+    if p.by_rows:
+        i = _cut(p.M, part, parts, TILE_ROWS)
+        M = _cut(p.M, part + 1, parts, TILE_ROWS) - i
+    else:
+        j = _cut(p.N, part, parts, 2 * VECTOR_BYTES // sizeof(real))
+        N = _cut(p.N, part + 1, parts, 2 * VECTOR_BYTES // sizeof(real)) - j
+    if start != NULL:
+        start += i * p.start_step + j
+    _gemm_part(M, p.K, N, <const real*> p.A + i * p.A_row, p.A_row, p.A_k,
+               <const real*> p.B + j * p.B_column, p.B_k, p.B_column, start, p.start_step,
+               <real*> p.out + i * p.N + j, p.N)
+
+
+cdef void _gemm(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssize_t A_row,
+                Py_ssize_t A_k, const real* B, Py_ssize_t B_k, Py_ssize_t B_column,
+                const real* start, Py_ssize_t start_step, real* out) noexcept nogil:
+    """_gemm_part over all of a contiguous out, by several threads where it is large enough.
+
+    Rows are shared out where there are more tiles of them than panels of columns.
+    """
+    cdef int parts = _parts(M * N * (K + 1), ENOUGH)
+    cdef Product p
+    if parts == 1:
+        _gemm_part(M, K, N, A, A_row, A_k, B, B_k, B_column, start, start_step, out, N)
+        return
+    p.single = sizeof(real) == sizeof(float)
+    p.by_rows = M // TILE_ROWS >= N * <Py_ssize_t> sizeof(real) // (2 * VECTOR_BYTES)
+    p.M, p.K, p.N, p.A_row, p.A_k, p.B_k, p.B_column = M, K, N, A_row, A_k, B_k, B_column
+    p.A, p.B, p.start, p.start_step = <char*> A, <char*> B, <char*> start, start_step
+    p.out = <char*> out
+    _pool_run(_work_product, &p, parts)
 
 
 cdef void _gemm_nn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, const real* B,

@@ -13,6 +13,8 @@ from libc.stdlib cimport calloc, free
 
 cdef enum:
     ALIGNMENT = 64          # bytes: a cache line, and the widest vector
+    ENOUGH_UPDATES = 30000  # parameters for which a second thread pays
+    ENOUGH_NUMBERS = 30000  # numbers to gather for which it does
 
 cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
 
@@ -74,7 +76,6 @@ cdef class Plan:
     cdef Py_ssize_t batch_size
     cdef LossKind loss
     cdef double input_scale
-    cdef bint scaled
     cdef char* grads
     cdef char* memory       # everything below lies in here
     cdef char* batch        # (batch_size, n_inputs)
@@ -136,6 +137,7 @@ cdef class Plan:
         require_length("hits", hits.shape[0], batches)
         _require_rows_in_range(self, order)
         with nogil:
+            _pool_eager(True)
             for i in range(batches):
                 rows = min(self.batch_size, n - i * self.batch_size)
                 status = _gradients(self, rows, &order[i * self.batch_size],
@@ -143,6 +145,7 @@ cdef class Plan:
                 if status < 0:
                     break
                 _update(self)
+            _pool_eager(False)
         if status < 0:
             raise ValueError("t holds a class index that is not one of the network's outputs")
 
@@ -187,7 +190,6 @@ def make_plan(Operations network not None, real[::1] grads not None, str loss no
     plan.network, plan.batch_size = network, batch_size
     plan.grads = <char*> flat_address(grads)
     plan.loss = _LOSSES[loss]
-    plan.scaled = input_scale is not None
     plan.input_scale = 1.0 if input_scale is None else input_scale
     plan.rule = _RULES[rule][0]
     if len(averages) != _RULES[rule][1]:
@@ -296,9 +298,7 @@ cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_
     cdef Py_ssize_t O = plan.network.n_outputs
     cdef real* out = <real*> plan.spaces[plan.network.n_operations - 1].out
     cdef real* dout = <real*> plan.gradient
-    _gather(&plan.x, rows, order, <real*> plan.batch)
-    if plan.scaled:
-        _scale(rows * plan.network.n_inputs, <real> plan.input_scale, <real*> plan.batch)
+    _gather(&plan.x, rows, order, plan.input_scale, <real*> plan.batch)
     _forward(plan, rows, step, precision)
     if plan.t.n_columns == 0:
         _gather_labels(&plan.t, rows, order, <int64_t*> plan.targets)
@@ -308,7 +308,7 @@ cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_
                                                 <real*> plan.y, dout)
         hits[0] = _label_hits(rows, O, <real*> plan.y, <int64_t*> plan.targets)
     else:
-        _gather(&plan.t, rows, order, <real*> plan.targets)
+        _gather(&plan.t, rows, order, 1, <real*> plan.targets)
         loss[0] = _row_loss(plan, rows, out, dout)
         hits[0] = _row_hits(rows, O, <real*> plan.y, <real*> plan.targets)
     _backward(plan, rows, precision)
@@ -375,33 +375,96 @@ cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
             _dropout_backward(n, dout, plan.spaces[i].mask, <real> (1 / (1 - op.value)), dout)
 
 
+cdef struct Update:
+    bint single
+    Rule rule
+    Py_ssize_t n
+    const double* numbers
+    uint64_t step
+    const char* dW
+    char* first
+    char* second
+    char* W
+
+
 cdef void _update(Plan plan) noexcept nogil:
-    """One step of the optimizer, and its count."""
+    """One step of the optimizer, and its count; by several threads where it is large enough."""
+    cdef Update job
     plan.updates += 1
-    if plan.network.single:
-        _update_in(plan, <float*> NULL)
+    job.single, job.rule, job.n = plan.network.single, plan.rule, plan.network.n_parameters
+    job.numbers, job.step = plan.rule_numbers, plan.updates
+    job.W, job.dW = plan.network.params, plan.grads
+    job.first, job.second = plan.first_average, plan.second_average
+    _pool_run(_work_update, &job, _parts(job.n, ENOUGH_UPDATES))
+
+
+cdef void _work_update(void* job, int part, int parts) noexcept nogil:
+    if (<Update*> job).single:
+        _work_update_in(<Update*> job, part, parts, <float*> NULL)
     else:
-        _update_in(plan, <double*> NULL)
+        _work_update_in(<Update*> job, part, parts, <double*> NULL)
 
 
-cdef void _update_in(Plan plan, real* precision) noexcept nogil:
-    cdef Py_ssize_t n = plan.network.n_parameters
-    cdef real* W = <real*> plan.network.params
-    cdef real* dW = <real*> plan.grads
-    cdef double* numbers = plan.rule_numbers
-    cdef real* first = <real*> plan.first_average
-    if plan.rule == SGD:
+cdef void _work_update_in(const Update* job, int part, int parts, real* precision) noexcept nogil:
+    """One part of an update: some of the parameters."""
+    cdef Py_ssize_t i = _cut(job.n, part, parts, ALIGNMENT)
+    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, ALIGNMENT) - i
+    cdef const real* dW = <const real*> job.dW + i
+    cdef real* W = <real*> job.W + i
+    cdef real* first = <real*> job.first + i if job.first != NULL else NULL
+    cdef const double* numbers = job.numbers
+    if job.rule == SGD:
         _sgd_update(n, dW, <real> numbers[0], W)
-    elif plan.rule == MOMENTUM:
+    elif job.rule == MOMENTUM:
         _momentum_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
-    elif plan.rule == ADAGRAD:
+    elif job.rule == ADAGRAD:
         _adagrad_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
     else:
-        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3], plan.updates, first,
-                   <real*> plan.second_average, W)
+        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3], job.step, first,
+                   <real*> job.second + i, W)
 
 
 # Gathering ---------------------------------------------------------------------------------------
+
+
+cdef struct Gather:
+    bint single
+    const Rows* rows
+    Py_ssize_t B
+    const int64_t* order
+    double factor
+    char* out
+
+
+cdef void _gather(const Rows* rows, Py_ssize_t B, const int64_t* order, double factor,
+                  real* out) noexcept nogil:
+    """out[i] = factor * row order[i], in the precision of out; by several threads for large ones."""
+    cdef Gather job
+    job.single = sizeof(real) == sizeof(float)
+    job.rows, job.B, job.order, job.factor, job.out = rows, B, order, factor, <char*> out
+    _pool_run(_work_gather, &job, _parts(B * rows.n_columns, ENOUGH_NUMBERS))
+
+
+cdef void _work_gather(void* job, int part, int parts) noexcept nogil:
+    if (<Gather*> job).single:
+        _work_gather_in(<Gather*> job, part, parts, <float*> NULL)
+    else:
+        _work_gather_in(<Gather*> job, part, parts, <double*> NULL)
+
+
+cdef void _work_gather_in(const Gather* job, int part, int parts, real* precision) noexcept nogil:
+    """One part of a batch: some of its rows."""
+    cdef Py_ssize_t i = _cut(job.B, part, parts, 1), B = _cut(job.B, part + 1, parts, 1) - i
+    cdef Py_ssize_t n = job.rows.n_columns
+    cdef real* out = <real*> job.out + i * n
+    if job.rows.source == UINT8:
+        _gather_from(job.rows, B, job.order + i, <const uint8_t*> NULL, out)
+    elif job.rows.source == FLOAT:
+        _gather_from(job.rows, B, job.order + i, <const float*> NULL, out)
+    else:
+        _gather_from(job.rows, B, job.order + i, <const double*> NULL, out)
+    if job.factor != 1:
+        _scale(B * n, <real> job.factor, out)
 
 
 cdef void _gather_from(const Rows* rows, Py_ssize_t B, const int64_t* order, number* kind,
@@ -416,16 +479,6 @@ cdef void _gather_from(const Rows* rows, Py_ssize_t B, const int64_t* order, num
         else:
             for j in range(rows.n_columns):
                 out[i * rows.n_columns + j] = <real> (<number*> (row + j * rows.column_step))[0]
-
-
-cdef void _gather(const Rows* rows, Py_ssize_t B, const int64_t* order, real* out) noexcept nogil:
-    """out[i] = row order[i], in the plan's precision."""
-    if rows.source == UINT8:
-        _gather_from(rows, B, order, <const uint8_t*> NULL, out)
-    elif rows.source == FLOAT:
-        _gather_from(rows, B, order, <const float*> NULL, out)
-    else:
-        _gather_from(rows, B, order, <const double*> NULL, out)
 
 
 cdef void _gather_labels(const Rows* rows, Py_ssize_t B, const int64_t* order,

@@ -23,6 +23,7 @@ from affinet.losses import Loss, MeanSquaredError, SoftmaxWithLoss, SumSquaredEr
 from affinet.network import Sequential
 from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
 from affinet.parameters import Parameters
+from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import History, StopTraining, TrainingState
 
 if TYPE_CHECKING:
@@ -55,12 +56,15 @@ __all__ = [
     "TrainingState",
     "__version__",
     "datasets",
+    "get_num_threads",
     "gradient_check",
     "load",
+    "num_threads",
     "numerical_gradient",
     "plotting",
     "reference",
     "runtime_info",
+    "set_num_threads",
 ]
 
 # What a training does not need is imported when it is first asked for (PEP 562): importing affinet

@@ -15,7 +15,7 @@ KERNELS = Path(__file__).parents[2] / "kernels"
 FLOORS = (
     ("_version", "_validation", "datasets"),
     ("_dispatch", "reference"),
-    ("parameters", "initializers", "layers", "losses", "optimizers", "schedules"),
+    ("parameters", "initializers", "layers", "losses", "optimizers", "schedules", "threads"),
     ("operations",),
     ("network",),
     ("training",),

@@ -1,0 +1,170 @@
+"""The worker pool: cuts one job into parts that write apart from each other.
+
+Workers start with the first job that is cut, sleep between jobs and are forgotten by a forked
+child. A part's result never depends on how many parts there are, so the number of threads changes
+no bit. Where a second thread calls while the pool is busy, it works its parts off by itself.
+"""
+
+cdef extern from *:
+    """
+    typedef void (*affinet_part)(void* job, int part, int parts);
+    #define AFFINET_MAX_THREADS 256
+
+    #if defined(_WIN32)
+    /* No pool on this platform: every job is worked off by its caller. */
+    static void affinet_pool_run(affinet_part work, void* job, int parts) {
+        for (int part = 0; part < parts; part++) work(job, part, parts);
+    }
+    static int affinet_pool_workers(void) { return 0; }
+    static void affinet_pool_eager(int on) { (void)on; }
+    #else
+    #include <pthread.h>
+    #include <sched.h>
+    #include <signal.h>
+
+    /* Turns of waiting before a thread gives way: some 100 microseconds. */
+    #define AFFINET_SPINS 2000
+    #if defined(__x86_64__)
+    #define affinet_pause() __builtin_ia32_pause()
+    #elif defined(__aarch64__)
+    #define affinet_pause() __asm__ volatile("yield")
+    #else
+    #define affinet_pause() ((void)0)
+    #endif
+
+    /* A worker's own line of the cache: the number of the job that it is called to. */
+    typedef struct { _Alignas(64) unsigned long called; } affinet_slot;
+    static affinet_slot affinet_slots[AFFINET_MAX_THREADS];
+    static pthread_mutex_t affinet_busy = PTHREAD_MUTEX_INITIALIZER;    /* held during a job */
+    static pthread_mutex_t affinet_lock = PTHREAD_MUTEX_INITIALIZER;    /* guards sleeping */
+    static pthread_cond_t affinet_wake = PTHREAD_COND_INITIALIZER;
+    static int affinet_sleepers, affinet_workers, affinet_eager, affinet_pending;
+    static int affinet_fork_handler;
+    static affinet_part affinet_work;
+    static void* affinet_job;
+    static int affinet_parts;
+
+    static void* affinet_worker(void* place) {
+        affinet_slot* slot = &affinet_slots[(long)place];
+        unsigned long done = 0, called;
+        for (;;) {
+            for (int turn = 0; turn < AFFINET_SPINS; turn++) {
+                if (__atomic_load_n(&slot->called, __ATOMIC_ACQUIRE) != done) break;
+                if (!__atomic_load_n(&affinet_eager, __ATOMIC_RELAXED)) break;
+                affinet_pause();
+            }
+            if (__atomic_load_n(&slot->called, __ATOMIC_ACQUIRE) == done) {
+                pthread_mutex_lock(&affinet_lock);
+                __atomic_add_fetch(&affinet_sleepers, 1, __ATOMIC_SEQ_CST);
+                while (__atomic_load_n(&slot->called, __ATOMIC_SEQ_CST) == done)
+                    pthread_cond_wait(&affinet_wake, &affinet_lock);
+                __atomic_sub_fetch(&affinet_sleepers, 1, __ATOMIC_SEQ_CST);
+                pthread_mutex_unlock(&affinet_lock);
+            }
+            called = __atomic_load_n(&slot->called, __ATOMIC_ACQUIRE);
+            affinet_work(affinet_job, (int)(long)place, affinet_parts);
+            done = called;
+            __atomic_sub_fetch(&affinet_pending, 1, __ATOMIC_RELEASE);
+        }
+        return NULL;
+    }
+
+    /* A forked child has only the thread that forked: it starts with an empty pool. */
+    static void affinet_after_fork(void) {
+        pthread_mutex_t fresh_lock = PTHREAD_MUTEX_INITIALIZER;
+        pthread_cond_t fresh_wake = PTHREAD_COND_INITIALIZER;
+        affinet_busy = fresh_lock;
+        affinet_lock = fresh_lock;
+        affinet_wake = fresh_wake;
+        affinet_sleepers = affinet_workers = affinet_eager = affinet_pending = 0;
+        for (int i = 0; i < AFFINET_MAX_THREADS; i++) affinet_slots[i].called = 0;
+    }
+
+    /* Workers take no signals: those are for Python's threads. */
+    static void affinet_pool_grow(int workers) {
+        sigset_t all, before;
+        pthread_t thread;
+        if (!affinet_fork_handler) {
+            if (pthread_atfork(NULL, NULL, affinet_after_fork) != 0) return;
+            affinet_fork_handler = 1;
+        }
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        while (affinet_workers < workers) {
+            affinet_slots[affinet_workers + 1].called = 0;
+            if (pthread_create(&thread, NULL, affinet_worker,
+                               (void*)(long)(affinet_workers + 1)) != 0) break;
+            pthread_detach(thread);
+            affinet_workers++;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+
+    static void affinet_pool_run(affinet_part work, void* job, int parts) {
+        int called = 1;
+        if (parts > AFFINET_MAX_THREADS) parts = AFFINET_MAX_THREADS;
+        if (parts > 1 && pthread_mutex_trylock(&affinet_busy) == 0) {
+            if (affinet_workers < parts - 1) affinet_pool_grow(parts - 1);
+            /* Where threads could not be started, the caller takes their parts too. */
+            called = affinet_workers + 1 < parts ? affinet_workers + 1 : parts;
+            affinet_work = work;
+            affinet_job = job;
+            affinet_parts = parts;
+            __atomic_store_n(&affinet_pending, called - 1, __ATOMIC_RELAXED);
+            for (int i = 1; i < called; i++)
+                __atomic_add_fetch(&affinet_slots[i].called, 1, __ATOMIC_SEQ_CST);
+            if (__atomic_load_n(&affinet_sleepers, __ATOMIC_SEQ_CST) > 0) {
+                pthread_mutex_lock(&affinet_lock);
+                pthread_cond_broadcast(&affinet_wake);
+                pthread_mutex_unlock(&affinet_lock);
+            }
+            work(job, 0, parts);
+            for (int part = called; part < parts; part++) work(job, part, parts);
+            for (int turn = 0; __atomic_load_n(&affinet_pending, __ATOMIC_ACQUIRE) > 0; turn++) {
+                if (turn < AFFINET_SPINS) affinet_pause();
+                else sched_yield();
+            }
+            pthread_mutex_unlock(&affinet_busy);
+        } else {
+            for (int part = 0; part < parts; part++) work(job, part, parts);
+        }
+    }
+    static int affinet_pool_workers(void) { return affinet_workers; }
+    /* While eager, workers wait awake for a moment: the jobs of a training follow each other. */
+    static void affinet_pool_eager(int on) {
+        __atomic_store_n(&affinet_eager, on, __ATOMIC_RELAXED);
+    }
+    #endif
+    """
+    ctypedef void (*part_function "affinet_part")(void* job, int part, int parts) noexcept nogil
+    const int MAX_THREADS "AFFINET_MAX_THREADS"
+    void _pool_run "affinet_pool_run"(part_function work, void* job, int parts) noexcept nogil
+    int _pool_workers "affinet_pool_workers"() noexcept nogil
+    void _pool_eager "affinet_pool_eager"(int on) noexcept nogil
+
+cdef int _threads = 1
+
+
+def set_threads(int n):
+    """Cut jobs that are large enough into up to n parts, 1 <= n <= 256."""
+    global _threads
+    if not 1 <= n <= MAX_THREADS:
+        raise ValueError(f"n is {n}, wanted 1..{MAX_THREADS}")
+    _threads = n
+
+
+def threads():
+    """How many parts a job is cut into at most, and how many workers have been started."""
+    return _threads, _pool_workers()
+
+
+cdef inline int _parts(Py_ssize_t work, Py_ssize_t enough) noexcept nogil:
+    """Into how many parts to cut: each is to have ``enough`` of the work."""
+    cdef Py_ssize_t most = work // enough
+    return <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> _threads, most))
+
+
+cdef inline Py_ssize_t _cut(Py_ssize_t n, int part, int parts, Py_ssize_t grain) noexcept nogil:
+    """Where the part begins if n things are shared out in whole grains; n for part = parts."""
+    cdef Py_ssize_t grains = (n + grain - 1) // grain
+    return min(n, grains * part // parts * grain)

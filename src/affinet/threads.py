@@ -1,0 +1,132 @@
+"""How many threads the kernels use: a number of the process, and a context manager."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from affinet._dispatch import kernels
+from affinet._validation import whole_number
+
+VARIABLES = ("AFFINET_NUM_THREADS", "OMP_NUM_THREADS")  # joblib sets the second in its workers
+MOST = 256
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "max 100000" or "<microseconds> <period>"
+
+
+def set_num_threads(n: int) -> None:
+    """Use at most n threads for products, updates and gathering from now on.
+
+    Results do not depend on it, to the bit. Small work stays on the calling thread, and no
+    thread is started before there is work for it.
+
+    Parameters
+    ----------
+    n : int
+        1 to 256.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If n is no integer from 1 to 256.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> before = an.get_num_threads()
+    >>> an.set_num_threads(1)
+    >>> an.get_num_threads()
+    1
+    >>> an.set_num_threads(before)
+    """
+    if whole_number("n", n, 1) > MOST:
+        raise ValueError(f"n is {n}, wanted {MOST} or less")
+    kernels.set_threads(n)
+
+
+def get_num_threads() -> int:
+    """The number of threads that the kernels use at most.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> an.get_num_threads() >= 1
+    True
+    """
+    return int(kernels.threads()[0])
+
+
+@contextmanager
+def num_threads(n: int) -> Iterator[None]:
+    """Use at most n threads inside a ``with`` block; the number is the whole process's.
+
+    Parameters
+    ----------
+    n : int
+        1 to 256.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> with an.num_threads(1):
+    ...     an.get_num_threads()
+    1
+    """
+    before = get_num_threads()
+    set_num_threads(n)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+def default_threads(environment: Mapping[str, str], available: int, quota: float | None) -> int:
+    """The number to start with: what a variable says, else the processors that we may use.
+
+    Parameters
+    ----------
+    environment : mapping
+        Where ``AFFINET_NUM_THREADS`` and then ``OMP_NUM_THREADS`` are looked up. The second may
+        be a list ("4,2"), of which the first number counts; what is no number is passed over.
+    available : int
+        Processors that this process may run on.
+    quota : float or None
+        Processors' worth of time that a container grants.
+
+    Examples
+    --------
+    >>> default_threads({"OMP_NUM_THREADS": "3"}, 8, None), default_threads({}, 8, 1.5)
+    (3, 2)
+    """
+    for name in VARIABLES:
+        first = environment.get(name, "").split(",")[0].strip()
+        if first.isdecimal() and int(first) >= 1:
+            return min(int(first), MOST)
+    granted = available if quota is None else min(available, max(1, -int(-quota // 1)))
+    return max(1, min(granted, MOST))
+
+
+def available_processors() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cgroup_quota(path: Path = QUOTA) -> float | None:
+    """Processors' worth of time that the container grants; None without a limit.
+
+    Examples
+    --------
+    >>> cgroup_quota(Path("no such file")) is None
+    True
+    """
+    try:
+        quota, period = path.read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+set_num_threads(default_threads(os.environ, available_processors(), cgroup_quota()))

@@ -1,0 +1,238 @@
+"""The worker pool: no bit depends on it, and it outlives forks, callers beside it and its start."""
+
+import concurrent.futures
+import importlib
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import affinet as an
+from affinet import _dispatch
+from affinet.threads import available_processors, cgroup_quota, default_threads
+
+LEVELS = [x for x in _dispatch.compiled_levels() if x in _dispatch.supported_levels()]
+# Large enough to be cut, by rows and by columns, in whole and in odd tiles and panels.
+SHAPES = [(257, 300, 129), (40, 700, 1000), (1000, 700, 40), (1, 2000, 3001), (2, 3000, 1001)]
+
+
+@pytest.fixture(autouse=True)
+def same_threads_afterwards():
+    before = an.get_num_threads()
+    yield
+    an.set_num_threads(before)
+
+
+def run(code):
+    """Standard output of a new Python that runs this code; a hang is a failure."""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products_are_the_same_to_the_bit(level, dtype, shape):
+    kernels = importlib.import_module(f"affinet._kernels.{level}")
+    M, K, N = shape
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((M, K)).astype(dtype), rng.standard_normal((K, N)).astype(dtype)
+    operands = {
+        kernels.gemm_nn: (A, B),
+        kernels.gemm_nt: (A, np.ascontiguousarray(B.T)),
+        kernels.gemm_tn: (np.ascontiguousarray(A.T), B),
+    }
+    before = kernels.threads()[0]
+    try:
+        for product, (left, right) in operands.items():
+            results = []
+            for n in (1, 2, 3, 5, 16):
+                kernels.set_threads(n)
+                out = np.full((M, N), np.nan, dtype)
+                product(left, right, out)
+                results.append(out)
+            assert np.isfinite(results[0]).all()
+            for other in results[1:]:
+                np.testing.assert_array_equal(other, results[0])
+    finally:
+        kernels.set_threads(before)
+
+
+@pytest.mark.parametrize("optimizer", [an.SGD, an.Momentum, an.AdaGrad, an.Adam])
+def test_fits_are_the_same_to_the_bit(optimizer):
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((600, 300)), rng.integers(0, 10, 600)
+    results = []
+    for n in (1, 2, 3, 4):
+        with an.num_threads(n):
+            net = an.Sequential(
+                an.Affine.init(300, 200, rng=0), an.ReLU(), an.Dropout(0.2),
+                an.Affine.init(200, 10, rng=1), loss=an.SoftmaxWithLoss(),
+            )  # fmt: skip
+            history = net.fit(x, t, epochs=2, batch_size=200, optimizer=optimizer())
+            results.append((net.params.flat, history["loss"], net.predict(x)))
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+START = """
+import os, numpy as np, affinet as an
+from affinet._dispatch import kernels
+A = np.random.default_rng(0).standard_normal((600, 600))
+def product():
+    out = np.empty_like(A)
+    kernels.gemm_nn(A, A, out)
+    return out
+"""
+
+
+def test_workers_start_with_the_first_job_that_is_cut():
+    code = f"""{START}
+an.set_num_threads(3)
+small = np.ones((2, 2))
+kernels.gemm_nn(small, small, np.empty((2, 2)))
+print(kernels.threads())
+product()
+print(kernels.threads())
+"""
+    assert run(code).split("\n") == ["(3, 0)", "(3, 2)"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_a_forked_child_has_a_pool_of_its_own():
+    code = f"""{START}
+an.set_num_threads(2)
+wanted = product()
+child = os.fork()
+if child == 0:
+    before = kernels.threads()[1]
+    same = all((product() == wanted).all() for _ in range(20))
+    os._exit(0 if same and before == 0 and kernels.threads()[1] == 1 else 1)
+status = os.waitpid(child, 0)[1]
+print(os.waitstatus_to_exitcode(status), (product() == wanted).all(), kernels.threads()[1])
+"""
+    assert run(code) == "0 True 1"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_a_fork_while_another_thread_trains():
+    code = f"""{START}
+import threading, warnings
+warnings.simplefilter("ignore")
+an.set_num_threads(2)
+wanted = product()
+stop = threading.Event()
+def work():
+    while not stop.is_set():
+        product()
+busy = threading.Thread(target=work)
+busy.start()
+codes = []
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if (product() == wanted).all() else 1)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+stop.set()
+busy.join()
+print(codes)
+"""
+    assert run(code) == str([0] * 10)
+
+
+def test_many_callers_at_once_get_the_right_numbers():
+    rng = np.random.default_rng(0)
+    operands = [rng.standard_normal((200, 300)) for _ in range(8)]
+    B = rng.standard_normal((300, 150))
+    start = threading.Barrier(8)
+
+    def work(A):
+        start.wait()
+        results = []
+        for _ in range(30):
+            out = np.empty((200, 150))
+            _dispatch.kernels.gemm_nn(A, B, out)
+            results.append(out)
+        return results
+
+    with an.num_threads(1):
+        wanted = []
+        for A in operands:
+            out = np.empty((200, 150))
+            _dispatch.kernels.gemm_nn(A, B, out)
+            wanted.append(out)
+    with an.num_threads(3), concurrent.futures.ThreadPoolExecutor(8) as callers:
+        for results, right in zip(callers.map(work, operands), wanted, strict=True):
+            for out in results:
+                np.testing.assert_array_equal(out, right)
+
+
+def test_the_context_manager_restores_the_number_after_an_error():
+    an.set_num_threads(2)
+    with pytest.raises(KeyError), an.num_threads(5):
+        raise KeyError(an.get_num_threads())
+    assert an.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(
+    ("n", "error"),
+    [(0, ValueError), (-1, ValueError), (257, ValueError), (1.5, TypeError), ("2", TypeError)],
+)
+def test_numbers_that_are_refused(n, error):
+    before = an.get_num_threads()
+    with pytest.raises(error, match="n is"):
+        an.set_num_threads(n)
+    with pytest.raises(error, match="n is"), an.num_threads(n):
+        pass
+    assert an.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({"AFFINET_NUM_THREADS": "3"}, 3),
+        ({"AFFINET_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}, 3),
+        ({"OMP_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"AFFINET_NUM_THREADS": "", "OMP_NUM_THREADS": "5"}, 5),
+        ({"AFFINET_NUM_THREADS": "many"}, 8),
+        ({"AFFINET_NUM_THREADS": "0"}, 8),
+        ({"AFFINET_NUM_THREADS": "-2"}, 8),
+        ({"AFFINET_NUM_THREADS": "100000"}, 256),
+        ({}, 8),
+    ],
+)
+def test_the_environment(environment, wanted):
+    assert default_threads(environment, 8, None) == wanted
+
+
+@pytest.mark.parametrize(
+    ("available", "quota", "wanted"),
+    [(8, None, 8), (8, 2.0, 2), (8, 1.5, 2), (8, 0.3, 1), (2, 4.0, 2), (1000, None, 256)],
+)
+def test_processors_and_quota(available, quota, wanted):
+    assert default_threads({}, available, quota) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("max 100000", None), ("150000 100000", 1.5), ("", None), ("1 0", None), ("x y", None)],
+)
+def test_the_containers_quota(tmp_path, text, wanted):
+    (tmp_path / "cpu.max").write_text(text)
+    assert cgroup_quota(tmp_path / "cpu.max") == wanted
+
+
+def test_the_variable_reaches_the_kernels():
+    code = "import affinet as an; print(an.get_num_threads())"
+    environment = os.environ | {"AFFINET_NUM_THREADS": "7"}
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, env=environment, text=True).strip() == "7"
+    assert available_processors() >= 1
