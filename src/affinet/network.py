@@ -191,11 +191,17 @@ class Sequential:
             ``out`` if it was given.
         """
         usage = self._usage
-        usage.start_reading()
+        usage.readers.append(None)
         try:
+            if usage.writer is not None:
+                usage.require_own_thread()
+            if type(x) is np.ndarray and x.dtype is self.dtype and x.ndim == 2:
+                result = self._predict_directly(x, out)
+                if result is not None:
+                    return result
             return self._predict(x, out)
         finally:
-            usage.stop_reading()
+            usage.readers.pop()
 
     def predict_proba(self, x: ArrayLike) -> Array:
         """Class probabilities: what the loss makes of :meth:`predict`'s logits.
@@ -311,6 +317,29 @@ class Sequential:
             array = array * self.dtype.type(self.input_scale)
         return array
 
+    def _predict_directly(self, x: Array, out: Array | None) -> Array | None:
+        """The short way for a few rows that need no conversion; None sends them the long way.
+
+        It serves control loops, where each microsecond of checks would be felt. What does not fit
+        is refused by the compiled door, and then named by the long way.
+        """
+        operations = self._operations
+        if (
+            operations is None
+            or self._leaky
+            or self.check_finite
+            or self.input_scale is not None
+            or len(x) > BLOCK_ROWS
+            or (out is not None and np.may_share_memory(x, out))
+        ):
+            return None
+        try:
+            result = np.empty((len(x), operations.n_outputs), self.dtype) if out is None else out
+            operations.forward(x, result)
+        except (TypeError, ValueError):
+            return None
+        return result
+
     def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
         rows = number_array("x", x)
         first = self._predict_block(rows[:BLOCK_ROWS] if rows.ndim > 1 else rows)
@@ -417,33 +446,27 @@ class Usage:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._readers: list[None] = []
-        self._writer: int | None = None
+        self.readers: list[None] = []
+        self.writer: int | None = None
 
-    def start_reading(self) -> None:
-        """Hold the network for reading; the thread that trains may read too."""
-        self._readers.append(None)
-        if self._writer is not None and self._writer != threading.get_ident():
-            self._readers.pop()
+    def require_own_thread(self) -> None:
+        """Raise unless the thread that trains, if there is one, is this one: it may read too."""
+        if self.writer not in (None, threading.get_ident()):
             raise RuntimeError("this network is being trained in another thread")
-
-    def stop_reading(self) -> None:
-        """End what start_reading began."""
-        self._readers.pop()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the network for training."""
         with self._lock:
-            if self._writer is not None:
+            if self.writer is not None:
                 raise RuntimeError("this network is already being trained")
-            self._writer = threading.get_ident()
+            self.writer = threading.get_ident()
         try:
-            if self._readers:
+            if self.readers:
                 raise RuntimeError("this network predicts in another thread")
             yield
         finally:
-            self._writer = None
+            self.writer = None
 
 
 def require_layers(layers: tuple[Any, ...]) -> None:
