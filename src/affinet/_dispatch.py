@@ -74,7 +74,7 @@ def runtime_info() -> dict[str, Any]:
     -------
     dict
         Keys ``affinet``, ``python``, ``numpy``, ``machine``, ``level`` (the chosen one),
-        ``reason``, ``compiled_levels``, ``supported_levels``.
+        ``reason``, ``compiled_levels``, ``supported_levels``, ``threads`` (used at most).
 
     Examples
     --------
@@ -91,6 +91,7 @@ def runtime_info() -> dict[str, Any]:
         "reason": reason,
         "compiled_levels": compiled_levels(),
         "supported_levels": supported_levels(),
+        "threads": kernels.threads()[0],
     }
 
 

@@ -1,0 +1,95 @@
+"""The compiled forward pass equals the layers, and its door is safe."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from affinet import _dispatch, reference
+
+LEVELS = [x for x in _dispatch.compiled_levels() if x in _dispatch.supported_levels()]
+LAYERS = [
+    ("Affine", 3, 20, 0, 60),
+    ("Sigmoid",),
+    ("Dropout", 0.5, 7),
+    ("Affine", 20, 5, 80, 180),
+    ("LeakyReLU", 0.1),
+    ("Tanh",),
+]
+
+
+def expected(params, x):
+    """LAYERS over these parameters, by the reference."""
+    W1, b1 = params[:60].reshape(3, 20), params[60:80]
+    W2, b2 = params[80:180].reshape(20, 5), params[180:185]
+    hidden = reference.sigmoid_forward(reference.affine_forward(x, W1, b1).ravel()).reshape(-1, 20)
+    out = reference.affine_forward(hidden, W2, b2).ravel()
+    return reference.tanh_forward(reference.leaky_relu_forward(out, 0.1)).reshape(-1, 5)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [0, 1, 2, 127, 128, 129, 300])
+def test_forward_equals_the_reference(level, dtype, rows):
+    kernels = importlib.import_module(f"affinet._kernels.{level}")
+    rng = np.random.default_rng(rows)
+    params = rng.standard_normal(185).astype(dtype)
+    x = rng.standard_normal((rows, 3)).astype(dtype)
+    guarded = np.full((rows + 2, 5), np.nan, dtype)
+    x.flags.writeable = params.flags.writeable = False
+    writable = params.copy()
+    kernels.make_operations(writable, LAYERS, 3).forward(x, guarded[1:-1])
+    wanted = expected(params.astype(np.float64), x.astype(np.float64))
+    np.testing.assert_allclose(guarded[1:-1], wanted, rtol=1e-3 if dtype == "float32" else 1e-12,
+                               atol=2e-6 if dtype == "float32" else 1e-14)  # fmt: skip
+    assert np.isnan(guarded[[0, -1]]).all()
+    np.testing.assert_array_equal(writable, params)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [("Dropout", 0.5, 1)],
+        [("ReLU",)],
+        [("Dropout", 0.5, 1), ("ReLU",), ("Dropout", 0.1, 2)],
+        [("ReLU",), ("Affine", 3, 3, 0, 9)],
+        [("Dropout", 0.5, 1), ("Affine", 3, 3, 0, 9), ("Dropout", 0.5, 1)],
+    ],
+    ids=str,
+)
+def test_first_and_last_operations_of_every_kind(layers):
+    kernels = _dispatch.kernels
+    params = np.concatenate([np.eye(3).ravel(), np.zeros(3)])  # the affine map is the identity
+    x = np.array([[-1.0, 0.0, 2.0], [3.0, -4.0, 5.0]])
+    kept, out = x.copy(), np.full((2, 3), np.nan)
+    kernels.make_operations(params, layers, 3).forward(x, out)
+    wanted = np.maximum(x, 0) if ("ReLU",) in layers else x
+    np.testing.assert_array_equal(out, wanted)
+    np.testing.assert_array_equal(x, kept)
+
+
+def test_forward_refuses_what_does_not_fit():
+    operations = _dispatch.kernels.make_operations(np.zeros(185), LAYERS, 3)
+    x, out = np.zeros((4, 3)), np.zeros((4, 5))
+    for wrong_x in (np.zeros((4, 2)), np.zeros((4, 4)), np.zeros(3)):
+        with pytest.raises(ValueError, match=r"x has shape|dimensions"):
+            operations.forward(wrong_x, out)
+    for wrong_out in (np.zeros((3, 5)), np.zeros((5, 5)), np.zeros((4, 4))):
+        with pytest.raises(ValueError, match="out has shape"):
+            operations.forward(x, wrong_out)
+    with pytest.raises(TypeError, match="precision"):
+        operations.forward(x.astype("f"), out.astype("f"))
+    with pytest.raises((TypeError, ValueError)):
+        operations.forward(x.astype("f"), out)
+    with pytest.raises((TypeError, ValueError)):
+        operations.forward(np.asfortranarray(x), out)
+    assert (operations.n_inputs, operations.n_outputs) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "n_inputs"),
+    [([], 3), (LAYERS, 0), (LAYERS, 4), ([("Affine", 3, 2**40, 0, 0)], 3)],
+)
+def test_make_operations_refuses(layers, n_inputs):
+    with pytest.raises(ValueError, match=r"\w"):
+        _dispatch.kernels.make_operations(np.zeros(185), layers, n_inputs)
