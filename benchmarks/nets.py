@@ -48,16 +48,20 @@ class Net:
         return [f"{kind}{i}" for i in range(1, len(self.widths)) for kind in "Wb"]
 
     @property
+    def forward_flops(self) -> int:
+        """Operations in the matrix products of a forward pass of the batch: one a layer."""
+        return 2 * self.batch * sum(n_in * n_out for n_in, n_out in pairwise(self.widths))
+
+    @property
     def step_flops(self) -> int:
         """Operations in the matrix products of a step: three a layer, two in the first."""
-        products = [2 * self.batch * n_in * n_out for n_in, n_out in pairwise(self.widths)]
-        return 3 * sum(products) - products[0]
+        return 3 * self.forward_flops - 2 * self.batch * self.widths[0] * self.widths[1]
 
 
 NETS = {
     net.name: net
     for net in (
-        Net("tiny", (8, 64, 64, 4), 32, 256),
+        Net("tiny", (8, 64, 64, 4), 32, 200),
         Net("seed", (784, 50, 10), 100, 100),
         Net("mid", (784, 512, 512, 10), 128, 20),
         Net("big", (1024, 1024, 1024, 1024, 10), 1024, 2),

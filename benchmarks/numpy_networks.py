@@ -100,15 +100,23 @@ class BookNetwork:
         self.layers.pop()  # the logits go into the loss as they are
         self.loss = BookSoftmaxWithLoss()
 
-    def step(self, x: Array, t: Array) -> float:
-        """Forward, backward, update on x (B, I) and t (B,); the loss."""
+    def predict(self, x: Array) -> Array:
+        """Logits (B, C) for x (B, I)."""
         for layer in self.layers:
             x = layer.forward(x)
-        loss = self.loss.forward(x, t)
+        return x
+
+    def gradients(self, x: Array, t: Array) -> tuple[float, list[Array]]:
+        """The loss on x (B, I) and t (B,), and its gradients in the parameters' order."""
+        loss = self.loss.forward(self.predict(x), t)
         dout = self.loss.backward()
         for layer in reversed(self.layers):
             dout = layer.backward(dout)
-        gradients = [array for affine in self.affines for array in (affine.dW, affine.db)]
+        return loss, [array for affine in self.affines for array in (affine.dW, affine.db)]
+
+    def step(self, x: Array, t: Array) -> float:
+        """Forward, backward, update on x (B, I) and t (B,); the loss."""
+        loss, gradients = self.gradients(x, t)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter -= self.lr * gradient
         return loss
@@ -168,6 +176,10 @@ class InPlaceNetwork:
 
     def forward(self, x: Array, t: Array) -> float:
         """The loss; the last of ``outs`` then holds its gradient in place of the logits."""
+        return self.softmax_loss(self.predict(x), t)
+
+    def predict(self, x: Array) -> Array:
+        """Logits (B, C) for x (B, I): the last of ``outs``, which the next call overwrites."""
         last = len(self.outs) - 1
         for i, out in enumerate(self.outs):
             np.dot(x, self.parameters[2 * i], out=out)
@@ -175,7 +187,7 @@ class InPlaceNetwork:
             if i < last:
                 np.maximum(out, 0, out=out)
             x = out
-        return self.softmax_loss(x, t)
+        return x
 
     def softmax_loss(self, x: Array, t: Array) -> float:
         """Mean of log sum exp(x) - x_t; x becomes (softmax(x) - onehot(t)) / B."""

@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,8 +36,24 @@ class Plan:
     pause_seconds: float = 0.0
 
 
+def seconds(run: Runner, count: int) -> float:
+    """Wall-clock seconds of one call, without the garbage collector."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        started = time.perf_counter()
+        run(count)
+        return time.perf_counter() - started
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def interleaved(
-    runners: Mapping[str, Runner], plan: Plan, reset: Callable[[], None]
+    runners: Mapping[str, Runner],
+    plan: Plan,
+    reset: Callable[[], None],
+    clock: Callable[[Any, int], float] = seconds,
 ) -> tuple[dict[str, list[float]], int]:
     """Seconds for one piece of work, a sample a round for each contender.
 
@@ -47,6 +64,8 @@ def interleaved(
     plan : Plan
     reset : callable
         Called before every sample, outside its time, so that all start alike.
+    clock : callable
+        Seconds that a runner needs for so much work, if not those of a call here.
 
     Returns
     -------
@@ -59,7 +78,7 @@ def interleaved(
     singles = {}
     for name in names:
         reset()
-        singles[name] = min(seconds(runners[name], 1) for _ in range(2))
+        singles[name] = min(clock(runners[name], 1) for _ in range(2))
     count = max(1, round(plan.sample_seconds / min(singles.values())))
     samples: dict[str, list[float]] = {name: [] for name in names}
     started = time.perf_counter()
@@ -72,21 +91,8 @@ def interleaved(
             reset()
             if singles[name] < 0.1:  # longer work hardly notices a cold start
                 runners[name](1)
-            samples[name].append(seconds(runners[name], count) / count)
+            samples[name].append(clock(runners[name], count) / count)
     return samples, count
-
-
-def seconds(run: Runner, count: int) -> float:
-    """Wall-clock seconds of one call, without the garbage collector."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        started = time.perf_counter()
-        run(count)
-        return time.perf_counter() - started
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def summary(samples: list[float]) -> dict[str, float | list[float]]:

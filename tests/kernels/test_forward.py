@@ -71,9 +71,11 @@ def test_first_and_last_operations_of_every_kind(layers):
 def test_forward_refuses_what_does_not_fit():
     operations = _dispatch.kernels.make_operations(np.zeros(185), LAYERS, 3)
     x, out = np.zeros((4, 3)), np.zeros((4, 5))
-    for wrong_x in (np.zeros((4, 2)), np.zeros((4, 4)), np.zeros(3)):
-        with pytest.raises(ValueError, match=r"x has shape|dimensions"):
+    for wrong_x in (np.zeros((4, 2)), np.zeros((4, 4))):
+        with pytest.raises(ValueError, match="x has shape"):
             operations.forward(wrong_x, out)
+    with pytest.raises(TypeError, match="signature"):
+        operations.forward(np.zeros(3), out)
     for wrong_out in (np.zeros((3, 5)), np.zeros((5, 5)), np.zeros((4, 4))):
         with pytest.raises(ValueError, match="out has shape"):
             operations.forward(x, wrong_out)

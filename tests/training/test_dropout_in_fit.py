@@ -103,34 +103,44 @@ def test_two_layers_of_one_network_drop_different_numbers():
     assert (first.seen[0] != second.seen[0]).any()
 
 
-def test_after_fit_the_layer_goes_on_with_its_own_masks():
+class OwnLoss(an.SoftmaxWithLoss):
+    """A loss that the fused step cannot know: fit goes layer by layer."""
+
+
+every_speed = pytest.mark.parametrize("loss", [an.SoftmaxWithLoss, OwnLoss])
+
+
+@every_speed
+def test_after_fit_the_layer_goes_on_with_its_own_masks(loss):
     dropout = an.Dropout(0.5, rng=1)
     twin = copy.deepcopy(dropout)
     x = np.ones((5, 6))
     for layer in (dropout, twin):
         layer.forward(x, True)
-    net = an.Sequential(an.Affine.init(3, 6), dropout, loss=an.SoftmaxWithLoss())
+    net = an.Sequential(an.Affine.init(3, 6), dropout, loss=loss())
     net.fit(np.ones((4, 3)), [0, 1, 2, 3], epochs=2)
     np.testing.assert_array_equal(dropout.forward(x, True), twin.forward(x, True))
     assert dropout.calls == twin.calls == 2
 
 
+@every_speed
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, an.StopTraining])
-def test_after_an_interrupted_fit_too(error):
+def test_after_an_interrupted_fit_too(error, loss):
     def interrupt(state):
         raise error
 
     dropout, x = an.Dropout(0.5, rng=1), np.ones((5, 6))
-    net = an.Sequential(an.Affine.init(3, 6), dropout, loss=an.SoftmaxWithLoss())
+    net = an.Sequential(an.Affine.init(3, 6), dropout, loss=loss())
     with contextlib.suppress(error):
         net.fit(np.ones((4, 3)), [0, 1, 2, 3], epochs=2, callbacks=[interrupt])
     np.testing.assert_array_equal(dropout.forward(x, True), an.Dropout(0.5, rng=1).forward(x, True))
 
 
-def test_a_copy_that_a_callback_made_counts_its_own_calls():
+@every_speed
+def test_a_copy_that_a_callback_made_counts_its_own_calls(loss):
     """Else every mask of the copy would be that of the step at which it was made."""
     copies = []
-    net = an.Sequential(an.Dropout(0.5, rng=1), an.Affine.init(6, 2), loss=an.SoftmaxWithLoss())
+    net = an.Sequential(an.Dropout(0.5, rng=1), an.Affine.init(6, 2), loss=loss())
     net.fit(
         np.ones((4, 6)), [0, 1, 0, 1], epochs=1,
         callbacks=[lambda state: copies.append(copy.deepcopy(state.net))],
