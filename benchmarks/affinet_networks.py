@@ -71,17 +71,30 @@ class SequentialNetwork:
     parameters : list of arrays W1 (I, H), b1 (H,), W2, b2, ...
         Copied.
     lr : float
-        Learning rate of plain stochastic gradient descent.
+        Learning rate.
+    rule : optimizer class
+        Made with the learning rate alone; plain stochastic gradient descent if left out.
+    input_scale : float, optional
+        Multiplies every input.
     """
 
-    def __init__(self, parameters: list[Array], lr: float) -> None:
+    def __init__(
+        self,
+        parameters: list[Array],
+        lr: float,
+        rule: type[Any] = an.SGD,
+        input_scale: float | None = None,
+    ) -> None:
         layers: list[Any] = []
         for W, b in zip(parameters[::2], parameters[1::2], strict=True):
             layers += [an.Affine(W, b), an.ReLU()]
-        self.net = an.Sequential(*layers[:-1], loss=an.SoftmaxWithLoss())
+        self.net = an.Sequential(
+            *layers[:-1], loss=an.SoftmaxWithLoss(), input_scale=input_scale
+        )
         self.parameters = list(self.net.params.values())
         self.lr = lr
-        self.optimizer = an.SGD(lr)
+        self.rule = rule
+        self.optimizer = rule(lr)
 
     def step(self, x: Array, t: Array) -> float:
         """Forward, backward, update on x (B, I) and t (B,); the loss."""
@@ -90,14 +103,23 @@ class SequentialNetwork:
         self.optimizer.update(self.net.params, self.net.grads)
         return loss
 
-    def fit(self, x: Array, t: Array, batch: int, epochs: int, seed: int = 0) -> an.History:
-        """Train on all of the data with ``net.fit``."""
+    def fit(
+        self,
+        x: Array,
+        t: Array,
+        batch: int,
+        epochs: int | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+    ) -> an.History:
+        """Train for so many epochs, or so many steps, with ``net.fit`` and a new optimizer."""
         return self.net.fit(
             x,
             t,
             epochs=epochs,
+            steps=steps,
             batch_size=batch,
-            optimizer=an.SGD(self.lr),
+            optimizer=self.rule(self.lr),
             seed=seed,
             verbose=0,
         )

@@ -15,6 +15,11 @@ from nets import Array
 TOLERANCES = {"float32": 3e-2, "float64": 1e-9}
 
 
+# Largest difference between two products or predictions, as a share of the right one (Frobenius
+# norms). Rounding in float32 stays below 2e-6 on the networks here.
+PREDICTION_TOLERANCE = 1e-5
+
+
 class VerificationError(Exception):
     """Two networks that should compute the same do not."""
 
@@ -72,3 +77,24 @@ def require_equal(
                 f"{name}: loss {step} is {loss!r}, wanted {wanted_loss!r} within {tolerance:.0e}"
             )
     return max(deviations)
+
+
+def require_close(name: str, found: Array, wanted: Array) -> float:
+    """``||found - wanted|| / ||wanted||``; an error above :data:`PREDICTION_TOLERANCE`.
+
+    Parameters
+    ----------
+    name : str
+        Who computed ``found``, for the error.
+    found, wanted : array
+        What was computed in float32, and the same in float64.
+    """
+    if found.shape != wanted.shape:
+        raise VerificationError(f"{name}: result has shape {found.shape}, wanted {wanted.shape}")
+    deviation = float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+    if not deviation <= PREDICTION_TOLERANCE:
+        raise VerificationError(
+            f"{name}: result deviates by {deviation:.2g} of its norm, "
+            f"tolerance {PREDICTION_TOLERANCE:.0e}"
+        )
+    return deviation

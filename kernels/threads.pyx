@@ -17,6 +17,7 @@ cdef extern from *:
     }
     static int affinet_pool_workers(void) { return 0; }
     static void affinet_pool_eager(int on) { (void)on; }
+    static int affinet_pool_is_eager(void) { return 0; }
     #else
     #include <pthread.h>
     #include <sched.h>
@@ -134,6 +135,9 @@ cdef extern from *:
     static void affinet_pool_eager(int on) {
         __atomic_store_n(&affinet_eager, on, __ATOMIC_RELAXED);
     }
+    static int affinet_pool_is_eager(void) {
+        return __atomic_load_n(&affinet_eager, __ATOMIC_RELAXED);
+    }
     #endif
     """
     ctypedef void (*part_function "affinet_part")(void* job, int part, int parts) noexcept nogil
@@ -141,6 +145,7 @@ cdef extern from *:
     void _pool_run "affinet_pool_run"(part_function work, void* job, int parts) noexcept nogil
     int _pool_workers "affinet_pool_workers"() noexcept nogil
     void _pool_eager "affinet_pool_eager"(int on) noexcept nogil
+    bint _pool_is_eager "affinet_pool_is_eager"() noexcept nogil
 
 cdef int _threads = 1
 
@@ -158,9 +163,13 @@ def threads():
     return _threads, _pool_workers()
 
 
+cdef enum:
+    WAKING = 16             # how much larger a job must be that has to wake the workers first
+
+
 cdef inline int _parts(Py_ssize_t work, Py_ssize_t enough) noexcept nogil:
     """Into how many parts to cut: each is to have ``enough`` of the work."""
-    cdef Py_ssize_t most = work // enough
+    cdef Py_ssize_t most = work // (enough if _pool_is_eager() else WAKING * enough)
     return <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> _threads, most))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = NDArray[Any]
+BLOCK_ROWS = 4096
 
 
 def number_array(name: str, value: ArrayLike) -> Array:
@@ -64,11 +65,14 @@ def require_finite(name: str, array: Array, first_row: int = 0) -> None:
 
     ``first_row`` is the place of the array's first row in what the caller was given.
     """
-    finite = np.isfinite(array)
-    if not finite.all():
-        place = tuple(int(i) for i in np.argwhere(~finite)[0])
-        shown = [place[0] + first_row, *place[1:]] if place else []
-        raise ValueError(f"{name}{shown} is {array[place]}, wanted finite numbers only")
+    rows = array.reshape(1) if array.ndim == 0 else array
+    for start in range(0, len(rows), BLOCK_ROWS):  # block by block: a map of a file stays a map
+        block = rows[start : start + BLOCK_ROWS]
+        finite = np.isfinite(block)
+        if not finite.all():
+            place = tuple(int(i) for i in np.argwhere(~finite)[0])
+            shown = [first_row + start + place[0], *place[1:]] if array.ndim else []
+            raise ValueError(f"{name}{shown} is {block[place]}, wanted finite numbers only")
 
 
 def require_output(name: str, out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

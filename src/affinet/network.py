@@ -344,6 +344,8 @@ class Sequential:
         rows = number_array("x", x)
         first = self._predict_block(rows[:BLOCK_ROWS] if rows.ndim > 1 else rows)
         whole = rows.ndim < 2 or len(rows) <= BLOCK_ROWS
+        if out is not None and not whole and np.may_share_memory(rows, out):
+            rows = rows.copy()  # a block's result must not overwrite rows still to be read
         if whole and out is None:
             return first
         shape = first.shape if whole else (len(rows), *first.shape[1:])
@@ -383,11 +385,13 @@ class Sequential:
         self._n_inputs = first_width(self.layers)
         self._leaky = [layer for layer in self.layers if type(layer) is LeakyReLU]
         self._slopes = tuple(layer.slope for layer in self._leaky)
-        self._operations: Any = None
-        if self._n_inputs is not None:
-            self._operations = kernels.make_operations(
+        self._operations: Any = (
+            None
+            if self._n_inputs is None
+            else kernels.make_operations(
                 self.params.flat, describe_layers(self.layers), self._n_inputs
             )
+        )
 
     def _bind(self) -> None:
         with NETWORKS_LOCK:
@@ -397,7 +401,7 @@ class Sequential:
             names = parameter_names(layer)
             if isinstance(layer, ParameterLayer):
                 layer.bind(
-                    self,
+                    self.params,
                     {name: self.params[f"{place}.{name}"] for name in names},
                     {name: self.grads[f"{place}.{name}"] for name in names},
                 )
@@ -424,6 +428,8 @@ class Sequential:
         """Another name for the same layers, buffers and users."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
+        with NETWORKS_LOCK:
+            NETWORKS.add(twin)
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -517,7 +523,9 @@ def in_another_network(layer: Any) -> bool:
         return False
     with NETWORKS_LOCK:
         buffers = [network.params.flat for network in NETWORKS]
-    return any(base is flat for base in bases for flat in buffers)
+    return any(
+        np.may_share_memory(base, flat) for base in bases if base is not None for flat in buffers
+    )
 
 
 def parameter_names(layer: Any) -> tuple[str, ...]:

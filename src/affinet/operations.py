@@ -8,6 +8,7 @@ from typing import Any
 from affinet.layers import Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
 
 COMPILED_LAYERS = (Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh)
+MOST_LAYERS = 1000  # what the compiled code takes
 
 Description = list[tuple[Any, ...]]
 
@@ -38,9 +39,9 @@ def describe_layers(layers: Sequence[Any], keys: Sequence[int] | None = None) ->
 
 def first_width(layers: Sequence[Any]) -> int | None:
     """Numbers a row that a network of compiled layers takes; None if it cannot be compiled."""
-    if not all(type(layer) in COMPILED_LAYERS for layer in layers):
+    if len(layers) > MOST_LAYERS or not all(type(layer) in COMPILED_LAYERS for layer in layers):
         return None
-    for layer in layers:
-        if isinstance(layer, Affine):
-            return int(layer.W.shape[0])
-    return None
+    affine = [layer for layer in layers if isinstance(layer, Affine)]
+    if not affine or any(layer.W.size == 0 for layer in affine):
+        return None
+    return int(affine[0].W.shape[0])

@@ -155,6 +155,14 @@ def test_no_parameters_at_all():
     an.Adam().update(net.params, net.grads)
 
 
+def test_a_thousand_layers_and_more():
+    layers = [an.LeakyReLU(1.0) for _ in range(1200)]
+    net = an.Sequential(*layers, an.Affine.init(3, 2, rng=0), loss=an.SoftmaxWithLoss())
+    x = draw("float32", (4, 3))
+    np.testing.assert_array_equal(net.predict(x), net.layers[-1].predict(x))
+    assert net.fit(x, [0, 1, 0, 1], epochs=1).steps == 1
+
+
 # Which layers may become a network ---------------------------------------------------------------
 
 

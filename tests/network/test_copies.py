@@ -102,7 +102,8 @@ def test_a_shallow_copy_does_not_break_the_original(net):
     assert not net.params["0.W"].any()
 
 
-def test_a_shallow_copy_outlives_the_original(net, data):
+def test_a_shallow_copy_outlives_the_original(make_net, data):
+    net = make_net()
     twin, y = copy.copy(net), net.predict(data[0])
     assert twin.params is net.params
     del net

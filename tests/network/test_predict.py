@@ -105,6 +105,18 @@ def test_out_may_be_a_view(net, rows):
     assert not np.delete(larger, [1, 5], axis=1).any()
 
 
+@pytest.mark.parametrize("rows", [6, BLOCK_ROWS, 2 * BLOCK_ROWS + 3])
+@pytest.mark.parametrize("shift", [-2, -1, 0, 1, 2])
+def test_out_may_overlap_x(rows, shift):
+    """Rows must be read before results are written over them, whichever way out lies."""
+    net = an.Sequential(an.Affine.init(3, 3, rng=0, dtype="float64"), an.Tanh())
+    buffer = draw("float64", (rows + 4, 3))
+    x, out = buffer[2 : rows + 2], buffer[2 + shift : rows + 2 + shift]
+    expected = net.predict(x.copy())
+    assert net.predict(x, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+
+
 @pytest.mark.parametrize("rows", [6, BLOCK_ROWS + 1])
 @pytest.mark.parametrize("shape", [(-1, 2), (0, 3), (0,), (0, 2, 1), (1, 2)])
 def test_out_of_another_shape(net, rows, shape):

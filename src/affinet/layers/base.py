@@ -18,6 +18,7 @@ from affinet._validation import (
     ready,
     require_shape,
 )
+from affinet.parameters import Parameters
 
 Saved = TypeVar("Saved")
 
@@ -100,20 +101,20 @@ class ParameterLayer(Layer):
     def __init__(self) -> None:
         self._arrays: dict[str, Array] = {}
         self._gradients: Mapping[str, Array] = {}
-        self._network: weakref.ref[Any] | None = None
+        self._owner: weakref.ref[Parameters] | None = None
 
     @property
     def in_network(self) -> bool:
         """True while a living network holds this layer's parameters."""
-        return self._network is not None and self._network() is not None
+        return self._owner is not None and self._owner() is not None
 
     def bind(
-        self, network: Any, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
+        self, owner: Parameters, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
     ) -> None:
-        """Make the parameters and their gradients views that ``network`` owns."""
+        """Make the parameters and their gradients views, for as long as their owner lives."""
         self._arrays = dict(arrays)
         self._gradients = dict(gradients)
-        self._network = weakref.ref(network)
+        self._owner = weakref.ref(owner)
         for name, gradient in gradients.items():
             setattr(self, f"d{name}", gradient)
 
@@ -137,7 +138,7 @@ class ParameterLayer(Layer):
             **self.__dict__,
             "_arrays": dict(self._arrays),
             "_gradients": {},
-            "_network": None,
+            "_owner": None,
         }
 
 

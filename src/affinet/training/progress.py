@@ -52,7 +52,7 @@ class Bar(Lines):
 
     def steps(self, number: int, loss: float) -> None:
         """Move the bar; tqdm itself decides when it is worth drawing."""
-        self.bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+        self.bar.set_postfix(loss=short(loss), refresh=False)
         self.bar.update(number)
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
@@ -73,8 +73,19 @@ def epoch_line(number: int, epochs: int, metrics: dict[str, float]) -> str:
     'epoch  2/10  loss 0.5000  val_accuracy 0.9000'
     """
     shown = {name: value for name, value in metrics.items() if name not in ("epoch", "seconds")}
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+    figures = "  ".join(f"{name} {short(value)}" for name, value in shown.items())
     return f"epoch {number:{len(str(epochs))}}/{epochs}  {figures}"
+
+
+def short(value: float) -> str:
+    """A figure in four decimals, or in powers of ten where those would not do.
+
+    Examples
+    --------
+    >>> short(0.12345), short(1.5e29), short(3e-7)
+    ('0.1235', '1.5e+29', '3e-07')
+    """
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
 def make_progress(verbose: int | None, steps: int, epochs: int) -> Progress:

@@ -14,10 +14,10 @@ import numpy as np
 
 from affinet._dispatch import kernels
 from affinet._validation import Array
-from affinet.layers import Affine, Dropout
+from affinet.layers import Dropout
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss, SumSquaredError
 from affinet.network import Sequential
-from affinet.operations import COMPILED_LAYERS, describe_layers
+from affinet.operations import describe_layers, first_width
 from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
 
 FUSED_LOSSES = (MeanSquaredError, SoftmaxWithLoss, SumSquaredError)
@@ -180,8 +180,7 @@ def make_step(
 def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:
     """True if all parts are affinet's own and rows can be gathered from x as it lies."""
     return (
-        all(type(layer) in COMPILED_LAYERS for layer in net.layers)
-        and any(type(layer) is Affine for layer in net.layers)
+        first_width(net.layers) is not None
         and type(net.loss) in FUSED_LOSSES
         and type(optimizer) in FUSED_OPTIMIZERS
         and is_one_of(x, ROW_TYPES)

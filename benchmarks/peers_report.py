@@ -1,0 +1,176 @@
+"""The results of ``peers.py`` in words: tables of times, ratios and shares of the ceiling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from report import table
+
+TITLES = {
+    "step": "A training step: forward, backward, plain gradient descent (µs a step)",
+    "fit": "A whole fit with Adam (µs a step)",
+    "seed": "The seed program (µs a step)",
+    "predict": "A forward pass (µs a call)",
+    "product": "Matrix products alone (µs a product)",
+}
+Group = dict[str, Any]
+
+
+def text(content: dict[str, Any]) -> str:
+    """Everything below the heading: skipped libraries, ceilings, a table for each measure."""
+    runs = content["runs"]
+    parts = [libraries(content), "\n".join(ceiling_line(run["ceiling"]) for run in runs)]
+    for measure, title in TITLES.items():
+        chosen = [[g for g in run["groups"] if g["measure"] == measure] for run in runs]
+        if chosen[0]:
+            make = products if measure == "product" else contests
+            parts.append(f"{title}\n{make([run['cores'] for run in runs], chosen)}")
+    if content["memory"]:
+        parts.append(memory(content["memory"]))
+    return "\n\n".join(parts)
+
+
+def libraries(content: dict[str, Any]) -> str:
+    """Who took part in which version, and who did not."""
+    versions = ", ".join(f"{name} {version}" for name, version in content["libraries"].items())
+    lines = [f"measured: {versions}"]
+    lines += [f"skipped: {name} ({reason})" for name, reason in content["skipped"].items()]
+    return "\n".join(lines)
+
+
+def ceiling_line(ceiling: dict[str, Any]) -> str:
+    """The ceiling and where it comes from."""
+    loops = ", ".join(f"{level} {rate:.1f}" for level, rate in ceiling["loops"].items())
+    return (
+        f"ceiling of {cores_text(ceiling['cores'])}: {ceiling['gflops']:.1f} GFLOP/s, "
+        f"by {ceiling['how']}; misses {ceiling['misses']} "
+        f"(loops: {loops or 'none'}; product: {ceiling['product_gflops']:.1f})"
+    )
+
+
+def contests(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
+    """For each case a line a contender: time, how often affinet's, share of the ceiling."""
+    header = ["", *(f"{cores_text(n)}: {name}" for n in cores for name in ("µs", "×", "ceiling"))]
+    rows: list[list[str]] = []
+    for groups in zip(*groups_of_runs, strict=True):
+        rows.append([groups[0]["title"], *[""] * (3 * len(cores))])
+        rows.append(["  floor", *(part for g in groups for part in (number(floor(g)), "", ""))])
+        for name in names_of(groups):
+            rows.append([f"  {name}", *(part for g in groups for part in contest_cells(g, name))])
+    notes = sorted({note for groups in groups_of_runs for note in notes_of(groups)})
+    explained = (
+        "×: how many times as long as affinet's first line takes; ceiling: the products' share "
+        "of it; (n): at its best with n threads"
+    )
+    return "\n".join([table(header, rows), explained, *notes])
+
+
+def contest_cells(group: Group, name: str) -> list[str]:
+    """Time, ratio and share of one contender; dashes where it did not take part."""
+    if name not in group["contenders"]:
+        return ["-", "-", "-"]
+    found = best(group["contenders"][name])
+    threads = f" ({found['threads']})" if group["cores"] > 1 else ""
+    time = found["median_us"]
+    ratio = time / best(group["contenders"][ours(group)])["median_us"]
+    return [number(time) + threads, f"{ratio:.2f}", f"{floor(group) / time:.0%}"]
+
+
+def products(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
+    """A line a product: affinet's time and share, and how often NumPy takes that time."""
+    names = ("affinet", "ceiling", "NumPy ×")
+    header = ["", *(f"{cores_text(n)}: {name}" for n in cores for name in names)]
+    rows = []
+    for groups in zip(*groups_of_runs, strict=True):
+        row = [groups[0]["title"]]
+        for group in groups:
+            time = best(group["contenders"][ours(group)])["median_us"]
+            ratios = [f"{ratio:.2f}" for ratio in [best_ratio(group)] if ratio]
+            row += [number(time), f"{floor(group) / time:.0%}", *(ratios or ["-"])]
+        rows.append(row)
+    return table(header, rows)
+
+
+def best_ratio(group: Group) -> float | None:
+    """How many times as long as affinet the best peer takes; None without a peer."""
+    first = best(group["contenders"][ours(group)])["median_us"]
+    peers = [
+        best(found)["median_us"]
+        for name, found in group["contenders"].items()
+        if not name.startswith("affinet")
+    ]
+    return min(peers) / first if peers else None
+
+
+def memory(fits: list[dict[str, Any]]) -> str:
+    """A line a fit, and what the growth is made of."""
+    names = {
+        "data_mb": "data",
+        "peak_mb": "peak (getrusage)",
+        "mapped_mb": "of it mapped files",
+        "private_before_mb": "private before",
+        "private_peak_mb": "private peak",
+    }
+    rows = [
+        [f"{fit['rows']:,} rows", *(megabytes(fit[name]) for name in names)] for fit in fits
+    ]
+    lines = [
+        "Memory of a fit on a memory-mapped data set (MB)",
+        table(["", *names.values()], rows),
+        "Pages of a mapped file belong to the system's cache and go when memory is needed.",
+    ]
+    first, last = fits[0], fits[-1]
+    if first["private_peak_mb"] is not None:
+        grown = last["private_peak_mb"] - first["private_peak_mb"]
+        order = 8 * (last["rows"] - first["rows"]) / 1e6
+        lines.append(
+            f"The data grew by {last['data_mb'] - first['data_mb']:.1f} MB, the fit's own memory by "
+            f"{grown:.1f} MB; the shuffled order of the rows, 8 bytes each, is {order:.1f} of them."
+        )
+    return "\n".join(lines)
+
+
+def names_of(groups: tuple[Group, ...]) -> list[str]:
+    """Contenders of a case in any of its runs, in order."""
+    return list(dict.fromkeys(name for group in groups for name in group["contenders"]))
+
+
+def notes_of(groups: list[Group]) -> list[str]:
+    """What contenders said about themselves, and why some were left out."""
+    notes = []
+    for group in groups:
+        for name, found in group["contenders"].items():
+            notes += [f"{name}: {r['note']}" for r in found["by_threads"].values() if r["note"]]
+        notes += [f"skipped: {name} ({reason})" for name, reason in group["skipped"].items()]
+    return notes
+
+
+def ours(group: Group) -> str:
+    """The contender that all are compared with: affinet's first."""
+    return next(iter(group["contenders"]))
+
+
+def best(contender: dict[str, Any]) -> dict[str, Any]:
+    """A contender's figures at its best number of threads."""
+    found: dict[str, Any] = contender["by_threads"][str(contender["best_threads"])]
+    return {"threads": contender["best_threads"], **found}
+
+
+def floor(group: Group) -> float:
+    """Microseconds that the products' operations take at the ceiling."""
+    return float(group["flops"] / group["ceiling_gflops"] / 1e3)
+
+
+def cores_text(n: int) -> str:
+    """1 core, 2 cores."""
+    return f"{n} core" if n == 1 else f"{n} cores"
+
+
+def megabytes(value: float | None) -> str:
+    """One digit behind the point; a dash where the system does not tell."""
+    return "-" if value is None else f"{value:,.1f}"
+
+
+def number(value: float) -> str:
+    """Microseconds: three digits or more, no false ones."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
