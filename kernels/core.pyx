@@ -10,6 +10,7 @@ plain NumPy.
 
 include "common.pyx"
 include "vectors.pyx"
+include "elementary.pyx"
 include "threads.pyx"
 include "gemm.pyx"
 include "affine.pyx"

@@ -7,47 +7,81 @@ do not depend on how rows are shared out among threads, batches or ranks.
 
 from libc.math cimport rint
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 
-cdef inline void _philox4x32(uint32_t k0, uint32_t k1, uint32_t* c) noexcept nogil:
-    """Ten rounds over the counter block c (4 words), in place, with the key (k0, k1)."""
+cdef inline void _philox4x32(uint32_t k0, uint32_t k1, vwords* c) noexcept nogil:
+    """Ten rounds, in place, over the counter blocks (c[0], ..., c[3]) with the key (k0, k1).
+
+    Each lane holds a block, in the lower halves of its words; what the upper halves hold has no
+    effect on these.
+    """
     cdef int _round
-    cdef uint64_t product0, product1
+    cdef vwords product0, product1
     for _round in range(10):
-        product0 = <uint64_t> 0xD2511F53 * c[0]
-        product1 = <uint64_t> 0xCD9E8D57 * c[2]
-        c[0] = <uint32_t> (product1 >> 32) ^ c[1] ^ k0
-        c[1] = <uint32_t> product1
-        c[2] = <uint32_t> (product0 >> 32) ^ c[3] ^ k1
-        c[3] = <uint32_t> product0
+        product0 = vmultiply_halves(c[0], vword(0xD2511F53))
+        product1 = vmultiply_halves(c[2], vword(0xCD9E8D57))
+        c[0], c[1] = (product1 >> 32) ^ c[1] ^ vword(k0), product1
+        c[2], c[3] = (product0 >> 32) ^ c[3] ^ vword(k1), product0
         k0 += <uint32_t> 0x9E3779B9
         k1 += <uint32_t> 0xBB67AE85
 
 
+cdef inline vwords _reached(const vwords* c, uint64_t threshold) noexcept nogil:
+    """Byte w of the result is 1 where word c[w] >= threshold, else 0; threshold <= 2^32."""
+    cdef vwords less = vword(0)
+    cdef int w
+    for w in range(4):
+        # Bit 63 of the difference is its sign.
+        less = less | ((((c[w] & vword(0xFFFFFFFF)) - vword(threshold)) >> 63) << (8 * w))
+    return less ^ vword(0x01010101)
+
+
+cdef void _draw_row(Py_ssize_t O, uint64_t threshold, uint64_t key, uint64_t step, uint32_t row,
+                    uint8_t* mask) noexcept nogil:
+    """The mask of one row, as many blocks at once as a vector has lanes."""
+    cdef Py_ssize_t quads = VECTOR_BYTES // sizeof(uint64_t), q = 0
+    cdef vwords[4] c
+    cdef uint8_t[32] last
+    while O > 0:
+        c[0] = vlane_numbers() + vword(q)
+        c[1], c[2], c[3] = vword(row), vword(step), vword(step >> 32)
+        _philox4x32(<uint32_t> key, <uint32_t> (key >> 32), c)
+        if O >= 4 * quads:
+            vstore_halves(mask, _reached(c, threshold))
+        else:
+            vstore_halves(last, _reached(c, threshold))
+            memcpy(mask, last, O)
+        mask, O, q = mask + 4 * quads, O - 4 * quads, q + quads
+
+
+cdef void _scale_kept(Py_ssize_t n, const real* x, const uint8_t* mask, real scale,
+                      real* out) noexcept nogil:
+    """out = scale x where mask is not 0, 0 elsewhere; out may be x.
+
+    The choice comes before the product: compilers do not make vectors of a product that stands
+    under a condition.
+    """
+    cdef Py_ssize_t i
+    cdef real kept
+    for i in range(n):
+        kept = x[i]
+        kept = kept if mask[i] else 0
+        out[i] = kept * scale
+
+
 cdef void _dropout_forward(Py_ssize_t B, Py_ssize_t O, const real* x, double p, uint64_t key,
                            uint64_t step, uint64_t row, real* out, uint8_t* mask) noexcept nogil:
-    cdef Py_ssize_t i, j, lane
+    cdef Py_ssize_t i
     cdef uint64_t threshold = <uint64_t> rint(p * 4294967296.0)
-    cdef real scale = <real> (1 / (1 - p))
-    cdef uint32_t[4] block
     for i in range(B):
-        for j in range(0, O, 4):
-            block[0] = <uint32_t> (j // 4)
-            block[1] = <uint32_t> (row + <uint64_t> i)
-            block[2] = <uint32_t> step
-            block[3] = <uint32_t> (step >> 32)
-            _philox4x32(<uint32_t> key, <uint32_t> (key >> 32), block)
-            for lane in range(min(<Py_ssize_t> 4, O - j)):
-                mask[i * O + j + lane] = block[lane] >= threshold
-    for i in range(B * O):
-        out[i] = x[i] * scale if mask[i] else 0
+        _draw_row(O, threshold, key, step, <uint32_t> (row + <uint64_t> i), mask + i * O)
+    _scale_kept(B * O, x, mask, <real> (1 / (1 - p)), out)
 
 
 cdef void _dropout_backward(Py_ssize_t n, const real* dout, const uint8_t* mask, real scale,
                             real* dx) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        dx[i] = dout[i] * scale if mask[i] else 0
+    _scale_kept(n, dout, mask, scale, dx)
 
 
 cdef int _require_probability(double p) except -1:

@@ -353,7 +353,8 @@ cdef void _gemm_part(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py
                     b_step = vectors * width // 2
                     _pack(depth, columns, b_step, b, B_k, B_column, <real*> panel)
                     b = <real*> panel
-                from_, from_step = out + i * out_step + j, out_step  # go on from the last block's result
+                # A later block goes on from the last one's result.
+                from_, from_step = out + i * out_step + j, out_step
                 if k == 0:
                     from_, from_step = start + i * start_step + j, start_step
                     if start == NULL:

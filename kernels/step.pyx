@@ -1,9 +1,10 @@
 """The fused training step and the compiled epoch.
 
 A plan is a network's row of operations (forward.pyx) over memory that is set aside once: the
-batch, each operation's output, two gradients that take turns. It has two compiled entries, ``gradients`` (gather, forward, loss, backward) and
-``update`` (the optimizer's rule), and ``run``, which takes the two in turn over many batches.
-They call the same kernels as the layers do, in the same order, so the numbers are the same.
+batch, each operation's output, two gradients that take turns. It has two compiled entries,
+``gradients`` (gather, forward, loss, backward) and ``update`` (the optimizer's rule), and ``run``,
+which takes the two in turn over many batches. They call the same kernels as the layers do, in the
+same order, so the numbers are the same.
 
 Backward stops at the first affine operation: nothing asks for the gradient of the inputs.
 """
@@ -438,7 +439,7 @@ cdef struct Gather:
 
 cdef void _gather(const Rows* rows, Py_ssize_t B, const int64_t* order, double factor,
                   real* out) noexcept nogil:
-    """out[i] = factor * row order[i], in the precision of out; by several threads for large ones."""
+    """out[i] = factor * row order[i], in out's precision; by several threads for large ones."""
     cdef Gather job
     job.single = sizeof(real) == sizeof(float)
     job.rows, job.B, job.order, job.factor, job.out = rows, B, order, factor, <char*> out
