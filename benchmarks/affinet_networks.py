@@ -88,9 +88,7 @@ class SequentialNetwork:
         layers: list[Any] = []
         for W, b in zip(parameters[::2], parameters[1::2], strict=True):
             layers += [an.Affine(W, b), an.ReLU()]
-        self.net = an.Sequential(
-            *layers[:-1], loss=an.SoftmaxWithLoss(), input_scale=input_scale
-        )
+        self.net = an.Sequential(*layers[:-1], loss=an.SoftmaxWithLoss(), input_scale=input_scale)
         self.parameters = list(self.net.params.values())
         self.lr = lr
         self.rule = rule

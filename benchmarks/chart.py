@@ -72,6 +72,7 @@ def draw_case(axis: Any, groups: tuple[dict[str, Any], ...]) -> None:
             fontsize=8,
         )
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axis.set_yticks(range(len(names)), names)
     for label in axis.get_yticklabels():
         label.set_fontweight("bold" if label.get_text().startswith("affinet") else "normal")

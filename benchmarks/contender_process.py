@@ -12,8 +12,8 @@ import math
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -72,9 +72,14 @@ class Contenders:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the process end, and wait for it."""
         for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
+            if pipe is not None:
+                with suppress(BrokenPipeError):  # it may have ended before it read all
+                    pipe.close()
         self._process.wait()
 
     def prepare(self, case: Case, name: str, sample_seconds: float) -> dict[str, Any]:
@@ -110,17 +115,16 @@ class Contenders:
 
     def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # the missing answer says more
             print(json.dumps({"command": command, **arguments}), file=self._process.stdin)
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the missing answer says more
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
+            self.close()
             raise ProcessError(f"the process of {self.module} ended; its error stands above")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -133,7 +137,7 @@ def serve(module: str) -> int:
     try:
         library = importlib.import_module(module)
     except ImportError as error:
-        say(answers, {"missing": str(error)})
+        say(answers, {"missing": str(error).partition("\n")[0]})
         return 0
     names = {measure: list(found) for measure, found in library.CONTENDERS.items()}
     say(answers, {"version": str(library.VERSION), "names": names})
@@ -183,7 +187,8 @@ class Jobs:
     def sample(self, name: str, count: int) -> dict[str, Any]:
         """Time ``count`` times as much work as a sample holds, from the first parameters on."""
         contender, repeats = self._ready[name]
-        getattr(contender, "reset", partial(int))()  # what predicts has nothing to set back
+        if hasattr(contender, "reset"):  # what predicts has nothing to set back
+            contender.reset()
         return {"seconds": seconds(contender.run, count * repeats) / repeats}
 
     def clear(self) -> dict[str, Any]:

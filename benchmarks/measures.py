@@ -74,7 +74,8 @@ class FitCase:
 
     @property
     def title(self) -> str:
-        return f"{self.net} {FITS[self.net].title}, Adam, {self.epochs} epochs"
+        epochs = f"{self.epochs} {'epoch' if self.epochs == 1 else 'epochs'}"
+        return f"{self.net} {FITS[self.net].title}, Adam, {epochs}"
 
     @property
     def pieces(self) -> int:
@@ -82,18 +83,13 @@ class FitCase:
 
     @property
     def flops(self) -> float:
-        net, rows = FITS[self.net], len(self.data()[0])
-        return net.step_flops * rows / (net.batch * net.batches)
-
-    def data(self) -> tuple[Array, Array]:
-        """float32 rows and their class indices."""
-        if self.net == "digits":
-            return digits()
-        images, t = random_images(FITS[self.net].batches * FITS[self.net].batch)
-        return np.divide(images, 255, dtype=np.float32), t
+        net = FITS[self.net]
+        rows = len(digits()[0]) if self.net == "digits" else net.batches * net.batch
+        return net.step_flops * rows / (net.batches * net.batch)  # the last batch may be smaller
 
     def task(self) -> Training:
-        net, (x, t) = FITS[self.net], self.data()
+        net = FITS[self.net]
+        x, t = digits() if self.net == "digits" else scaled_images(net.batches * net.batch)
         first = first_parameters(net, "float32")
         return Training(net, first, x, t, lr=1e-3, adam=True, epochs=self.epochs, shuffled=True)
 
@@ -316,6 +312,13 @@ def random_images(rows: int) -> tuple[Array, Array]:
     kinds = rng.integers(0, 156, (10, 784), np.uint8)
     t = rng.integers(0, 10, rows)
     return kinds[t] + rng.integers(0, 100, (rows, 784), np.uint8), t
+
+
+@lru_cache(maxsize=1)
+def scaled_images(rows: int) -> tuple[Array, Array]:
+    """The same as numbers 0..1, float32."""
+    images, t = random_images(rows)
+    return np.divide(images, 255, dtype=np.float32), t
 
 
 @lru_cache(maxsize=1)

@@ -174,9 +174,7 @@ def measure_ceiling(cores: int) -> dict[str, Any]:
     return found
 
 
-def measure_case(
-    case: Case, processes: list[Contenders], plan: Plan, cores: int
-) -> dict[str, Any]:
+def measure_case(case: Case, processes: list[Contenders], plan: Plan, cores: int) -> dict[str, Any]:
     """Check all contenders, then time them in turns."""
     skipped: dict[str, str] = {}
     ready: dict[tuple[str, int], tuple[Contenders, dict[str, Any]]] = {}

@@ -50,7 +50,7 @@ def ceiling_line(ceiling: dict[str, Any]) -> str:
 
 def contests(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
     """For each case a line a contender: time, how often affinet's, share of the ceiling."""
-    header = ["", *(f"{cores_text(n)}: {name}" for n in cores for name in ("µs", "×", "ceiling"))]
+    header = ["", *(name for n in cores for name in (cores_text(n), "×", "ceiling"))]
     rows: list[list[str]] = []
     for groups in zip(*groups_of_runs, strict=True):
         rows.append([groups[0]["title"], *[""] * (3 * len(cores))])
@@ -59,8 +59,8 @@ def contests(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
             rows.append([f"  {name}", *(part for g in groups for part in contest_cells(g, name))])
     notes = sorted({note for groups in groups_of_runs for note in notes_of(groups)})
     explained = (
-        "×: how many times as long as affinet's first line takes; ceiling: the products' share "
-        "of it; (n): at its best with n threads"
+        "×: times as long as affinet's first line, * the best peer; ceiling: how much of it the "
+        "products use;\n(n): at its best with n threads"
     )
     return "\n".join([table(header, rows), explained, *notes])
 
@@ -73,33 +73,32 @@ def contest_cells(group: Group, name: str) -> list[str]:
     threads = f" ({found['threads']})" if group["cores"] > 1 else ""
     time = found["median_us"]
     ratio = time / best(group["contenders"][ours(group)])["median_us"]
-    return [number(time) + threads, f"{ratio:.2f}", f"{floor(group) / time:.0%}"]
+    mark = "*" if name == best_peer(group) else " "
+    return [number(time) + threads, f"{ratio:.2f}{mark}", f"{floor(group) / time:.0%}"]
 
 
 def products(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
     """A line a product: affinet's time and share, and how often NumPy takes that time."""
-    names = ("affinet", "ceiling", "NumPy ×")
-    header = ["", *(f"{cores_text(n)}: {name}" for n in cores for name in names)]
+    header = ["", *(name for n in cores for name in (cores_text(n), "ceiling", "NumPy ×"))]
     rows = []
     for groups in zip(*groups_of_runs, strict=True):
         row = [groups[0]["title"]]
         for group in groups:
             time = best(group["contenders"][ours(group)])["median_us"]
-            ratios = [f"{ratio:.2f}" for ratio in [best_ratio(group)] if ratio]
-            row += [number(time), f"{floor(group) / time:.0%}", *(ratios or ["-"])]
+            row += [number(time), f"{floor(group) / time:.0%}"]
+            peer = best_peer(group)
+            row.append(
+                f"{best(group['contenders'][peer])['median_us'] / time:.2f}" if peer else "-"
+            )
         rows.append(row)
     return table(header, rows)
 
 
-def best_ratio(group: Group) -> float | None:
-    """How many times as long as affinet the best peer takes; None without a peer."""
-    first = best(group["contenders"][ours(group)])["median_us"]
-    peers = [
-        best(found)["median_us"]
-        for name, found in group["contenders"].items()
-        if not name.startswith("affinet")
-    ]
-    return min(peers) / first if peers else None
+def best_peer(group: Group) -> str | None:
+    """The fastest contender that is not affinet's; None without a peer."""
+    contenders = group["contenders"]
+    peers = [name for name in contenders if not name.startswith("affinet")]
+    return min(peers, key=lambda name: float(best(contenders[name])["median_us"]), default=None)
 
 
 def memory(fits: list[dict[str, Any]]) -> str:
@@ -111,9 +110,7 @@ def memory(fits: list[dict[str, Any]]) -> str:
         "private_before_mb": "private before",
         "private_peak_mb": "private peak",
     }
-    rows = [
-        [f"{fit['rows']:,} rows", *(megabytes(fit[name]) for name in names)] for fit in fits
-    ]
+    rows = [[f"{fit['rows']:,} rows", *(megabytes(fit[name]) for name in names)] for fit in fits]
     lines = [
         "Memory of a fit on a memory-mapped data set (MB)",
         table(["", *names.values()], rows),
@@ -124,8 +121,8 @@ def memory(fits: list[dict[str, Any]]) -> str:
         grown = last["private_peak_mb"] - first["private_peak_mb"]
         order = 8 * (last["rows"] - first["rows"]) / 1e6
         lines.append(
-            f"The data grew by {last['data_mb'] - first['data_mb']:.1f} MB, the fit's own memory by "
-            f"{grown:.1f} MB; the shuffled order of the rows, 8 bytes each, is {order:.1f} of them."
+            f"The data grew by {last['data_mb'] - first['data_mb']:.1f} MB, private memory by "
+            f"{grown:.1f} MB, of which the rows' shuffled order, 8 bytes each, is {order:.1f}."
         )
     return "\n".join(lines)
 
@@ -147,7 +144,7 @@ def notes_of(groups: list[Group]) -> list[str]:
 
 def ours(group: Group) -> str:
     """The contender that all are compared with: affinet's first."""
-    return next(iter(group["contenders"]))
+    return str(next(iter(group["contenders"])))
 
 
 def best(contender: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -147,6 +148,15 @@ class ModulePrediction:
         return result
 
 
+class LeanPrediction(ModulePrediction):
+    """W as (I, O), one ``addmm`` a layer."""
+
+    def __init__(self, task: Prediction) -> None:
+        tensors = [torch.from_numpy(array.copy()) for array in task.parameters]
+        self.model = partial(logits, tensors)
+        self.x = torch.from_numpy(task.x)
+
+
 class CompiledPrediction(ModulePrediction):
     """The same through ``torch.compile``."""
 
@@ -196,5 +206,9 @@ CONTENDERS = {
         "PyTorch lean": LeanTraining,
         "PyTorch compiled": CompiledTraining,
     },
-    "predict": {"PyTorch": ModulePrediction, "PyTorch compiled": CompiledPrediction},
+    "predict": {
+        "PyTorch": ModulePrediction,
+        "PyTorch lean": LeanPrediction,
+        "PyTorch compiled": CompiledPrediction,
+    },
 }

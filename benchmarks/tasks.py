@@ -77,7 +77,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Multiplication:
-    """out (M, N) = A B, float32, C order. "nn": A (M, K), B (K, N); "nt": B (N, K); "tn": A (K, M)."""
+    """out (M, N) = A B, all of float32 and in C order.
+
+    kind "nn": A is (M, K), B is (K, N); "nt": B lies as (N, K); "tn": A lies as (K, M).
+    """
 
     kind: str
     A: Array

@@ -17,7 +17,7 @@ RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 LoadModule = Callable[[str], ModuleType]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_script() -> RunScript:
     """Runs a script in a process of its own; a relative path is one in benchmarks/."""
 

@@ -1,0 +1,372 @@
+"""peers.py runs with what is installed, verifies before it times, and reports what it found."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+LIBRARIES = ("numpy", "torch", "jax", "sklearn", "thinc", "onnxruntime")
+QUICK = ("--quick", "--repeats", 1, "--nets", "tiny", "--cores", 1)
+NUMPY = {"NumPy book", "NumPy in place"}
+CONTENDERS = {
+    "step": NUMPY | {"affinet fit", "affinet Sequential"},
+    "predict": NUMPY | {"affinet predict", "affinet predict out="},
+}
+
+
+@pytest.fixture(scope="module")
+def quick_run(
+    run_script: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Any], Path]:
+    folder = tmp_path_factory.mktemp("peers")
+    path, chart = folder / "new" / "peers.json", folder / "new" / "peers.png"
+    only = ("--only", "step", "predict", "memory")
+    files = ("--json", path, "--chart", chart)
+    done = run_script("peers.py", *QUICK, *only, "--peers", "numpy", *files)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(path.read_text()), chart
+
+
+def test_quick_run_writes_json(quick_run: Any) -> None:
+    _, content, _ = quick_run
+    assert set(content["libraries"]) == {"affinet", "numpy"}
+    assert content["skipped"] == {}
+    assert content["machine"]["processor"]
+    (run,) = content["runs"]
+    assert run["cores"] == 1
+    if hasattr(os, "sched_setaffinity"):
+        assert len(run["pinned_to"]) == 1
+    cases = {(group["measure"], group["title"]) for group in run["groups"]}
+    rows = ("1 row", "32 rows", "1,000 rows")
+    assert cases == {
+        ("step", "tiny 8-64-64-4, batch 32"),
+        *(("predict", f"tiny, {r}") for r in rows),
+    }
+    for group in run["groups"]:
+        assert set(group["contenders"]) == CONTENDERS[group["measure"]]
+        assert group["flops"] > 0
+        assert group["ceiling_gflops"] == run["ceiling"]["gflops"] > 0
+        tolerance = content["tolerances"][
+            "training" if group["measure"] == "step" else "prediction"
+        ]
+        for found in group["contenders"].values():
+            assert found["best_threads"] == 1
+            figures = found["by_threads"]["1"]
+            assert 0 <= figures["deviation"] <= tolerance
+            assert 0 < figures["quartile_1_us"] <= figures["median_us"] <= figures["quartile_3_us"]
+            assert len(figures["samples_us"]) == 1
+    step = run["groups"][0]["contenders"]["affinet fit"]["by_threads"]["1"]
+    assert step["note"] == "steps run fused"
+    assert step["pieces_a_sample"] % 200 == 0  # whole epochs
+
+
+def test_quick_run_prints_tables(quick_run: Any) -> None:
+    text, content, chart = quick_run
+    assert content["machine"]["processor"] in text
+    for wanted in (
+        "ceiling of 1 core",
+        "misses",
+        "floor",
+        "affinet fit",
+        "NumPy book",
+        "getrusage",
+    ):
+        assert wanted in text
+    if importlib.util.find_spec("matplotlib") is None:
+        assert "matplotlib is not installed" in text
+    else:
+        assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_memory_does_not_grow_with_the_data(quick_run: Any) -> None:
+    small, large = quick_run[1]["memory"]
+    assert large["rows"] == 4 * small["rows"]
+    assert small["steps_run"] == "fused"
+    if small["private_peak_mb"] is None:
+        pytest.skip("this system does not tell private memory")
+    grown = large["private_peak_mb"] - small["private_peak_mb"]
+    assert grown < (large["data_mb"] - small["data_mb"]) / 10
+
+
+def test_absent_library_is_named_and_skipped(run_script: Any, tmp_path: Path, load: Any) -> None:
+    benchmarks = str(Path(load("nets").__file__).parent)
+    script, path = tmp_path / "without.py", tmp_path / "peers.json"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {benchmarks!r})\nsys.modules['torch'] = None\n"
+        "import peers\nif __name__ == '__main__':\n    sys.exit(peers.main())\n"
+    )
+    arguments = (*QUICK, "--only", "step", "--peers", "torch", "--json", path)
+    done = run_script(script, *arguments, "--chart", tmp_path / "peers.png")
+    assert done.returncode == 0, done.stderr
+    assert "skipped: torch (import of torch halted" in done.stdout
+    content = json.loads(path.read_text())
+    assert list(content["skipped"]) == ["torch"]
+    assert set(content["libraries"]) == {"affinet"}
+
+
+WRONG_SCRIPT = """
+import sys
+sys.path.insert(0, {benchmarks!r})
+import numpy_networks, peers
+
+right = numpy_networks.InPlaceNetwork.backward
+
+def forgets_the_last_bias(network, x):
+    right(network, x)
+    network.gradients[-1][:] = 0
+
+numpy_networks.InPlaceNetwork.backward = forgets_the_last_bias
+if __name__ == "__main__":
+    sys.exit(peers.main())
+"""
+
+
+def test_wrong_peer_ends_with_exit_code_1(run_script: Any, tmp_path: Path, load: Any) -> None:
+    script, path = tmp_path / "wrong.py", tmp_path / "peers.json"
+    script.write_text(WRONG_SCRIPT.format(benchmarks=str(Path(load("nets").__file__).parent)))
+    arguments = (*QUICK, "--only", "step", "--peers", "numpy", "--json", path)
+    done = run_script(script, *arguments, "--chart", tmp_path / "peers.png")
+    assert done.returncode == 1
+    for wanted in ("verification failed", "NumPy in place", "b3"):
+        assert wanted in done.stderr
+    assert "timing" not in done.stderr
+    assert not path.exists()
+
+
+def test_broken_peer_ends_with_exit_code_1(run_script: Any, tmp_path: Path, load: Any) -> None:
+    script, path = tmp_path / "broken.py", tmp_path / "peers.json"
+    text = WRONG_SCRIPT.replace("    right(network, x)\n", "    raise OSError('broken')\n")
+    script.write_text(text.format(benchmarks=str(Path(load("nets").__file__).parent)))
+    arguments = (*QUICK, "--only", "step", "--peers", "numpy", "--json", path)
+    done = run_script(script, *arguments, "--chart", tmp_path / "peers.png")
+    assert done.returncode == 1
+    for wanted in ("OSError: broken", "stopped: the process of peers_numpy ended", "--peers"):
+        assert wanted in done.stderr
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--cores", 0), "--cores"),
+        (("--cores", 1_000_000), "--cores"),
+        (("--repeats", 0), "--repeats"),
+        (("--nets", "none"), "--nets"),
+        (("--only", "none"), "--only"),
+        (("--peers", "none"), "--peers"),
+    ],
+)
+def test_bad_options_are_named(
+    load: Any, capsys: pytest.CaptureFixture[str], arguments: tuple[Any, ...], named: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load("peers").parse([str(argument) for argument in arguments])
+    assert caught.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def contenders(library: str, load: Any) -> Any:
+    """The module of a library's contenders; skips where the library is absent."""
+    if library != "affinet":
+        pytest.importorskip(library)
+    return load(f"peers_{library}")
+
+
+@pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to mend
+@pytest.mark.parametrize("library", ["affinet", *LIBRARIES])
+def test_every_installed_library_computes_the_same(load: Any, library: str) -> None:
+    module, measures = contenders(library, load), load("measures")
+    small = {
+        "step": measures.StepCase("tiny"),
+        "fit": measures.FitCase("digits", 1),
+        "predict": measures.PredictCase("tiny", 5),
+        "product": measures.ProductCase("tn", 7, 50, 33),
+    }
+    for measure, case in small.items():
+        for name, kind in module.CONTENDERS.get(measure, {}).items():
+            if "compiled" not in name:  # takes many seconds
+                assert case.check(kind) >= 0, name
+
+
+def wrong_kinds(load: Any) -> dict[str, type[Any]]:
+    right = load("peers_numpy").BookTraining
+
+    class OtherBatch(right):  # type: ignore[misc, valid-type]
+        def __init__(self, task: Any) -> None:
+            super().__init__(task)
+            self.batches[1] = self.batches[0]
+
+    class OtherRate(right):  # type: ignore[misc, valid-type]
+        def __init__(self, task: Any) -> None:
+            super().__init__(replace(task, lr=1.1 * task.lr))
+
+    class OtherLoss(right):  # type: ignore[misc, valid-type]
+        def run(self, count: int) -> None:
+            super().run(count)
+            self.losses[-1] += 0.1
+
+    class NotANumber(right):  # type: ignore[misc, valid-type]
+        def run(self, count: int) -> None:
+            super().run(count)
+            self.network.parameters[3][0] = np.nan
+
+    class NoReset(right):  # type: ignore[misc, valid-type]
+        def reset(self) -> None:
+            pass
+
+    kinds = (OtherBatch, OtherRate, OtherLoss, NotANumber, NoReset)
+    return {kind.__name__: kind for kind in kinds}
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("OtherBatch", "W1"),
+        ("OtherRate", "W1"),
+        ("OtherLoss", "loss 2"),
+        ("NotANumber", "b2"),
+        ("NoReset", "reset: W1"),
+    ],
+)
+def test_verification_finds_wrong_training(load: Any, name: str, named: str) -> None:
+    case, error = load("measures").StepCase("tiny"), load("verification").VerificationError
+    kind = wrong_kinds(load)[name]
+    with pytest.raises(error, match=named):
+        case.check(kind)
+
+
+@pytest.mark.parametrize("wrong", [1.0001, np.nan])
+def test_verification_finds_wrong_predictions_and_products(load: Any, wrong: float) -> None:
+    measures, error = load("measures"), load("verification").VerificationError
+    numpy = load("peers_numpy")
+
+    class Prediction(numpy.BookPrediction):  # type: ignore[misc, name-defined]
+        def output(self) -> Any:
+            return wrong * super().output()
+
+    class Product(numpy.Product):  # type: ignore[misc, name-defined]
+        def run(self, count: int) -> None:
+            super().run(count)
+            self.out *= wrong
+
+    for case, kind in (
+        (measures.PredictCase("seed", 3), Prediction),
+        (measures.ProductCase("nt", 3, 4, 5), Product),
+    ):
+        with pytest.raises(error, match="deviates"):
+            case.check(kind)
+
+
+def test_a_result_of_another_shape_is_found(load: Any) -> None:
+    verification = load("verification")
+    with pytest.raises(verification.VerificationError, match=r"\(2,\), wanted \(1, 2\)"):
+        verification.require_close("x", np.ones(2), np.ones((1, 2)))
+
+
+@pytest.mark.parametrize("measure", ["step", "fit", "seed", "predict", "product"])
+def test_cases_survive_json(load: Any, measure: str) -> None:
+    measures, nets = load("measures"), list(load("nets").NETS)
+    found = measures.cases(measure, nets, quick=True)
+    assert found
+    assert len({case.title for case in found}) == len(found)
+    for case in found:
+        assert measures.CASES[measure](**json.loads(json.dumps(asdict(case)))) == case
+        assert case.flops > 0
+        assert case.pieces >= 1
+
+
+def test_products_of_a_net(load: Any) -> None:
+    measures = load("measures")
+    found = [
+        (case.kind, case.M, case.N, case.K)
+        for case in measures.product_cases(["seed"])
+        if case.M not in measures.CUBES
+    ]
+    assert found == [
+        ("nn", 100, 50, 784),
+        ("tn", 784, 50, 100),
+        ("nn", 100, 10, 50),
+        ("nt", 100, 50, 10),
+        ("tn", 50, 10, 100),
+    ]
+    assert measures.ProductCase("nn", 2, 3, 4).flops == 48
+
+
+def test_forward_is_a_third_of_a_step_and_of_the_first_dx(load: Any) -> None:
+    net = load("nets").NETS["seed"]
+    assert net.forward_flops == 2 * 100 * (784 * 50 + 50 * 10)
+    assert net.step_flops == 3 * net.forward_flops - 2 * 100 * 784 * 50
+
+
+def test_images_are_learnable_bytes(load: Any) -> None:
+    images, kinds = load("measures").random_images(200)
+    assert (images.shape, images.dtype, kinds.dtype) == ((200, 784), np.uint8, np.int64)
+    centres = np.array([images[kinds == kind].mean(axis=0) for kind in range(10)])
+    distances = ((images[:, None] - centres) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(distances.argmin(axis=1), kinds)
+
+
+def test_ceiling_names_its_way_and_what_it_misses(load: Any, monkeypatch: Any) -> None:
+    ceiling = load("ceiling")
+    monkeypatch.setattr(ceiling, "REPEATS", 2)
+    found = ceiling.measure(1)
+    assert found["gflops"] == max(found["product_gflops"], *found["loops"].values(), 0)
+    assert found["misses"] == ceiling.MISSES[found["how"]]
+
+    monkeypatch.setattr(ceiling.shutil, "which", lambda name: None)
+    without = ceiling.measure(1)
+    assert without["loops"] == {}
+    assert without["how"] == ceiling.PRODUCT
+    assert without["gflops"] == without["product_gflops"] > 0
+
+
+def group(**medians: dict[str, float]) -> dict[str, Any]:
+    """A case's results from medians by contender and number of threads."""
+    contenders = {}
+    for name, found in medians.items():
+        by_threads = {n: {"median_us": time, "note": ""} for n, time in found.items()}
+        best = min(found, key=lambda n: found[n])
+        contenders[name] = {"best_threads": int(best), "by_threads": by_threads}
+    return {
+        "measure": "step",
+        "title": "net",
+        "cores": 2,
+        "flops": 1e6,
+        "ceiling_gflops": 100.0,
+        "contenders": contenders,
+        "skipped": {"other": "no compiler"},
+    }
+
+
+def test_table_compares_with_the_first_at_its_best_threads(load: Any) -> None:
+    report = load("peers_report")
+    found = group(affinet={"1": 40.0, "2": 20.0}, a={"1": 60.0, "2": 90.0}, b={"1": 50.0})
+    assert report.best_peer(found) == "b"
+    text = report.contests([2], [[found]])
+    lines = [line.split() for line in text.splitlines()]
+    assert lines[2] == ["floor", "10.0"]
+    assert lines[3] == ["affinet", "20.0", "(2)", "1.00", "50%"]
+    assert lines[4] == ["a", "60.0", "(1)", "3.00", "17%"]
+    assert lines[5] == ["b", "50.0", "(1)", "2.50*", "20%"]
+    assert "skipped: other (no compiler)" in text
+    assert report.products([2], [[found]]).splitlines()[1].split() == ["net", "20.0", "50%", "2.50"]
+
+
+def test_without_a_peer_there_is_no_ratio(load: Any) -> None:
+    report = load("peers_report")
+    alone = group(affinet={"1": 40.0})
+    assert report.best_peer(alone) is None
+    assert report.products([1], [[alone]]).splitlines()[1].split() == ["net", "40.0", "25%", "-"]
+
+
+def test_no_chart_without_steps(load: Any, tmp_path: Path) -> None:
+    content = {"runs": [{"groups": []}], "machine": {}}
+    assert "not measured" in load("chart").draw(tmp_path / "a.png", content)
+    assert not (tmp_path / "a.png").exists()
