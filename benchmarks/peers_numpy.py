@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from tasks import Multiplication, Prediction, Training, set_back
 VERSION = np.__version__
 
 
-class _Training:
+class _Training(ABC):
     """Batch after batch, as they lie."""
 
     shuffles = False
@@ -24,8 +25,9 @@ class _Training:
         self.batches = task.batches()
         self.losses: list[float] = []
 
+    @abstractmethod
     def make(self, task: Training) -> Any:
-        raise NotImplementedError
+        """The network to train."""
 
     def run(self, count: int) -> None:
         step = self.network.step
