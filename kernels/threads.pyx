@@ -23,8 +23,11 @@ cdef extern from *:
     #include <sched.h>
     #include <signal.h>
 
-    /* Turns of waiting before a thread gives way: some 100 microseconds. */
+    /* Turns of waiting before a thread gives way: some 100 microseconds for the caller, some two
+       milliseconds for a worker during a training. A worker that sleeps sooner can be woken
+       again and again on the caller's own processor; awake, it is soon moved to a free one. */
     #define AFFINET_SPINS 2000
+    #define AFFINET_WORKER_SPINS 40000
     #if defined(__x86_64__)
     #define affinet_pause() __builtin_ia32_pause()
     #elif defined(__aarch64__)
@@ -49,7 +52,7 @@ cdef extern from *:
         affinet_slot* slot = &affinet_slots[(long)place];
         unsigned long done = 0, called;
         for (;;) {
-            for (int turn = 0; turn < AFFINET_SPINS; turn++) {
+            for (int turn = 0; turn < AFFINET_WORKER_SPINS; turn++) {
                 if (__atomic_load_n(&slot->called, __ATOMIC_ACQUIRE) != done) break;
                 if (!__atomic_load_n(&affinet_eager, __ATOMIC_RELAXED)) break;
                 affinet_pause();
