@@ -29,7 +29,7 @@ cdef enum:
     ROWS = 240              # rows of A in a block: a multiple of every TILE_ROWS
     PANEL_BYTES = 128       # two of the widest vectors: one row of a panel of B
     PACK_A_FROM = 192       # columns from which packing A pays: it is read once for each panel
-    ENOUGH = 1000000        # multiply-adds for which a second thread pays
+    ENOUGH = 2500000        # multiply-adds a part for which a thread more surely pays
 
 
 cdef inlined_void _tile(int rows, int vectors, bint whole, Py_ssize_t last, Py_ssize_t depth,

@@ -14,8 +14,8 @@ from libc.stdlib cimport calloc, free
 
 cdef enum:
     ALIGNMENT = 64          # bytes: a cache line, and the widest vector
-    ENOUGH_UPDATES = 30000  # parameters for which a second thread pays
-    ENOUGH_NUMBERS = 30000  # numbers to gather for which it does
+    ENOUGH_UPDATES = 100000  # parameters a part for which a thread more surely pays
+    ENOUGH_NUMBERS = 100000  # numbers to gather a part for which it does
 
 cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
 

@@ -16,7 +16,8 @@ from affinet.threads import available_processors, cgroup_quota, default_threads
 
 LEVELS = [x for x in _dispatch.compiled_levels() if x in _dispatch.supported_levels()]
 # Large enough to be cut, by rows and by columns, in whole and in odd tiles and panels.
-SHAPES = [(257, 300, 129), (40, 700, 1000), (1000, 700, 40), (1, 2000, 3001), (2, 3000, 1001)]
+# A job that has to wake the workers must be 16 times as large as one in a training.
+SHAPES = [(643, 800, 329), (80, 1200, 1700), (1700, 1200, 80), (8, 3000, 4001)]
 
 
 @pytest.fixture(autouse=True)
@@ -67,15 +68,15 @@ def test_products_are_the_same_to_the_bit(level, dtype, shape):
 @pytest.mark.parametrize("optimizer", [an.SGD, an.Momentum, an.AdaGrad, an.Adam])
 def test_fits_are_the_same_to_the_bit(optimizer):
     rng = np.random.default_rng(0)
-    x, t = rng.standard_normal((600, 300)), rng.integers(0, 10, 600)
+    x, t = rng.standard_normal((600, 700)), rng.integers(0, 10, 600)
     results = []
     for n in (1, 2, 3, 4):
         with an.num_threads(n):
             net = an.Sequential(
-                an.Affine.init(300, 200, rng=0), an.ReLU(), an.Dropout(0.2),
-                an.Affine.init(200, 10, rng=1), loss=an.SoftmaxWithLoss(),
+                an.Affine.init(700, 320, rng=0), an.ReLU(), an.Dropout(0.2),
+                an.Affine.init(320, 10, rng=1), loss=an.SoftmaxWithLoss(),
             )  # fmt: skip
-            history = net.fit(x, t, epochs=2, batch_size=200, optimizer=optimizer())
+            history = net.fit(x, t, epochs=2, batch_size=300, optimizer=optimizer())
             results.append((net.params.flat, history["loss"], net.predict(x)))
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
@@ -149,15 +150,15 @@ print(codes)
 
 def test_many_callers_at_once_get_the_right_numbers():
     rng = np.random.default_rng(0)
-    operands = [rng.standard_normal((200, 300)) for _ in range(8)]
-    B = rng.standard_normal((300, 150))
+    operands = [rng.standard_normal((500, 600)) for _ in range(8)]
+    B = rng.standard_normal((600, 300))
     start = threading.Barrier(8)
 
     def work(A):
         start.wait()
         results = []
-        for _ in range(30):
-            out = np.empty((200, 150))
+        for _ in range(10):
+            out = np.empty((500, 300))
             _dispatch.kernels.gemm_nn(A, B, out)
             results.append(out)
         return results
@@ -165,7 +166,7 @@ def test_many_callers_at_once_get_the_right_numbers():
     with an.num_threads(1):
         wanted = []
         for A in operands:
-            out = np.empty((200, 150))
+            out = np.empty((500, 300))
             _dispatch.kernels.gemm_nn(A, B, out)
             wanted.append(out)
     with an.num_threads(3), concurrent.futures.ThreadPoolExecutor(8) as callers:
