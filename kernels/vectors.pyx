@@ -399,14 +399,6 @@ cdef inline vector vmax(vector a, vector b) noexcept nogil:
         return vmax_d(a, b)
 
 
-cdef inline vector vmin(vector a, vector b) noexcept nogil:
-    """a where a < b, b elsewhere: where they are equal or one is NaN."""
-    if vector is vfloat:
-        return vmin_f(a, b)
-    else:
-        return vmin_d(a, b)
-
-
 cdef inline vector vabs(vector x) noexcept nogil:
     """|x|."""
     if vector is vfloat:
