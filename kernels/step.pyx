@@ -9,13 +9,11 @@ same order, so the numbers are the same.
 Backward stops at the first affine operation: nothing asks for the gradient of the inputs.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 cdef enum:
     ALIGNMENT = 64          # bytes: a cache line, and the widest vector
-    ENOUGH_UPDATES = 100000  # parameters a part for which a thread more surely pays
-    ENOUGH_NUMBERS = 100000  # numbers to gather a part for which it does
 
 cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
 
@@ -24,48 +22,14 @@ cdef enum LossKind:
     MEAN_SQUARED_ERROR
     SUM_SQUARED_ERROR
 
-cdef enum Rule:
-    SGD
-    MOMENTUM
-    ADAGRAD
-    ADAM
-
-cdef enum Source:
-    NO_SOURCE
-    UINT8
-    INT32
-    INT64
-    FLOAT
-    DOUBLE
-
 _LOSSES = {
     "SoftmaxWithLoss": SOFTMAX_WITH_LOSS, "MeanSquaredError": MEAN_SQUARED_ERROR,
     "SumSquaredError": SUM_SQUARED_ERROR,
 }
-# Each rule and how many averages it keeps.
-_RULES = {"SGD": (SGD, 0), "Momentum": (MOMENTUM, 1), "AdaGrad": (ADAGRAD, 1), "Adam": (ADAM, 2)}
-
-ctypedef fused number:      # what rows may be gathered from
-    const uint8_t
-    const float
-    const double
-
-ctypedef fused label:       # what class indices may be gathered from
-    const uint8_t
-    const int32_t
-    const int64_t
 
 cdef struct Space:
     char* out               # an operation's output, (batch_size, n_outputs)
     uint8_t* mask           # a Dropout's mask, (batch_size, n_outputs)
-
-cdef struct Rows:
-    Source source           # what the numbers are
-    const char* data
-    Py_ssize_t n_rows
-    Py_ssize_t n_columns
-    Py_ssize_t row_step     # bytes
-    Py_ssize_t column_step
 
 
 cdef class Plan:
@@ -98,20 +62,19 @@ cdef class Plan:
 
     def set_inputs(self, number[:, :] x not None):
         """Gather rows from x (N, n_inputs), of uint8, float32 or float64, where it lies."""
-        _set_rows(self, &self.x, x, self.network.n_inputs, "x")
+        _set_rows(&self.x, x, self.network.n_inputs, "x")
+        self.owners["x"] = x
 
     def set_target_rows(self, number[:, :] t not None):
         """Gather target rows from t (N, n_outputs)."""
-        _set_rows(self, &self.t, t, self.network.n_outputs, "t")
+        _set_rows(&self.t, t, self.network.n_outputs, "t")
+        self.owners["t"] = t
 
     def set_labels(self, label[:] t not None):
         """Gather class indices from t (N,), of uint8, int32 or int64."""
         if self.loss != SOFTMAX_WITH_LOSS:
             raise ValueError("class indices go with SoftmaxWithLoss only")
-        self.t.source = (UINT8 if sizeof(label) == 1 else INT32 if sizeof(label) == 4 else INT64)
-        self.t.n_rows, self.t.n_columns = t.shape[0], 0
-        self.t.row_step = t.strides[0]
-        self.t.data = <const char*> &t[0] if t.shape[0] else NULL
+        _set_labels(&self.t, t)
         self.owners["t"] = t
 
     def set_rule(self, str name, tuple numbers, uint64_t updates):
@@ -261,17 +224,6 @@ cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
     return 0
 
 
-cdef int _set_rows(Plan plan, Rows* rows, number[:, :] array, Py_ssize_t n_columns,
-                   str name) except -1:
-    require_shape(name, array.shape[0], array.shape[1], array.shape[0], n_columns)
-    rows.source = UINT8 if sizeof(number) == 1 else FLOAT if sizeof(number) == 4 else DOUBLE
-    rows.n_rows, rows.n_columns = array.shape[0], array.shape[1]
-    rows.row_step, rows.column_step = array.strides[0], array.strides[1]
-    rows.data = <const char*> &array[0, 0] if array.shape[0] else NULL
-    plan.owners[name] = array
-    return 0
-
-
 cdef int _require_rows_in_range(Plan plan, const int64_t[::1] order) except -1:
     cdef Py_ssize_t i
     cdef int64_t n = min(plan.x.n_rows, plan.t.n_rows)
@@ -376,18 +328,6 @@ cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
             _dropout_backward(n, dout, plan.spaces[i].mask, <real> (1 / (1 - op.value)), dout)
 
 
-cdef struct Update:
-    bint single
-    Rule rule
-    Py_ssize_t n
-    const double* numbers
-    uint64_t step
-    const char* dW
-    char* first
-    char* second
-    char* W
-
-
 cdef void _update(Plan plan) noexcept nogil:
     """One step of the optimizer, and its count; by several threads where it is large enough."""
     cdef Update job
@@ -399,107 +339,7 @@ cdef void _update(Plan plan) noexcept nogil:
     _pool_run(_work_update, &job, _parts(job.n, ENOUGH_UPDATES))
 
 
-cdef void _work_update(void* job, int part, int parts) noexcept nogil:
-    if (<Update*> job).single:
-        _work_update_in(<Update*> job, part, parts, <float*> NULL)
-    else:
-        _work_update_in(<Update*> job, part, parts, <double*> NULL)
-
-
-cdef void _work_update_in(const Update* job, int part, int parts, real* precision) noexcept nogil:
-    """One part of an update: some of the parameters."""
-    cdef Py_ssize_t i = _cut(job.n, part, parts, ALIGNMENT)
-    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, ALIGNMENT) - i
-    cdef const real* dW = <const real*> job.dW + i
-    cdef real* W = <real*> job.W + i
-    cdef real* first = <real*> job.first + i if job.first != NULL else NULL
-    cdef const double* numbers = job.numbers
-    if job.rule == SGD:
-        _sgd_update(n, dW, <real> numbers[0], W)
-    elif job.rule == MOMENTUM:
-        _momentum_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
-    elif job.rule == ADAGRAD:
-        _adagrad_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
-    else:
-        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3], job.step, first,
-                   <real*> job.second + i, W)
-
-
-# Gathering ---------------------------------------------------------------------------------------
-
-
-cdef struct Gather:
-    bint single
-    const Rows* rows
-    Py_ssize_t B
-    const int64_t* order
-    double factor
-    char* out
-
-
-cdef void _gather(const Rows* rows, Py_ssize_t B, const int64_t* order, double factor,
-                  real* out) noexcept nogil:
-    """out[i] = factor * row order[i], in out's precision; by several threads for large ones."""
-    cdef Gather job
-    job.single = sizeof(real) == sizeof(float)
-    job.rows, job.B, job.order, job.factor, job.out = rows, B, order, factor, <char*> out
-    _pool_run(_work_gather, &job, _parts(B * rows.n_columns, ENOUGH_NUMBERS))
-
-
-cdef void _work_gather(void* job, int part, int parts) noexcept nogil:
-    if (<Gather*> job).single:
-        _work_gather_in(<Gather*> job, part, parts, <float*> NULL)
-    else:
-        _work_gather_in(<Gather*> job, part, parts, <double*> NULL)
-
-
-cdef void _work_gather_in(const Gather* job, int part, int parts, real* precision) noexcept nogil:
-    """One part of a batch: some of its rows."""
-    cdef Py_ssize_t i = _cut(job.B, part, parts, 1), B = _cut(job.B, part + 1, parts, 1) - i
-    cdef Py_ssize_t n = job.rows.n_columns
-    cdef real* out = <real*> job.out + i * n
-    if job.rows.source == UINT8:
-        _gather_from(job.rows, B, job.order + i, <const uint8_t*> NULL, out)
-    elif job.rows.source == FLOAT:
-        _gather_from(job.rows, B, job.order + i, <const float*> NULL, out)
-    else:
-        _gather_from(job.rows, B, job.order + i, <const double*> NULL, out)
-    if job.factor != 1:
-        _scale(B * n, <real> job.factor, out)
-
-
-cdef void _gather_from(const Rows* rows, Py_ssize_t B, const int64_t* order, number* kind,
-                       real* out) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef const char* row
-    for i in range(B):
-        row = rows.data + order[i] * rows.row_step
-        if rows.column_step == sizeof(number):
-            for j in range(rows.n_columns):
-                out[i * rows.n_columns + j] = <real> (<number*> row)[j]
-        else:
-            for j in range(rows.n_columns):
-                out[i * rows.n_columns + j] = <real> (<number*> (row + j * rows.column_step))[0]
-
-
-cdef void _gather_labels(const Rows* rows, Py_ssize_t B, const int64_t* order,
-                         int64_t* out) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef const char* p
-    for i in range(B):
-        p = rows.data + order[i] * rows.row_step
-        if rows.source == UINT8:
-            out[i] = (<const uint8_t*> p)[0]
-        elif rows.source == INT32:
-            out[i] = (<const int32_t*> p)[0]
-        else:
-            out[i] = (<const int64_t*> p)[0]
-
-
-cdef void _scale(Py_ssize_t n, real factor, real* x) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        x[i] = x[i] * factor
+# Hits ------------------------------------------------------------------------------------------
 
 
 cdef Py_ssize_t _highest(Py_ssize_t n, const real* x) noexcept nogil:

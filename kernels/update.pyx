@@ -1,0 +1,53 @@
+"""One optimizer step over a plan's flat buffers, by several threads where they are long."""
+
+from libc.stdint cimport uint64_t
+
+cdef enum:
+    ENOUGH_UPDATES = 100000  # parameters a part for which a thread more surely pays
+    GRAIN = 64               # parameters: parts begin at whole lines of the cache
+
+cdef enum Rule:
+    SGD
+    MOMENTUM
+    ADAGRAD
+    ADAM
+
+# Each rule and how many averages it keeps.
+_RULES = {"SGD": (SGD, 0), "Momentum": (MOMENTUM, 1), "AdaGrad": (ADAGRAD, 1), "Adam": (ADAM, 2)}
+
+cdef struct Update:
+    bint single
+    Rule rule
+    Py_ssize_t n
+    const double* numbers
+    uint64_t step
+    const char* dW
+    char* first
+    char* second
+    char* W
+
+
+cdef void _work_update(void* job, int part, int parts) noexcept nogil:
+    if (<Update*> job).single:
+        _work_update_in(<Update*> job, part, parts, <float*> NULL)
+    else:
+        _work_update_in(<Update*> job, part, parts, <double*> NULL)
+
+
+cdef void _work_update_in(const Update* job, int part, int parts, real* precision) noexcept nogil:
+    """One part of an update: some of the parameters."""
+    cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
+    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i
+    cdef const real* dW = <const real*> job.dW + i
+    cdef real* W = <real*> job.W + i
+    cdef real* first = <real*> job.first + i if job.first != NULL else NULL
+    cdef const double* numbers = job.numbers
+    if job.rule == SGD:
+        _sgd_update(n, dW, <real> numbers[0], W)
+    elif job.rule == MOMENTUM:
+        _momentum_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
+    elif job.rule == ADAGRAD:
+        _adagrad_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
+    else:
+        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3], job.step, first,
+                   <real*> job.second + i, W)
