@@ -32,7 +32,7 @@ def affine_forward(const real[:, ::1] x not None, const real[:, ::1] W not None,
     _require_affine_shapes(x, W, b, out)
     with nogil:
         _gemm_nn(x.shape[0], x.shape[1], W.shape[1], address(x), address(W), flat_address(b),
-                 address(out))
+                 NOTHING, address(out))
 
 
 def affine_relu_forward(const real[:, ::1] x not None, const real[:, ::1] W not None,
@@ -44,8 +44,7 @@ def affine_relu_forward(const real[:, ::1] x not None, const real[:, ::1] W not 
     _require_affine_shapes(x, W, b, out)
     with nogil:
         _gemm_nn(x.shape[0], x.shape[1], W.shape[1], address(x), address(W), flat_address(b),
-                 address(out))
-        _relu_forward(out.shape[0] * out.shape[1], address(out), address(out))
+                 RELU_OF_SUM, address(out))
 
 
 def affine_backward_dx(const real[:, ::1] dout not None, const real[:, ::1] W not None,
@@ -58,7 +57,7 @@ def affine_backward_dx(const real[:, ::1] dout not None, const real[:, ::1] W no
     require_shape("W", I, W.shape[1], I, O)
     require_shape("dx", dx.shape[0], dx.shape[1], B, I)
     with nogil:
-        _gemm_nt(B, O, I, address(dout), address(W), address(dx))
+        _gemm_nt(B, O, I, address(dout), address(W), <real*> NULL, address(dx))
 
 
 def affine_backward_dw(const real[:, ::1] x not None, const real[:, ::1] dout not None,

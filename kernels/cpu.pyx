@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What this processor can run. Built for the platform's floor, so it always loads."""
+"""What this processor can run, and its caches. Built for the platform's floor, so it always loads."""
 
 cdef extern from *:
     """
@@ -17,9 +17,31 @@ cdef extern from *:
     static int affinet_runs_avx2(void) { return 0; }
     static int affinet_runs_avx512(void) { return 0; }
     #endif
+
+    /* Bytes of a core's first (data) and second cache, 0 where the system does not tell. */
+    #if defined(__linux__)
+    #include <unistd.h>
+    #endif
+    #if defined(__APPLE__)
+    #include <stdint.h>
+    #include <sys/sysctl.h>
+    static long long affinet_cache(int number) {
+        int64_t bytes = 0;
+        size_t size = sizeof bytes;
+        const char* name = number == 1 ? "hw.l1dcachesize" : "hw.l2cachesize";
+        return sysctlbyname(name, &bytes, &size, NULL, 0) == 0 ? bytes : 0;
+    }
+    #elif defined(_SC_LEVEL1_DCACHE_SIZE)
+    static long long affinet_cache(int number) {
+        return sysconf(number == 1 ? _SC_LEVEL1_DCACHE_SIZE : _SC_LEVEL2_CACHE_SIZE);
+    }
+    #else
+    static long long affinet_cache(int number) { return (void)number, 0; }
+    #endif
     """
     bint affinet_runs_avx2()
     bint affinet_runs_avx512()
+    long long affinet_cache(int number)
 
 
 def supported_levels():
@@ -31,3 +53,9 @@ def supported_levels():
         levels.append("avx2")
     levels.append("baseline")
     return tuple(levels)
+
+
+def cache_sizes():
+    """Bytes of a core's first (data) and second cache; None where the system does not tell."""
+    first, second = affinet_cache(1), affinet_cache(2)
+    return (first, second) if 0 < first < second else None

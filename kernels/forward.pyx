@@ -33,6 +33,8 @@ cdef struct Operation:
     Py_ssize_t b
     double value            # a LeakyReLU's slope, a Dropout's probability
     uint64_t key            # a Dropout's key
+    bint with_relu          # an affine operation that also does the ReLU behind it
+    bint done_before        # a ReLU that the affine operation before it does
 
 
 cdef class Operations:
@@ -110,6 +112,8 @@ cdef int _write_operations(Operations row, list layers, Py_ssize_t width) except
             operation.value, operation.key = values
             _require_probability(operation.value)
         row.widest = max(row.widest, width)
+        if i > 0 and operation.kind == RELU and row.operations[i - 1].kind == AFFINE:
+            row.operations[i - 1].with_relu = operation.done_before = True
     row.n_outputs = width
     return 0
 
@@ -129,9 +133,11 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
     """out = the operation of x in evaluation mode; all but an affine one may work in place."""
     cdef Py_ssize_t n = rows * op.n_outputs
     if op.kind == AFFINE:
-        _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b, out)
+        _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b,
+                 RELU_OF_SUM if op.with_relu else NOTHING, out)
     elif op.kind == RELU:
-        _relu_forward(n, x, out)
+        if not op.done_before:
+            _relu_forward(n, x, out)
     elif op.kind == LEAKY_RELU:
         _leaky_relu_forward(n, x, <real> op.value, out)
     elif op.kind == SIGMOID:

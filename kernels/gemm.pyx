@@ -5,142 +5,197 @@ with: zero, or its bias. No shape, tile or block changes that chain, so a row's 
 on the batch that it came in nor on the width of the vectors.
 
 A product is cut three times (Goto, van de Geijn, "Anatomy of high-performance matrix
-multiplication", ACM TOMS 34, 2008): into blocks of DEPTH steps of k, so that a panel of B stays in
-the first cache; into blocks of ROWS rows of A, so that they stay in the second; and into tiles of
-a few rows by two vectors, which stay in registers.
+multiplication", ACM TOMS 34, 2008): into blocks of k, so that a panel of B stays in the first
+cache; into blocks of rows of A, so that they stay in the second; and into tiles of a few rows by
+a few vectors, which stay in registers. What follows a product element by element, a ReLU or its
+gradient, happens there too, while the tile is in registers.
 """
 
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 cdef extern from *:
     """
-    /* Rows of a tile: with two vectors a row, as many as the level's registers hold. */
+    /* A tile's rows and vectors a row: as many as the level's 32 or 16 registers hold. */
     #if defined(__AVX512F__) || defined(__aarch64__)
-    #define AFFINET_TILE_ROWS 12
+    #define AFFINET_TILE_ROWS 8
+    #define AFFINET_TILE_VECTORS 3
     #else
     #define AFFINET_TILE_ROWS 6
+    #define AFFINET_TILE_VECTORS 2
     #endif
+    #define AFFINET_PANEL_BYTES (AFFINET_TILE_VECTORS * AFFINET_VECTOR_BYTES)
     """
     const int TILE_ROWS "AFFINET_TILE_ROWS"
+    const int TILE_VECTORS "AFFINET_TILE_VECTORS"
+    const int PANEL_BYTES "AFFINET_PANEL_BYTES"     # one row of a panel of B
 
 cdef enum:
-    DEPTH = 256             # steps of k in a block
-    ROWS = 240              # rows of A in a block: a multiple of every TILE_ROWS
-    PANEL_BYTES = 128       # two of the widest vectors: one row of a panel of B
+    MOST_DEPTH = 512        # steps of k in a block, at most
+    LINE = 64               # bytes of a line of the cache
+    TILES_AT_ONCE = 4       # tiles whose rows are packed side by side
     PACK_A_FROM = 192       # columns from which packing A pays: it is read once for each panel
+    CROWDED = 512           # bytes: rows so far apart, or a multiple, share few places in a cache
+    NEAR = 80               # numbers: rows of B so short lie close enough together to be read there
+    ACROSS_ROWS = 64        # columns of out up to which its rows may run along the lanes
     ENOUGH = 2500000        # multiply-adds a part for which a thread more surely pays
 
+cdef enum Finish:           # what is done to an element when its sum is complete
+    NOTHING
+    RELU_OF_SUM             # relu(sum)
+    WHERE_Y_IS_POSITIVE     # the sum as ReLU's gradient: 0 where its output y was 0
 
-cdef inlined_void _tile(int rows, int vectors, bint whole, Py_ssize_t last, Py_ssize_t depth,
-                        const char* A, Py_ssize_t row_step, Py_ssize_t k_step, const char* B,
-                        Py_ssize_t B_step, const char* start, Py_ssize_t start_step, vector* out,
-                        Py_ssize_t out_step) noexcept nogil:
+cdef Py_ssize_t _depth = 128            # steps of k for which a panel stays in the first cache
+cdef Py_ssize_t _second = 1 << 19       # bytes of the second cache
+
+cdef struct Walk:           # from tile to tile through one block; steps in bytes
+    Py_ssize_t depth        # steps of k
+    Py_ssize_t a_row        # from a row of A to the next
+    Py_ssize_t a_k
+    Py_ssize_t b_k
+    Py_ssize_t start_row
+    Py_ssize_t out_row      # of y, too
+    Finish finish
+
+
+def set_cache_sizes(Py_ssize_t first, Py_ssize_t second):
+    """Block products for caches of these sizes in bytes; no result depends on them.
+
+    A panel of B and the rows of A that meet it fill most of the first cache, a block of rows half
+    of the second. Before the first call they are small: 32 and 512 KiB.
+    """
+    global _depth, _second
+    if first < 1 or second < 1:
+        raise ValueError(f"the caches have {first} and {second} bytes, wanted 1 or more")
+    _depth = first * 7 // 8 // (PANEL_BYTES + TILE_ROWS * <Py_ssize_t> sizeof(float)) // 16 * 16
+    _depth = max(<Py_ssize_t> 16, min(<Py_ssize_t> MOST_DEPTH, _depth))
+    _second = second
+
+
+# Tiles -------------------------------------------------------------------------------------------
+
+
+cdef inlined_void _load_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
+                             const char* start, vector* tile, const vector* kind) noexcept nogil:
+    cdef int i, j
+    cdef const char* from_
+    if last == vlanes(kind):
+        for i in range(rows):
+            for j in range(vectors):
+                from_ = start + i * walk.start_row + j * VECTOR_BYTES
+                tile[i * vectors + j] = vload(<const vector*> from_, vlanes(kind))
+    else:
+        for i in range(rows):
+            for j in range(vectors - 1):
+                from_ = start + i * walk.start_row + j * VECTOR_BYTES
+                tile[i * vectors + j] = vload(<const vector*> from_, vlanes(kind))
+            from_ = start + i * walk.start_row + (vectors - 1) * VECTOR_BYTES
+            tile[(i + 1) * vectors - 1] = vload_part(<const vector*> from_, last)
+
+
+cdef inlined_void _finish_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
+                               const char* y, vector* tile) noexcept nogil:
+    cdef int i, j
+    cdef vector zero = vnumber(tile, 0), outputs
+    for i in range(rows):
+        for j in range(vectors):
+            if walk.finish == WHERE_Y_IS_POSITIVE:
+                outputs = vload(<const vector*> (y + i * walk.out_row + j * VECTOR_BYTES),
+                                vlanes(tile) if j < vectors - 1 else last)
+                tile[i * vectors + j] = _element(RELU_GRADIENT, outputs, tile[i * vectors + j],
+                                                 zero)
+            else:
+                tile[i * vectors + j] = _element(RELU_OF, tile[i * vectors + j], zero, zero)
+
+
+cdef inlined_void _store_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
+                              const vector* tile, vector* out) noexcept nogil:
+    cdef int i, j
+    cdef char* to
+    if last == vlanes(out):
+        for i in range(rows):
+            for j in range(vectors):
+                to = <char*> out + i * walk.out_row + j * VECTOR_BYTES
+                vstore(<vector*> to, tile[i * vectors + j], vlanes(out))
+    else:
+        for i in range(rows):
+            for j in range(vectors - 1):
+                to = <char*> out + i * walk.out_row + j * VECTOR_BYTES
+                vstore(<vector*> to, tile[i * vectors + j], vlanes(out))
+            to = <char*> out + i * walk.out_row + (vectors - 1) * VECTOR_BYTES
+            vstore_part(<vector*> to, tile[(i + 1) * vectors - 1], last)
+
+
+cdef inlined_void _tile(int rows, int vectors, bint side_by_side, bint padded, const Walk* walk,
+                        Py_ssize_t last, const char* A, const char* B, const char* start,
+                        const char* y, vector* out) noexcept nogil:
     """out = start + A B for one tile of ``rows`` by ``vectors``, held in registers throughout.
 
-    Unless it is ``whole``, the tile ends after ``last`` lanes of its last vector. The first three
-    arguments are constants wherever this is called, so the compiler unrolls the loops over them
-    and keeps ``tile`` in registers. Steps are in bytes.
+    side_by_side: the rows of A lie next to each other, number by number. padded: B can be read to
+    the end of its last vector. last: how many lanes of a row's last vector are out's. The first
+    four arguments are constants wherever this is called, so the compiler unrolls the loops over
+    them and keeps ``tile`` in registers.
     """
     cdef vector[24] tile
     cdef vector[8] b
     cdef vector a
     cdef int i, j
-    cdef Py_ssize_t _k
+    cdef Py_ssize_t _k, lanes = vlanes(out)
+    cdef Py_ssize_t a_row = VECTOR_BYTES // lanes if side_by_side else walk.a_row
     cdef const char* from_
-    cdef char* to
-    for i in range(rows):
-        for j in range(vectors):
-            from_ = start + i * start_step + j * VECTOR_BYTES
-            if vector is vfloat:
-                if whole or j < vectors - 1:
-                    tile[i * vectors + j] = vload_f(from_)
-                else:
-                    tile[i * vectors + j] = vload_part_f(from_, last)
-            else:
-                if whole or j < vectors - 1:
-                    tile[i * vectors + j] = vload_d(from_)
-                else:
-                    tile[i * vectors + j] = vload_part_d(from_, last)
-    for _k in range(depth):
+    _load_tile(rows, vectors, walk, last, start, tile, out)
+    for _k in range(walk.depth):
         for j in range(vectors):
             from_ = B + j * VECTOR_BYTES
-            if vector is vfloat:
-                if whole or j < vectors - 1:
-                    b[j] = vload_f(from_)
-                else:
-                    b[j] = vload_part_f(from_, last)
-            else:
-                if whole or j < vectors - 1:
-                    b[j] = vload_d(from_)
-                else:
-                    b[j] = vload_part_d(from_, last)
+            b[j] = vload(<const vector*> from_, lanes if padded or j < vectors - 1 else last)
         for i in range(rows):
             if vector is vfloat:
-                a = vsplat_f(A + i * row_step)
+                a = vsplat_f(A + i * a_row)
             else:
-                a = vsplat_d(A + i * row_step)
+                a = vsplat_d(A + i * a_row)
             for j in range(vectors):
-                if vector is vfloat:
-                    tile[i * vectors + j] = vfmadd_f(a, b[j], tile[i * vectors + j])
-                else:
-                    tile[i * vectors + j] = vfmadd_d(a, b[j], tile[i * vectors + j])
-        A += k_step
-        B += B_step
-    for i in range(rows):
-        for j in range(vectors):
-            to = <char*> out + i * out_step + j * VECTOR_BYTES
-            if vector is vfloat:
-                if whole or j < vectors - 1:
-                    vstore_f(to, tile[i * vectors + j])
-                else:
-                    vstore_part_f(to, tile[i * vectors + j], last)
-            else:
-                if whole or j < vectors - 1:
-                    vstore_d(to, tile[i * vectors + j])
-                else:
-                    vstore_part_d(to, tile[i * vectors + j], last)
+                tile[i * vectors + j] = vfmadd(a, b[j], tile[i * vectors + j])
+        A += walk.a_k
+        B += walk.b_k
+    if walk.finish != NOTHING:
+        _finish_tile(rows, vectors, walk, last, y, tile)
+    _store_tile(rows, vectors, walk, last, tile, out)
 
 
-cdef inlined_void _tile_of_rows(int rows, int vectors, bint whole, Py_ssize_t last,
-                                Py_ssize_t depth, const char* A, Py_ssize_t row_step,
-                                Py_ssize_t k_step, const char* B, Py_ssize_t B_step,
-                                const char* start, Py_ssize_t start_step, vector* out,
-                                Py_ssize_t out_step) noexcept nogil:
+cdef inlined_void _tile_of_rows(int rows, int vectors, bint side_by_side, const Walk* walk,
+                                Py_ssize_t last, const char* A, const char* B, const char* start,
+                                const char* y, vector* out) noexcept nogil:
     """The tile with one of the numbers of rows that _tile_rows gives."""
     if rows == TILE_ROWS:
-        _tile(TILE_ROWS, vectors, whole, last, depth, A, row_step, k_step, B, B_step, start,
-              start_step, out, out_step)
+        _tile(TILE_ROWS, vectors, side_by_side, True, walk, last, A, B, start, y, out)
     elif rows == 4:
-        _tile(4, vectors, whole, last, depth, A, row_step, k_step, B, B_step, start, start_step,
-              out, out_step)
+        _tile(4, vectors, side_by_side, True, walk, last, A, B, start, y, out)
     elif rows == 2:
-        _tile(2, vectors, whole, last, depth, A, row_step, k_step, B, B_step, start, start_step,
-              out, out_step)
+        _tile(2, vectors, side_by_side, True, walk, last, A, B, start, y, out)
     else:
-        _tile(1, vectors, whole, last, depth, A, row_step, k_step, B, B_step, start, start_step,
-              out, out_step)
+        _tile(1, vectors, side_by_side, True, walk, last, A, B, start, y, out)
 
 
-cdef void _any_tile(int rows, int vectors, bint whole, Py_ssize_t last, Py_ssize_t depth,
-                    const char* A, Py_ssize_t row_step, Py_ssize_t k_step, const char* B,
-                    Py_ssize_t B_step, const char* start, Py_ssize_t start_step, vector* out,
-                    Py_ssize_t out_step) noexcept nogil:
+cdef void _any_tile(int rows, int vectors, bint side_by_side, const Walk* walk, Py_ssize_t last,
+                    const char* A, const char* B, const char* start, const char* y,
+                    vector* out) noexcept nogil:
     """The tile of one of the sizes that are compiled."""
-    if vectors == 2:
-        if whole:
-            _tile_of_rows(rows, 2, True, 0, depth, A, row_step, k_step, B, B_step, start,
-                          start_step, out, out_step)
+    if vectors == TILE_VECTORS:
+        if side_by_side:
+            _tile_of_rows(rows, TILE_VECTORS, True, walk, last, A, B, start, y, out)
         else:
-            _tile_of_rows(rows, 2, False, last, depth, A, row_step, k_step, B, B_step, start,
-                          start_step, out, out_step)
+            _tile_of_rows(rows, TILE_VECTORS, False, walk, last, A, B, start, y, out)
+    elif vectors == 2:
+        if side_by_side:
+            _tile_of_rows(rows, 2, True, walk, last, A, B, start, y, out)
+        else:
+            _tile_of_rows(rows, 2, False, walk, last, A, B, start, y, out)
     else:
-        if whole:
-            _tile_of_rows(rows, 1, True, 0, depth, A, row_step, k_step, B, B_step, start,
-                          start_step, out, out_step)
+        if side_by_side:
+            _tile_of_rows(rows, 1, True, walk, last, A, B, start, y, out)
         else:
-            _tile_of_rows(rows, 1, False, last, depth, A, row_step, k_step, B, B_step, start,
-                          start_step, out, out_step)
+            _tile_of_rows(rows, 1, False, walk, last, A, B, start, y, out)
 
 
 cdef inline int _tile_rows(Py_ssize_t left) noexcept nogil:
@@ -152,29 +207,79 @@ cdef inline int _tile_rows(Py_ssize_t left) noexcept nogil:
     return 2 if left >= 2 else 1
 
 
+cdef inline int _panel_vectors(Py_ssize_t left, Py_ssize_t lanes) noexcept nogil:
+    """Vectors in a row of the next panel where ``left`` columns are left: evenly at the end."""
+    cdef Py_ssize_t vectors = (left + lanes - 1) // lanes
+    if vectors == TILE_VECTORS + 1:
+        return <int> (vectors + 1) // 2
+    return <int> min(vectors, <Py_ssize_t> TILE_VECTORS)
+
+
+cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t last, Walk* walk, bint packed,
+                         const real* A, const real* B, const real* start, const real* y,
+                         real* out) noexcept nogil:
+    """out = start + A B for a block of rows and one panel of B, tile by tile.
+
+    packed: A comes from _pack_rows. last: how many lanes of a row's last vector are out's.
+    """
+    cdef Py_ssize_t i = 0, size = sizeof(real)
+    cdef bint side_by_side = packed or walk.a_row == size
+    cdef const char* a = <const char*> A
+    cdef const char* from_
+    cdef const char* mask
+    cdef char* to
+    cdef int height
+    while i < rows:
+        height = _tile_rows(rows - i)
+        if packed:
+            walk.a_k = height * size
+        from_ = <const char*> start + i * walk.start_row
+        mask = <const char*> y + i * walk.out_row
+        to = <char*> out + i * walk.out_row
+        if real is float:
+            _any_tile[vfloat](height, vectors, side_by_side, walk, last, a, <const char*> B,
+                              from_, mask, <vfloat*> to)
+        else:
+            _any_tile[vdouble](height, vectors, side_by_side, walk, last, a, <const char*> B,
+                               from_, mask, <vdouble*> to)
+        a += height * (walk.depth * size if packed else walk.a_row)
+        i += height
+
+
+# Packing -----------------------------------------------------------------------------------------
+
+
 cdef inline void _copy(Py_ssize_t n, const real* source, real* target) noexcept nogil:
     """target = source for the few numbers of a panel's row: a call of memcpy would cost more."""
     cdef Py_ssize_t j = 0, lanes = VECTOR_BYTES // sizeof(real)
-    while n - j >= lanes:
+    while j < n:
         if real is float:
-            vstore_f(<char*> (target + j), vload_f(<const char*> (source + j)))
+            vstore(<vfloat*> (target + j), vload(<const vfloat*> (source + j), n - j), n - j)
         else:
-            vstore_d(<char*> (target + j), vload_d(<const char*> (source + j)))
+            vstore(<vdouble*> (target + j), vload(<const vdouble*> (source + j), n - j), n - j)
         j += lanes
-    if j < n:
-        if real is float:
-            vstore_part_f(<char*> (target + j), vload_part_f(<const char*> (source + j), n - j),
-                          n - j)
-        else:
-            vstore_part_d(<char*> (target + j), vload_part_d(<const char*> (source + j), n - j),
-                          n - j)
+
+
+cdef void _pack_whole(Py_ssize_t depth, Py_ssize_t width, const real* source,
+                      Py_ssize_t k_step, real* packed) noexcept nogil:
+    """packed = rows of ``width`` numbers, k_step apart: whole vectors, as many as a tile has."""
+    cdef Py_ssize_t k, lanes = VECTOR_BYTES // sizeof(real)
+    for k in range(depth):
+        if width > lanes:
+            _copy(lanes, source + lanes, packed + lanes)
+        if width > 2 * lanes:
+            _copy(lanes, source + 2 * lanes, packed + 2 * lanes)
+        _copy(lanes, source, packed)
+        source, packed = source + k_step, packed + width
 
 
 cdef void _pack(Py_ssize_t depth, Py_ssize_t columns, Py_ssize_t width, const real* source,
                 Py_ssize_t k_step, Py_ssize_t column_step, real* packed) noexcept nogil:
     """packed[k, j] = source[k k_step + j column_step] for j < columns, 0 up to j < width."""
     cdef Py_ssize_t j, k, quads = 0
-    if column_step == 1:
+    if column_step == 1 and columns == width and width * sizeof(real) % VECTOR_BYTES == 0:
+        _pack_whole(depth, width, source, k_step, packed)
+    elif column_step == 1:
         for k in range(depth):
             _copy(columns, source + k * k_step, packed + k * width)
     else:
@@ -200,57 +305,193 @@ cdef void _pack(Py_ssize_t depth, Py_ssize_t columns, Py_ssize_t width, const re
 cdef void _pack_rows(Py_ssize_t rows, Py_ssize_t depth, const real* A, Py_ssize_t row_step,
                      Py_ssize_t k_step, real* packed) noexcept nogil:
     """The rows of A tile by tile, each tile as (depth, its rows), so that it is read in order."""
-    cdef Py_ssize_t i = 0
-    cdef int height
+    cdef Py_ssize_t i = 0, k
+    cdef int height, t
+    if row_step == 1:
+        # Several tiles at a time: what one step of k holds for them fills whole lines.
+        while rows - i >= TILES_AT_ONCE * TILE_ROWS:
+            for k in range(depth):
+                for t in range(TILES_AT_ONCE):
+                    memcpy(packed + (i + t * TILE_ROWS) * depth + k * TILE_ROWS,
+                           A + i + t * TILE_ROWS + k * k_step, TILE_ROWS * sizeof(real))
+            i += TILES_AT_ONCE * TILE_ROWS
     while i < rows:
         height = _tile_rows(rows - i)
         _pack(depth, height, height, A + i * row_step, k_step, row_step, packed + i * depth)
         i += height
 
 
-cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t columns, Py_ssize_t depth,
-                         const real* A, Py_ssize_t row_step, Py_ssize_t k_step, bint packed,
-                         const real* B, Py_ssize_t B_step, const real* start,
-                         Py_ssize_t start_step, real* out, Py_ssize_t out_step) noexcept nogil:
-    """out = start + A B for a block of rows and one panel of B, tile by tile.
+# Products ----------------------------------------------------------------------------------------
 
-    ``packed``: A comes from _pack_rows. Steps are in numbers.
+
+cdef struct Product:        # out = start + A B, then what Finish says; steps in numbers
+    bint single             # single precision, or double
+    bint across             # rows of out run along the lanes
+    bint by_rows            # parts are rows of out, or columns
+    Finish finish
+    Py_ssize_t M, K, N
+    Py_ssize_t A_row, A_k, B_k, B_column
+    Py_ssize_t start_row    # 0 where every row has the same start: a bias
+    const char* A
+    const char* B
+    const char* start       # NULL for zeros
+    const char* y           # as out
+    char* out               # (M, N), contiguous
+
+
+cdef inline real* _aligned_panel(char* memory, real* precision) noexcept nogil:
+    """The first line of the cache in ``memory``, which has one to spare."""
+    return <real*> (memory + (LINE - <uintptr_t> memory % LINE) % LINE)
+
+
+cdef inline Py_ssize_t _steps(const Product* p, Py_ssize_t size) noexcept nogil:
+    """Steps of k in a block, for numbers of this size.
+
+    Few enough for a panel to stay in the first cache; but where out leaves the second before the
+    next block goes on with it, fetching it again costs more than a panel from there.
     """
-    cdef Py_ssize_t i = 0, lanes = VECTOR_BYTES // sizeof(real)
-    cdef Py_ssize_t last = columns - (vectors - 1) * lanes
-    cdef Py_ssize_t a_row = row_step * sizeof(real), a_k = k_step * sizeof(real)
+    return MOST_DEPTH if 2 * p.M * p.N * size > _second else _depth
+
+
+cdef void _blocked(const Product* p, Py_ssize_t i_0, Py_ssize_t M, Py_ssize_t j_0, Py_ssize_t N,
+                   real* precision) noexcept nogil:
+    """The product's block of M rows from i_0 on and N columns from j_0 on."""
+    cdef Py_ssize_t k = 0, depth, rows, i, K = p.K, size = sizeof(real), steps = _steps(p, size)
+    cdef Py_ssize_t most_rows = max(_second // 2 // (steps * size) // TILE_ROWS, <Py_ssize_t> 4)
+    cdef real* packed = NULL
     cdef const real* a
-    cdef int height
-    while i < rows:
-        height = _tile_rows(rows - i)
-        a = A + i * row_step
-        if packed:
-            a, a_row, a_k = A + i * depth, sizeof(real), height * sizeof(real)
-        if real is float:
-            _any_tile[vfloat](height, vectors, last == lanes, last, depth, <const char*> a, a_row,
-                              a_k, <const char*> B, B_step * sizeof(real),
-                              <const char*> (start + i * start_step), start_step * sizeof(real),
-                              <vfloat*> (out + i * out_step), out_step * sizeof(real))
-        else:
-            _any_tile[vdouble](height, vectors, last == lanes, last, depth, <const char*> a,
-                               a_row, a_k, <const char*> B, B_step * sizeof(real),
-                               <const char*> (start + i * start_step), start_step * sizeof(real),
-                               <vdouble*> (out + i * out_step), out_step * sizeof(real))
-        i += height
+    cdef Walk walk
+    most_rows = min(M, most_rows * TILE_ROWS)
+    # Without memory for the packed rows they are read in place: slower, with the same result.
+    if N >= PACK_A_FROM and M >= TILE_ROWS:
+        packed = <real*> malloc(most_rows * min(K, steps) * size)
+    walk.out_row = p.N * size
+    while k < K:
+        depth = min(steps, K - k)
+        walk.depth, walk.finish = depth, p.finish if k + depth == K else NOTHING
+        i = 0
+        while i < M:
+            rows = min(most_rows, M - i)
+            a = <const real*> p.A + (i_0 + i) * p.A_row + k * p.A_k
+            walk.a_row, walk.a_k = p.A_row * size, p.A_k * size
+            if packed != NULL:
+                _pack_rows(rows, depth, a, p.A_row, p.A_k, packed)
+                a = packed
+            _block_of_rows(p, &walk, k, i_0 + i, rows, j_0, N, a, packed != NULL)
+            i += rows
+        k += depth
+    free(packed)
+
+
+cdef inline bint _read_in_place(const Product* p, Py_ssize_t rows, bint partly,
+                                Py_ssize_t end) noexcept nogil:
+    """True if a panel of B that ends before step ``end`` is best read where it lies.
+
+    That is so if few rows read it or its own rows lie close together. One that fills its last
+    vector only partly is read beyond its end, which the last row of all does not allow.
+    """
+    if p.B_column != 1 or (partly and end == p.K):
+        return False
+    return rows <= 2 * TILE_ROWS or (p.single and p.N <= NEAR)
+
+
+cdef void _block_of_rows(const Product* p, Walk* walk, Py_ssize_t k, Py_ssize_t i,
+                         Py_ssize_t rows, Py_ssize_t j, Py_ssize_t N, const real* A,
+                         bint packed) noexcept nogil:
+    """One block of A's rows, from row i on, times N columns of B from column j on."""
+    cdef char[MOST_DEPTH * PANEL_BYTES + LINE] memory
+    cdef char[PANEL_BYTES] zeros
+    cdef real* panel = _aligned_panel(memory, <real*> NULL)
+    cdef real* out
+    cdef const real* b
+    cdef const real* start
+    cdef Py_ssize_t columns, end = j + N, lanes = VECTOR_BYTES // sizeof(real)
+    cdef int vectors
+    memset(zeros, 0, PANEL_BYTES)
+    while j < end:
+        vectors = _panel_vectors(end - j, lanes)
+        columns = min(vectors * lanes, end - j)
+        b, walk.b_k = <const real*> p.B + k * p.B_k + j * p.B_column, p.B_k * sizeof(real)
+        if not _read_in_place(p, rows, columns < vectors * lanes, k + walk.depth):
+            _pack(walk.depth, columns, vectors * lanes, b, p.B_k, p.B_column, panel)
+            b, walk.b_k = panel, vectors * VECTOR_BYTES
+        out = <real*> p.out + i * p.N + j
+        start, walk.start_row = out, walk.out_row  # a later block goes on from the last's result
+        if k == 0 and p.start != NULL:
+            start = <const real*> p.start + i * p.start_row + j
+            walk.start_row = p.start_row * sizeof(real)
+        elif k == 0:
+            start, walk.start_row = <const real*> zeros, 0
+        _panel_product(rows, vectors, columns - (vectors - 1) * lanes, walk, packed, A, b, start,
+                       <const real*> p.y + i * p.N + j, out)
+        j += columns
+
+
+cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M) noexcept nogil:
+    """M rows of out from row i on, with out's rows along the lanes: out^T = B^T A^T.
+
+    For few columns, most of which would leave lanes empty, and rows of A that lie side by side.
+    """
+    cdef char[MOST_DEPTH * PANEL_BYTES + LINE] memory
+    cdef char[ACROSS_ROWS * PANEL_BYTES + LINE] sums_memory
+    cdef float* panel = _aligned_panel(memory, <float*> NULL)
+    cdef float* sums = _aligned_panel(sums_memory, <float*> NULL)
+    cdef char[PANEL_BYTES] zeros
+    cdef const float* b
+    cdef const float* start
+    cdef Py_ssize_t rows, k, end = i + M, lanes = VECTOR_BYTES // sizeof(float), size = sizeof(float)
+    cdef int vectors
+    cdef Walk walk
+    memset(zeros, 0, PANEL_BYTES)
+    walk.finish, walk.a_row, walk.a_k = NOTHING, p.B_column * size, p.B_k * size
+    while i < end:
+        vectors = _panel_vectors(end - i, lanes)
+        rows = min(vectors * lanes, end - i)
+        walk.out_row, walk.start_row = vectors * VECTOR_BYTES, 0
+        k, start = 0, <float*> zeros
+        while k < p.K:
+            walk.depth = min(_depth, p.K - k)
+            b, walk.b_k = <const float*> p.A + i + k * p.A_k, p.A_k * size
+            if rows < vectors * lanes or walk.b_k % CROWDED == 0:
+                _pack(walk.depth, rows, vectors * lanes, b, p.A_k, 1, panel)
+                b, walk.b_k = panel, vectors * VECTOR_BYTES
+            _panel_product(p.N, vectors, lanes, &walk, False, <const float*> p.B + k * p.B_k, b,
+                           start, sums, sums)
+            k += walk.depth
+            start, walk.start_row = sums, walk.out_row
+        _transpose(p.N, rows, sums, vectors * lanes, <float*> p.out + i * p.N)
+        i += rows
+
+
+cdef void _transpose(Py_ssize_t N, Py_ssize_t M, const float* x, Py_ssize_t step,
+                     float* out) noexcept nogil:
+    """out[i, j] = x[j, i] for j < N and i < M, with x's rows ``step`` apart."""
+    cdef Py_ssize_t i, j, quads = N // 4 * 4, whole = M // 4 * 4
+    for j in range(0, quads, 4):
+        for i in range(0, whole, 4):
+            transpose_quad(x + j * step + i, step, out + i * N + j, N)
+        for i in range(whole, M):
+            out[i * N + j], out[i * N + j + 1] = x[j * step + i], x[(j + 1) * step + i]
+            out[i * N + j + 2], out[i * N + j + 3] = x[(j + 2) * step + i], x[(j + 3) * step + i]
+    for j in range(quads, N):
+        for i in range(M):
+            out[i * N + j] = x[j * step + i]
 
 
 cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_step,
                        const char* B, Py_ssize_t B_step, const char* start,
                        vector* out) noexcept nogil:
-    """out = start + a B for one row a; without a start it is zero.
+    """out = start + a B for one row a; without a start it is zero. Steps in bytes.
 
     B is read once, where it lies, up to eight vectors at a time: so many chains of multiply-adds
     hide each other's latency.
     """
-    cdef Py_ssize_t size = sizeof(float) if vector is vfloat else sizeof(double)  # of one number
-    cdef Py_ssize_t lanes = VECTOR_BYTES // size, j = 0, left, width
+    cdef Py_ssize_t lanes = vlanes(out), size = VECTOR_BYTES // lanes, j = 0, left, width
     cdef int vectors
     cdef char* to = <char*> out
+    cdef Walk walk
+    walk.depth, walk.a_k, walk.b_k, walk.finish = K, k_step, B_step, NOTHING
+    walk.a_row = walk.start_row = walk.out_row = 0
     if start == NULL:
         memset(to, 0, N * size)
     elif start != to:
@@ -259,122 +500,63 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
         left = (N - j + lanes - 1) // lanes
         vectors = 8 if left >= 8 else 4 if left > 4 else <int> left
         width = min(vectors * lanes, N - j)
-        _row_tile(vectors, width - (vectors - 1) * lanes, K, a, k_step, B + j * size, B_step,
+        _row_tile(vectors, width - (vectors - 1) * lanes, &walk, a, B + j * size,
                   <vector*> (to + j * size))
         j += width
 
 
-cdef void _row_tile(int vectors, Py_ssize_t last, Py_ssize_t depth, const char* a,
-                    Py_ssize_t k_step, const char* B, Py_ssize_t B_step,
+cdef void _row_tile(int vectors, Py_ssize_t last, const Walk* walk, const char* a, const char* B,
                     vector* out) noexcept nogil:
     """out += a B for some of one row's vectors, the last of which has ``last`` lanes."""
-    cdef Py_ssize_t size = sizeof(float) if vector is vfloat else sizeof(double)  # of one number
-    cdef bint whole = last * size == VECTOR_BYTES
     cdef const char* c = <const char*> out
     if vectors == 8:
-        if whole:
-            _tile(1, 8, True, 0, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+        if last == vlanes(out):
+            _tile(1, 8, False, True, walk, last, a, B, c, c, out)
         else:
-            _tile(1, 8, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+            _tile(1, 8, False, False, walk, last, a, B, c, c, out)
     elif vectors == 4:
-        if whole:
-            _tile(1, 4, True, 0, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+        if last == vlanes(out):
+            _tile(1, 4, False, True, walk, last, a, B, c, c, out)
         else:
-            _tile(1, 4, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+            _tile(1, 4, False, False, walk, last, a, B, c, c, out)
     elif vectors == 3:
-        _tile(1, 3, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+        _tile(1, 3, False, False, walk, last, a, B, c, c, out)
     elif vectors == 2:
-        _tile(1, 2, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+        _tile(1, 2, False, False, walk, last, a, B, c, c, out)
     else:
-        _tile(1, 1, False, last, depth, a, 0, k_step, B, B_step, c, 0, out, 0)
+        _tile(1, 1, False, False, walk, last, a, B, c, c, out)
 
 
-cdef void _fill_rows(Py_ssize_t M, Py_ssize_t N, const real* start, Py_ssize_t start_step,
-                     real* out, Py_ssize_t out_step) noexcept nogil:
-    """out = start, the product over no k at all."""
-    cdef Py_ssize_t i
-    for i in range(M):
-        if start == NULL:
-            memset(out + i * out_step, 0, N * sizeof(real))
+cdef void _one_row(const Product* p, real* precision) noexcept nogil:
+    """The product for M = 1 and a B whose rows are contiguous."""
+    cdef Py_ssize_t size = sizeof(real)
+    if real is float:
+        _row_product[vfloat](p.K, p.N, p.A, p.A_k * size, p.B, p.B_k * size, p.start,
+                             <vfloat*> p.out)
+    else:
+        _row_product[vdouble](p.K, p.N, p.A, p.A_k * size, p.B, p.B_k * size, p.start,
+                              <vdouble*> p.out)
+    _finish_rows(p, precision)
+
+
+cdef void _fill_rows(const Product* p, real* precision) noexcept nogil:
+    """out = start: the product over no k at all."""
+    cdef Py_ssize_t i, row = p.N * sizeof(real)
+    for i in range(p.M):
+        if p.start == NULL:
+            memset(p.out + i * row, 0, row)
         else:
-            memcpy(out + i * out_step, start + i * start_step, N * sizeof(real))
+            memcpy(p.out + i * row, p.start + i * p.start_row * <Py_ssize_t> sizeof(real), row)
+    _finish_rows(p, precision)
 
 
-cdef void _gemm_part(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssize_t A_row,
-                     Py_ssize_t A_k, const real* B, Py_ssize_t B_k, Py_ssize_t B_column,
-                     const real* start, Py_ssize_t start_step, real* out,
-                     Py_ssize_t out_step) noexcept nogil:
-    """out_ij = start_ij + sum_k A_ik B_kj, with A_ik = A[i A_row + k A_k] and so on.
-
-    Start NULL stands for zeros, and step 0 gives every row the same start: a bias.
-    """
-    cdef Py_ssize_t i, j, k = 0, rows, depth, columns, b_step
-    cdef Py_ssize_t width = 2 * VECTOR_BYTES // sizeof(real)
-    cdef int vectors
-    cdef char[DEPTH * PANEL_BYTES] panel
-    cdef const real* a
-    cdef const real* b
-    cdef const real* from_
-    cdef Py_ssize_t from_step
-    cdef real* packed = NULL
-    cdef char[PANEL_BYTES] zeros
-    memset(zeros, 0, PANEL_BYTES)
-    if K == 0:
-        _fill_rows(M, N, start, start_step, out, out_step)
-        return
-    if M == 1 and B_column == 1:
-        if real is float:
-            _row_product[vfloat](K, N, <const char*> A, A_k * sizeof(real), <const char*> B,
-                                 B_k * sizeof(real), <const char*> start, <vfloat*> out)
-        else:
-            _row_product[vdouble](K, N, <const char*> A, A_k * sizeof(real), <const char*> B,
-                                  B_k * sizeof(real), <const char*> start, <vdouble*> out)
-        return
-    # Without memory for the packed rows they are read in place: slower, with the same result.
-    if N >= PACK_A_FROM and M >= TILE_ROWS:
-        packed = <real*> malloc(min(M, <Py_ssize_t> ROWS) * min(K, <Py_ssize_t> DEPTH)
-                                * sizeof(real))
-    while k < K:
-        depth = min(<Py_ssize_t> DEPTH, K - k)
-        i = 0
-        while i < M:
-            rows = min(<Py_ssize_t> ROWS, M - i)
-            a = A + i * A_row + k * A_k
-            if packed != NULL:
-                _pack_rows(rows, depth, a, A_row, A_k, packed)
-                a = packed
-            j = 0
-            while j < N:
-                columns = min(width, N - j)
-                vectors = 2 if 2 * columns > width else 1
-                b, b_step = B + k * B_k + j * B_column, B_k
-                # A panel that few rows read is read where it lies.
-                if B_column != 1 or rows > 2 * TILE_ROWS or columns < vectors * width // 2:
-                    b_step = vectors * width // 2
-                    _pack(depth, columns, b_step, b, B_k, B_column, <real*> panel)
-                    b = <real*> panel
-                # A later block goes on from the last one's result.
-                from_, from_step = out + i * out_step + j, out_step
-                if k == 0:
-                    from_, from_step = start + i * start_step + j, start_step
-                    if start == NULL:
-                        from_, from_step = <const real*> zeros, 0
-                _panel_product(rows, vectors, columns, depth, a, A_row, A_k, packed != NULL, b,
-                               b_step, from_, from_step, out + i * out_step + j, out_step)
-                j += width
-            i += rows
-        k += depth
-    free(packed)
-
-
-cdef struct Product:
-    bint single             # single precision, or double
-    bint by_rows            # parts are rows of out, or columns
-    Py_ssize_t M, K, N, A_row, A_k, B_k, B_column, start_step
-    const char* A
-    const char* B
-    const char* start
-    char* out
+cdef void _finish_rows(const Product* p, real* precision) noexcept nogil:
+    """What Finish says, for sums that were made without tiles."""
+    cdef real* out = <real*> p.out
+    if p.finish == RELU_OF_SUM:
+        _relu_forward(p.M * p.N, out, out)
+    elif p.finish == WHERE_Y_IS_POSITIVE:
+        _relu_backward(p.M * p.N, <const real*> p.y, out, out)
 
 
 cdef void _work_product(void* job, int part, int parts) noexcept nogil:
@@ -387,56 +569,76 @@ cdef void _work_product(void* job, int part, int parts) noexcept nogil:
 cdef void _work_product_in(const Product* p, int part, int parts, real* precision) noexcept nogil:
     """One part of a product: some of out's rows, or some of its columns."""
     cdef Py_ssize_t i = 0, j = 0, M = p.M, N = p.N
-    cdef const real* start = <const real*> p.start
+    cdef Py_ssize_t grain = PANEL_BYTES // sizeof(real)
     if p.by_rows:
-        i = _cut(p.M, part, parts, TILE_ROWS)
-        M = _cut(p.M, part + 1, parts, TILE_ROWS) - i
+        grain = grain if p.across else TILE_ROWS
+        i = _cut(p.M, part, parts, grain)
+        M = _cut(p.M, part + 1, parts, grain) - i
     else:
-        j = _cut(p.N, part, parts, 2 * VECTOR_BYTES // sizeof(real))
-        N = _cut(p.N, part + 1, parts, 2 * VECTOR_BYTES // sizeof(real)) - j
-    if start != NULL:
-        start += i * p.start_step + j
-    _gemm_part(M, p.K, N, <const real*> p.A + i * p.A_row, p.A_row, p.A_k,
-               <const real*> p.B + j * p.B_column, p.B_k, p.B_column, start, p.start_step,
-               <real*> p.out + i * p.N + j, p.N)
+        j = _cut(p.N, part, parts, grain)
+        N = _cut(p.N, part + 1, parts, grain) - j
+    if p.across:
+        _across(p, i, M)
+    else:
+        _blocked(p, i, M, j, N, precision)
 
 
-cdef void _gemm(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, Py_ssize_t A_row,
-                Py_ssize_t A_k, const real* B, Py_ssize_t B_k, Py_ssize_t B_column,
-                const real* start, Py_ssize_t start_step, real* out) noexcept nogil:
-    """_gemm_part over all of a contiguous out, by several threads where it is large enough.
+cdef bint _pays_across(const Product* p) noexcept nogil:
+    """True if the lanes are filled so much better by rows of out that turning it costs less."""
+    cdef Py_ssize_t lanes = VECTOR_BYTES // sizeof(float)
+    cdef Py_ssize_t by_rows = (p.M + lanes - 1) // lanes * lanes * p.N
+    cdef Py_ssize_t by_columns = (p.N + lanes - 1) // lanes * lanes * p.M
+    return (p.single and p.A_row == 1 and p.start == NULL and p.finish == NOTHING
+            and p.N <= ACROSS_ROWS and by_rows * 9 < by_columns * 8)
+
+
+cdef void _gemm(Product* p, real* precision) noexcept nogil:
+    """The whole product, by several threads where it is large enough.
 
     Rows are shared out where there are more tiles of them than panels of columns.
     """
-    cdef int parts = _parts(M * N * (K + 1), ENOUGH)
-    cdef Product p
-    if parts == 1:
-        _gemm_part(M, K, N, A, A_row, A_k, B, B_k, B_column, start, start_step, out, N)
-        return
     p.single = sizeof(real) == sizeof(float)
-    p.by_rows = M // TILE_ROWS >= N * <Py_ssize_t> sizeof(real) // (2 * VECTOR_BYTES)
-    p.M, p.K, p.N, p.A_row, p.A_k, p.B_k, p.B_column = M, K, N, A_row, A_k, B_k, B_column
-    p.A, p.B, p.start, p.start_step = <char*> A, <char*> B, <char*> start, start_step
-    p.out = <char*> out
-    _pool_run(_work_product, &p, parts)
+    if p.K == 0:
+        _fill_rows(p, precision)
+    elif p.M == 1 and p.B_column == 1:
+        _one_row(p, precision)
+    else:
+        p.across = _pays_across(p)
+        p.by_rows = (p.across or p.M // TILE_ROWS
+                     >= p.N * <Py_ssize_t> sizeof(real) // PANEL_BYTES)
+        _pool_run(_work_product, p, _parts(p.M * p.N * (p.K + 1), ENOUGH))
 
 
 cdef void _gemm_nn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, const real* B,
-                   const real* bias, real* out) noexcept nogil:
+                   const real* bias, Finish finish, real* out) noexcept nogil:
     """out = A B + bias in every row, with A (M, K), B (K, N), bias (N,) or NULL, out (M, N)."""
-    _gemm(M, K, N, A, K, 1, B, N, 1, bias, 0, out)
+    cdef Product p
+    p.M, p.K, p.N, p.A_row, p.A_k, p.B_k, p.B_column = M, K, N, K, 1, N, 1
+    p.A, p.B, p.start, p.start_row, p.out = <char*> A, <char*> B, <char*> bias, 0, <char*> out
+    p.finish, p.y = finish, <char*> out
+    _gemm(&p, out)
 
 
 cdef void _gemm_nt(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, const real* B,
-                   real* out) noexcept nogil:
-    """out = A B^T, with A (M, K), B (N, K), out (M, N)."""
-    _gemm(M, K, N, A, K, 1, B, 1, K, NULL, 0, out)
+                   const real* y, real* out) noexcept nogil:
+    """out = A B^T, with A (M, K), B (N, K), out (M, N); 0 where y (M, N), if not NULL, is not > 0.
+    """
+    cdef Product p
+    p.M, p.K, p.N, p.A_row, p.A_k, p.B_k, p.B_column = M, K, N, K, 1, 1, K
+    p.A, p.B, p.start, p.start_row, p.out = <char*> A, <char*> B, NULL, 0, <char*> out
+    p.finish = NOTHING if y == NULL else WHERE_Y_IS_POSITIVE
+    p.y = <char*> out if y == NULL else <char*> y
+    _gemm(&p, out)
 
 
 cdef void _gemm_tn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, const real* B,
                    real* out) noexcept nogil:
     """out = A^T B, with A (K, M), B (K, N), out (M, N)."""
-    _gemm(M, K, N, A, 1, M, B, N, 1, NULL, 0, out)
+    cdef Product p
+    p.M, p.K, p.N, p.A_row, p.A_k, p.B_k, p.B_column = M, K, N, 1, M, N, 1
+    p.A, p.B, p.start, p.start_row, p.out = <char*> A, <char*> B, NULL, 0, <char*> out
+    p.finish, p.y = NOTHING, <char*> out
+    _gemm(&p, out)
 
 
 def gemm_nn(const real[:, ::1] A not None, const real[:, ::1] B not None,
@@ -449,7 +651,7 @@ def gemm_nn(const real[:, ::1] A not None, const real[:, ::1] B not None,
     require_shape("B", B.shape[0], N, K, N)
     require_shape("out", out.shape[0], out.shape[1], M, N)
     with nogil:
-        _gemm_nn(M, K, N, address(A), address(B), <real*> NULL, address(out))
+        _gemm_nn(M, K, N, address(A), address(B), <real*> NULL, NOTHING, address(out))
 
 
 def gemm_nt(const real[:, ::1] A not None, const real[:, ::1] B not None,
@@ -462,7 +664,7 @@ def gemm_nt(const real[:, ::1] A not None, const real[:, ::1] B not None,
     require_shape("B", N, B.shape[1], N, K)
     require_shape("out", out.shape[0], out.shape[1], M, N)
     with nogil:
-        _gemm_nt(M, K, N, address(A), address(B), address(out))
+        _gemm_nt(M, K, N, address(A), address(B), <real*> NULL, address(out))
 
 
 def gemm_tn(const real[:, ::1] A not None, const real[:, ::1] B not None,

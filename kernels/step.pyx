@@ -314,10 +314,13 @@ cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
             _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, grads + op.W)
             _affine_backward_db(rows, op.n_outputs, dout, grads + op.b)
             if i > first:
-                _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, params + op.W, other)
+                y = <real*> plan.spaces[i - 1].out if (op - 1).kind == RELU else <real*> NULL
+                _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, params + op.W, y, other)
                 dout, other = other, dout
         elif op.kind == RELU:
-            _relu_backward(n, y, dout, dout)
+            # Where an affine operation follows, its product has done this.
+            if i == plan.network.n_operations - 1 or (op + 1).kind != AFFINE:
+                _relu_backward(n, y, dout, dout)
         elif op.kind == LEAKY_RELU:
             _leaky_relu_backward(n, y, dout, <real> op.value, dout)
         elif op.kind == SIGMOID:

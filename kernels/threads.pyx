@@ -28,6 +28,7 @@ cdef extern from *:
        again and again on the caller's own processor; awake, it is soon moved to a free one. */
     #define AFFINET_SPINS 2000
     #define AFFINET_WORKER_SPINS 40000
+    #define AFFINET_STACK (1 << 20)     /* bytes: a product's panels lie there; musl gives less */
     #if defined(__x86_64__)
     #define affinet_pause() __builtin_ia32_pause()
     #elif defined(__aarch64__)
@@ -88,20 +89,24 @@ cdef extern from *:
     static void affinet_pool_grow(int workers) {
         sigset_t all, before;
         pthread_t thread;
+        pthread_attr_t attributes;
         if (!affinet_fork_handler) {
             if (pthread_atfork(NULL, NULL, affinet_after_fork) != 0) return;
             affinet_fork_handler = 1;
         }
+        if (pthread_attr_init(&attributes) != 0) return;
+        pthread_attr_setstacksize(&attributes, AFFINET_STACK);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         while (affinet_workers < workers) {
             affinet_slots[affinet_workers + 1].called = 0;
-            if (pthread_create(&thread, NULL, affinet_worker,
+            if (pthread_create(&thread, &attributes, affinet_worker,
                                (void*)(long)(affinet_workers + 1)) != 0) break;
             pthread_detach(thread);
             affinet_workers++;
         }
         pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
     }
 
     static void affinet_pool_run(affinet_part work, void* job, int parts) {

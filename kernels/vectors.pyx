@@ -337,6 +337,14 @@ cdef inline vector vload(const vector* p, Py_ssize_t left) noexcept nogil:
         return vload_d(<char*> p) if left >= vlanes(p) else vload_part_d(<char*> p, left)
 
 
+cdef inline vector vload_part(const vector* p, Py_ssize_t left) noexcept nogil:
+    """``left`` of the numbers at p, at most all, and then zeros."""
+    if vector is vfloat:
+        return vload_part_f(<char*> p, left)
+    else:
+        return vload_part_d(<char*> p, left)
+
+
 cdef inline vector vload_or(vector fill, const vector* p, Py_ssize_t left) noexcept nogil:
     """The numbers at p: ``left`` of them and then those of ``fill``, or all."""
     if vector is vfloat:
@@ -357,6 +365,14 @@ cdef inline void vstore(vector* p, vector x, Py_ssize_t left) noexcept nogil:
             vstore_d(<char*> p, x)
         else:
             vstore_part_d(<char*> p, x, left)
+
+
+cdef inline void vstore_part(vector* p, vector x, Py_ssize_t left) noexcept nogil:
+    """Write the first ``left`` numbers of x, at most all."""
+    if vector is vfloat:
+        vstore_part_f(<char*> p, x, left)
+    else:
+        vstore_part_d(<char*> p, x, left)
 
 
 cdef inline vector vnumber(const vector* _kind, double c) noexcept nogil:

@@ -25,6 +25,7 @@ NOT_KERNELS = {
     "build_level",
     "make_operations",
     "make_plan",
+    "set_cache_sizes",
     "set_threads",
     "threads",
 }  # public names of a kernel module that compute nothing

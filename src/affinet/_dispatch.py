@@ -121,3 +121,5 @@ def _load(name: str) -> ModuleType:
 
 level, reason = choose_level(os.environ.get(VARIABLE), compiled_levels(), supported_levels())
 kernels: Any = _load(level)
+if (cache_sizes := _load("cpu").cache_sizes()) is not None:
+    kernels.set_cache_sizes(*cache_sizes)

@@ -119,7 +119,11 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
 
 @pytest.mark.parametrize(
     ("rows", "length", "columns"),
-    [(241, 257, 193), (487, 131, 389), (250, 515, 205), (13, 300, 195), (513, 1, 2)],
+    [
+        *((241, 257, 193), (487, 131, 389), (250, 515, 205), (13, 300, 195), (513, 1, 2)),
+        *((130, 700, 50), (61, 1030, 17), (784, 300, 50), (512, 129, 10), (300, 520, 64)),
+        (1100, 530, 700),  # out is larger than half a second cache
+    ],
 )
 @pytest.mark.parametrize("name", LINEAR)
 def test_beyond_all_blocks_exactly(kernels, dtype, name, rows, length, columns):
@@ -283,6 +287,31 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(kernels, dtype, name, colu
         part.arrays = batch.arrays | {first: batch.arrays[first][start:stop]}
         (result,) = Call(part, rng).run(kernels).values()
         np.testing.assert_array_equal(result, whole[start:stop])
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("shape", [(100, 300, 50), (100, 300, 200)])
+def test_the_sizes_of_the_caches_change_no_bit(kernels, dtype, name, shape):
+    """They only say how a product is cut into blocks."""
+    kernel, rng = KERNELS[name], np.random.default_rng(18)
+    rows, length, columns = shape
+    ours = zip(kernel.outputs[0].dims[::-1], (columns, rows), strict=False)
+    made = problem(kernel, dtype, dict.fromkeys(kernel.dimensions, length) | dict(ours), rng)
+    results = []
+    try:
+        for sizes in ((1, 1), (2000, 9000), (48 << 10, 2 << 20), (1 << 30, 1 << 40)):
+            kernels.set_cache_sizes(*sizes)
+            results.append(Call(made, rng).run(kernels))
+    finally:
+        kernels.set_cache_sizes(32 << 10, 512 << 10)
+    for other, result in itertools.product(results[1:], kernel.results):
+        np.testing.assert_array_equal(other[result], results[0][result], result)
+
+
+def test_caches_have_a_size(kernels):
+    for sizes in ((0, 1), (1, 0), (-1, -1)):
+        with pytest.raises(ValueError, match="wanted 1 or more"):
+            kernels.set_cache_sizes(*sizes)
 
 
 @every_kernel
