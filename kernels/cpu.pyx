@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What this processor can run, and its caches. Built for the platform's floor, so it always loads."""
+"""What this processor can run, and its caches; built for the platform's floor, it always loads."""
 
 cdef extern from *:
     """

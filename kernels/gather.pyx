@@ -7,7 +7,7 @@ maps are read in place, so a data set is never copied.
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef enum:
-    ENOUGH_NUMBERS = 100000  # numbers to gather a part for which a thread more surely pays
+    ENOUGH_NUMBERS = 20000  # numbers to gather a part for which a thread more surely pays
 
 cdef enum Source:
     NO_SOURCE

@@ -39,7 +39,7 @@ cdef enum:
     CROWDED = 512           # bytes: rows so far apart, or a multiple, share few places in a cache
     NEAR = 80               # numbers: rows of B so short lie close enough together to be read there
     ACROSS_ROWS = 64        # columns of out up to which its rows may run along the lanes
-    ENOUGH = 2500000        # multiply-adds a part for which a thread more surely pays
+    ENOUGH = 1000000        # multiply-adds a part for which a thread more surely pays
 
 cdef enum Finish:           # what is done to an element when its sum is complete
     NOTHING
@@ -263,8 +263,8 @@ cdef inline void _copy(Py_ssize_t n, const real* source, real* target) noexcept 
 cdef void _pack_whole(Py_ssize_t depth, Py_ssize_t width, const real* source,
                       Py_ssize_t k_step, real* packed) noexcept nogil:
     """packed = rows of ``width`` numbers, k_step apart: whole vectors, as many as a tile has."""
-    cdef Py_ssize_t k, lanes = VECTOR_BYTES // sizeof(real)
-    for k in range(depth):
+    cdef Py_ssize_t _k, lanes = VECTOR_BYTES // sizeof(real)
+    for _k in range(depth):
         if width > lanes:
             _copy(lanes, source + lanes, packed + lanes)
         if width > 2 * lanes:
@@ -439,7 +439,7 @@ cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M) noexcept nogil:
     cdef char[PANEL_BYTES] zeros
     cdef const float* b
     cdef const float* start
-    cdef Py_ssize_t rows, k, end = i + M, lanes = VECTOR_BYTES // sizeof(float), size = sizeof(float)
+    cdef Py_ssize_t rows, k, end = i + M, size = sizeof(float), lanes = VECTOR_BYTES // size
     cdef int vectors
     cdef Walk walk
     memset(zeros, 0, PANEL_BYTES)

@@ -38,16 +38,35 @@ cdef extern from *:
     #endif
 
     /* A worker's own line of the cache: the number of the job that it is called to. */
-    typedef struct { _Alignas(64) unsigned long called; } affinet_slot;
+    typedef struct { _Alignas(64) unsigned long called; pthread_t thread; } affinet_slot;
     static affinet_slot affinet_slots[AFFINET_MAX_THREADS];
     static pthread_mutex_t affinet_busy = PTHREAD_MUTEX_INITIALIZER;    /* held during a job */
     static pthread_mutex_t affinet_lock = PTHREAD_MUTEX_INITIALIZER;    /* guards sleeping */
     static pthread_cond_t affinet_wake = PTHREAD_COND_INITIALIZER;
     static int affinet_sleepers, affinet_workers, affinet_eager, affinet_pending;
     static int affinet_fork_handler;
+    static int affinet_place = -1, affinet_placed;  /* the caller's processor, workers told of it */
     static affinet_part affinet_work;
     static void* affinet_job;
     static int affinet_parts;
+
+    /* Keeps the workers off the caller's processor. Woken there, a worker would take turns with
+       its caller instead of working beside it, until the system happens to move one of them. */
+    static void affinet_pool_place(void) {
+    #if defined(__linux__)
+        cpu_set_t usable, others;
+        int here = sched_getcpu();
+        if (here < 0 || (here == affinet_place && affinet_workers == affinet_placed)) return;
+        if (sched_getaffinity(0, sizeof usable, &usable) != 0) return;
+        others = usable;
+        CPU_CLR(here, &others);
+        for (int i = 1; i <= affinet_workers; i++)
+            pthread_setaffinity_np(affinet_slots[i].thread, sizeof others,
+                                   CPU_COUNT(&others) > 0 ? &others : &usable);
+        affinet_place = here;
+        affinet_placed = affinet_workers;
+    #endif
+    }
 
     static void* affinet_worker(void* place) {
         affinet_slot* slot = &affinet_slots[(long)place];
@@ -82,6 +101,7 @@ cdef extern from *:
         affinet_lock = fresh_lock;
         affinet_wake = fresh_wake;
         affinet_sleepers = affinet_workers = affinet_eager = affinet_pending = 0;
+        affinet_placed = 0;
         for (int i = 0; i < AFFINET_MAX_THREADS; i++) affinet_slots[i].called = 0;
     }
 
@@ -102,6 +122,7 @@ cdef extern from *:
             affinet_slots[affinet_workers + 1].called = 0;
             if (pthread_create(&thread, &attributes, affinet_worker,
                                (void*)(long)(affinet_workers + 1)) != 0) break;
+            affinet_slots[affinet_workers + 1].thread = thread;
             pthread_detach(thread);
             affinet_workers++;
         }
@@ -114,6 +135,7 @@ cdef extern from *:
         if (parts > AFFINET_MAX_THREADS) parts = AFFINET_MAX_THREADS;
         if (parts > 1 && pthread_mutex_trylock(&affinet_busy) == 0) {
             if (affinet_workers < parts - 1) affinet_pool_grow(parts - 1);
+            affinet_pool_place();
             /* Where threads could not be started, the caller takes their parts too. */
             called = affinet_workers + 1 < parts ? affinet_workers + 1 : parts;
             affinet_work = work;
