@@ -38,6 +38,7 @@ cdef enum:
     PACK_A_FROM = 192       # columns from which packing A pays: it is read once for each panel
     CROWDED = 512           # bytes: rows so far apart, or a multiple, share few places in a cache
     NEAR = 80               # numbers: rows of B so short lie close enough together to be read there
+    ROW_STEPS = 16          # steps of k at a time for one row of many columns
     ACROSS_ROWS = 64        # columns of out up to which its rows may run along the lanes
     ENOUGH = 1000000        # multiply-adds a part for which a thread more surely pays
 
@@ -483,26 +484,30 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
                        vector* out) noexcept nogil:
     """out = start + a B for one row a; without a start it is zero. Steps in bytes.
 
-    B is read once, where it lies, up to eight vectors at a time: so many chains of multiply-adds
-    hide each other's latency.
+    B is read once, where it lies and in the order in which it lies: many columns take a few steps
+    of k at a time. Up to eight vectors, so many chains of multiply-adds, hide each other's latency.
     """
-    cdef Py_ssize_t lanes = vlanes(out), size = VECTOR_BYTES // lanes, j = 0, left, width
+    cdef Py_ssize_t lanes = vlanes(out), size = VECTOR_BYTES // lanes, j, k = 0, left, width
     cdef int vectors
     cdef char* to = <char*> out
     cdef Walk walk
-    walk.depth, walk.a_k, walk.b_k, walk.finish = K, k_step, B_step, NOTHING
+    walk.a_k, walk.b_k, walk.finish = k_step, B_step, NOTHING
     walk.a_row = walk.start_row = walk.out_row = 0
     if start == NULL:
         memset(to, 0, N * size)
     elif start != to:
         memcpy(to, start, N * size)
-    while j < N:
-        left = (N - j + lanes - 1) // lanes
-        vectors = 8 if left >= 8 else 4 if left > 4 else <int> left
-        width = min(vectors * lanes, N - j)
-        _row_tile(vectors, width - (vectors - 1) * lanes, &walk, a, B + j * size,
-                  <vector*> (to + j * size))
-        j += width
+    while k < K:
+        walk.depth = min(ROW_STEPS, K - k) if N > 8 * lanes else K
+        j = 0
+        while j < N:
+            left = (N - j + lanes - 1) // lanes
+            vectors = 8 if left >= 8 else 4 if left > 4 else <int> left
+            width = min(vectors * lanes, N - j)
+            _row_tile(vectors, width - (vectors - 1) * lanes, &walk, a + k * k_step,
+                      B + k * B_step + j * size, <vector*> (to + j * size))
+            j += width
+        k += walk.depth
 
 
 cdef void _row_tile(int vectors, Py_ssize_t last, const Walk* walk, const char* a, const char* B,

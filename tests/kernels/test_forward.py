@@ -74,8 +74,12 @@ def test_forward_refuses_what_does_not_fit():
     for wrong_x in (np.zeros((4, 2)), np.zeros((4, 4))):
         with pytest.raises(ValueError, match="x has shape"):
             operations.forward(wrong_x, out)
-    with pytest.raises(TypeError, match="signature"):
+    with pytest.raises(TypeError, match="x has 1 dimensions"):
         operations.forward(np.zeros(3), out)
+    with pytest.raises(TypeError, match="bytes-like"):
+        operations.forward([[1.0, 2.0, 3.0]], out)
+    with pytest.raises(TypeError, match="x has the wrong dtype"):
+        operations.forward(x.astype(">f8"), out)
     for wrong_out in (np.zeros((3, 5)), np.zeros((5, 5)), np.zeros((4, 4))):
         with pytest.raises(ValueError, match="out has shape"):
             operations.forward(x, wrong_out)
@@ -85,6 +89,12 @@ def test_forward_refuses_what_does_not_fit():
         operations.forward(x.astype("f"), out)
     with pytest.raises((TypeError, ValueError)):
         operations.forward(np.asfortranarray(x), out)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        operations.forward(x, out)
+    out.flags.writeable = True
+    assert not out.any()
+    x.resize((5, 3), refcheck=True)  # nobody holds x any longer
     assert (operations.n_inputs, operations.n_outputs) == (3, 5)
 
 
