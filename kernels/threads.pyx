@@ -7,6 +7,15 @@ no bit. Where a second thread calls while the pool is busy, it works its parts o
 
 cdef extern from *:
     """
+    /* By this symbol threadpoolctl knows the module from others whose names begin alike. */
+    #if defined(_WIN32)
+    __declspec(dllexport)
+    #else
+    __attribute__((visibility("default")))
+    #endif
+    extern const int affinet_pool;
+    const int affinet_pool = 1;
+
     typedef void (*affinet_part)(void* job, int part, int parts);
     #define AFFINET_MAX_THREADS 256
 

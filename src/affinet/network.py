@@ -377,7 +377,7 @@ class Sequential:
         rows = x.reshape(1, -1) if x.ndim == 1 else x
         operations = self._operations
         out = np.empty((len(rows), operations.n_outputs), self.dtype)
-        operations.forward(np.require(rows, requirements="CA"), out)
+        operations.forward(np.require(rows, requirements=["C", "A"]), out)
         return out[0] if x.ndim == 1 and self._n_inputs != 1 else out
 
     def _compile(self) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from affinet._dispatch import kernels
 from affinet._validation import whole_number
+from affinet._version import __version__
 
 VARIABLES = ("AFFINET_NUM_THREADS", "OMP_NUM_THREADS")  # joblib sets the second in its workers
 MOST = 256
+LIBRARIES = ("avx512.", "avx2.", "baseline.")  # how the file names of the compiled modules begin
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "max 100000" or "<microseconds> <period>"
 
 
@@ -129,4 +132,49 @@ def cgroup_quota(path: Path = QUOTA) -> float | None:
         return None
 
 
+def register_with_threadpoolctl() -> bool:
+    """Let threadpoolctl see and limit the pool, if the program has imported it.
+
+    Called when affinet is imported and whenever a training starts: whoever imports threadpoolctl
+    in between may call it himself.
+
+    Returns
+    -------
+    bool
+        True if threadpoolctl knows the pool now, by the name ``"affinet"``.
+
+    Examples
+    --------
+    >>> import threadpoolctl
+    >>> register_with_threadpoolctl()
+    True
+    >>> with threadpoolctl.threadpool_limits({"affinet": 1}):
+    ...     get_num_threads()
+    1
+    """
+    threadpoolctl = sys.modules.get("threadpoolctl")
+    if threadpoolctl is None or not hasattr(threadpoolctl, "register"):
+        return False
+    if "affinet" in threadpoolctl._ALL_USER_APIS:
+        return True
+
+    class AffinetController(threadpoolctl.LibController):  # type: ignore[name-defined,misc]
+        user_api = internal_api = "affinet"
+        filename_prefixes = LIBRARIES
+        check_symbols = ("affinet_pool",)
+
+        def get_num_threads(self) -> int:
+            return get_num_threads()
+
+        def set_num_threads(self, num_threads: int) -> None:
+            set_num_threads(num_threads)
+
+        def get_version(self) -> str:
+            return __version__
+
+    threadpoolctl.register(AffinetController)
+    return True
+
+
 set_num_threads(default_threads(os.environ, available_processors(), cgroup_quota()))
+register_with_threadpoolctl()

@@ -237,3 +237,37 @@ def test_the_variable_reaches_the_kernels():
     command = [sys.executable, "-c", code]
     assert subprocess.check_output(command, env=environment, text=True).strip() == "7"
     assert available_processors() >= 1
+
+
+THREADPOOLCTL = """
+import sys, numpy
+{imports}
+assert threads.register_with_threadpoolctl() and threads.register_with_threadpoolctl()
+import threadpoolctl
+info = [i for i in threadpoolctl.threadpool_info() if i["user_api"] == "affinet"]
+assert len(info) == 1 and info[0]["version"] == affinet.__version__, info
+affinet.set_num_threads(3)
+with threadpoolctl.threadpool_limits(1):
+    print(affinet.get_num_threads(), end=" ")
+with threadpoolctl.threadpool_limits(2, user_api="affinet"):
+    print(affinet.get_num_threads(), end=" ")
+with threadpoolctl.threadpool_limits(1, user_api="blas"):
+    print(affinet.get_num_threads(), end=" ")
+print(affinet.get_num_threads())
+"""
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["import threadpoolctl, affinet", "import affinet, threadpoolctl"],
+    ids=["before", "after"],
+)
+def test_threadpoolctl_sees_and_limits_the_pool(imports):
+    pytest.importorskip("threadpoolctl")
+    code = THREADPOOLCTL.format(imports=f"{imports}\nfrom affinet import threads")
+    assert run(code) == "1 2 3 3"
+
+
+def test_without_threadpoolctl_nothing_is_registered():
+    code = "from affinet import threads; print(threads.register_with_threadpoolctl())"
+    assert run(code) == "False"

@@ -14,6 +14,7 @@ from affinet._validation import Array, number_array, require_finite, whole_numbe
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.optimizers import Adam, Optimizer
+from affinet.threads import register_with_threadpoolctl
 from affinet.training.batches import epoch_order, steps_per_epoch
 from affinet.training.callbacks import StopTraining, TrainingState
 from affinet.training.history import History
@@ -103,6 +104,7 @@ def fit(
     callbacks = require_callbacks(callbacks)
     batch_size = whole_number("batch_size", batch_size, 1)
     seed = whole_number("seed", seed, 0)
+    register_with_threadpoolctl()
     with net._usage.writing():
         x, t = require_data(net, x, t)
         if validation_data is not None:
