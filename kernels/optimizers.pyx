@@ -11,10 +11,15 @@ cdef inline real _sqrt(real x) noexcept nogil:
         return sqrt(x)
 
 
-cdef void _sgd_update(Py_ssize_t n, const real* dW, real lr, real* W) noexcept nogil:
+cdef void _sgd_update(Py_ssize_t n, const real* dW, real lr, real weight_decay,
+                      real* W) noexcept nogil:
     cdef Py_ssize_t i
-    for i in range(n):
-        W[i] = fmadd(-lr, dW[i], W[i])
+    if weight_decay == 0:
+        for i in range(n):
+            W[i] = fmadd(-lr, dW[i], W[i])
+    else:
+        for i in range(n):
+            W[i] = fmadd(-lr, fmadd(weight_decay, W[i], dW[i]), W[i])
 
 
 cdef void _momentum_update(Py_ssize_t n, const real* dW, real lr, real momentum, real* v,
@@ -25,11 +30,28 @@ cdef void _momentum_update(Py_ssize_t n, const real* dW, real lr, real momentum,
         W[i] += v[i]
 
 
+cdef void _nesterov_update(Py_ssize_t n, const real* dW, real lr, real momentum, real* v,
+                           real* W) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        v[i] = fmadd(-lr, dW[i], momentum * v[i])
+        W[i] += fmadd(-lr, dW[i], momentum * v[i])
+
+
 cdef void _adagrad_update(Py_ssize_t n, const real* dW, real lr, real eps, real* h,
                           real* W) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
         h[i] = fmadd(dW[i], dW[i], h[i])
+        W[i] -= lr * dW[i] / (_sqrt(h[i]) + eps)
+
+
+cdef void _rmsprop_update(Py_ssize_t n, const real* dW, real lr, real decay, real rest, real eps,
+                          real* h, real* W) noexcept nogil:
+    """h = decay h + rest dW^2; W -= lr dW / (sqrt(h) + eps)."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        h[i] = fmadd(decay, h[i], rest * (dW[i] * dW[i]))
         W[i] -= lr * dW[i] / (_sqrt(h[i]) + eps)
 
 
@@ -42,6 +64,21 @@ cdef void _adam_update(Py_ssize_t n, const real* dW, real beta1, real rest1, rea
         m[i] = fmadd(beta1, m[i], rest1 * dW[i])
         v[i] = fmadd(beta2, v[i], rest2 * (dW[i] * dW[i]))
         W[i] -= rate * m[i] / (_sqrt(v[i]) + eps)
+
+
+cdef void _adamw_update(Py_ssize_t n, const real* dW, real beta1, real rest1, real beta2,
+                        real rest2, real rate, real eps, real decay, real* m, real* v,
+                        real* W) noexcept nogil:
+    """m and v as Adam's; W -= decay W + rate m / (sqrt(v) + eps).
+
+    Both are taken off in one sum: rounded to single precision, the factor 1 - decay would be off
+    by a good part of a small decay, and at every step to the same side.
+    """
+    cdef Py_ssize_t i
+    for i in range(n):
+        m[i] = fmadd(beta1, m[i], rest1 * dW[i])
+        v[i] = fmadd(beta2, v[i], rest2 * (dW[i] * dW[i]))
+        W[i] -= fmadd(decay, W[i], rate * m[i] / (_sqrt(v[i]) + eps))
 
 
 cdef double _one_less_power(double beta, uint64_t step) noexcept nogil:
@@ -64,8 +101,15 @@ cdef double _one_less_power(double beta, uint64_t step) noexcept nogil:
     return (1 - high) - low
 
 
+cdef void _rmsprop_step(Py_ssize_t n, const real* dW, double lr, double decay, double eps,
+                        real* h, real* W) noexcept nogil:
+    """The update from the rule's numbers as users give them: 1 - decay in double precision."""
+    _rmsprop_update(n, dW, <real> lr, <real> decay, <real> (1 - decay), <real> eps, h, W)
+
+
 cdef void _adam_step(Py_ssize_t n, const real* dW, double lr, double beta1, double beta2,
-                     double eps, uint64_t step, real* m, real* v, real* W) noexcept nogil:
+                     double eps, double weight_decay, uint64_t step, real* m, real* v,
+                     real* W) noexcept nogil:
     """The update number ``step``, 1 or more, from the rule's numbers as users give them.
 
     With c1, c2 = 1 - beta^step, lr (m / c1) / (sqrt(v / c2) + eps) is
@@ -74,18 +118,25 @@ cdef void _adam_step(Py_ssize_t n, const real* dW, double lr, double beta1, doub
     alone would be off by 5e-5 of itself.
     """
     cdef double root = sqrt(_one_less_power(beta2, step))
-    _adam_update(n, dW, <real> beta1, <real> (1 - beta1), <real> beta2, <real> (1 - beta2),
-                 <real> (lr * root / _one_less_power(beta1, step)), <real> (eps * root), m, v, W)
+    cdef real rate = <real> (lr * root / _one_less_power(beta1, step)), small = <real> (eps * root)
+    if weight_decay == 0:
+        _adam_update(n, dW, <real> beta1, <real> (1 - beta1), <real> beta2, <real> (1 - beta2),
+                     rate, small, m, v, W)
+    else:
+        _adamw_update(n, dW, <real> beta1, <real> (1 - beta1), <real> beta2, <real> (1 - beta2),
+                      rate, small, <real> (lr * weight_decay), m, v, W)
 
 
-def sgd_update(const real[::1] dW not None, double lr, real[::1] W not None):
-    """W -= lr dW.
+def sgd_update(const real[::1] dW not None, double lr, double weight_decay,
+               real[::1] W not None):
+    """W -= lr (dW + weight_decay W).
 
     dW, W: (n,).
     """
     require_length("W", W.shape[0], dW.shape[0])
     with nogil:
-        _sgd_update(dW.shape[0], flat_address(dW), <real> lr, flat_address(W))
+        _sgd_update(dW.shape[0], flat_address(dW), <real> lr, <real> weight_decay,
+                    flat_address(W))
 
 
 def momentum_update(const real[::1] dW not None, double lr, double momentum,
@@ -98,6 +149,19 @@ def momentum_update(const real[::1] dW not None, double lr, double momentum,
     require_length("W", W.shape[0], dW.shape[0])
     with nogil:
         _momentum_update(dW.shape[0], flat_address(dW), <real> lr, <real> momentum,
+                         flat_address(v), flat_address(W))
+
+
+def nesterov_update(const real[::1] dW not None, double lr, double momentum,
+                    real[::1] v not None, real[::1] W not None):
+    """v = momentum v - lr dW; W += momentum v - lr dW.
+
+    dW, v, W: (n,). Sutskever et al., ICML 2013, with W at the point where dW was taken.
+    """
+    require_length("v", v.shape[0], dW.shape[0])
+    require_length("W", W.shape[0], dW.shape[0])
+    with nogil:
+        _nesterov_update(dW.shape[0], flat_address(dW), <real> lr, <real> momentum,
                          flat_address(v), flat_address(W))
 
 
@@ -114,6 +178,19 @@ def adagrad_update(const real[::1] dW not None, double lr, double eps, real[::1]
                         flat_address(W))
 
 
+def rmsprop_update(const real[::1] dW not None, double lr, double decay, double eps,
+                   real[::1] h not None, real[::1] W not None):
+    """h = decay h + (1 - decay) dW^2; W -= lr dW / (sqrt(h) + eps).
+
+    dW, h, W: (n,). Tieleman, Hinton, Neural Networks for Machine Learning (2012), lecture 6.5.
+    """
+    require_length("h", h.shape[0], dW.shape[0])
+    require_length("W", W.shape[0], dW.shape[0])
+    with nogil:
+        _rmsprop_step(dW.shape[0], flat_address(dW), lr, decay, eps, flat_address(h),
+                      flat_address(W))
+
+
 def adam_update(const real[::1] dW not None, double lr, double beta1, double beta2, double eps,
                 uint64_t step, real[::1] m not None, real[::1] v not None,
                 real[::1] W not None):
@@ -128,5 +205,23 @@ def adam_update(const real[::1] dW not None, double lr, double beta1, double bet
     if step < 1:
         raise ValueError(f"step is {step}, wanted 1 or more")
     with nogil:
-        _adam_step(dW.shape[0], flat_address(dW), lr, beta1, beta2, eps, step, flat_address(m),
-                   flat_address(v), flat_address(W))
+        _adam_step(dW.shape[0], flat_address(dW), lr, beta1, beta2, eps, 0, step,
+                   flat_address(m), flat_address(v), flat_address(W))
+
+
+def adamw_update(const real[::1] dW not None, double lr, double beta1, double beta2, double eps,
+                 double weight_decay, uint64_t step, real[::1] m not None, real[::1] v not None,
+                 real[::1] W not None):
+    """W -= lr weight_decay W, then as adam_update, which it is if weight_decay is 0.
+
+    dW, m, v, W: (n,). Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019,
+    algorithm 2, with the decay multiplied by lr.
+    """
+    require_length("m", m.shape[0], dW.shape[0])
+    require_length("v", v.shape[0], dW.shape[0])
+    require_length("W", W.shape[0], dW.shape[0])
+    if step < 1:
+        raise ValueError(f"step is {step}, wanted 1 or more")
+    with nogil:
+        _adam_step(dW.shape[0], flat_address(dW), lr, beta1, beta2, eps, weight_decay, step,
+                   flat_address(m), flat_address(v), flat_address(W))

@@ -72,7 +72,7 @@ cdef class Plan:
     cdef Rows x
     cdef Rows t
     cdef Rule rule
-    cdef double[4] rule_numbers
+    cdef double[MOST_NUMBERS] rule_numbers
     cdef char* first_average
     cdef char* second_average
     cdef readonly uint64_t updates
@@ -101,7 +101,7 @@ cdef class Plan:
     def set_rule(self, str name, tuple numbers, uint64_t updates):
         """The optimizer's numbers in the order of its kernel, and its updates so far."""
         cdef int i
-        if _RULES[name][0] != self.rule or len(numbers) > 4:
+        if _RULES[name][0] != self.rule or len(numbers) > MOST_NUMBERS:
             raise ValueError(f"the plan was not made for {name} with {numbers}")
         for i in range(len(numbers)):
             self.rule_numbers[i] = numbers[i]

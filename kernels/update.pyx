@@ -5,15 +5,22 @@ from libc.stdint cimport uint64_t
 cdef enum:
     ENOUGH_UPDATES = 15000  # parameters a part for which a thread more surely pays
     GRAIN = 64               # parameters: parts begin at whole lines of the cache
+    MOST_NUMBERS = 5         # that a rule has
 
 cdef enum Rule:
     SGD
     MOMENTUM
     ADAGRAD
     ADAM
+    NESTEROV
+    RMSPROP
+    ADAMW
 
 # Each rule and how many averages it keeps.
-_RULES = {"SGD": (SGD, 0), "Momentum": (MOMENTUM, 1), "AdaGrad": (ADAGRAD, 1), "Adam": (ADAM, 2)}
+_RULES = {
+    "SGD": (SGD, 0), "Momentum": (MOMENTUM, 1), "AdaGrad": (ADAGRAD, 1), "Adam": (ADAM, 2),
+    "Nesterov": (NESTEROV, 1), "RMSprop": (RMSPROP, 1), "AdamW": (ADAMW, 2),
+}
 
 cdef struct Update:
     bint single
@@ -43,11 +50,16 @@ cdef void _work_update_in(const Update* job, int part, int parts, real* precisio
     cdef real* first = <real*> job.first + i if job.first != NULL else NULL
     cdef const double* numbers = job.numbers
     if job.rule == SGD:
-        _sgd_update(n, dW, <real> numbers[0], W)
+        _sgd_update(n, dW, <real> numbers[0], <real> numbers[1], W)
     elif job.rule == MOMENTUM:
         _momentum_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
     elif job.rule == ADAGRAD:
         _adagrad_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
+    elif job.rule == NESTEROV:
+        _nesterov_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
+    elif job.rule == RMSPROP:
+        _rmsprop_step(n, dW, numbers[0], numbers[1], numbers[2], first, W)
     else:
-        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3], job.step, first,
+        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3],
+                   numbers[4] if job.rule == ADAMW else 0, job.step, first,
                    <real*> job.second + i, W)

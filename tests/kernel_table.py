@@ -99,6 +99,10 @@ def share(rng):
     return float(rng.choice([0.0, 0.9, 0.999, rng.uniform()]))
 
 
+def weight_decay(rng):
+    return float(rng.choice([0.0, 10 ** rng.uniform(-4, 0)]))
+
+
 def drop_rate(rng):
     return float(rng.choice([0.0, 0.1, 0.5, rng.uniform(0, 0.95)]))
 
@@ -167,6 +171,11 @@ def momentum_terms(a):
     return {"v": (1, v), "W": (1, abs(a.W_before) + v)}
 
 
+def nesterov_terms(a):
+    v = abs(a.momentum * a.v_before) + abs(a.lr * a.dW)
+    return {"v": (1, v), "W": (2, abs(a.W_before) + a.momentum * v + abs(a.lr * a.dW))}
+
+
 def adagrad_terms(a):
     step = abs(a.lr * a.dW) / (np.sqrt(a.h) + a.eps)
     return {"W": (1, abs(a.W_before) + step)}
@@ -179,6 +188,12 @@ def adam_terms(a):
     if a.dtype == np.float64:  # a power near 1, subtracted from 1 in double: its rounding grows
         step *= 1 / rest1 + 1 / rest2
     return {"m": (1, m), "W": (8, abs(a.W_before) + step)}
+
+
+def adamw_terms(a):
+    terms = adam_terms(a)
+    reduction, scale = terms["W"]
+    return terms | {"W": (reduction, scale + abs(a.lr * a.weight_decay * a.W_before))}
 
 
 # The table ---------------------------------------------------------------------------------------
@@ -393,8 +408,8 @@ KERNELS = {
         update(
             "sgd_update",
             ("W",),
-            {"lr": LR},
-            lambda a: {"W": (1, abs(a.W_before) + abs(a.lr * a.dW))},
+            {"lr": LR, "weight_decay": weight_decay},
+            lambda a: {"W": (2, abs(a.W_before) * (1 + a.lr * a.weight_decay) + abs(a.lr * a.dW))},
         ),
         update("momentum_update", ("v", "W"), {"lr": LR, "momentum": share}, momentum_terms),
         update("adagrad_update", ("h", "W"), {"lr": LR, "eps": EPS}, adagrad_terms, h=squares),
@@ -403,6 +418,28 @@ KERNELS = {
             ("m", "v", "W"),
             {"lr": LR, "beta1": share, "beta2": share, "eps": EPS, "step": whole(1, 50)},
             adam_terms,
+            v=squares,
+        ),
+        update("nesterov_update", ("v", "W"), {"lr": LR, "momentum": share}, nesterov_terms),
+        update(
+            "rmsprop_update",
+            ("h", "W"),
+            {"lr": LR, "decay": share, "eps": EPS},
+            adagrad_terms,
+            h=squares,
+        ),
+        update(
+            "adamw_update",
+            ("m", "v", "W"),
+            {
+                "lr": LR,
+                "beta1": share,
+                "beta2": share,
+                "eps": EPS,
+                "weight_decay": weight_decay,
+                "step": whole(1, 50),
+            },
+            adamw_terms,
             v=squares,
         ),
     )

@@ -71,7 +71,10 @@ def quadrants(n=60, seed=3):
     return corners[t] + 0.2 * rng.standard_normal((n, 2)), t
 
 
-OPTIMIZERS = [an.SGD(lr=0.5), an.Momentum(lr=0.1), an.AdaGrad(lr=0.2), an.Adam(lr=0.05)]
+OPTIMIZERS = [
+    *(an.SGD(lr=0.5), an.Momentum(lr=0.1), an.AdaGrad(lr=0.2), an.Adam(lr=0.05)),
+    *(an.Nesterov(lr=0.1), an.RMSprop(lr=0.05), an.AdamW(lr=0.05)),
+]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)

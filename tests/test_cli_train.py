@@ -247,7 +247,8 @@ def test_help_tells_the_defaults(capsys):
         "256 for digits; 128 for mnist, fashion-mnist; 64,64 for spiral",
         "80 for digits; 10 for mnist, fashion-mnist; 100 for spiral",
         f"update rule (default: {OPTIMIZER})",
-        "0.1 for sgd, 0.01 for momentum, 0.05 for adagrad, 0.001 for adam",
+        "0.1 for sgd, 0.01 for momentum, 0.05 for adagrad, 0.001 for adam, 0.01 for nesterov, "
+        "0.001 for rmsprop, 0.001 for adamw",
         "(default: relu)",
         "(default: float32)",
         "(default: auto)",
@@ -345,7 +346,7 @@ REFUSED = {
     "empty batches": (["digits", "--batch-size", "0"], "--batch-size"),
     "negative seed": (["digits", "--seed", "-1"], "--seed"),
     "initial weights of zero": (["digits", "--init", "0"], "--init"),
-    "unknown optimizer": (["digits", "--optimizer", "adamw"], "adamw"),
+    "unknown optimizer": (["digits", "--optimizer", "lamb"], "lamb"),
     "unknown activation": (["digits", "--activation", "softsign"], "softsign"),
     "unknown dtype": (["digits", "--dtype", "float16"], "float16"),
     "unknown option": (["digits", "--epoch", "3"], "--epoch"),

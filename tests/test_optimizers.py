@@ -23,10 +23,14 @@ OPTIMIZERS = {
     "Momentum": lambda: an.Momentum(0.1, 0.8),
     "AdaGrad": lambda: an.AdaGrad(0.1),
     "Adam": lambda: an.Adam(0.1, 0.8, 0.95, 1e-6),
+    "SGD with weight decay": lambda: an.SGD(0.1, 0.3),
+    "Nesterov": lambda: an.Nesterov(0.1, 0.8),
+    "RMSprop": lambda: an.RMSprop(0.1, 0.8, 1e-6),
+    "AdamW": lambda: an.AdamW(0.1, 0.8, 0.95, 1e-6, 0.2),
 }
 every_optimizer = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 with_memory = pytest.mark.parametrize(
-    "make", [OPTIMIZERS[name] for name in ("Momentum", "AdaGrad", "Adam")]
+    "make", [make for make in OPTIMIZERS.values() if make().n_averages > 0]
 )
 
 
@@ -36,7 +40,15 @@ def reference_steps(optimizer, W, gradients):
     for step, dW in enumerate(gradients, 1):
         match o:
             case an.SGD():
-                W = reference.sgd_update(dW, o.lr, W)
+                W = reference.sgd_update(dW, o.lr, o.weight_decay, W)
+            case an.Nesterov():
+                states[0], W = reference.nesterov_update(dW, o.lr, o.momentum, states[0], W)
+            case an.RMSprop():
+                states[0], W = reference.rmsprop_update(dW, o.lr, o.decay, o.eps, states[0], W)
+            case an.AdamW():
+                *states, W = reference.adamw_update(
+                    dW, o.lr, o.beta1, o.beta2, o.eps, o.weight_decay, step, *states, W
+                )
             case an.Momentum():
                 states[0], W = reference.momentum_update(dW, o.lr, o.momentum, states[0], W)
             case an.AdaGrad():
@@ -69,7 +81,7 @@ def check_steps(W, before, optimizer, dWs):
 def test_the_table_holds_every_public_optimizer():
     public = {name for name in an.__all__ if isinstance(getattr(an, name), type)}
     optimizers = {n for n in public if issubclass(getattr(an, n), an.Optimizer)} - {"Optimizer"}
-    assert optimizers == set(OPTIMIZERS)
+    assert optimizers == {type(make()).__name__ for make in OPTIMIZERS.values()}
 
 
 @repeatable
@@ -162,8 +174,100 @@ def test_adam_epsilon_stands_outside_the_root():
     assert W.item() == pytest.approx(-4 / (4 + 3))
 
 
+def test_sgd_with_weight_decay_by_hand():
+    """4 - 0.5 (2 + 0.25 4) and -8 - 0.5 (2 - 0.25 8)."""
+    W = np.array([4.0, -8.0])
+    an.SGD(0.5, weight_decay=0.25).update(W, np.array([2.0, 2.0]))
+    assert W.tolist() == [2.5, -8]
+
+
+def test_nesterov_by_hand():
+    """v: -1, -1.5; W: 4 - 0.5 - 1, then 2.5 - 0.75 - 1."""
+    W, optimizer = np.array([4.0]), an.Nesterov(lr=0.5, momentum=0.5)
+    for wanted in (2.5, 0.75):
+        optimizer.update(W, np.array([2.0]))
+        assert W.item() == wanted
+
+
+def test_rmsprop_by_hand():
+    """h: 4.5, 10.25; eps stands outside the root."""
+    W, optimizer = np.array([1.0]), an.RMSprop(lr=0.5, decay=0.5, eps=2.0)
+    for dW, wanted in ((3.0, 1 - 1.5 / (4.5**0.5 + 2)), (4.0, None)):
+        before = W.item()
+        optimizer.update(W, np.array([dW]))
+        assert W.item() == pytest.approx(wanted or before - 2 / (10.25**0.5 + 2), rel=1e-15)
+
+
+def test_adamw_by_hand():
+    """The decay takes 0.5 0.25 of W, whatever the gradient; Adam's first step is lr."""
+    W = np.array([8.0, 8.0])
+    an.AdamW(lr=0.5, weight_decay=0.25).update(W, np.array([1e-3, -50.0]))
+    np.testing.assert_allclose(W, [7 - 0.5, 7 + 0.5], rtol=1e-5)
+
+
+def by_numpy(optimizer, W, gradients):
+    """The rules once more, written for the test alone from their papers."""
+    first, second = np.zeros_like(W), np.zeros_like(W)
+    o = optimizer
+    for step, g in enumerate(gradients, 1):
+        if type(o) is an.SGD:
+            W = W - o.lr * (g + o.weight_decay * W)
+        elif type(o) is an.Nesterov:
+            first = o.momentum * first - o.lr * g
+            W = W + o.momentum * first - o.lr * g
+        elif type(o) is an.RMSprop:
+            first = o.decay * first + (1 - o.decay) * g**2
+            W = W - o.lr * g / (np.sqrt(first) + o.eps)
+        elif type(o) is an.AdamW:
+            W = W * (1 - o.lr * o.weight_decay)
+            first = o.beta1 * first + (1 - o.beta1) * g
+            second = o.beta2 * second + (1 - o.beta2) * g**2
+            first_, second_ = first / (1 - o.beta1**step), second / (1 - o.beta2**step)
+            W = W - o.lr * first_ / (np.sqrt(second_) + o.eps)
+    return W
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["SGD with weight decay", "Nesterov", "RMSprop", "AdamW"])
+def test_thirty_steps_against_hand_written_numpy(name, dtype):
+    before, dWs = draw(dtype, (5, 7)), gradients((5, 7), 30, dtype)
+    W, optimizer = before.copy(), OPTIMIZERS[name]()
+    for dW in dWs:
+        optimizer.update(W, dW)
+    expected = by_numpy(optimizer, before.astype("f8"), [dW.astype("f8") for dW in dWs])
+    # Each step adds a dozen roundings to numbers of the size of W and of the steps so far.
+    size = abs(before) + optimizer.lr * sum(abs(dW) + 1 for dW in dWs)
+    assert_close(W, expected, reduction=12 * len(dWs), scale=size, name="W")
+
+
+@pytest.mark.parametrize(
+    ("with_decay", "without"),
+    [(an.SGD(0.1, 0.0), an.SGD(0.1)), (an.AdamW(0.1, weight_decay=0), an.Adam(0.1))],
+)
+def test_no_weight_decay_is_the_plain_rule_to_the_bit(with_decay, without):
+    W, twin = draw("float32", 40), draw("float32", 40)
+    for dW in gradients(40, 5, "float32"):
+        with_decay.update(W, dW)
+        without.update(twin, dW)
+    np.testing.assert_array_equal(W, twin)
+
+
+def test_weight_decay_may_change_between_updates():
+    for optimizer in (an.SGD(0.5, 0.0), an.AdamW(0.5, weight_decay=0.0)):
+        W = np.array([4.0])
+        optimizer.update(W, np.zeros(1))
+        assert W == 4
+        optimizer.weight_decay = 0.5
+        optimizer.update(W, np.zeros(1))
+        assert W == 3
+
+
 def test_the_defaults_are_those_of_the_papers():
-    assert an.SGD().config() == {"lr": 0.01}
+    assert an.SGD().config() == {"lr": 0.01, "weight_decay": 0.0}
+    assert an.Nesterov().config() == {"lr": 0.01, "momentum": 0.9}
+    assert an.RMSprop().config() == {"lr": 0.01, "decay": 0.99, "eps": 1e-8}
+    assert an.AdamW().config() == an.Adam().config() | {"weight_decay": 0.01}
+    assert repr(an.SGD(0.5, 0.1)) == "SGD(lr=0.5, weight_decay=0.1)"
     assert an.Momentum().config() == {"lr": 0.01, "momentum": 0.9}
     assert an.AdaGrad().config() == {"lr": 0.01}
     assert an.Adam().config() == {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
@@ -172,9 +276,11 @@ def test_the_defaults_are_those_of_the_papers():
 
 @every_optimizer
 def test_a_gradient_of_zero_moves_nothing_at_the_start(make):
-    W = draw("float64", 5)
+    W, optimizer = draw("float64", 5), make()
     before = W.copy()
-    make().update(W, np.zeros(5))
+    if hasattr(optimizer, "weight_decay"):
+        optimizer.weight_decay = 0.0
+    optimizer.update(W, np.zeros(5))
     np.testing.assert_array_equal(W, before)
 
 
@@ -422,6 +528,16 @@ def test_a_locked_flat_buffer(make):
         *((lambda v=v: an.Adam(beta1=v), "beta1", ValueError) for v in (-0.1, 1.0)),
         *((lambda v=v: an.Adam(beta2=v), "beta2", ValueError) for v in (-0.1, 1.0, np.nan)),
         *((lambda v=v: an.Adam(eps=v), "eps", ValueError) for v in (0, -1e-8)),
+        *((lambda v=v: an.SGD(0.1, v), "weight_decay", ValueError) for v in (-0.1, np.nan)),
+        (lambda: an.SGD(0.1, "0.1"), "weight_decay", TypeError),
+        *((lambda v=v: an.Nesterov(0.1, v), "momentum", ValueError) for v in (-0.1, 1.0)),
+        *((lambda v=v: an.RMSprop(decay=v), "decay", ValueError) for v in (-0.1, 1.0, np.nan)),
+        *((lambda v=v: an.RMSprop(eps=v), "eps", ValueError) for v in (0, -1e-8)),
+        *(
+            (lambda v=v: an.AdamW(weight_decay=v), "weight_decay", ValueError)
+            for v in (-0.1, np.inf)
+        ),
+        (lambda: an.AdamW(beta1=1.0), "beta1", ValueError),
     ],
 )
 def test_constructors_refuse_by_name(make, name, error):

@@ -457,14 +457,13 @@ ONE, THREE = np.ones(1), np.ones(3)
         (lambda: reference.softmax_cross_entropy_labels(np.ones((3, 2)), np.array([[0]])), "t"),
         (lambda: reference.softmax_cross_entropy_rows(np.ones((3, 2)), np.ones((1, 2))), "t"),
         (lambda: reference.dropout_backward(np.ones((3, 2)), np.ones((1, 2)), 0.5), "mask"),
-        (lambda: reference.sgd_update(THREE, 0.1, ONE), "W"),
-        (lambda: reference.momentum_update(THREE, 0.1, 0.9, ONE, THREE), "v"),
-        (lambda: reference.momentum_update(THREE, 0.1, 0.9, THREE, ONE), "W"),
-        (lambda: reference.adagrad_update(THREE, 0.1, 0.9, ONE, THREE), "h"),
-        (lambda: reference.adagrad_update(THREE, 0.1, 0.9, THREE, ONE), "W"),
-        (lambda: reference.adam_update(THREE, 0.1, 0.9, 0.9, 1, 1, ONE, THREE, THREE), "m"),
-        (lambda: reference.adam_update(THREE, 0.1, 0.9, 0.9, 1, 1, THREE, ONE, THREE), "v"),
-        (lambda: reference.adam_update(THREE, 0.1, 0.9, 0.9, 1, 1, THREE, THREE, ONE), "W"),
+        (lambda: reference.sgd_update(THREE, 0.1, 0.0, ONE), "W"),
+        (lambda: reference.nesterov_update(THREE, 0.1, 0.9, ONE, THREE), "v"),
+        (lambda: reference.nesterov_update(THREE, 0.1, 0.9, THREE, ONE), "W"),
+        (lambda: reference.rmsprop_update(THREE, 0.1, 0.9, 1, ONE, THREE), "h"),
+        (lambda: reference.rmsprop_update(THREE, 0.1, 0.9, 1, THREE, ONE), "W"),
+        (lambda: reference.adamw_update(THREE, 0.1, 0.9, 0.9, 1, 0.1, 1, THREE, ONE, THREE), "v"),
+        (lambda: reference.adamw_update(THREE, 0.1, 0.9, 0.9, 1, 0.1, 1, THREE, THREE, ONE), "W"),
     ],
 )
 def test_a_shape_that_would_be_broadcast_is_refused(call, name):
@@ -669,8 +668,21 @@ def test_a_rate_out_of_range_is_refused(p):
 
 
 def test_sgd_by_hand():
-    W = reference.sgd_update(np.array([2.0, -4]), 0.25, np.array([1.0, 1]))
+    W = reference.sgd_update(np.array([2.0, -4]), 0.25, 0.0, np.array([1.0, 1]))
     np.testing.assert_array_equal(W, [0.5, 2])
+
+
+def test_sgd_with_weight_decay_by_hand():
+    """1 - (2 + 1) / 4 and -2 - (-4 - 2) / 4."""
+    W = reference.sgd_update(np.array([2.0, -4]), 0.25, 1.0, np.array([1.0, -2]))
+    np.testing.assert_array_equal(W, [0.25, -0.5])
+
+
+def test_weight_decay_alone_shrinks_by_a_factor():
+    W = np.array([8.0, -16])
+    for _ in range(3):
+        W = reference.sgd_update(np.zeros(2), 0.5, 1.0, W)
+    np.testing.assert_array_equal(W, [1, -2])
 
 
 def test_momentum_by_hand():
@@ -685,7 +697,7 @@ def test_momentum_without_momentum_is_sgd():
     dW, W = normal(9), normal(9, seed=1)
     v, new = reference.momentum_update(dW, 0.1, 0.0, normal(9, seed=2), W)
     np.testing.assert_array_equal(v, -0.1 * dW)
-    np.testing.assert_array_equal(new, reference.sgd_update(dW, 0.1, W))
+    np.testing.assert_array_equal(new, reference.sgd_update(dW, 0.1, 0.0, W))
 
 
 def test_momentum_reaches_its_terminal_velocity():
@@ -693,6 +705,51 @@ def test_momentum_reaches_its_terminal_velocity():
     for _ in range(500):
         v, W = reference.momentum_update(dW, 0.1, 0.9, v, W)
     assert_close(v, np.array([-0.1 / (1 - 0.9)]), reduction=100)
+
+
+def test_nesterov_by_hand():
+    """v: -1, -1.5; W: 1 - 0.5 - 1, then -0.5 - 0.75 - 1."""
+    v, W = np.zeros(1), np.ones(1)
+    v, W = reference.nesterov_update(np.array([2.0]), 0.5, 0.5, v, W)
+    assert (v[0], W[0]) == (-1, -0.5)
+    v, W = reference.nesterov_update(np.array([2.0]), 0.5, 0.5, v, W)
+    assert (v[0], W[0]) == (-1.5, -2.25)
+
+
+def test_nesterov_looks_ahead():
+    """W is theta + momentum v, for the theta and v of Sutskever et al., equations 3 and 4."""
+    lr, momentum, curvature = 0.1, 0.9, np.array([0.3, 2.0, 5.0])
+    theta, velocity, W = np.ones(3), np.zeros(3), np.ones(3)
+    v = np.zeros(3)
+    for _ in range(20):
+        velocity = momentum * velocity - lr * curvature * (theta + momentum * velocity)
+        theta = theta + velocity
+        v, W = reference.nesterov_update(curvature * W, lr, momentum, v, W)
+        np.testing.assert_allclose(W, theta + momentum * velocity, rtol=1e-11, atol=1e-13)
+
+
+def test_nesterov_without_momentum_is_sgd():
+    dW, W = normal(9), normal(9, seed=1)
+    _, new = reference.nesterov_update(dW, 0.1, 0.0, normal(9, seed=2), W)
+    np.testing.assert_array_equal(new, reference.sgd_update(dW, 0.1, 0.0, W))
+
+
+def test_rmsprop_by_hand():
+    """h: 4, 4 / 2 + 16 / 2; steps of 3 * 2 / (2 + 1) and 3 * 4 / (sqrt(10) + 1)."""
+    h, W = np.array([4.0]), np.array([1.0])
+    h, W = reference.rmsprop_update(np.array([2.0]), 3.0, 0.5, 1.0, h, W)
+    assert (h[0], W[0]) == (4, -1)
+    h, W = reference.rmsprop_update(np.array([4.0]), 3.0, 0.5, 1.0, h, W)
+    assert h[0] == 10
+    assert_close(W, np.array([-1 - 12 / (math.sqrt(10) + 1)]))
+
+
+def test_rmsprop_with_a_constant_gradient_comes_to_walk_at_its_rate():
+    h, W, dW = np.zeros(2), np.zeros(2), np.array([5.0, -0.2])
+    for _ in range(300):
+        before = W
+        h, W = reference.rmsprop_update(dW, 0.1, 0.9, 1e-12, h, W)
+    np.testing.assert_allclose(W - before, -0.1 * np.sign(dW), rtol=1e-9)
 
 
 def test_adagrad_by_hand():
@@ -758,3 +815,22 @@ def test_adam_counts_from_one(step):
     zero = np.zeros(1)
     with pytest.raises(ValueError, match=f"^step is {step}, wanted 1 or more"):
         reference.adam_update(zero, 0.1, 0.9, 0.999, 1e-8, step, zero, zero, zero)
+    with pytest.raises(ValueError, match=f"^step is {step}, wanted 1 or more"):
+        reference.adamw_update(zero, 0.1, 0.9, 0.999, 1e-8, 0.1, step, zero, zero, zero)
+
+
+def test_adamw_by_hand():
+    """Adam's first step is 4 / (4 + 1); the decay takes a quarter of 8 before it."""
+    m, v, W = np.zeros(1), np.zeros(1), np.array([8.0])
+    m, v, W = reference.adamw_update(np.array([4.0]), 1.0, 0.5, 0.75, 1.0, 0.25, 1, m, v, W)
+    assert (m[0], v[0]) == (2, 4)
+    assert_close(W, np.array([6 - 4 / 5]))
+
+
+def test_the_decay_of_adamw_does_not_depend_on_the_gradient():
+    """Decoupled: two parameters with the same W and other gradients are pulled alike."""
+    dW, W, zero = np.array([1e-3, 1e3]), np.full(2, 4.0), np.zeros(2)
+    numbers = (0.1, 0.9, 0.999, 1e-8)
+    _, _, with_decay = reference.adamw_update(dW, *numbers, 0.5, 1, zero, zero, W)
+    _, _, without = reference.adam_update(dW, *numbers, 1, zero, zero, W)
+    np.testing.assert_allclose(without - with_decay, 0.1 * 0.5 * 4, rtol=1e-12)

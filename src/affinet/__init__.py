@@ -21,7 +21,7 @@ from affinet._version import __version__
 from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from affinet.losses import Loss, MeanSquaredError, SoftmaxWithLoss, SumSquaredError
 from affinet.network import Sequential
-from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
+from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.parameters import Parameters
 from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import History, StopTraining, TrainingState
@@ -35,6 +35,7 @@ __all__ = [
     "SGD",
     "AdaGrad",
     "Adam",
+    "AdamW",
     "Affine",
     "Dropout",
     "GradientReport",
@@ -44,8 +45,10 @@ __all__ = [
     "Loss",
     "MeanSquaredError",
     "Momentum",
+    "Nesterov",
     "Optimizer",
     "Parameters",
+    "RMSprop",
     "ReLU",
     "Sequential",
     "Sigmoid",

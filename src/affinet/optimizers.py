@@ -182,12 +182,14 @@ class Optimizer(ABC):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: ``W -= lr dW``.
+    """Stochastic gradient descent: ``W -= lr (dW + weight_decay W)``.
 
     Parameters
     ----------
     lr : float
         Learning rate.
+    weight_decay : float
+        Pulls every parameter, biases too, towards 0; 0 or more.
 
     Examples
     --------
@@ -198,8 +200,13 @@ class SGD(Optimizer):
     array([0.8])
     """
 
-    def __init__(self, lr: float = 0.01) -> None:
+    def __init__(self, lr: float = 0.01, weight_decay: float = 0.0) -> None:
         super().__init__(lr)
+        self.weight_decay = real_number("weight_decay", weight_decay, 0.0)
+
+    def config(self) -> dict[str, float]:
+        """Learning rate and weight decay."""
+        return {"lr": self.lr, "weight_decay": self.weight_decay}
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
         kernels.sgd_update(dW, *self.rule_numbers(), W)
@@ -239,6 +246,33 @@ class Momentum(Optimizer):
         kernels.momentum_update(dW, *self.rule_numbers(), *state.averages, W)
 
 
+class Nesterov(Momentum):
+    """Nesterov's momentum: ``v = momentum v - lr dW; W += momentum v - lr dW``.
+
+    As in scikit-learn's ``MLPClassifier``: W stands where the gradient is taken, one look ahead
+    of the parameters of Sutskever et al., "On the importance of initialization and momentum in
+    deep learning", ICML 2013, equations 3 and 4. Nesterov (1983).
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    momentum : float
+        Share of the last step that goes on, 0 <= momentum < 1.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> W, optimizer = np.array([1.0]), an.Nesterov(lr=0.1, momentum=0.5)
+    >>> optimizer.update(W, np.array([1.0]))
+    >>> W.round(6)
+    array([0.85])
+    """
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        kernels.nesterov_update(dW, *self.rule_numbers(), *state.averages, W)
+
+
 class AdaGrad(Optimizer):
     """``h += dW^2; W -= lr dW / (sqrt(h) + 1e-7)``. Duchi, Hazan, Singer, JMLR 12 (2011).
 
@@ -268,6 +302,44 @@ class AdaGrad(Optimizer):
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
         kernels.adagrad_update(dW, *self.rule_numbers(), *state.averages, W)
+
+
+class RMSprop(Optimizer):
+    """``h = decay h + (1 - decay) dW^2; W -= lr dW / (sqrt(h) + eps)``, as in PyTorch.
+
+    Tieleman and Hinton, Neural Networks for Machine Learning (2012), lecture 6.5.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    decay : float
+        Share of the average that is kept at each step, 0 <= decay < 1.
+    eps : float
+        Added outside the root, above 0.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> W = np.array([1.0])
+    >>> an.RMSprop(lr=0.1, decay=0.75).update(W, np.array([5.0]))
+    >>> W.round(6)
+    array([0.8])
+    """
+
+    n_averages = 1
+
+    def __init__(self, lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8) -> None:
+        super().__init__(lr)
+        self.decay = real_number("decay", decay, 0.0, 1.0)
+        self.eps = positive_number("eps", eps)
+
+    def config(self) -> dict[str, float]:
+        """Learning rate, decay and epsilon."""
+        return {"lr": self.lr, "decay": self.decay, "eps": self.eps}
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        kernels.rmsprop_update(dW, *self.rule_numbers(), *state.averages, W)
 
 
 class Adam(Optimizer):
@@ -311,6 +383,52 @@ class Adam(Optimizer):
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
         kernels.adam_update(dW, *self.rule_numbers(), state.step, *state.averages, W)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: ``W -= lr weight_decay W``, then Adam's step.
+
+    The decay does not go through Adam's averages, so it is the same for all parameters, biases
+    too. Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2; the
+    decay is multiplied by the learning rate, as in PyTorch.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    beta1, beta2 : float
+        Decay of the two averages, 0 <= beta < 1.
+    eps : float
+        Added outside the root, above 0.
+    weight_decay : float
+        Strength of the decay, 0 or more.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> W = np.array([1.0])
+    >>> an.AdamW(lr=0.1, weight_decay=0.5).update(W, np.array([5.0]))
+    >>> W.round(6)
+    array([0.85])
+    """
+
+    def __init__(
+        self,
+        lr: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(lr, beta1, beta2, eps)
+        self.weight_decay = real_number("weight_decay", weight_decay, 0.0)
+
+    def config(self) -> dict[str, float]:
+        """Learning rate, decays of the averages, epsilon and weight decay."""
+        return super().config() | {"weight_decay": self.weight_decay}
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        kernels.adamw_update(dW, *self.rule_numbers(), state.step, *state.averages, W)
 
 
 def require_parameter(name: str, value: Any) -> None:

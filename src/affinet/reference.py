@@ -24,6 +24,7 @@ Array: TypeAlias = NDArray[Any]
 __all__ = [
     "adagrad_update",
     "adam_update",
+    "adamw_update",
     "affine_backward_db",
     "affine_backward_dw",
     "affine_backward_dx",
@@ -38,8 +39,10 @@ __all__ = [
     "leaky_relu_forward",
     "mean_squared_error",
     "momentum_update",
+    "nesterov_update",
     "relu_backward",
     "relu_forward",
+    "rmsprop_update",
     "sgd_update",
     "sigmoid_backward",
     "sigmoid_forward",
@@ -793,8 +796,8 @@ def dropout_backward(dout: Array, mask: Array, p: float) -> Array:
 # Optimizers: the new state, then the new parameters ----------------------------------------------
 
 
-def sgd_update(dW: Array, lr: float, W: Array) -> Array:
-    """Gradient descent, ``W - lr dW``.
+def sgd_update(dW: Array, lr: float, weight_decay: float, W: Array) -> Array:
+    """Gradient descent, ``W - lr (dW + weight_decay W)``.
 
     Parameters
     ----------
@@ -802,6 +805,8 @@ def sgd_update(dW: Array, lr: float, W: Array) -> Array:
         The gradient of the loss with respect to W.
     lr : float
         Learning rate.
+    weight_decay : float
+        Strength of the pull towards 0; at 0 there is none, whatever W is.
     W : array shaped as dW
 
     Returns
@@ -816,14 +821,18 @@ def sgd_update(dW: Array, lr: float, W: Array) -> Array:
 
     Notes
     -----
-    Source: DL, section 8.3.1, algorithm 8.1.
+    Sources: DL, section 8.3.1, algorithm 8.1; for the decay section 7.1.1, equation 7.4.
 
     Examples
     --------
-    >>> sgd_update(np.array([2.0]), 0.25, np.array([1.0]))
+    >>> sgd_update(np.array([2.0]), 0.25, 0.0, np.array([1.0]))
     array([0.5])
+    >>> sgd_update(np.array([2.0]), 0.25, 0.5, np.array([1.0]))
+    array([0.375])
     """
     _require_shape("W", W, dW.shape)
+    if weight_decay:
+        dW = dW + float(weight_decay) * W
     return W - float(lr) * dW
 
 
@@ -865,6 +874,48 @@ def momentum_update(
     return v, W + v
 
 
+def nesterov_update(
+    dW: Array, lr: float, momentum: float, v: Array, W: Array
+) -> tuple[Array, Array]:
+    """Nesterov's momentum, ``v = momentum v - lr dW``, then ``W = W + momentum v - lr dW``.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr, momentum : float
+        Learning rate, and the share of the velocity that is kept.
+    v, W : arrays shaped as dW
+        Velocity (zeros at first) and parameters.
+
+    Returns
+    -------
+    v, W : arrays shaped as dW
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    W stands one look ahead, ``momentum v``, of the parameters of Sutskever et al., ICML 2013,
+    equations 3 and 4, so that dW is taken at W itself; the same form as in scikit-learn's
+    ``MLPClassifier``. Source: Nesterov, 1983; Bengio, Boulanger-Lewandowski & Pascanu, ICASSP
+    2013, equations 6 and 7.
+
+    Examples
+    --------
+    >>> nesterov_update(np.array([2.0]), 0.25, 0.5, np.array([2.0]), np.array([1.0]))
+    (array([0.5]), array([0.75]))
+    """
+    _require_shape("v", v, dW.shape)
+    _require_shape("W", W, dW.shape)
+    lr, momentum = float(lr), float(momentum)
+    v = momentum * v - lr * dW
+    return v, W + momentum * v - lr * dW
+
+
 def adagrad_update(dW: Array, lr: float, eps: float, h: Array, W: Array) -> tuple[Array, Array]:
     """AdaGrad, ``h = h + dW^2``, then ``W = W - lr dW / (sqrt(h) + eps)``.
 
@@ -898,6 +949,49 @@ def adagrad_update(dW: Array, lr: float, eps: float, h: Array, W: Array) -> tupl
     _require_shape("h", h, dW.shape)
     _require_shape("W", W, dW.shape)
     h = h + dW * dW
+    return h, W - float(lr) * dW / (np.sqrt(h) + float(eps))
+
+
+def rmsprop_update(
+    dW: Array, lr: float, decay: float, eps: float, h: Array, W: Array
+) -> tuple[Array, Array]:
+    """RMSprop, ``h = decay h + (1 - decay) dW^2``, then ``W = W - lr dW / (sqrt(h) + eps)``.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr : float
+        Learning rate.
+    decay : float
+        Share of the running mean that is kept, 0 <= decay < 1.
+    eps : float
+        Added outside the root.
+    h, W : arrays shaped as dW
+        Running mean of the squared gradient (zeros at first) and parameters.
+
+    Returns
+    -------
+    h, W : arrays shaped as dW
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: Tieleman & Hinton, Neural Networks for Machine Learning, 2012, lecture 6.5; with eps
+    where PyTorch's ``RMSprop`` has it.
+
+    Examples
+    --------
+    >>> rmsprop_update(np.array([4.0]), 0.5, 0.75, 1.0, np.array([0.0]), np.array([1.0]))
+    (array([4.]), array([0.33333333]))
+    """
+    _require_shape("h", h, dW.shape)
+    _require_shape("W", W, dW.shape)
+    h = float(decay) * h + (1 - float(decay)) * dW * dW
     return h, W - float(lr) * dW / (np.sqrt(h) + float(eps))
 
 
@@ -962,6 +1056,61 @@ def adam_update(
     m_hat = m / (1 - beta1**step)
     v_hat = v / (1 - beta2**step)
     return m, v, W - float(lr) * m_hat / (np.sqrt(v_hat) + float(eps))
+
+
+def adamw_update(
+    dW: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    step: int,
+    m: Array,
+    v: Array,
+    W: Array,
+) -> tuple[Array, Array, Array]:
+    """Adam with decoupled weight decay: ``W = W - lr weight_decay W`` before Adam's step.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr, beta1, beta2, eps : float
+        See :func:`adam_update`.
+    weight_decay : float
+        Strength of the decay; at 0 the rule is Adam, whatever W is.
+    step : int
+        Number of this update: 1 for the first.
+    m, v, W : arrays shaped as dW
+        Running means of the gradient and of its square (zeros at first), and parameters.
+
+    Returns
+    -------
+    m, v, W : arrays shaped as dW
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or step is less than 1.
+
+    Notes
+    -----
+    Source: Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2,
+    with the decay multiplied by the learning rate as in PyTorch's ``AdamW``.
+
+    Examples
+    --------
+    >>> zero = np.zeros(1)
+    >>> m, v, W = adamw_update(
+    ...     np.array([5.0]), 0.1, 0.9, 0.999, 1e-8, 0.5, 1, zero, zero, np.ones(1)
+    ... )
+    >>> W
+    array([0.85])
+    """
+    if weight_decay:
+        W = W - float(lr) * float(weight_decay) * W
+    return adam_update(dW, lr, beta1, beta2, eps, step, m, v, W)
 
 
 # Helpers -----------------------------------------------------------------------------------------

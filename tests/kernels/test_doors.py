@@ -155,6 +155,7 @@ def test_a_missing_argument_and_one_too_many_are_refused(kernels, dtype, kernel)
         ("dropout_forward", "p", [1.0, -0.1, 2.0, np.nan, np.inf]),
         ("dropout_backward", "p", [1.0, -0.1, 2.0, np.nan, np.inf]),
         ("adam_update", "step", [0]),
+        ("adamw_update", "step", [0]),
     ],
 )
 def test_a_scalar_out_of_range_is_named(kernels, dtype, name, scalar, values):
@@ -168,7 +169,8 @@ def test_a_scalar_out_of_range_is_named(kernels, dtype, name, scalar, values):
 
 @pytest.mark.parametrize(
     ("name", "scalar"),
-    [("dropout_forward", scalar) for scalar in ("key", "step", "row")] + [("adam_update", "step")],
+    [("dropout_forward", scalar) for scalar in ("key", "step", "row")]
+    + [("adam_update", "step"), ("adamw_update", "step")],
 )
 def test_a_number_beyond_64_bits_is_refused(kernels, dtype, name, scalar):
     for value in (-1, 2**64):

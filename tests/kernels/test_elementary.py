@@ -227,13 +227,26 @@ def test_the_logarithm_of_a_sum(kernels, dtype):
 # Update rules, in decimal: each gives results and the sums of the absolute values of their terms.
 
 
-def sgd(dW, lr, W):
-    return {"W": (W - lr * dW, abs(W) + abs(lr * dW))}
+def sgd(dW, lr, weight_decay, W):
+    pull = lr * weight_decay * W
+    return {"W": (W - lr * dW - pull, abs(W) + abs(lr * dW) + abs(pull))}
 
 
 def momentum(dW, lr, momentum, v, W):
     new, terms = momentum * v - lr * dW, abs(momentum * v) + abs(lr * dW)
     return {"v": (new, terms), "W": (W + new, abs(W) + terms)}
+
+
+def nesterov(dW, lr, momentum, v, W):
+    new, terms = momentum * v - lr * dW, abs(momentum * v) + abs(lr * dW)
+    W_terms = abs(W) + momentum * terms + abs(lr * dW)
+    return {"v": (new, terms), "W": (W + momentum * new - lr * dW, W_terms)}
+
+
+def rmsprop(dW, lr, decay, eps, h, W):
+    new = decay * h + (1 - decay) * dW * dW
+    step = lr * dW / (square_root(new) + eps)
+    return {"h": (new, new), "W": (W - step, abs(W) + abs(step))}
 
 
 def adagrad(dW, lr, eps, h, W):
@@ -249,9 +262,46 @@ def adam(dW, lr, beta1, beta2, eps, step, m, v, W):
     return {"m": (m, m_terms), "v": (v, v), "W": (W - rate * m, abs(W) + rate * m_terms)}
 
 
+def adamw(dW, lr, beta1, beta2, eps, weight_decay, step, m, v, W):
+    pull = lr * weight_decay * W
+    results = adam(dW, lr, beta1, beta2, eps, step, m, v, W)
+    value, terms = results["W"]
+    return results | {"W": (value - pull, terms + abs(pull))}
+
+
 square_root = np.vectorize(DIGITS.sqrt, otypes=[object])
 RULES = {
-    "sgd_update": (sgd, [{"lr": 0.1}, {"lr": 1e-3}]),
+    "sgd_update": (
+        sgd,
+        [
+            {"lr": lr, "weight_decay": weight_decay}
+            for lr, weight_decay in itertools.product([0.1, 1e-3], [0.0, 1e-4, 0.5])
+        ],
+    ),
+    "nesterov_update": (nesterov, [{"lr": 0.1, "momentum": 0.9}, {"lr": 0.01, "momentum": 0}]),
+    "rmsprop_update": (
+        rmsprop,
+        [
+            {"lr": lr, "decay": decay, "eps": eps}
+            for (lr, eps), decay in itertools.product([(0.01, 1e-8), (0.3, 0.1)], [0.0, 0.9, 0.99])
+        ],
+    ),
+    "adamw_update": (
+        adamw,
+        [
+            {
+                "lr": lr,
+                "beta1": 0.9,
+                "beta2": 0.999,
+                "eps": 1e-8,
+                "weight_decay": weight_decay,
+                "step": step,
+            }
+            for lr, weight_decay, step in itertools.product(
+                [1e-3, 0.3], [0.0, 0.01, 0.7], [1, 7, 10**6]
+            )
+        ],
+    ),
     "momentum_update": (momentum, [{"lr": 0.1, "momentum": 0.9}, {"lr": 0.01, "momentum": 0}]),
     "adagrad_update": (adagrad, [{"lr": 0.01, "eps": 1e-7}, {"lr": 0.3, "eps": 0.1}]),
     "adam_update": (

@@ -201,6 +201,39 @@ def adam_with(eps_inside=False, correct=True, step_off=0, single=False):
     return mutant
 
 
+def adamw_with(coupled=False, once_more=False, no_rate=False, late=False):
+    """Decay in the gradient, through lr twice, without lr, or of what Adam's step has left."""
+
+    def mutant(dW, lr, beta1, beta2, eps, weight_decay, step, m, v, W):
+        adam = (lr, beta1, beta2, eps, step)
+        if coupled:
+            return reference.adam_update(dW + weight_decay * W, *adam, m, v, W)
+        rate = 1 if no_rate else lr * lr if once_more else lr
+        if late:
+            m, v, W = reference.adam_update(dW, *adam, m, v, W)
+            return m, v, W - rate * weight_decay * W
+        return reference.adam_update(dW, *adam, m, v, W - rate * weight_decay * W)
+
+    return mutant
+
+
+def nesterov_with(old=False, plain=False):
+    def mutant(dW, lr, momentum, v, W):
+        new = momentum * v - lr * dW
+        return new, W + (new if plain else momentum * (v if old else new) - lr * dW)
+
+    return mutant
+
+
+def rmsprop_with(eps_inside=False, late=False, sum_up=False):
+    def mutant(dW, lr, decay, eps, h, W):
+        new = decay * h + (1 if sum_up else 1 - decay) * dW * dW
+        root = np.sqrt((h if late else new) + (eps if eps_inside else 0))
+        return new, W - lr * dW / (root + (0 if eps_inside else eps))
+
+    return mutant
+
+
 def adagrad_with(eps_inside=False, late=False):
     def mutant(dW, lr, eps, h, W):
         new = h + dW * dW
@@ -322,8 +355,11 @@ MUTANTS = {
         "no mask": lambda dout, mask, p: dout / (1 - p),
     },
     "sgd_update": {
-        "uphill": lambda dW, lr, W: W + lr * dW,
-        "no rate": lambda dW, lr, W: W - dW,
+        "uphill": lambda dW, lr, weight_decay, W: W + lr * (dW - weight_decay * W),
+        "no rate": lambda dW, lr, weight_decay, W: W - dW,
+        "no decay": lambda dW, lr, weight_decay, W: W - lr * dW,
+        "away from 0": lambda dW, lr, weight_decay, W: W - lr * (dW - weight_decay * W),
+        "decay without the rate": lambda dW, lr, weight_decay, W: W - lr * dW - weight_decay * W,
     },
     "momentum_update": {"uphill": momentum_with(sign=1), "old velocity": momentum_with(late=True)},
     "adagrad_update": {
@@ -336,6 +372,21 @@ MUTANTS = {
         "step counted from 0": adam_with(step_off=-1),
         "step counted from 2": adam_with(step_off=1),
         "1 - beta in float32": adam_with(single=True),
+    },
+    "nesterov_update": {
+        "old velocity": nesterov_with(old=True),
+        "heavy ball": nesterov_with(plain=True),
+    },
+    "rmsprop_update": {
+        "eps in the root": rmsprop_with(eps_inside=True),
+        "old mean": rmsprop_with(late=True),
+        "a sum": rmsprop_with(sum_up=True),
+    },
+    "adamw_update": {
+        "coupled": adamw_with(coupled=True),
+        "rate twice": adamw_with(once_more=True),
+        "no rate": adamw_with(no_rate=True),
+        "after the step": adamw_with(late=True),
     },
 }
 

@@ -228,12 +228,23 @@ def test_losses_add_their_terms_in_double(kernels):
     assert loss == pytest.approx(np.log(2), rel=3e-7)
 
 
+@pytest.mark.parametrize("name", ["adam_update", "adamw_update"])
 @pytest.mark.parametrize("steps", [1, 2, 1000, 2**40])
-def test_adam_at_any_step(kernels, dtype, steps):
+def test_adam_at_any_step(kernels, dtype, steps, name):
     rng = np.random.default_rng(11)
-    made = problem(KERNELS["adam_update"], dtype, {"n": 37}, rng)
+    made = problem(KERNELS[name], dtype, {"n": 37}, rng)
     made.scalars |= {"step": steps, "beta1": 0.9, "beta2": 0.999}
     run_and_check(kernels, made, rng)
+
+
+def test_without_weight_decay_adamw_is_adam(kernels, dtype):
+    made = problem(KERNELS["adamw_update"], dtype, {"n": 67}, np.random.default_rng(17))
+    made.scalars["weight_decay"] = 0.0
+    adamw = Call(made, np.random.default_rng(18)).run(kernels)
+    scalars = {name: value for name, value in made.scalars.items() if name != "weight_decay"}
+    adam = replace(made, kernel=KERNELS["adam_update"], scalars=scalars)
+    for name, wanted in Call(adam, np.random.default_rng(18)).run(kernels).items():
+        np.testing.assert_array_equal(adamw[name], wanted)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import affinet as an
 FIXED = {
     "Affine", "ReLU", "LeakyReLU", "Sigmoid", "Tanh", "Dropout", "SoftmaxWithLoss",
     "MeanSquaredError", "SumSquaredError", "SGD", "Momentum", "AdaGrad", "Adam", "Sequential",
+    "Nesterov", "RMSprop", "AdamW",
     "load", "gradient_check", "numerical_gradient", "reference", "datasets", "runtime_info",
     "History",
 }  # fmt: skip
@@ -86,7 +87,10 @@ def test_signatures_that_are_fixed():
         an.Affine.init: "(n_inputs, n_outputs, rng, activation, dtype)",
         an.LeakyReLU: "(slope)",
         an.Dropout: "(p, rng)",
-        an.SGD: "(lr)",
+        an.SGD: "(lr, weight_decay)",
+        an.Nesterov: "(lr, momentum)",
+        an.RMSprop: "(lr, decay, eps)",
+        an.AdamW: "(lr, beta1, beta2, eps, weight_decay)",
         an.Momentum: "(lr, momentum)",
         an.AdaGrad: "(lr)",
         an.Adam: "(lr, beta1, beta2, eps)",

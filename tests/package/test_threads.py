@@ -65,7 +65,19 @@ def test_products_are_the_same_to_the_bit(level, dtype, shape):
         kernels.set_threads(before)
 
 
-@pytest.mark.parametrize("optimizer", [an.SGD, an.Momentum, an.AdaGrad, an.Adam])
+RULES = {
+    "SGD": an.SGD,
+    "Momentum": an.Momentum,
+    "AdaGrad": an.AdaGrad,
+    "Adam": an.Adam,
+    "SGD with weight decay": lambda: an.SGD(weight_decay=0.1),
+    "Nesterov": an.Nesterov,
+    "RMSprop": an.RMSprop,
+    "AdamW": an.AdamW,
+}
+
+
+@pytest.mark.parametrize("optimizer", RULES.values(), ids=RULES)
 def test_fits_are_the_same_to_the_bit(optimizer):
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((600, 700)), rng.integers(0, 10, 600)

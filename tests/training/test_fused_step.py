@@ -1,6 +1,7 @@
 """The fused step and the step layer by layer compute the same numbers, to the bit."""
 
 import copy
+import functools
 import threading
 
 import numpy as np
@@ -10,7 +11,16 @@ import affinet as an
 from affinet.training import step as steps
 from affinet.training.step import FusedStep, can_fuse
 
-OPTIMIZERS = [an.SGD, an.Momentum, an.AdaGrad, an.Adam]
+OPTIMIZERS = {
+    "SGD": an.SGD,
+    "Momentum": an.Momentum,
+    "AdaGrad": an.AdaGrad,
+    "Adam": an.Adam,
+    "SGD with weight decay": functools.partial(an.SGD, weight_decay=0.1),
+    "Nesterov": an.Nesterov,
+    "RMSprop": an.RMSprop,
+    "AdamW": functools.partial(an.AdamW, weight_decay=0.1),
+}
 LOSSES = [an.SoftmaxWithLoss, an.MeanSquaredError, an.SumSquaredError]
 DTYPES = [np.float32, np.float64]
 N, I, O = 53, 12, 5  # noqa: E741 - rows, inputs, outputs
@@ -71,7 +81,7 @@ def assert_same(net, other, fused, layerwise):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_every_layer_loss_and_optimizer(dtype, loss, optimizer, monkeypatch):
     net = every_layer(dtype, loss())
     before = net.params.flat.copy()

@@ -11,7 +11,16 @@ from affinet import reference as ref
 
 EXACT = {"rtol": 1e-12, "atol": 1e-13}
 STEPS, BATCH, SEED, ROWS = 10, 8, 5, 30
-LEARNING_RATES = {"SGD": 0.3, "Momentum": 0.1, "AdaGrad": 0.1, "Adam": 0.01}
+LEARNING_RATES = {
+    "SGD": 0.3,
+    "Momentum": 0.1,
+    "AdaGrad": 0.1,
+    "Adam": 0.01,
+    "SGD with weight decay": 0.3,
+    "Nesterov": 0.1,
+    "RMSprop": 0.01,
+    "AdamW": 0.01,
+}
 
 
 @pytest.fixture
@@ -67,7 +76,7 @@ def rules(scale=1.0):
     lr = {name: scale * lr for name, lr in LEARNING_RATES.items()}
 
     def sgd(step, dW, states, W):
-        return ref.sgd_update(dW, lr["SGD"], W)
+        return ref.sgd_update(dW, lr["SGD"], 0.0, W)
 
     def momentum(step, dW, states, W):
         states[0], W = ref.momentum_update(dW, lr["Momentum"], 0.9, states[0], W)
@@ -81,11 +90,31 @@ def rules(scale=1.0):
         *states[:], W = ref.adam_update(dW, lr["Adam"], 0.9, 0.999, 1e-8, step, *states, W)
         return W
 
+    def decayed(step, dW, states, W):
+        return ref.sgd_update(dW, lr["SGD with weight decay"], 0.02, W)
+
+    def nesterov(step, dW, states, W):
+        states[0], W = ref.nesterov_update(dW, lr["Nesterov"], 0.9, states[0], W)
+        return W
+
+    def rmsprop(step, dW, states, W):
+        states[0], W = ref.rmsprop_update(dW, lr["RMSprop"], 0.99, 1e-8, states[0], W)
+        return W
+
+    def adamw(step, dW, states, W):
+        numbers = (lr["AdamW"], 0.9, 0.999, 1e-8, 0.01)
+        *states[:], W = ref.adamw_update(dW, *numbers, step, *states, W)
+        return W
+
     return {
         "SGD": (an.SGD(lr["SGD"]), sgd),
         "Momentum": (an.Momentum(lr["Momentum"], 0.9), momentum),
         "AdaGrad": (an.AdaGrad(lr["AdaGrad"]), adagrad),
         "Adam": (an.Adam(lr["Adam"]), adam),
+        "SGD with weight decay": (an.SGD(lr["SGD with weight decay"], 0.02), decayed),
+        "Nesterov": (an.Nesterov(lr["Nesterov"], 0.9), nesterov),
+        "RMSprop": (an.RMSprop(lr["RMSprop"]), rmsprop),
+        "AdamW": (an.AdamW(lr["AdamW"]), adamw),
     }
 
 

@@ -45,6 +45,10 @@ OPTIMIZERS = {
     "Momentum": lambda: an.Momentum(0.01, 0.7),
     "AdaGrad": lambda: an.AdaGrad(0.05),
     "Adam": lambda: an.Adam(0.01),
+    "SGD with weight decay": lambda: an.SGD(0.02, 0.1),
+    "Nesterov": lambda: an.Nesterov(0.01, 0.7),
+    "RMSprop": lambda: an.RMSprop(0.01),
+    "AdamW": lambda: an.AdamW(0.01),
 }
 
 

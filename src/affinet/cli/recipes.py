@@ -50,7 +50,15 @@ FROM_FILES = ("mnist", "fashion-mnist")  # the sets for which --data-dir has a m
 
 # Adagrad's steps shrink as it goes, so an early end and a late one differ little.
 OPTIMIZER = "adagrad"
-LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "adagrad": 0.05, "adam": 0.001}
+LEARNING_RATES = {
+    "sgd": 0.1,
+    "momentum": 0.01,
+    "adagrad": 0.05,
+    "adam": 0.001,
+    "nesterov": 0.01,
+    "rmsprop": 0.001,
+    "adamw": 0.001,
+}
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
 DTYPES = ("float32", "float64")
 

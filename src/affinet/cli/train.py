@@ -19,7 +19,7 @@ from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tan
 from affinet.losses import SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
-from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
+from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.training import History, TrainingState
 
 ACTIVATIONS: dict[str, type[Layer]] = {
@@ -33,6 +33,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "momentum": Momentum,
     "adagrad": AdaGrad,
     "adam": Adam,
+    "nesterov": Nesterov,
+    "rmsprop": RMSprop,
+    "adamw": AdamW,
 }
 
 

@@ -18,10 +18,10 @@ from affinet.layers import Dropout
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss, SumSquaredError
 from affinet.network import Sequential
 from affinet.operations import describe_layers, first_width
-from affinet.optimizers import SGD, AdaGrad, Adam, Momentum, Optimizer
+from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 
 FUSED_LOSSES = (MeanSquaredError, SoftmaxWithLoss, SumSquaredError)
-FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, Momentum)
+FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop)
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
 
