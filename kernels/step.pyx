@@ -76,6 +76,8 @@ cdef class Plan:
     cdef char* first_average
     cdef char* second_average
     cdef readonly uint64_t updates
+    cdef double l2
+    cdef double max_norm    # of a gradient; 0 for no bound
 
     def __dealloc__(self):
         free(self.memory)
@@ -106,6 +108,19 @@ cdef class Plan:
         for i in range(len(numbers)):
             self.rule_numbers[i] = numbers[i]
         self.updates = updates
+
+    def set_regularization(self, double l2, clip_norm):
+        """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient's norm.
+
+        W are the affine operations' weights. clip_norm: None or the greatest Euclidean norm of
+        the flat gradient, which is scaled down to it.
+        """
+        cdef double max_norm = 0 if clip_norm is None else clip_norm
+        if not 0 <= l2 < INFINITY:
+            raise ValueError(f"l2 is {l2}, wanted 0 <= l2, finite")
+        if clip_norm is not None and not 0 < max_norm < INFINITY:
+            raise ValueError(f"clip_norm is {max_norm}, wanted a finite number above 0")
+        self.l2, self.max_norm = l2, max_norm
 
     def run(self, const int64_t[::1] order not None, uint64_t step, double[::1] losses not None,
             int64_t[::1] hits not None):
@@ -272,6 +287,7 @@ cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_
     cdef Py_ssize_t O = plan.network.n_outputs
     cdef real* out = <real*> plan.spaces[plan.network.n_operations - 1].out
     cdef real* dout = <real*> plan.gradient
+    cdef double weight_sum
     _gather(&plan.x, rows, order, plan.input_scale, <real*> plan.batch)
     _forward(plan, rows, step, precision)
     if plan.t.n_columns == 0:
@@ -286,6 +302,8 @@ cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_
         loss[0] = _row_loss(plan, rows, out, dout)
         hits[0] = _row_hits(rows, O, <real*> plan.y, <real*> plan.targets)
     _backward(plan, rows, precision)
+    weight_sum = rows
+    loss[0] += _regularize(plan, weight_sum, precision)
     return 0
 
 
@@ -350,6 +368,24 @@ cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
             _tanh_backward(n, y, dout, dout)
         else:
             _dropout_backward(n, dout, plan.spaces[i].mask, <real> (1 / (1 - op.value)), dout)
+
+
+cdef double _regularize(Plan plan, double weight_sum, real* precision) noexcept nogil:
+    """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped."""
+    cdef int i
+    cdef const Operation* op
+    cdef double penalty = 0
+    if plan.l2 > 0:
+        for i in range(plan.network.n_operations):
+            op = &plan.network.operations[i]
+            if op.kind == AFFINE:
+                penalty += _l2_penalty(op.n_inputs * op.n_outputs,
+                                       <real*> plan.network.params + op.W, plan.l2 / weight_sum,
+                                       <real*> plan.grads + op.W)
+    if plan.max_norm > 0:
+        _clip_norm(plan.network.n_parameters, <real*> plan.grads, plan.max_norm,
+                   <real*> plan.grads)
+    return penalty
 
 
 cdef void _update(Plan plan) noexcept nogil:

@@ -196,6 +196,17 @@ def adamw_terms(a):
     return terms | {"W": (reduction, scale + abs(a.lr * a.weight_decay * a.W_before))}
 
 
+def l2_terms(a):
+    return {
+        "loss": (double_terms(a, a.n), None),
+        "dW": (1, abs(a.dW_before) + abs(a.scale * a.W)),
+    }
+
+
+def clip_terms(a):
+    return {"loss": (double_terms(a, a.n), None), "out": (double_terms(a, a.n), None)}
+
+
 # The table ---------------------------------------------------------------------------------------
 
 
@@ -226,10 +237,11 @@ class Kernel:
 
     ``inputs``, ``scalars`` (name to a function that draws one) and ``outputs`` stand in the order
     of the call. ``states`` names the outputs that are read before they are overwritten, ``loss``
-    says that a float is returned. ``values`` tells how to draw an array other than by `normal`,
-    ``terms`` how large the terms of the results are (a result that is missing has nothing that
-    cancels), ``aliases`` which output may be which input. ``exact`` results involve one rounding
-    or none, so that they have to be equal to the bit.
+    says that a float is returned, ``any_size`` that it is so for no elements too. ``values``
+    tells how to draw an array other than by `normal`, ``terms`` how large the terms of the
+    results are (a result that is missing has nothing that cancels), ``aliases`` which output may
+    be which input. ``exact`` results involve one rounding or none, so that they have to be equal
+    to the bit.
     """
 
     name: str
@@ -238,6 +250,7 @@ class Kernel:
     scalars: dict[str, Callable] = field(default_factory=dict)
     states: tuple[str, ...] = ()
     loss: bool = False
+    any_size: bool = False
     values: dict[str, Callable] = field(default_factory=dict)
     terms: Callable | None = None
     aliases: tuple[tuple[str, str], ...] = ()
@@ -442,6 +455,25 @@ KERNELS = {
             adamw_terms,
             v=squares,
         ),
+        Kernel(
+            "l2_penalty",
+            arguments("W[n]"),
+            arguments("dW[n]"),
+            scalars={"scale": log_uniform(-3, 1)},
+            states=("dW",),
+            loss=True,
+            any_size=True,
+            terms=l2_terms,
+        ),
+        elementwise(
+            "clip_norm",
+            "dW[n]",
+            "out[n]",
+            scalars={"max_norm": uniform(0.2, 6)},
+            loss=True,
+            any_size=True,
+            terms=clip_terms,
+        ),
     )
 }
 
@@ -473,8 +505,8 @@ def problem(kernel, dtype, sizes, rng):
 
 
 def solvable(kernel, sizes):
-    """Whether problems of these sizes exist: a loss wants at least one element."""
-    return not kernel.loss or 0 not in sizes.values()
+    """Whether problems of these sizes exist: most losses want at least one element."""
+    return not kernel.loss or kernel.any_size or 0 not in sizes.values()
 
 
 def reference_results(problem, dtype=np.float64):

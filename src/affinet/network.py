@@ -252,6 +252,8 @@ class Sequential:
         callbacks: Iterable[Callable[[Any], None]] = (),
         seed: int = 0,
         verbose: int | None = None,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
         from affinet.training import fit
@@ -268,6 +270,8 @@ class Sequential:
             callbacks=callbacks,
             seed=seed,
             verbose=verbose,
+            l2=l2,
+            clip_norm=clip_norm,
         )
 
     def save(self, path: str | PathLike[str]) -> None:

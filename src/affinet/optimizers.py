@@ -189,7 +189,8 @@ class SGD(Optimizer):
     lr : float
         Learning rate.
     weight_decay : float
-        Pulls every parameter, biases too, towards 0; 0 or more.
+        Pulls every parameter, biases too, towards 0; 0 or more. To penalise weights alone, see
+        ``l2`` of :meth:`Sequential.fit`.
 
     Examples
     --------

@@ -234,6 +234,34 @@ def rmsprop_with(eps_inside=False, late=False, sum_up=False):
     return mutant
 
 
+def l2_with(factor=1, pull=1):
+    def mutant(W, scale, dW):
+        loss, new = reference.l2_penalty(W, scale, dW)
+        return loss * factor, dW + pull * (new - dW)
+
+    return mutant
+
+
+def clip_always(dW, max_norm):
+    norm = float(np.linalg.norm(dW.astype(np.float64)))
+    return norm, dW * (max_norm / norm if norm > 0 else 1)
+
+
+def clip_each(dW, max_norm):
+    return reference.clip_norm(dW, max_norm)[0], np.clip(dW, -max_norm, max_norm)
+
+
+def clip_by_the_largest(dW, max_norm):
+    most = float(np.max(abs(dW), initial=0))
+    return most, dW if most <= max_norm else dW * (max_norm / most)
+
+
+def clip_that_hides(dW, max_norm):
+    """Infinities to 0, as a factor of 1 / inf has it, and their neighbours too."""
+    norm, out = reference.clip_norm(dW, max_norm)
+    return norm, np.nan_to_num(out) if np.isinf(norm) else out
+
+
 def adagrad_with(eps_inside=False, late=False):
     def mutant(dW, lr, eps, h, W):
         new = h + dW * dW
@@ -387,6 +415,22 @@ MUTANTS = {
         "rate twice": adamw_with(once_more=True),
         "no rate": adamw_with(no_rate=True),
         "after the step": adamw_with(late=True),
+    },
+    "l2_penalty": {
+        "no half": l2_with(factor=2),
+        "twice the pull": l2_with(pull=2),
+        "away from 0": l2_with(pull=-1),
+    },
+    "clip_norm": {
+        "never": lambda dW, max_norm: (reference.clip_norm(dW, max_norm)[0], dW),
+        "always": clip_always,
+        "each on its own": clip_each,
+        "the largest": clip_by_the_largest,
+        "infinities hidden": clip_that_hides,
+        "the norm afterwards": lambda dW, max_norm: (
+            min(reference.clip_norm(dW, max_norm)[0], max_norm),
+            reference.clip_norm(dW, max_norm)[1],
+        ),
     },
 }
 

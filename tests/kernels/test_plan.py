@@ -138,6 +138,35 @@ def test_set_rule_of_another_optimizer():
         make().set_rule("Adam", (0.1, 0.9, 0.999, 1e-8), 0)
 
 
+@pytest.mark.parametrize("l2", [-0.1, np.nan, np.inf])
+def test_set_regularization_refuses_a_penalty(l2):
+    with pytest.raises(ValueError, match=r"^l2 is"):
+        make().set_regularization(l2, None)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, -1.0, np.nan, np.inf])
+def test_set_regularization_refuses_a_bound(clip_norm):
+    with pytest.raises(ValueError, match=r"^clip_norm is"):
+        make().set_regularization(0.0, clip_norm)
+
+
+def test_set_regularization_may_be_taken_back():
+    grads = [np.zeros(8) for _ in range(3)]
+    plans = [with_data(make(grads=own)) for own in grads]
+    for plan in plans[1:]:
+        plan.set_regularization(0.5, 0.25)
+    plans[2].set_regularization(0.0, None)
+    losses = [plan.gradients(np.arange(4), 0)[0] for plan in plans]
+    assert losses[0] == losses[2] < losses[1]
+    np.testing.assert_array_equal(grads[0], grads[2])
+    assert np.linalg.norm(grads[1]) == pytest.approx(0.25)
+
+
+def test_set_rule_with_too_many_numbers():
+    with pytest.raises(ValueError, match="not made for"):
+        make().set_rule("SGD", (0.1,) * 6, 0)
+
+
 def test_arrays_live_as_long_as_the_plan():
     plan = with_data(make(np.arange(8.0), np.zeros(8)))
     loss, hits = plan.gradients(np.arange(4), 0)

@@ -247,6 +247,54 @@ def test_without_weight_decay_adamw_is_adam(kernels, dtype):
         np.testing.assert_array_equal(adamw[name], wanted)
 
 
+def clipped(kernels, dW, max_norm):
+    out = np.full_like(dW, np.nan)
+    return kernels.clip_norm(dW, max_norm, out), out
+
+
+def test_a_norm_at_its_bound_is_left_alone(kernels, dtype):
+    """Multiplied by 1 or not at all: every bit stays, the sign of a zero too."""
+    dW = np.array([3, -4, 0, -0.0, 12], dtype)
+    for max_norm in (13, 13.000001, 1e30):
+        norm, out = clipped(kernels, dW, max_norm)
+        assert norm == 13
+        assert out.tobytes() == dW.tobytes()
+    norm, out = clipped(kernels, dW, 6.5)
+    assert norm == 13
+    np.testing.assert_array_equal(out, dW / 2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_norm_that_is_not_finite_leaves_nothing_but_nan(kernels, dtype, bad):
+    for place in (0, 7, 40_000, 66_665):
+        dW = np.zeros(66_666, dtype)
+        dW[place] = bad
+        norm, out = clipped(kernels, dW, 1.0)
+        assert not np.isfinite(norm)
+        assert np.isnan(out).all()
+
+
+def test_norms_are_added_in_double(kernels, dtype):
+    """Beyond and below what a single number can hold as a square, and a million small terms."""
+    for size in (1e-30, 1e30):
+        dW = np.array([3 * size, 4 * size], dtype)
+        norm, out = clipped(kernels, dW, 2.5 * size)
+        assert norm == pytest.approx(5 * size, rel=1e-6)
+        np.testing.assert_allclose(out, dW / 2, rtol=1e-6)
+    dW = np.full(2**20, 0.1, dtype)
+    assert clipped(kernels, dW, 1.0)[0] == pytest.approx(2**10 * float(dW[0]), rel=1e-13)
+    W, dW = np.full(2**20, 0.1, dtype), np.zeros(2**20, dtype)
+    penalty = kernels.l2_penalty(W, 0.5, dW)
+    assert penalty == pytest.approx(0.25 * 2**20 * float(W[0]) ** 2, rel=1e-13)
+
+
+def test_a_clip_by_a_factor_below_all_single_numbers(kernels):
+    """1e-30 / 1e38 is 0 in single precision, its product with the gradient is not."""
+    norm, out = clipped(kernels, np.array([1e38, -1e37], np.float32), 1e-30)
+    assert norm > 9e37
+    np.testing.assert_allclose(out, [9.95037e-31, -9.95037e-32], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "scalars",
     [

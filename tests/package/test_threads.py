@@ -77,8 +77,9 @@ RULES = {
 }
 
 
+@pytest.mark.parametrize("options", [{}, {"l2": 0.5, "clip_norm": 0.25}], ids=str)
 @pytest.mark.parametrize("optimizer", RULES.values(), ids=RULES)
-def test_fits_are_the_same_to_the_bit(optimizer):
+def test_fits_are_the_same_to_the_bit(optimizer, options):
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((600, 700)), rng.integers(0, 10, 600)
     results = []
@@ -88,8 +89,10 @@ def test_fits_are_the_same_to_the_bit(optimizer):
                 an.Affine.init(700, 320, rng=0), an.ReLU(), an.Dropout(0.2),
                 an.Affine.init(320, 10, rng=1), loss=an.SoftmaxWithLoss(),
             )  # fmt: skip
-            history = net.fit(x, t, epochs=2, batch_size=300, optimizer=optimizer())
-            results.append((net.params.flat, history["loss"], net.predict(x)))
+            history = net.fit(x, t, epochs=2, batch_size=300, optimizer=optimizer(), **options)
+            results.append((net.params.flat, history["loss"], net.predict(x), net.grads.flat))
+    if options:
+        assert np.linalg.norm(results[0][3]) == pytest.approx(0.25, rel=1e-6)
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(one, two)

@@ -19,11 +19,13 @@ from affinet.losses import MeanSquaredError, SoftmaxWithLoss, SumSquaredError
 from affinet.network import Sequential
 from affinet.operations import describe_layers, first_width
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
+from affinet.training.regularization import Regularization
 
 FUSED_LOSSES = (MeanSquaredError, SoftmaxWithLoss, SumSquaredError)
 FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop)
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
+NO_REGULARIZATION = Regularization()
 
 
 class Step(Protocol):
@@ -49,10 +51,18 @@ class LayerwiseStep:
     kind = "layer by layer"
 
     def __init__(
-        self, net: Sequential, optimizer: Optimizer, x: Array, t: Array, batch_size: int, seed: int
+        self,
+        net: Sequential,
+        optimizer: Optimizer,
+        x: Array,
+        t: Array,
+        batch_size: int,
+        seed: int,
+        regularization: Regularization = NO_REGULARIZATION,
     ) -> None:
         self.net, self.optimizer = net, optimizer
         self.x, self.t, self.batch_size = x, t, batch_size
+        self.regularization = regularization
         self.places = DropoutPlaces(net, seed)
         self.updates = 0
 
@@ -64,8 +74,10 @@ class LayerwiseStep:
                 batch = order[start : start + self.batch_size]
                 t = self.t[batch]
                 self.places.set_step(first + number)
-                losses.append(self.net.forward(self.x[batch], t, train=True))
+                loss = self.net.forward(self.x[batch], t, train=True)
                 self.net.backward()
+                weight_sum = len(batch)
+                losses.append(loss + self.regularization.apply(self.net, weight_sum))
                 self.optimizer.update(self.net.params, self.net.grads)
                 self.updates += 1
                 hits.append(self.count_hits(t))
@@ -88,9 +100,17 @@ class FusedStep:
     kind = "fused"
 
     def __init__(
-        self, net: Sequential, optimizer: Optimizer, x: Array, t: Array, batch_size: int, seed: int
+        self,
+        net: Sequential,
+        optimizer: Optimizer,
+        x: Array,
+        t: Array,
+        batch_size: int,
+        seed: int,
+        regularization: Regularization = NO_REGULARIZATION,
     ) -> None:
         self.net, self.optimizer, self.seed = net, optimizer, seed
+        self.regularization = regularization
         self.x, self.t = x.reshape(len(x), -1), t
         self.batch_size = min(batch_size, len(x))
         self.state = optimizer.state_of(net.params.flat)
@@ -120,6 +140,7 @@ class FusedStep:
             self.batch_size,
             input_scale,
         )
+        plan.set_regularization(self.regularization.l2, self.regularization.clip_norm)
         plan.set_inputs(self.x)
         if self.t.ndim == 1 and isinstance(self.net.loss, SoftmaxWithLoss):
             plan.set_labels(one_of(self.t, LABEL_TYPES, np.int64))
@@ -170,11 +191,17 @@ def dropout_key(seed: int, place: int) -> int:
 
 
 def make_step(
-    net: Sequential, optimizer: Optimizer, x: Array, t: Array, batch_size: int, seed: int
+    net: Sequential,
+    optimizer: Optimizer,
+    x: Array,
+    t: Array,
+    batch_size: int,
+    seed: int,
+    regularization: Regularization = NO_REGULARIZATION,
 ) -> Step:
     """The fused step where it covers everything, else the step layer by layer."""
     kind = FusedStep if can_fuse(net, optimizer, x) else LayerwiseStep
-    return kind(net, optimizer, x, t, batch_size, seed)
+    return kind(net, optimizer, x, t, batch_size, seed, regularization)
 
 
 def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:

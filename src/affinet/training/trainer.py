@@ -19,6 +19,7 @@ from affinet.training.batches import epoch_order, steps_per_epoch
 from affinet.training.callbacks import StopTraining, TrainingState
 from affinet.training.history import History
 from affinet.training.progress import Progress, make_progress
+from affinet.training.regularization import Regularization
 from affinet.training.step import Step, make_step
 
 DEFAULT_EPOCHS = 10
@@ -38,6 +39,8 @@ def fit(
     callbacks: Iterable[Callable[[TrainingState], None]] = (),
     seed: int = 0,
     verbose: int | None = None,
+    l2: float = 0.0,
+    clip_norm: float | None = None,
 ) -> History:
     """Train a network by mini-batches.
 
@@ -71,6 +74,16 @@ def fit(
         Decides the order of the rows and the masks of dropout.
     verbose : int, optional
         None shows progress on a terminal and is silent elsewhere, 1 shows it anywhere, 0 nowhere.
+    l2 : float
+        Strength of a penalty, 0 or more: ``l2 / 2 sum W^2 / B``, over the weights W of all
+        :class:`Affine` layers (not their biases) and with B the rows of the batch, is added to
+        the loss that is minimised and recorded; validation losses are without it. It is the
+        ``alpha`` of scikit-learn's ``MLPClassifier``.
+    clip_norm : float, optional
+        Scales the gradient of all parameters together, penalty included, so that its Euclidean
+        norm is at most this, to rounding; above 0. A gradient whose norm is not finite becomes
+        NaN. Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks",
+        ICML 2013. ``net.grads`` holds the gradient as it was clipped.
 
     Returns
     -------
@@ -105,6 +118,7 @@ def fit(
     batch_size = whole_number("batch_size", batch_size, 1)
     seed = whole_number("seed", seed, 0)
     register_with_threadpoolctl()
+    regularization = Regularization(l2, clip_norm)
     with net._usage.writing():
         x, t = require_data(net, x, t)
         if validation_data is not None:
@@ -116,7 +130,7 @@ def fit(
         else:
             steps = whole_number("steps", steps, 1)
         progress = make_progress(verbose, steps, -(-steps // per_epoch))
-        step = make_step(net, optimizer, x, t, batch_size, seed)
+        step = make_step(net, optimizer, x, t, batch_size, seed, regularization)
         run = Run(net, optimizer, step, len(x), steps, batch_size, seed, progress)
         try:
             run(validation_data, callbacks)

@@ -1,0 +1,148 @@
+"""What is done to a gradient before an update: the pull of an L2 penalty, and a bound on its norm.
+
+Sums of squares are carried in double precision, with the running sums of losses.pyx, over segments
+whose number follows from the length alone, and then from the first segment to the last: so no bit
+depends on the vectors' width or on the number of threads.
+"""
+
+from libc.math cimport NAN, isfinite
+
+cdef enum:
+    SEGMENTS = 64            # at most
+    SEGMENT = 16384          # numbers that a segment has at least, unless it is the only one
+
+cdef struct Sweep:
+    bint single
+    Py_ssize_t n
+    const char* x
+    double factor
+    char* out
+    bint adds
+    int segments
+    double* sums            # of each segment
+
+
+cdef double _squares(Py_ssize_t n, const real* x) noexcept nogil:
+    """The sum of x^2."""
+    cdef double[SUMS] sums
+    cdef Py_ssize_t i = 0, k
+    for k in range(SUMS):
+        sums[k] = 0
+    while i + SUMS <= n:
+        for k in range(SUMS):
+            sums[k] += <double> x[i + k] * x[i + k]
+        i += SUMS
+    for k in range(n - i):
+        sums[k] += <double> x[i + k] * x[i + k]
+    return vsum(<const vdouble*> sums)
+
+
+cdef void _add_scaled(Py_ssize_t n, real factor, const real* x, real* out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = fmadd(factor, x[i], out[i])
+
+
+cdef void _write_scaled(Py_ssize_t n, double factor, const real* x, real* out) noexcept nogil:
+    """out = factor x, in double precision: a factor may lie below the single numbers."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = <real> (factor * x[i])
+
+
+cdef void _work_squares(void* job, int part, int parts) noexcept nogil:
+    if (<Sweep*> job).single:
+        _work_squares_in(<Sweep*> job, part, parts, <float*> NULL)
+    else:
+        _work_squares_in(<Sweep*> job, part, parts, <double*> NULL)
+
+
+cdef void _work_squares_in(const Sweep* job, int part, int parts, real* precision) noexcept nogil:
+    """One part of a sum of squares: some of the segments."""
+    cdef Py_ssize_t first = _cut(job.segments, part, parts, 1)
+    cdef Py_ssize_t last = _cut(job.segments, part + 1, parts, 1), s, start, n
+    for s in range(first, last):
+        start = _cut(job.n, <int> s, job.segments, GRAIN)
+        n = _cut(job.n, <int> s + 1, job.segments, GRAIN) - start
+        job.sums[s] = _squares(n, <const real*> job.x + start)
+
+
+cdef void _work_scaled(void* job, int part, int parts) noexcept nogil:
+    if (<Sweep*> job).single:
+        _work_scaled_in(<Sweep*> job, part, parts, <float*> NULL)
+    else:
+        _work_scaled_in(<Sweep*> job, part, parts, <double*> NULL)
+
+
+cdef void _work_scaled_in(const Sweep* job, int part, int parts, real* precision) noexcept nogil:
+    """One part of factor x, written to out or added to it."""
+    cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
+    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i
+    cdef const real* x = <const real*> job.x + i
+    cdef real* out = <real*> job.out + i
+    if job.adds:
+        _add_scaled(n, <real> job.factor, x, out)
+    else:
+        _write_scaled(n, job.factor, x, out)
+
+
+cdef double _sum_of_squares(Py_ssize_t n, const real* x) noexcept nogil:
+    cdef Sweep job
+    cdef double[SEGMENTS] sums
+    cdef double total = 0
+    cdef int s
+    job.single, job.n, job.x, job.sums = sizeof(real) == sizeof(float), n, <const char*> x, sums
+    job.segments = <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> SEGMENTS, n // SEGMENT))
+    _pool_run(_work_squares, &job, _parts(n, ENOUGH_UPDATES))
+    for s in range(job.segments):
+        total += sums[s]
+    return total
+
+
+cdef double _l2_penalty(Py_ssize_t n, const real* W, double scale, real* dW) noexcept nogil:
+    cdef Sweep job
+    job.single, job.n, job.x = sizeof(real) == sizeof(float), n, <const char*> W
+    job.factor, job.out, job.adds = scale, <char*> dW, True
+    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES))
+    return 0.5 * scale * _sum_of_squares(n, W)
+
+
+cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out) noexcept nogil:
+    """A norm that is not finite leaves no direction to keep: then out is NaN, for all to see."""
+    cdef Sweep job
+    cdef double norm = sqrt(_sum_of_squares(n, dW))
+    if norm <= max_norm:
+        if out != dW:
+            memcpy(out, dW, n * sizeof(real))
+        return norm
+    job.single, job.n, job.x = sizeof(real) == sizeof(float), n, <const char*> dW
+    job.factor = max_norm / norm if isfinite(norm) else NAN
+    job.out, job.adds = <char*> out, False
+    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES))
+    return norm
+
+
+def l2_penalty(const real[::1] W not None, double scale, real[::1] dW not None):
+    """Returns scale / 2 sum W^2; dW += scale W.
+
+    W, dW: (n,), apart from each other in memory.
+    """
+    cdef double loss
+    require_length("dW", dW.shape[0], W.shape[0])
+    with nogil:
+        loss = _l2_penalty(W.shape[0], flat_address(W), scale, flat_address(dW))
+    return loss
+
+
+def clip_norm(const real[::1] dW not None, double max_norm, real[::1] out not None):
+    """Returns norm = sqrt(sum dW^2); out = dW min(1, max_norm / norm), NaN if norm is not finite.
+
+    dW, out: (n,). out is overwritten and may be dW. Pascanu, Mikolov, Bengio, ICML 2013.
+    """
+    cdef double norm
+    require_length("out", out.shape[0], dW.shape[0])
+    if not max_norm > 0:
+        raise ValueError(f"max_norm is {max_norm}, wanted a number above 0")
+    with nogil:
+        norm = _clip_norm(dW.shape[0], flat_address(dW), max_norm, flat_address(out))
+    return norm

@@ -1,0 +1,41 @@
+"""What fit does to a gradient before the update: an L2 penalty on the weights, and clipping."""
+
+from __future__ import annotations
+
+from affinet._dispatch import kernels
+from affinet._validation import positive_number, real_number
+from affinet.layers import Affine
+from affinet.network import Sequential
+
+
+class Regularization:
+    """An L2 penalty on the Affine layers' W, and a bound on the norm of the whole gradient.
+
+    Parameters
+    ----------
+    l2 : float
+        Strength of the penalty, 0 or more.
+    clip_norm : float, optional
+        Greatest Euclidean norm of a gradient, above 0; None for no bound.
+    """
+
+    def __init__(self, l2: float = 0.0, clip_norm: float | None = None) -> None:
+        self.l2 = real_number("l2", l2, 0.0)
+        self.clip_norm = None if clip_norm is None else positive_number("clip_norm", clip_norm)
+
+    def apply(self, net: Sequential, weight_sum: float) -> float:
+        """Add the penalty's gradient to ``net.grads`` and clip them; returns the penalty.
+
+        The same kernels in the same order as in the fused step. ``weight_sum`` is the sum of the
+        weights of the batch's rows.
+        """
+        penalty = 0.0
+        if self.l2 > 0:
+            for place, layer in enumerate(net.layers):
+                if isinstance(layer, Affine):
+                    W, dW = net.params[f"{place}.W"], net.grads[f"{place}.W"]
+                    scale = self.l2 / weight_sum
+                    penalty += kernels.l2_penalty(W.reshape(-1), scale, dW.reshape(-1))
+        if self.clip_norm is not None:
+            kernels.clip_norm(net.grads.flat, self.clip_norm, net.grads.flat)
+        return penalty
