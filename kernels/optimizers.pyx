@@ -1,7 +1,42 @@
-"""Update rules over flat buffers: W and its state change in place, dW is only read."""
+"""Update rules over flat buffers: W and its state change in place, dW is only read.
 
-from libc.math cimport fma, sqrt, sqrtf
+Averages decay towards zero wherever a gradient vanishes, and a processor takes a hundred times as
+long over subnormal numbers. An average that falls so low therefore settles at zero. What a step
+loses by that is far below its rounding error: against an eps of SETTLING_EPS or more it is less
+than 2^-29 of the step, and with a smaller eps averages of squares are left as they are.
+"""
+
+from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
+from libc.math cimport fabs, fabsf, fma, sqrt, sqrtf
 from libc.stdint cimport uint64_t
+
+cdef double SETTLING_EPS = 1e-10
+
+
+cdef inline real _settled(real x, real least) noexcept nogil:
+    """x, or 0 where |x| < least; NaN stays NaN."""
+    if real is float:
+        return 0 if fabsf(x) < least else x
+    else:
+        return 0 if fabs(x) < least else x
+
+
+cdef inline real _least_average(real* precision) noexcept nogil:
+    """The smallest average of gradients kept: in a product with a rate it is a normal number."""
+    if real is float:
+        return FLT_MIN / FLT_EPSILON
+    else:
+        return DBL_MIN / DBL_EPSILON
+
+
+cdef inline double _least_square(double eps, real* precision) noexcept nogil:
+    """The smallest average of squares kept, the smallest normal number; 0 for a tiny eps."""
+    if eps < SETTLING_EPS:
+        return 0
+    if real is float:
+        return FLT_MIN
+    else:
+        return DBL_MIN
 
 
 cdef inline real _sqrt(real x) noexcept nogil:
@@ -25,24 +60,28 @@ cdef void _sgd_update(Py_ssize_t n, const real* dW, real lr, real weight_decay,
 cdef void _momentum_update(Py_ssize_t n, const real* dW, real lr, real momentum, real* v,
                            real* W) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real least = _least_average(W)
     for i in range(n):
-        v[i] = fmadd(-lr, dW[i], momentum * v[i])
+        v[i] = _settled(fmadd(-lr, dW[i], momentum * v[i]), least)
         W[i] += v[i]
 
 
 cdef void _nesterov_update(Py_ssize_t n, const real* dW, real lr, real momentum, real* v,
                            real* W) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real least = _least_average(W)
     for i in range(n):
-        v[i] = fmadd(-lr, dW[i], momentum * v[i])
+        v[i] = _settled(fmadd(-lr, dW[i], momentum * v[i]), least)
         W[i] += fmadd(-lr, dW[i], momentum * v[i])
 
 
 cdef void _adagrad_update(Py_ssize_t n, const real* dW, real lr, real eps, real* h,
                           real* W) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real least = <real> _least_square(eps, W), dw, low = _sqrt(least)
     for i in range(n):
-        h[i] = fmadd(dW[i], dW[i], h[i])
+        dw = _settled(dW[i], low)
+        h[i] = fmadd(dw, dw, h[i])
         W[i] -= lr * dW[i] / (_sqrt(h[i]) + eps)
 
 
@@ -50,34 +89,40 @@ cdef void _rmsprop_update(Py_ssize_t n, const real* dW, real lr, real decay, rea
                           real* h, real* W) noexcept nogil:
     """h = decay h + rest dW^2; W -= lr dW / (sqrt(h) + eps)."""
     cdef Py_ssize_t i
+    cdef real least = <real> _least_square(eps, W), dw, low = _sqrt(least / rest)
     for i in range(n):
-        h[i] = fmadd(decay, h[i], rest * (dW[i] * dW[i]))
+        dw = _settled(dW[i], low)
+        h[i] = _settled(fmadd(rest * dw, dw, decay * h[i]), least)
         W[i] -= lr * dW[i] / (_sqrt(h[i]) + eps)
 
 
 cdef void _adam_update(Py_ssize_t n, const real* dW, real beta1, real rest1, real beta2,
-                       real rest2, real rate, real eps, real* m, real* v,
+                       real rest2, real rate, real eps, real least_v, real* m, real* v,
                        real* W) noexcept nogil:
     """m = beta1 m + rest1 dW; v = beta2 v + rest2 dW^2; W -= rate m / (sqrt(v) + eps)."""
     cdef Py_ssize_t i
+    cdef real low = _sqrt(least_v / rest2), least_m = _least_average(W), dw
     for i in range(n):
-        m[i] = fmadd(beta1, m[i], rest1 * dW[i])
-        v[i] = fmadd(beta2, v[i], rest2 * (dW[i] * dW[i]))
+        m[i] = _settled(fmadd(beta1, m[i], rest1 * dW[i]), least_m)
+        dw = _settled(dW[i], low)
+        v[i] = _settled(fmadd(rest2 * dw, dw, beta2 * v[i]), least_v)
         W[i] -= rate * m[i] / (_sqrt(v[i]) + eps)
 
 
 cdef void _adamw_update(Py_ssize_t n, const real* dW, real beta1, real rest1, real beta2,
-                        real rest2, real rate, real eps, real decay, real* m, real* v,
-                        real* W) noexcept nogil:
+                        real rest2, real rate, real eps, real decay, real least_v, real* m,
+                        real* v, real* W) noexcept nogil:
     """m and v as Adam's; W -= decay W + rate m / (sqrt(v) + eps).
 
     Both are taken off in one sum: rounded to single precision, the factor 1 - decay would be off
     by a good part of a small decay, and at every step to the same side.
     """
     cdef Py_ssize_t i
+    cdef real low = _sqrt(least_v / rest2), least_m = _least_average(W), dw
     for i in range(n):
-        m[i] = fmadd(beta1, m[i], rest1 * dW[i])
-        v[i] = fmadd(beta2, v[i], rest2 * (dW[i] * dW[i]))
+        m[i] = _settled(fmadd(beta1, m[i], rest1 * dW[i]), least_m)
+        dw = _settled(dW[i], low)
+        v[i] = _settled(fmadd(rest2 * dw, dw, beta2 * v[i]), least_v)
         W[i] -= fmadd(decay, W[i], rate * m[i] / (_sqrt(v[i]) + eps))
 
 
@@ -119,12 +164,13 @@ cdef void _adam_step(Py_ssize_t n, const real* dW, double lr, double beta1, doub
     """
     cdef double root = sqrt(_one_less_power(beta2, step))
     cdef real rate = <real> (lr * root / _one_less_power(beta1, step)), small = <real> (eps * root)
+    cdef real least_v = <real> _least_square(eps, W)
     if weight_decay == 0:
         _adam_update(n, dW, <real> beta1, <real> (1 - beta1), <real> beta2, <real> (1 - beta2),
-                     rate, small, m, v, W)
+                     rate, small, least_v, m, v, W)
     else:
         _adamw_update(n, dW, <real> beta1, <real> (1 - beta1), <real> beta2, <real> (1 - beta2),
-                      rate, small, <real> (lr * weight_decay), m, v, W)
+                      rate, small, <real> (lr * weight_decay), least_v, m, v, W)
 
 
 def sgd_update(const real[::1] dW not None, double lr, double weight_decay,

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 
 cdef enum:
-    ENOUGH_UPDATES = 15000  # parameters a part for which a thread more surely pays
+    ENOUGH_UPDATES = 19000  # parameters a part for which a thread more surely pays
     GRAIN = 64               # parameters: parts begin at whole lines of the cache
     MOST_NUMBERS = 5         # that a rule has
 

@@ -724,3 +724,35 @@ def test_a_shallow_copy_has_its_own_memory(make):
     W[...] = kept
     optimizer.update(W, np.ones(2))
     np.testing.assert_array_equal(W, updated(make, 3)[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "optimizer", [an.Momentum(), an.Nesterov(), an.RMSprop(), an.Adam(), an.AdamW()], ids=repr
+)
+def test_averages_of_vanished_gradients_settle_at_zero(optimizer, dtype):
+    """Subnormal numbers would slow every later step down, and some of them never decay."""
+    W, dW = np.ones(20, dtype), np.full(20, 1e-3, dtype)
+    optimizer = type(optimizer)()
+    optimizer.update(W, dW)
+    state = optimizer.state_of(W)
+    for average in state.averages:
+        assert average.all()
+        average *= np.finfo(dtype).tiny / average[0] * 1.05  # one decay from the subnormals
+    for _ in range(60):
+        optimizer.update(W, np.zeros_like(dW))
+    for average in state.averages:
+        np.testing.assert_array_equal(average, 0)
+
+
+def test_nan_does_not_settle():
+    for optimizer in (an.Momentum(), an.Nesterov(), an.AdaGrad(), an.RMSprop(), an.Adam()):
+        W, dW = np.ones(3), np.array([0.0, np.nan, 1.0])
+        optimizer.update(W, dW)
+        np.testing.assert_array_equal(np.isnan(W), [False, True, False])
+
+
+def test_with_a_tiny_eps_small_squares_are_kept():
+    W, dW = np.ones(4, "f"), np.full(4, 1e-20, "f")
+    an.Adam(lr=0.1, eps=1e-30).update(W, dW)
+    np.testing.assert_allclose(W, 0.9, rtol=1e-2)
