@@ -27,7 +27,7 @@ from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import History, StopTraining, TrainingState
 
 if TYPE_CHECKING:
-    from affinet import datasets, plotting, reference
+    from affinet import datasets, plotting, reference, tables
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
 
@@ -68,6 +68,7 @@ __all__ = [
     "reference",
     "runtime_info",
     "set_num_threads",
+    "tables",
 ]
 
 # What a training does not need is imported when it is first asked for (PEP 562): importing affinet
@@ -80,6 +81,7 @@ _LATER = {
     "datasets": None,
     "plotting": None,
     "reference": None,
+    "tables": None,
 }
 
 

@@ -1,27 +1,26 @@
-"""Pictures of training, drawn with matplotlib (extra ``cli``).
-
-matplotlib is imported when something is drawn, and ``pyplot`` not at all: no window opens, no
-global figure or setting changes, and a machine without a display will do.
-"""
+"""The learning curve."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from affinet.model_file import write_atomically
+from affinet.plotting.figures import (
+    BLUE,
+    GREEN,
+    PURPLE,
+    VERMILION,
+    Style,
+    draw_grid,
+    new_panels,
+    open_frame,
+)
 from affinet.training import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind eyes; in grey the strokes tell them apart.
-BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-Style = dict[str, Any]
 STYLES: dict[str, Style] = {
     "": {"color": BLUE, "linestyle": "-"},
     "val_": {"color": VERMILION, "linestyle": "--"},
@@ -34,7 +33,6 @@ ROLES = {"": "training", "val_": "validation"}
 QUANTITIES = ("loss", "accuracy")
 FEW_EPOCHS = 12  # up to here every epoch gets a mark, and a single one is visible at all
 WIDE_RANGE = 10.0  # losses that fall by more than this are drawn on a logarithmic scale
-DPI = 150
 
 
 def learning_curve(
@@ -77,48 +75,13 @@ def learning_curve(
     quantities = [name for name in QUANTITIES if curves(epochs, name)]
     if ax is not None:
         return draw_on(ax, epochs, quantities)
-    panels = new_panels(len(quantities))
+    panels = new_panels(1, len(quantities))
     for panel, quantity in zip(panels, quantities, strict=True):
         draw_curves(panel, epochs, quantity, STYLES)
         panel.legend(frameon=False)
-        panel.spines[["top", "right"]].set_visible(False)
-    return panels[0]
-
-
-def save_figure(figure: Figure | Axes, path: str | os.PathLike[str]) -> None:
-    """Write a figure, or the one that the axes belong to, to a file.
-
-    The file is written under a temporary name and then renamed, so it is never half a picture.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure or matplotlib.axes.Axes
-    path : path
-        Its suffix says the format: ``.png``, ``.pdf``, ``.svg``.
-
-    Raises
-    ------
-    ValueError
-        If matplotlib does not know the format.
-    OSError
-        If the file cannot be written.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from affinet.plotting import learning_curve, save_figure
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "curve.png"
-    >>> save_figure(learning_curve([{"loss": 2.0}, {"loss": 1.0}]), path)
-    >>> path.read_bytes()[1:4]
-    b'PNG'
-    """
-    target = Path(path)
-    whole: Any = getattr(figure, "figure", None) or figure
-
-    def write(file: IO[bytes]) -> None:
-        whole.savefig(file, format=target.suffix.lstrip(".") or "png", dpi=DPI)
-
-    write_atomically(target, write)
+        open_frame(panel)
+    first: Axes = panels[0]
+    return first
 
 
 def require_epochs(history: Any) -> list[Mapping[str, float]]:
@@ -143,18 +106,6 @@ def value_of(epoch: Mapping[str, Any], name: str) -> float:
     """A figure of an epoch, NaN if it has none."""
     value = epoch.get(name)
     return float("nan") if value is None else float(value)
-
-
-def new_panels(n: int) -> list[Axes]:
-    """A figure of its own with n panels side by side."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            'affinet.plotting needs matplotlib: pip install "affinet[cli]"'
-        ) from error
-    figure = Figure(figsize=(4.8 * n, 3.6), layout="constrained")
-    return list(figure.subplots(1, n, squeeze=False)[0])
 
 
 def draw_on(ax: Axes, epochs: Sequence[Mapping[str, float]], quantities: list[str]) -> Axes:
@@ -193,8 +144,7 @@ def draw_curves(
     ax.set_xlabel("epoch")
     ax.set_ylabel(quantity)
     number_epochs(ax, numbers)
-    ax.grid(True, color="0.9", linewidth=0.8)
-    ax.set_axisbelow(True)
+    draw_grid(ax)
     if quantity == "loss" and is_wide([value for values in found.values() for value in values]):
         use_logarithms(ax)
     return lines
