@@ -5,12 +5,16 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 import affinet as an
 
 SHELL = [sys.executable, "-m", "affinet"]
+CONSOLE = [sys.executable, "-c", "import sys; from affinet_shell import main; sys.exit(main())"]
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def start(folder, *arguments):
@@ -96,7 +100,33 @@ def test_a_full_disk_is_told(tmp_path):
 def test_help_imports_neither_matplotlib_nor_tqdm(tmp_path):
     code = (
         "import sys; from affinet.cli import main; assert main(['--help']) == 0; "
-        "assert not {'matplotlib', 'tqdm', 'pooch', 'affinet.cli.train'} & set(sys.modules)"
+        "late = {'matplotlib', 'tqdm', 'pooch', 'affinet.cli.train', 'affinet.tables', 'csv'}; "
+        "assert not late & set(sys.modules), late & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("level", "code"), [("bogus", 2), ("", 0)])
+def test_the_console_tells_in_one_line_why_affinet_cannot_be_imported(level, code):
+    done = subprocess.run(
+        [*CONSOLE, "info"],
+        env={**os.environ, "AFFINET_ISA": level},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    if code:
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("affinet: error: AFFINET_ISA=bogus is not a level")
+    else:
+        assert done.stdout.startswith("affinet ")
+
+
+@pytest.mark.skipif(not PYPROJECT.exists(), reason="the repository's pyproject.toml is not here")
+def test_the_console_s_entry_is_the_one_that_is_installed():
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))
+    assert project["project"]["scripts"] == {"affinet": "affinet_shell:main"}
+    assert project["tool"]["setuptools"]["py-modules"] == ["affinet_shell"]

@@ -1,70 +1,114 @@
-"""``affinet evaluate``: a saved network on a named data set."""
+"""``affinet evaluate``: a saved network on a named data set or on the rows of a file."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from affinet._validation import Array
+from affinet.cli.figures import (
+    by_class,
+    class_table,
+    confusion_counts,
+    confusion_table,
+    headline,
+    split_table,
+)
+from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.models import class_names, load_for
-from affinet.cli.output import figure, print_json, say, table
-from affinet.datasets.pixels import Rows
+from affinet.cli.output import print_json, say
+from affinet.cli.recipes import RECIPES
+from affinet.cli.sources import (
+    Rows,
+    encoding_of,
+    figures_of,
+    in_unit,
+    labelled_rows,
+    refuse_options_of_files,
+)
 from affinet.losses import SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
 
+WHOLE = "all"  # what the rows of a file are called
+
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print; 0."""
+    if options.plot is not None:
+        require_writable("--plot", Path(options.plot), PICTURES)
     net = load(options.model)
+    if net.loss is None:
+        raise ValueError(f"{options.model}: the network has no loss, so nothing to measure")
+    named = options.dataset in RECIPES
+    splits = named_splits(net, options) if named else {WHOLE: labelled_rows(net, options)}
+    results = {split: measure(net, options.model, rows) for split, rows in splits.items()}
+    last = next(reversed(results))
+    if options.plot is not None:
+        draw(net, options, splits[last], results[last])
+    if options.json:
+        shown = results if named else results[WHOLE]
+        files = {"model": options.model, "dataset": options.dataset, "plot": options.plot}
+        print_json({**files, **shown})
+    else:
+        print(as_text(results, options.plot))
+    return 0
+
+
+def named_splits(net: Sequential, options: argparse.Namespace) -> dict[str, Rows]:
+    """The official rows of a named data set."""
+    refuse_options_of_files(options)
+    if "table" in net.metadata:
+        raise ValueError(
+            f"{options.model} was trained on the table {net.metadata.get('dataset')}, "
+            "wanted a file with its columns"
+        )
     if not isinstance(net.loss, SoftmaxWithLoss):
         raise ValueError(f"{options.model}: its loss is {net.loss!r}, wanted SoftmaxWithLoss()")
     train, test = load_for(net, options.model, options.dataset, options.data_dir)
     trained_on = net.metadata.get("dataset", options.dataset)
     if trained_on != options.dataset:
         say(f"note: {options.model} was trained on {trained_on}")
-    results = {"train": measure(net, train), "test": measure(net, test)}
-    if options.json:
-        print_json({"model": options.model, "dataset": options.dataset, **results})
-    else:
-        print(as_text(results))
-    return 0
+    return {"train": train, "test": test}
 
 
-def measure(net: Sequential, rows: Rows) -> dict[str, Any]:
-    """Rows, loss, accuracy, and rows and hits of every class."""
+def measure(net: Sequential, model: str, rows: Rows) -> dict[str, Any]:
+    """Rows and figures; for classes also rows and hits of each, and who is taken for whom."""
     x, t = rows
-    figures = net.evaluate(x, t)
-    return {"rows": len(t), **figures, "classes": by_class(net, net.predict(x), t)}
+    encoding = encoding_of(net, model)
+    target = None if encoding is None else encoding.target
+    figures: dict[str, Any] = {"rows": len(t), **figures_of(net, x, t, target)}
+    if isinstance(net.loss, SoftmaxWithLoss):
+        y = net.predict(x)
+        counts = confusion_counts(t, y.argmax(axis=1), y.shape[1])
+        figures["classes"] = by_class(counts, class_names(net, y.shape[1]))
+        figures["confusion"] = counts.tolist()
+    return figures
 
 
-def by_class(net: Sequential, y: Array, t: Array) -> list[dict[str, Any]]:
-    """For every class how many rows have it, how many of these are found, and their share.
-
-    y: (N, C) outputs, t: (N,) labels.
-    """
-    n_classes = y.shape[1]
-    rows = np.bincount(t, minlength=n_classes)
-    correct = np.bincount(t[y.argmax(axis=1) == t], minlength=n_classes)
-    return [
-        {"class": name, "rows": int(n), "correct": int(k), "accuracy": k / n if n else None}
-        for name, n, k in zip(class_names(net, n_classes), rows, correct, strict=True)
-    ]
+def as_text(results: dict[str, dict[str, Any]], plot: str | None) -> str:
+    """The splits in a table, the last one's classes in two more, and the main figure last."""
+    split, part = next(reversed(results.items()))
+    blocks = [split_table(results)]
+    if "classes" in part:
+        names = [each["class"] for each in part["classes"]]
+        blocks += [class_table(part["classes"]), confusion_table(part["confusion"], names)]
+    if plot is not None:
+        blocks.append(f"picture  {plot}")
+    return "\n\n".join([*blocks, headline("" if split == WHOLE else split, part)])
 
 
-def as_text(results: dict[str, dict[str, Any]]) -> str:
-    """Both splits in a table, the test rows' classes in another, and the accuracy last."""
-    splits = [("split", "rows", "loss", "accuracy")]
-    splits += [
-        (split, str(part["rows"]), figure(part["loss"]), figure(part["accuracy"]))
-        for split, part in results.items()
-    ]
-    classes = [("class", "rows", "correct", "accuracy")]
-    classes += [
-        (part["class"], str(part["rows"]), str(part["correct"]), figure(part["accuracy"]))
-        for part in results["test"]["classes"]
-    ]
-    last = f"test accuracy {figure(results['test']['accuracy'])}"
-    return f"{table(splits)}\n\n{table(classes)}\n\n{last}"
+def draw(net: Sequential, options: argparse.Namespace, rows: Rows, result: dict[str, Any]) -> None:
+    """Draw who is taken for whom, or numbers predicted against the true ones."""
+    from affinet.plotting import confusion_matrix, predicted_against_true, save_figure
+
+    if "confusion" in result:
+        names = [each["class"] for each in result["classes"]]
+        axes = confusion_matrix(result["confusion"], names)
+    else:
+        encoding = encoding_of(net, options.model)
+        target = None if encoding is None else encoding.target
+        x, t = rows
+        name = "the target" if target is None else target.name
+        axes = predicted_against_true(in_unit(t, target), in_unit(net.predict(x), target), name)
+    save_figure(axes, options.plot)

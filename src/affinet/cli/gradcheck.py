@@ -10,6 +10,8 @@ import numpy as np
 from affinet._validation import Array
 from affinet.cli.models import input_range, load_for, n_inputs
 from affinet.cli.output import print_json
+from affinet.cli.recipes import RECIPES
+from affinet.cli.sources import labelled_rows, refuse_options_of_files
 from affinet.gradcheck import gradient_check
 from affinet.losses import SoftmaxWithLoss
 from affinet.model_file import load
@@ -31,10 +33,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def rows_to_check(net: Sequential, options: argparse.Namespace) -> tuple[Array, Array]:
-    """Test rows of the data set, or random ones; x in float64, so that it is checked as well."""
+    """Rows of the data, or random ones; x in float64, so that it is checked as well."""
     if options.dataset is None:
         return random_rows(net, options.rows, options.seed)
-    _, (x, t) = load_for(net, options.model, options.dataset, options.data_dir)
+    if options.dataset in RECIPES:
+        refuse_options_of_files(options)
+        _, (x, t) = load_for(net, options.model, options.dataset, options.data_dir)
+    else:
+        x, t = labelled_rows(net, options)
     return x[: options.rows].astype(np.float64), t[: options.rows]
 
 

@@ -8,10 +8,14 @@ from typing import Any
 
 from affinet.cli.models import n_inputs, training_record
 from affinet.cli.output import figure, named_lines, print_json, table
+from affinet.cli.sources import encoding_of
 from affinet.model_file import load
 from affinet.network import Sequential
+from affinet.tables import Encoding, NumberColumn, NumberTarget
+from affinet.tables.table import listing
 
 SHOWN_EPOCHS = 20
+SHOWN_COLUMNS, SHOWN_CATEGORIES = 40, 6
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,6 +30,9 @@ def run(options: argparse.Namespace) -> int:
     lines = metadata_lines(net.metadata)
     if lines:
         print(f"\n{named_lines(lines)}")
+    encoding = encoding_of(net, options.model)
+    if encoding is not None:
+        print(f"\n{column_table(encoding)}")
     record = training_record(net)
     if record:
         print(f"\n{record_table(record)}")
@@ -52,7 +59,7 @@ def metadata_lines(metadata: dict[str, Any]) -> dict[str, str]:
     return {
         name: in_words(value)
         for name, value in metadata.items()
-        if name != "epochs" and value is not None
+        if name not in ("epochs", "table") and value is not None
     }
 
 
@@ -80,6 +87,28 @@ def as_part(value: Any) -> str:
     if isinstance(value, dict) and value:
         return f"({in_words(value)})"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def column_table(encoding: Encoding) -> str:
+    """The columns that the inputs are made of, and the target; the first ones if they are many."""
+    rows = [["column", "inputs", "mean", "std", "if missing", "categories"]]
+    for column in encoding.columns[:SHOWN_COLUMNS]:
+        fill = "refused" if column.fill is None else as_part(column.fill)
+        if isinstance(column, NumberColumn):
+            rows.append([column.name, "1", as_part(column.mean), as_part(column.std), fill, "-"])
+        else:
+            categories = listing(column.categories, SHOWN_CATEGORIES)
+            rows.append([column.name, str(column.width), "-", "-", fill, categories])
+    target = encoding.target
+    name = f"{target.name} (target)"
+    if isinstance(target, NumberTarget):
+        rows.append([name, "-", as_part(target.mean), as_part(target.std), "refused", "-"])
+    else:
+        rows.append([name, *"---", "refused", listing(target.classes, SHOWN_CATEGORIES)])
+    text = table(rows)
+    if len(encoding.columns) > SHOWN_COLUMNS:
+        text += f"\n({SHOWN_COLUMNS} of {len(encoding.columns)} columns; --json has all of them)"
+    return text
 
 
 def record_table(record: list[dict[str, float]]) -> str:

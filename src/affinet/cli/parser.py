@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from affinet._version import __version__
 from affinet.cli.recipes import (
     ACTIVATIONS,
     DTYPES,
     FROM_FILES,
+    IMPUTATIONS,
     LEARNING_RATES,
     OPTIMIZER,
     RECIPES,
+    TASKS,
+    UNKNOWN,
+    VALIDATION,
     by_dataset,
+)
+from affinet.cli.values import (
+    count,
+    data_source,
+    delimiter,
+    initial_scale,
+    positive_count,
+    positive_number,
+    share,
+    widths,
 )
 
 EXIT_CODES = (
     "exit codes: 0 done, 1 the work was done and failed (a wrong gradient, a training that "
     "diverged), 2 the arguments or files cannot be used, 130 interrupted"
 )
+DATA = f"{', '.join(RECIPES)}, or a file: .csv, .tsv or .txt, packed as .gz or not, .npz or .npy"
+COLUMN = "by its name or its place, 1 for the first and -1 for the last"
 
 
 class UsageError(Exception):
@@ -56,6 +71,10 @@ def make_parser() -> Parser:
 
 
 Commands = argparse._SubParsersAction  # the class that add_subparsers returns has no public name
+Group = argparse._ActionsContainer  # a parser, or a group of its options
+
+
+# The commands ------------------------------------------------------------------------------------
 
 
 def add_train(commands: Commands[Parser]) -> None:
@@ -64,85 +83,103 @@ def add_train(commands: Commands[Parser]) -> None:
         commands,
         "train",
         "train a network and write it to a file",
-        "Train a network on a named data set, write it to a file, read it back, draw the learning "
-        "curve, and print the accuracy on the test rows as the last line. Images are taken as raw "
-        "pixels: the network multiplies them by 1/16 (digits) or 1/255 itself. The test rows are "
-        "looked at after every epoch, and are neither trained on nor chosen by.",
+        "Train a network on a named data set or on the rows of a file, write it to a file, read "
+        "it back, draw the learning curve, and print the figure of the rows held out as the last "
+        "line: the accuracy, or R2 for numbers. These rows are looked at after every epoch, and "
+        "are neither trained on nor chosen by. Images of named sets are taken as raw pixels: the "
+        "network multiplies them by 1/16 (digits) or 1/255 itself. Columns of a file are "
+        "standardised, and texts become one input for each category; what that takes is learned "
+        "from the rows trained on and kept in the model, so evaluate and predict do the same.",
     )
-    parser.add_argument("dataset", choices=RECIPES, metavar="DATASET", help=", ".join(RECIPES))
-    add_data_dir(parser)
+    add_data(parser)
+
+    table = parser.add_argument_group("files")
+    add_target(table, "default: the array t of a .npz, the last column of a .npy")
+    choice(table, "--task", TASKS, None, "texts, and few whole numbers, are classes", "what to do")
+    option(
+        table,
+        "--validation",
+        share,
+        "P",
+        f"share of the rows that is held out, of every class alike; 0 for none "
+        f"(default: {VALIDATION:g})",
+    )
+    several(table, "--ignore", "a column to leave out")
+    several(table, "--categorical", "a column of numbers that are names of categories")
+    choice(
+        table,
+        "--impute",
+        IMPUTATIONS,
+        None,
+        "they are refused",
+        "fill in missing numbers (empty, ?, NA, N/A, NaN, null) with the column's mean or median, "
+        "and missing texts with the most frequent one",
+    )
+    add_reading(table)
 
     network = parser.add_argument_group("network")
-    network.add_argument(
+    option(
+        network,
         "--hidden",
-        type=widths,
-        metavar="N,N",
-        help=f"units of each hidden layer; 0 for none ({by_dataset('hidden')})",
+        widths,
+        "N,N",
+        f"units of each hidden layer; 0 for none ({by_dataset('hidden')})",
     )
-    network.add_argument(
-        "--activation",
-        choices=ACTIVATIONS,
-        default="relu",
-        help="what follows a hidden layer (default: relu)",
-    )
-    network.add_argument(
+    choice(network, "--activation", ACTIVATIONS, "relu", "relu", "what follows a hidden layer")
+    option(
+        network,
         "--dropout",
-        type=share,
-        metavar="P",
-        help=f"probability of dropping a hidden unit ({by_dataset('dropout')})",
+        share,
+        "P",
+        f"probability of dropping a hidden unit ({by_dataset('dropout')})",
     )
-    network.add_argument(
+    option(
+        network,
         "--input-dropout",
-        type=share,
-        metavar="P",
-        help="probability of dropping an input; left out, --dropout 0 sets it to 0 too "
+        share,
+        "P",
+        "probability of dropping an input; left out, --dropout 0 sets it to 0 too "
         f"({by_dataset('input_dropout')})",
     )
-    network.add_argument(
+    option(
+        network,
         "--init",
-        type=initial_scale,
-        default="auto",
-        metavar="auto|S",
-        help="initial weights: auto is He for the ReLUs and Xavier for the others, a number S is "
+        initial_scale,
+        "auto|S",
+        "initial weights: auto is He for the ReLUs and Xavier for the others, a number S is "
         "S times N(0, 1) (default: auto)",
+        "auto",
     )
-    network.add_argument(
-        "--dtype", choices=DTYPES, default="float32", help="precision (default: float32)"
-    )
+    choice(network, "--dtype", DTYPES, "float32", "float32", "precision")
 
     training = parser.add_argument_group("training")
-    training.add_argument(
-        "--optimizer",
-        choices=LEARNING_RATES,
-        default=OPTIMIZER,
-        help=f"update rule (default: {OPTIMIZER})",
-    )
+    choice(training, "--optimizer", LEARNING_RATES, OPTIMIZER, OPTIMIZER, "update rule")
     rates = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
-    training.add_argument(
-        "--lr", type=positive_number, metavar="RATE", help=f"learning rate (default: {rates})"
-    )
-    training.add_argument(
+    option(training, "--lr", positive_number, "RATE", f"learning rate (default: {rates})")
+    option(
+        training,
         "--batch-size",
-        type=positive_count,
-        metavar="N",
-        help=f"rows a step ({by_dataset('batch_size')})",
+        positive_count,
+        "N",
+        f"rows a step ({by_dataset('batch_size')})",
     )
     length = training.add_mutually_exclusive_group()
-    length.add_argument(
+    option(
+        length,
         "--epochs",
-        type=positive_count,
-        metavar="N",
-        help=f"passes over the training rows ({by_dataset('epochs')})",
+        positive_count,
+        "N",
+        f"passes over the training rows ({by_dataset('epochs')})",
     )
-    length.add_argument(
-        "--steps", type=positive_count, metavar="N", help="updates to make, in place of --epochs"
-    )
-    training.add_argument(
+    option(length, "--steps", positive_count, "N", "updates to make, in place of --epochs")
+    option(
+        training,
         "--seed",
-        type=count,
-        default=0,
-        metavar="N",
-        help="decides the initial weights, the order of the rows and dropout (default: 0)",
+        count,
+        "N",
+        "decides the rows held out of a file, the initial weights, the order of the rows and "
+        "dropout (default: 0)",
+        0,
     )
 
     output = parser.add_argument_group("output")
@@ -166,13 +203,25 @@ def add_evaluate(commands: Commands[Parser]) -> None:
         commands,
         "evaluate",
         "measure a saved network on a data set",
-        "Loss and accuracy of a saved network on the training and test rows of a data set, and "
-        "the accuracy of every class. Images are given raw to a network that scales its inputs, "
-        "as those of 'affinet train' do, and as pixel / maximum to any other.",
+        "Loss, accuracy, the hits of every class and the confusion matrix of a saved network, or "
+        "for numbers MAE, RMSE and R2 in the unit of the targets: on the training and test rows "
+        "of a named data set, or on all rows of a file. Images of named sets are given raw to a "
+        "network that scales its inputs, as those of 'affinet train' do, and as pixel / maximum "
+        "to any other. A file's columns go through what the training learned of them; a network "
+        "that was not trained on a table takes them as they are.",
     )
     add_model(parser)
-    parser.add_argument("dataset", choices=RECIPES, metavar="DATASET", help=", ".join(RECIPES))
-    add_data_dir(parser)
+    add_data(parser)
+    table = parser.add_argument_group("files")
+    add_target(table, "default: the model's")
+    add_unknown(table)
+    add_reading(table)
+    parser.add_argument(
+        "--plot",
+        metavar="FILE.png",
+        help="draw the confusion matrix, or the predicted numbers against the true ones, as "
+        ".png, .pdf or .svg",
+    )
     add_json(parser)
 
 
@@ -182,17 +231,18 @@ def add_predict(commands: Commands[Parser]) -> None:
         commands,
         "predict",
         "apply a saved network to the rows of a file",
-        "One line a row: the class and its probability, with a tab between them. Values are given "
-        "as they are: networks of 'affinet train' take raw pixels (0..16 for digits, 0..255 for "
-        "mnist) and scale them themselves; any other network wants what it was trained on.",
+        "One line a row: the class and its probability, with a tab between them, or the number. "
+        "A network that was trained on a table takes its columns by their names; one of targets "
+        "may be there or not. Any other takes values as they are: networks trained on named sets "
+        "take raw pixels (0..16 for digits, 0..255 for mnist) and scale them themselves.",
     )
     add_model(parser)
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="rows of numbers: .npy; .npz with an array x or a single one; .csv or .csv.gz, with "
-        "or without a line of names; or images in MNIST's format (a name with 'idx' or 'ubyte', "
-        "packed as .gz or not)",
+        help="rows: .csv, .tsv or .txt, with or without a line of names, packed as .gz or not; "
+        ".npy; .npz with an array x or a single one; or images in MNIST's format (a name with "
+        "'idx' or 'ubyte', packed as .gz or not)",
     )
     parser.add_argument(
         "--probabilities",
@@ -200,6 +250,15 @@ def add_predict(commands: Commands[Parser]) -> None:
         help="a table instead: the class, then the probability of every class, with a line of "
         "names first",
     )
+    parser.add_argument(
+        "--out",
+        metavar="OUT.csv",
+        help="write the predictions to a .csv or .csv.gz, with a line of names and the "
+        "probability of every class",
+    )
+    table = parser.add_argument_group("files of networks that were trained on a table")
+    add_unknown(table)
+    add_reading(table)
     add_json(parser)
 
 
@@ -226,27 +285,21 @@ def add_gradcheck(commands: Commands[Parser]) -> None:
         "code 1 if they disagree.",
     )
     add_model(parser)
-    parser.add_argument(
-        "dataset",
-        nargs="?",
-        choices=RECIPES,
-        metavar="DATASET",
-        help="take test rows of this set (default: random rows)",
-    )
-    add_data_dir(parser)
-    parser.add_argument(
-        "--rows", type=positive_count, default=8, metavar="N", help="rows to use (default: 8)"
-    )
-    parser.add_argument(
+    add_data(parser, nargs="?", default="take rows of it (default: random rows)")
+    option(parser, "--rows", positive_count, "N", "rows to use (default: 8)", 8)
+    option(
+        parser,
         "--tolerance",
-        type=positive_number,
-        default=1e-6,
-        metavar="E",
-        help="largest relative error that passes (default: 1e-06)",
+        positive_number,
+        "E",
+        "largest relative error that passes (default: 1e-06)",
+        1e-6,
     )
-    parser.add_argument(
-        "--seed", type=count, default=0, metavar="N", help="of what is drawn (default: 0)"
-    )
+    option(parser, "--seed", count, "N", "of what is drawn (default: 0)", 0)
+    table = parser.add_argument_group("files")
+    add_target(table, "default: the model's")
+    add_unknown(table)
+    add_reading(table)
     add_json(parser)
 
 
@@ -276,6 +329,9 @@ def add_info(commands: Commands[Parser]) -> None:
     add_json(parser)
 
 
+# What several of them take -----------------------------------------------------------------------
+
+
 def add_command(commands: Commands[Parser], name: str, summary: str, text: str) -> Parser:
     """The parser of one command."""
     return commands.add_parser(name, help=summary, description=text, allow_abbrev=False)
@@ -288,8 +344,10 @@ def add_model(parser: Parser) -> None:
     )
 
 
-def add_data_dir(parser: Parser) -> None:
-    """The option --data-dir."""
+def add_data(parser: Parser, default: str = "", **more: Any) -> None:
+    """The argument DATASET, and the option --data-dir."""
+    text = f"{default}: {DATA}" if default else DATA
+    parser.add_argument("dataset", type=data_source, metavar="DATASET", help=text, **more)
     parser.add_argument(
         "--data-dir",
         metavar="DIR",
@@ -298,74 +356,71 @@ def add_data_dir(parser: Parser) -> None:
     )
 
 
-def add_json(parser: argparse._ActionsContainer) -> None:
+def add_target(group: Group, default: str) -> None:
+    """The options that say where the targets are."""
+    group.add_argument(
+        "--target",
+        metavar="COLUMN",
+        help=f"the column to predict, {COLUMN}; in a .npz an array ({default})",
+    )
+    group.add_argument(
+        "--target-file", metavar="FILE", help="a file of the targets, one column of as many rows"
+    )
+
+
+def add_unknown(group: Group) -> None:
+    """The option --unknown."""
+    choice(
+        group,
+        "--unknown",
+        UNKNOWN,
+        None,
+        "error",
+        "what a category that the training did not have is: an error, or a row of zeros",
+    )
+
+
+def add_reading(group: Group) -> None:
+    """The options that say how a file is read; each is None where nothing was said."""
+    group.add_argument(
+        "--inputs", metavar="NAME", help="the array of inputs in a .npz (default: x)"
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="the first line holds the names of the columns, or does not (default: it does if "
+        "none of its cells is a number and no two are the same)",
+    )
+    option(
+        group,
+        "--delimiter",
+        delimiter,
+        "C",
+        "character between cells, or its name: comma, semicolon, tab, space (default: found out "
+        "of the first three)",
+    )
+    choice(group, "--decimal", (".", ","), None, ".", "decimal mark")
+
+
+def add_json(group: Group) -> None:
     """The option --json."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    group.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
-def widths(text: str) -> tuple[int, ...]:
-    """Units of the hidden layers.
-
-    Examples
-    --------
-    >>> widths("64,32"), widths("0"), widths("")
-    ((64, 32), (), ())
-    """
-    if text.strip() in ("", "0"):
-        return ()
-    try:
-        units = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        units = (0,)
-    if min(units) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of widths such as 64 or 64,32")
-    return units
+def option(
+    group: Group, name: str, kind: Any, metavar: str, text: str, default: Any = None
+) -> None:
+    """An option with a value that ``kind`` reads."""
+    group.add_argument(name, type=kind, metavar=metavar, default=default, help=text)
 
 
-def initial_scale(text: str) -> str | float:
-    """``"auto"`` or a positive number."""
-    return text if text == "auto" else number(text, "auto or a number above 0", above=0.0)
+def choice(group: Group, name: str, known: Any, default: Any, told: str, text: str) -> None:
+    """An option with a value that is one of those known; ``told`` is its default in words."""
+    group.add_argument(name, choices=known, default=default, help=f"{text} (default: {told})")
 
 
-def positive_number(text: str) -> float:
-    """A finite number above 0."""
-    return number(text, "a number above 0", above=0.0)
-
-
-def share(text: str) -> float:
-    """A number p with 0 <= p < 1."""
-    return number(text, "a number from 0 up to, but not, 1", low=0.0, below=1.0)
-
-
-def number(
-    text: str, wanted: str, low: float = 0.0, above: float = -math.inf, below: float = math.inf
-) -> float:
-    """A number with ``low <= number``, ``above < number < below``."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (low <= value and above < value < below):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-    return value
-
-
-def count(text: str) -> int:
-    """A whole number, 0 or more."""
-    return whole(text, 0)
-
-
-def positive_count(text: str) -> int:
-    """A whole number, 1 or more."""
-    return whole(text, 1)
-
-
-def whole(text: str, low: int) -> int:
-    """A whole number, ``low`` or more."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = low - 1
-    if value < low:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {low} or more")
-    return value
+def several(group: Group, name: str, text: str) -> None:
+    """An option that names a column, and may be given several times."""
+    group.add_argument(
+        name, action="append", default=[], metavar="COLUMN", help=f"{text}, {COLUMN}; repeatable"
+    )

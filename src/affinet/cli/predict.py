@@ -3,36 +3,59 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from affinet._validation import Array, number_array, require_finite
-from affinet.cli.files import read_rows
+from affinet.cli.files import read_rows, require_writable
 from affinet.cli.models import class_names, input_range, input_shape, n_inputs, require_width
 from affinet.cli.output import figure, print_json, say
-from affinet.model_file import load
+from affinet.cli.sources import encoding_of, read_file
+from affinet.model_file import load, write_atomically
 from affinet.network import Sequential
+from affinet.tables import Encoding, NumberTarget
+
+TABLES = (".csv", ".csv.gz")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict and print; 0."""
+    """Predict and print, or write; 0."""
+    if options.out is not None:
+        require_writable("--out", Path(options.out), TABLES)
     net = load(options.model)
-    x = rows_for(net, options.model, options.file, read_rows(Path(options.file)))
-    warn_of_range(net, options.file, x)
-    y = net.predict(x)
-    if not hasattr(net.loss, "probabilities"):
-        if options.probabilities:
-            raise ValueError(f"{options.model}: its loss {net.loss!r} gives no probabilities")
-        print_values(options, y)
-        return 0
-    classes = class_names(net, y.shape[1])
-    probabilities = net.loss.probabilities(y)
-    if options.json:
-        rows = as_values(classes, probabilities, options.probabilities)
-        print_json({"model": options.model, "file": options.file, "rows": rows})
+    encoding = encoding_of(net, options.model)
+    if encoding is None:
+        x = rows_for(net, options.model, options.file, read_rows(Path(options.file)))
+        warn_of_range(net, options.file, x)
     else:
-        print("\n".join(as_lines(classes, probabilities, options.probabilities)))
+        x = table_rows(net, encoding, options)
+    answer = answer_of(net, x, encoding)
+    if options.probabilities and answer.classes is None:
+        raise ValueError(f"{options.model}: its loss {net.loss!r} gives no probabilities")
+    if options.out is not None:
+        write_csv(Path(options.out), answer)
+    if options.json:
+        rows = answer.as_values(options.probabilities)
+        print_json({"model": options.model, "file": options.file, "rows": rows})
+    elif options.out is not None:
+        print(f"{options.out}: {len(x)} rows")
+    else:
+        print("\n".join(answer.as_lines(options.probabilities)))
     return 0
+
+
+# Rows in -----------------------------------------------------------------------------------------
+
+
+def table_rows(net: Sequential, encoding: Encoding, options: argparse.Namespace) -> Array:
+    """The file's rows as the network's encoding makes them; a column of targets is left out."""
+    table = read_file(options.file, options, encoding, labelled=False)
+    return encoding.inputs(table, net.dtype, options.unknown or "error")
 
 
 def rows_for(net: Sequential, model: str, file: str, x: Array) -> Array:
@@ -70,31 +93,85 @@ def warn_of_range(net: Sequential, file: str, x: Array) -> None:
         )
 
 
-def as_lines(classes: list[str], probabilities: Array, every: bool) -> list[str]:
-    """One line a row: class and probability; or with ``every`` all of them, under a header."""
-    lines = ["\t".join(["class", *classes])] if every else []
-    for p in probabilities:
-        k = int(p.argmax())
-        lines.append("\t".join([classes[k], *map(figure, p.tolist() if every else [float(p[k])])]))
-    return lines
+# Predictions out ---------------------------------------------------------------------------------
 
 
-def as_values(classes: list[str], probabilities: Array, every: bool) -> list[dict[str, Any]]:
-    """The same for JSON."""
-    rows = []
-    for p in probabilities:
-        k = int(p.argmax())
-        row = {"class": classes[k], "index": k, "probability": float(p[k])}
-        if every:
-            row["probabilities"] = dict(zip(classes, map(float, p), strict=True))
-        rows.append(row)
-    return rows
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of N rows.
+
+    Attributes
+    ----------
+    values : array of shape (N, C)
+        Probabilities of classes, or numbers in the unit of the targets.
+    classes : list of str or None
+        Names of the classes, if there are any.
+    names : list of str
+        Names of the columns of numbers, if there are no classes.
+    """
+
+    values: Array
+    classes: list[str] | None
+    names: Sequence[str] = ()
+
+    def as_lines(self, every: bool) -> list[str]:
+        """One line a row: the class and its probability, or the numbers.
+
+        With ``every`` the probabilities of all classes, under a line of names.
+        """
+        if self.classes is None:
+            return ["\t".join(f"{value:.6g}" for value in row) for row in self.values]
+        lines = ["\t".join(["class", *self.classes])] if every else []
+        for p in self.values:
+            k = int(p.argmax())
+            shown = p.tolist() if every else [float(p[k])]
+            lines.append("\t".join([self.classes[k], *map(figure, shown)]))
+        return lines
+
+    def as_values(self, every: bool) -> list[Any]:
+        """The same for JSON."""
+        if self.classes is None:
+            return list(self.values.tolist())
+        rows = []
+        for p in self.values:
+            k = int(p.argmax())
+            row = {"class": self.classes[k], "index": k, "probability": float(p[k])}
+            if every:
+                row["probabilities"] = dict(zip(self.classes, map(float, p), strict=True))
+            rows.append(row)
+        return rows
+
+    def as_cells(self) -> list[list[str]]:
+        """The same for a CSV file: a line of names, then a class and all probabilities a row."""
+        if self.classes is None:
+            return [list(self.names), *([f"{v:.9g}" for v in row] for row in self.values)]
+        rows = [["class", *(f"probability of {name}" for name in self.classes)]]
+        rows += [
+            [self.classes[int(p.argmax())], *(f"{value:.6g}" for value in p)] for p in self.values
+        ]
+        return rows
 
 
-def print_values(options: argparse.Namespace, y: Array) -> None:
-    """The outputs of a network that has no classes, one line a row."""
-    y = y.reshape(len(y), -1)
-    if options.json:
-        print_json({"model": options.model, "file": options.file, "rows": y.tolist()})
-    else:
-        print("\n".join("\t".join(f"{value:.6g}" for value in row) for row in y))
+def answer_of(net: Sequential, x: Array, encoding: Encoding | None) -> Answer:
+    """Predict, and name what was predicted."""
+    y = net.predict(x)
+    if hasattr(net.loss, "probabilities"):
+        return Answer(net.loss.probabilities(y), class_names(net, y.shape[1]))
+    if encoding is not None and isinstance(encoding.target, NumberTarget):
+        return Answer(encoding.target.restore(y).reshape(-1, 1), None, [encoding.target.name])
+    values = y.reshape(len(y), -1)
+    return Answer(values, None, [f"output {place}" for place in range(1, values.shape[1] + 1)])
+
+
+def write_csv(path: Path, answer: Answer) -> None:
+    """Write the predictions, packed if the name ends in .gz."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(answer.as_cells())
+    content = text.getvalue().encode()
+    if path.suffix.lower() == ".gz":
+        content = gzip.compress(content, mtime=0)
+
+    def write(file: IO[bytes]) -> None:
+        file.write(content)
+
+    write_atomically(path, write)

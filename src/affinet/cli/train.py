@@ -1,4 +1,4 @@
-"""``affinet train``: data, network, training, file, picture, and the accuracy as the last line."""
+"""``affinet train``: data, network, training, file, picture, and one figure as the last line."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array
+from affinet.cli.figures import headline, split_table
 from affinet.cli.files import PICTURES, require_writable
-from affinet.cli.models import load_named
-from affinet.cli.output import CommandError, figure, named_lines, plain, print_json, say
+from affinet.cli.output import CommandError, named_lines, plain, print_json, say
 from affinet.cli.recipes import LEARNING_RATES, RECIPES, Recipe
-from affinet.datasets.pixels import Rows
+from affinet.cli.sources import Material, prepare
 from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
-from affinet.losses import SoftmaxWithLoss
+from affinet.losses import MeanSquaredError, SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
@@ -41,26 +41,35 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 def run(options: argparse.Namespace) -> int:
     """Train as the options say; 0."""
-    complete(options, RECIPES[options.dataset])
+    name_files(options)
     require_writable("--out", options.out, (".npz",))
     require_writable("--plot", options.plot, PICTURES)
-    recipe = RECIPES[options.dataset]
-    train, test = load_named(options.dataset, options.data_dir, raw=recipe.maximum is not None)
-    net = build(options, recipe)
+    material = prepare(options)
+    complete(options, material.recipe)
+    net = build(options, material.recipe)
     if not options.quiet:
-        say(announcement(options, net, train, test))
-    history = fit(net, options, train, test)
+        say(announcement(options, net, material))
+    history = fit(net, options, material)
 
-    results = {
-        "train": {"rows": len(train[0]), **net.evaluate(*train)},
-        "test": {"rows": len(test[0]), **net.evaluate(*test)},
-    }
-    net.metadata = metadata(options, recipe, history, results)
+    results = material.measure(net)
+    net.metadata = metadata(options, material, history, results)
     net.save(options.out)
-    require_same_predictions(net, options.out, test[0])
+    require_same_predictions(net, options.out, next(reversed(material.splits.values()))[0])
     plotted = draw(history, options)
     report(options, history, results, plotted)
     return 0
+
+
+def name_files(options: argparse.Namespace) -> None:
+    """Name the files to write, where they are not named, after the data."""
+    stem = options.dataset if options.dataset in RECIPES else stem_of(Path(options.dataset))
+    options.out = Path(f"{stem}-model.npz" if options.out is None else options.out)
+    options.plot = Path(f"{stem}-curve.png" if options.plot is None else options.plot)
+
+
+def stem_of(path: Path) -> str:
+    """A file's name without its suffixes: data.csv.gz is data."""
+    return path.name.removesuffix(".gz").rpartition(".")[0]
 
 
 def complete(options: argparse.Namespace, recipe: Recipe) -> None:
@@ -74,8 +83,6 @@ def complete(options: argparse.Namespace, recipe: Recipe) -> None:
         options.epochs = recipe.epochs
     if options.lr is None:
         options.lr = LEARNING_RATES[options.optimizer]
-    options.out = Path(f"{options.dataset}-model.npz" if options.out is None else options.out)
-    options.plot = Path(f"{options.dataset}-curve.png" if options.plot is None else options.plot)
 
 
 def build(options: argparse.Namespace, recipe: Recipe) -> Sequential:
@@ -91,9 +98,11 @@ def build(options: argparse.Namespace, recipe: Recipe) -> Sequential:
         if options.dropout:
             layers.append(Dropout(options.dropout, rng))
         width = units
-    layers.append(affine(width, len(recipe.classes), rng, "softmax", options))
+    last = "softmax" if recipe.classes else "linear"
+    layers.append(affine(width, len(recipe.classes) or 1, rng, last, options))
+    loss = SoftmaxWithLoss() if recipe.classes else MeanSquaredError()
     scale = None if recipe.maximum is None else 1 / recipe.maximum
-    return Sequential(*layers, loss=SoftmaxWithLoss(), input_scale=scale)
+    return Sequential(*layers, loss=loss, input_scale=scale)
 
 
 def affine(
@@ -110,19 +119,19 @@ def affine(
     return Affine(W.astype(options.dtype), np.zeros(n_outputs, options.dtype))
 
 
-def fit(net: Sequential, options: argparse.Namespace, train: Rows, test: Rows) -> History:
+def fit(net: Sequential, options: argparse.Namespace, material: Material) -> History:
     """Train; a loss that is not finite ends it, and an interruption tells how far it came."""
     optimizer = OPTIMIZERS[options.optimizer](options.lr)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*diverges", RuntimeWarning)  # said in one line
             return net.fit(
-                *train,
+                *material.train,
                 epochs=options.epochs,
                 steps=options.steps,
                 batch_size=options.batch_size,
                 optimizer=optimizer,
-                validation_data=test,
+                validation_data=material.held_out,
                 callbacks=[refuse_divergence],
                 seed=options.seed,
                 verbose=0 if options.quiet else 1,
@@ -165,7 +174,7 @@ def draw(history: History, options: argparse.Namespace) -> bool:
 
 def metadata(
     options: argparse.Namespace,
-    recipe: Recipe,
+    material: Material,
     history: History,
     results: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
@@ -175,10 +184,7 @@ def metadata(
         *("optimizer", "lr", "batch_size", "epochs", "steps", "seed"),
     ]
     content = {
-        "dataset": options.dataset,
-        "classes": recipe.classes,
-        "input_shape": recipe.input_shape,
-        "input_range": None if recipe.maximum is None else (0, recipe.maximum),
+        **material.meaning,
         "options": {name: getattr(options, name) for name in names},
         "results": results,
         "steps": history.steps,
@@ -188,13 +194,15 @@ def metadata(
     return dict(plain(content))
 
 
-def announcement(options: argparse.Namespace, net: Sequential, train: Rows, test: Rows) -> str:
+def announcement(options: argparse.Namespace, net: Sequential, material: Material) -> str:
     """What is about to be done, in one line."""
     length = f"{options.epochs} epochs" if options.steps is None else f"{options.steps:,} steps"
     widths = [n for layer in net.layers if isinstance(layer, Affine) for n in layer.W.shape[:1]]
     widths.append(net.layers[-1].W.shape[1])
+    held_out = 0 if material.held_out is None else len(material.held_out[1])
+    purpose = "test on" if "test" in material.splits else "validate with"
     return (
-        f"{options.dataset}: {len(train[0]):,} rows to train on, {len(test[0]):,} to test on; "
+        f"{material.name}: {len(material.train[1]):,} rows to train on, {held_out:,} to {purpose}; "
         f"{'-'.join(map(str, widths))} {options.activation}, {options.optimizer} at "
         f"{options.lr:g}, {options.batch_size} rows a step, {length}"
     )
@@ -206,7 +214,8 @@ def report(
     results: dict[str, dict[str, float]],
     plotted: bool,
 ) -> None:
-    """Print the results; the last line of the text is the accuracy on the test rows."""
+    """Print the results; the last line of the text is the figure of the rows held out."""
+    *others, last = results
     if options.json:
         files = {"model": str(options.out), "plot": str(options.plot) if plotted else None}
         record = {
@@ -222,5 +231,8 @@ def report(
             lines["learning curve"] = str(options.plot)
         lines["training"] = f"{history.steps:,} steps in {history.seconds:.1f} s"
         print(named_lines(lines))
-        print("train accuracy", figure(results["train"]["accuracy"]))
-    print("test accuracy", figure(results["test"]["accuracy"]))
+        if "r2" in results[last]:
+            print(f"\n{split_table(results)}\n")
+        for split in others:
+            print(headline(split, results[split]))
+    print(headline(last, results[last]))

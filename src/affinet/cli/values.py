@@ -1,0 +1,110 @@
+"""What the text of an option may be, and what is made of it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from affinet.cli.recipes import RECIPES, TABLES
+
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """Units of the hidden layers.
+
+    Examples
+    --------
+    >>> widths("64,32"), widths("0"), widths("")
+    ((64, 32), (), ())
+    """
+    if text.strip() in ("", "0"):
+        return ()
+    try:
+        units = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        units = (0,)
+    if min(units) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of widths such as 64 or 64,32")
+    return units
+
+
+def data_source(text: str) -> str:
+    """The name of a data set, or that of a file of a kind that is read as a table.
+
+    Examples
+    --------
+    >>> data_source("digits"), data_source("my/prices.csv.gz")
+    ('digits', 'my/prices.csv.gz')
+    """
+    if text in RECIPES or text.lower().endswith(TABLES):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is neither a data set ({', '.join(RECIPES)}) nor a file that ends in "
+        f"{', '.join(TABLES)}"
+    )
+
+
+def delimiter(text: str) -> str:
+    """One character between cells, or its name.
+
+    Examples
+    --------
+    >>> delimiter("tab"), delimiter(";")
+    ('\\t', ';')
+    """
+    character = DELIMITERS.get(text, text)
+    if len(character) != 1 or character in '\r\n"':
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a single character nor one of {', '.join(DELIMITERS)}"
+        )
+    return character
+
+
+def initial_scale(text: str) -> str | float:
+    """``"auto"`` or a positive number."""
+    return text if text == "auto" else number(text, "auto or a number above 0", above=0.0)
+
+
+def positive_number(text: str) -> float:
+    """A finite number above 0."""
+    return number(text, "a number above 0", above=0.0)
+
+
+def share(text: str) -> float:
+    """A number p with 0 <= p < 1."""
+    return number(text, "a number from 0 up to, but not, 1", low=0.0, below=1.0)
+
+
+def number(
+    text: str, wanted: str, low: float = 0.0, above: float = -math.inf, below: float = math.inf
+) -> float:
+    """A number with ``low <= number``, ``above < number < below``."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (low <= value and above < value < below):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number, 0 or more."""
+    return whole(text, 0)
+
+
+def positive_count(text: str) -> int:
+    """A whole number, 1 or more."""
+    return whole(text, 1)
+
+
+def whole(text: str, low: int) -> int:
+    """A whole number, ``low`` or more."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if value < low:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {low} or more")
+    return value

@@ -1,0 +1,558 @@
+"""Tables in the shell: train, evaluate, predict, inspect and gradcheck on files of a user's own."""
+
+import csv
+import gzip
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import affinet as an
+import affinet.cli.train
+from affinet.cli import main, recipes
+from affinet.cli.figures import confusion_counts, regression_figures
+from affinet.cli.sources import split
+from affinet.tables import Encoding, read_table
+from affinet.tables.columns import IMPUTATIONS
+from affinet.tables.encoding import UNKNOWN
+from affinet.tables.reading import TABLE_FILES
+from affinet.tables.targets import TASKS
+
+PNG = b"\x89PNG\r\n\x1a\n"
+TOWNS = ("Bonn", "Oslo", "Rome")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def shell(capsys):
+    """Runs a command; gives the lines of standard output, and those of standard error."""
+
+    def run(*arguments, code=0):
+        assert main([str(argument) for argument in arguments]) == code
+        printed = capsys.readouterr()
+        return printed.out.splitlines(), printed.err.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def refused(shell):
+    """Runs a command that must be refused; gives its one line."""
+
+    def run(*arguments):
+        out, err = shell(*arguments, code=2)
+        assert out == []
+        assert err[-1].startswith("affinet: error: ")
+        return err[-1]
+
+    return run
+
+
+def write_csv(path, names, rows, delimiter=","):
+    opened = gzip.open if str(path).endswith(".gz") else open
+    with opened(path, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        if names:
+            writer.writerow(names)
+        writer.writerows(rows)
+    return path
+
+
+def people(n=150, seed=0):
+    """Rows (age, income, town, constant, group): the group follows from the town and the age."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(n):
+        age, town = round(float(rng.uniform(20, 80)), 2), TOWNS[rng.integers(3)]
+        group = "old" if age > 50 else "roman" if town == "Rome" else "young"
+        rows.append([age, round(float(rng.normal(3e6, 1e6))), town, 7, group])
+    return rows
+
+
+NAMES = ["age", "income", "town", "constant", "group"]
+
+
+def prices(n=200, seed=0):
+    """Rows (size, town, price): the price is a line in the size, in thousands, and the town's."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(n):
+        size, town = round(float(rng.uniform(20, 200)), 1), int(rng.integers(3))
+        price = 5000 * size + 100_000 * town + rng.normal(0, 10_000)
+        rows.append([size, TOWNS[town], round(float(price), 2)])
+    return rows
+
+
+@pytest.fixture
+def classes(shell):
+    """A trained classifier of people, its file of rows, and what was printed."""
+    write_csv("people.csv", NAMES, people())
+    out, err = shell("train", "people.csv", "--target", "group", "--epochs", "60")
+    return out, err
+
+
+@pytest.fixture
+def numbers(shell):
+    """A trained regression of prices, and what was printed."""
+    write_csv("prices.csv", ["size", "town", "price"], prices())
+    out, err = shell("train", "prices.csv", "--target", "price", "--epochs", "60")
+    return out, err
+
+
+# Training ----------------------------------------------------------------------------------------
+
+
+def test_classes_are_learned_from_a_csv(classes):
+    out, err = classes
+    assert sorted(os.listdir()) == ["people-curve.png", "people-model.npz", "people.csv"]
+    assert out[-1].startswith("validation accuracy 0.9") or out[-1].endswith("1.0000")
+    assert "'group', the task classification: its values are texts" in err[0]
+    assert "120 rows to train on, 30 to validate with; 6-32-3 relu" in err[1]
+    kept = an.load("people-model.npz").metadata
+    assert kept["classes"] == ["old", "roman", "young"]
+    assert (kept["dataset"], kept["task"]) == ("people.csv", "classification")
+    assert kept["results"]["validation"]["rows"] == 30
+    assert kept["epochs"][-1]["val_accuracy"] == kept["results"]["validation"]["accuracy"]
+    assert Path("people-curve.png").read_bytes().startswith(PNG)
+
+
+def test_numbers_are_learned_and_measured_in_their_own_unit(numbers):
+    out, err = numbers
+    assert "the task regression: its values are numbers, not all whole" in err[0]
+    assert out[-1].startswith("validation R2 0.9")
+    net = an.load("prices-model.npz")
+    encoding = Encoding.from_json(net.metadata["table"])
+    table = read_table("prices.csv")
+    y = encoding.target.restore(net.predict(encoding.inputs(table)))
+    t = table.numbers("price")
+    results = net.metadata["results"]
+    n = [results[name]["rows"] for name in ("train", "validation")]
+    assert n == [160, 40]
+    whole = sum(results[name]["mae"] * rows for name, rows in zip(results, n, strict=True)) / 200
+    assert whole == pytest.approx(float(np.abs(y - t).mean()), rel=1e-5)
+    assert 1000 < results["validation"]["mae"] < 50_000
+    assert [line.split()[0] for line in out if "MAE" in line or "0.9" in line] == [
+        *("split", "train", "validation", "train", "validation"),
+    ]
+
+
+def test_statistics_come_from_the_rows_trained_on_alone(shell):
+    rows = [[float(place), place % 2] for place in range(40)]
+    write_csv("a.csv", ["a", "t"], rows)
+    shell("train", "a.csv", "--target", "t", "--quiet", "--epochs", "1", "--validation", "0.5")
+    column = an.load("a-model.npz").metadata["table"]["columns"][0]
+    groups = np.array([row[1] for row in rows])
+    train, held_out = split(40, 0.5, np.random.default_rng(0), groups)
+    assert column["mean"] == np.mean([rows[place][0] for place in train])
+    assert column["mean"] != np.mean([row[0] for row in rows])
+    assert len(held_out) == 20
+
+
+def test_validation_0_trains_on_all_rows(shell):
+    write_csv("people.csv", NAMES, people(60))
+    out, _ = shell(
+        *("train", "people.csv", "--target", "-1", "--validation", "0", "--json"),
+        *("--epochs", "2", "--quiet"),
+    )
+    result = json.loads(out[-1])
+    assert result["train"]["rows"] == 60
+    assert "validation" not in result
+    out, _ = shell("train", "people.csv", "--target", "5", "--validation", "0", "--quiet")
+    assert out[-1].startswith("train accuracy ")
+
+
+def test_quiet_prints_the_last_line_alone(shell):
+    write_csv("people.csv", NAMES, people(60))
+    out, err = shell("train", "people.csv", "--target", "group", "--quiet", "--epochs", "1")
+    assert (len(out), err) == (1, [])
+
+
+@pytest.mark.parametrize("name", ["people.tsv", "people.csv.gz", "people.txt"])
+def test_other_text_files(shell, name):
+    write_csv(name, NAMES, people(60), delimiter="\t" if name.endswith("tsv") else ";")
+    out, _ = shell("train", name, "--target", "group", "--epochs", "1", "--quiet")
+    assert out[-1].startswith("validation accuracy")
+    assert Path("people-model.npz").is_file()
+
+
+def test_npz_npy_and_a_file_of_targets(shell):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 255, (90, 4, 4), dtype=np.uint8)
+    t = (x[:, 0, 0] > x[:, 3, 3]).astype(np.int64)
+    np.savez("a.npz", x=x, t=t)
+    np.savez("named.npz", pixels=x, labels=t, other=np.zeros(2))
+    np.save("b.npy", np.column_stack([x.reshape(90, 16), t]))
+    np.save("x.npy", x)
+    write_csv("t.csv", ["label"], t[:, None].tolist())
+    common = ("--quiet", "--epochs", "3", "--out", "m.npz", "--plot", "c.png")
+    flats = []
+    for arguments in (
+        ("a.npz",),
+        ("named.npz", "--inputs", "pixels", "--target", "labels"),
+        ("b.npy",),
+        ("x.npy", "--target-file", "t.csv"),
+    ):
+        shell("train", *arguments, *common)
+        net = an.load("m.npz")
+        flats.append(net.params.flat.copy())
+        out, _ = shell("evaluate", "m.npz", "a.npz", "--json")
+        encoding = Encoding.from_json(net.metadata["table"])
+        right = net.predict(encoding.inputs(read_table("a.npz"))).argmax(axis=1) == t
+        assert json.loads(out[0])["accuracy"] == pytest.approx(right.mean())
+        out, _ = shell("predict", "m.npz", "x.npy")
+        assert len(out) == 90
+    assert all(np.array_equal(flats[0], flat) for flat in flats[1:])
+    assert net.metadata["classes"] == ["0", "1"]
+
+
+def test_the_task_can_be_said(shell):
+    write_csv("a.csv", ["a", "t"], [[place, place % 3] for place in range(60)])
+    for task, figure in (("classification", "accuracy"), ("regression", "R2")):
+        out, err = shell(
+            *("train", "a.csv", "--target", "t", "--task", task, "--epochs", "1"),
+            *("--out", "m.npz"),
+        )
+        assert out[-1].split()[1] == figure
+        assert not any("the task" in line for line in err)
+
+
+def test_ignored_and_categorical_columns(shell):
+    rows = [[f"id {place}", place % 4, place % 2] for place in range(60)]
+    write_csv("a.csv", ["id", "code", "t"], rows)
+    shell(
+        *("train", "a.csv", "--target", "t", "--ignore", "id", "--categorical", "2", "--quiet"),
+        *("--epochs", "20"),
+    )
+    columns = an.load("a-model.npz").metadata["table"]["columns"]
+    assert [(column["name"], column["kind"]) for column in columns] == [("code", "category")]
+    out, _ = shell("evaluate", "a-model.npz", "a.csv")
+    assert out[-1] == "accuracy 1.0000"
+
+
+def test_imputed_values_are_used_again(shell, refused):
+    rows = people(80)
+    rows[3][0] = rows[5][2] = ""
+    write_csv("people.csv", NAMES, rows)
+    line = refused("train", "people.csv", "--target", "group")
+    assert "people.csv: line 5, column 'age': the value is missing" in line
+    assert sorted(os.listdir()) == ["people.csv"]
+    shell(
+        *("train", "people.csv", "--target", "group", "--impute", "median", "--quiet"),
+        *("--epochs", "5", "--validation", "0"),
+    )
+    ages = [row[0] for row in rows if row[0] != ""]
+    column = an.load("people-model.npz").metadata["table"]["columns"][0]
+    assert column["fill"] == np.median(ages)
+    write_csv(
+        "gap.csv", NAMES[:4], [["", 3e6, "Rome", 7], [float(np.median(ages)), 3e6, "Rome", 7]]
+    )
+    out, _ = shell("predict", "people-model.npz", "gap.csv")
+    assert out[0] == out[1]
+
+
+def test_categories_of_rows_held_out_alone_are_told(shell):
+    rows = [[place, "common", place % 2] for place in range(40)]
+    groups = np.array([row[2] for row in rows])
+    held_out = split(40, 0.2, np.random.default_rng(0), groups)[1]
+    rows[held_out[0]][1] = "rare"
+    write_csv("a.csv", ["a", "b", "t"], rows)
+    _, err = shell("train", "a.csv", "--target", "t", "--epochs", "1", "--quiet")
+    (line,) = err
+    assert line == (
+        "affinet: warning: of the rows held out alone, and taken for zeros: column 'b': rare"
+    )
+
+
+def test_one_seed_one_network(shell):
+    write_csv("people.csv", NAMES, people(60))
+    flats = []
+    for seed in (1, 1, 2):
+        shell("train", "people.csv", "--target", "group", "--seed", seed, "--epochs", 1, "--quiet")
+        flats.append(an.load("people-model.npz").params.flat)
+    assert np.array_equal(flats[0], flats[1])
+    assert not np.array_equal(flats[0], flats[2])
+
+
+def test_a_constant_target_has_no_r2(shell):
+    write_csv("a.csv", ["a", "t"], [[place, 5] for place in range(20)])
+    out, _ = shell(
+        *("train", "a.csv", "--target", "t", "--task", "regression", "--epochs", "1", "--json")
+    )
+    result = json.loads(out[0])["validation"]
+    assert result["r2"] is None
+    assert result["mae"] < 5
+
+
+REFUSED = {
+    "no such file": (["gone.csv", "--target", "t"], "gone.csv: No such file"),
+    "neither set nor file": (["table.json"], "'table.json' is neither"),
+    "no target named": (["a.csv"], "which column is to be predicted? --target NAME, of a, b, t"),
+    "unknown target": (["a.csv", "--target", "y"], "no column 'y', its columns are a, b, t"),
+    "unknown ignored": (["a.csv", "--target", "t", "--ignore", "y"], "no column 'y'"),
+    "unknown categorical": (["a.csv", "--target", "t", "--categorical", "9"], "no column '9'"),
+    "nothing to learn from": (
+        ["a.csv", "--target", "t", "--ignore", "a", "--ignore", "b"],
+        "no column is left",
+    ),
+    "a share of one": (["a.csv", "--target", "t", "--validation", "1"], "--validation"),
+    "one row": (["one.csv", "--target", "t", "--task", "regression"], "--validation: 1 row"),
+    "one class": (["one.csv", "--target", "t", "--task", "classification"], "two classes"),
+    "regression of texts": (["a.csv", "--target", "b", "--task", "regression"], "'x' is no number"),
+    "a folder of files": (["a.csv", "--target", "t", "--data-dir", "."], "--data-dir"),
+    "target of a named set": (["digits", "--target", "t"], "--target: digits is no file"),
+    "imputation of a named set": (["digits", "--impute", "mean"], "--impute"),
+    "ignored of a named set": (["digits", "--ignore", "x"], "--ignore"),
+    "header of a named set": (["digits", "--no-header"], "--header"),
+    "a long delimiter": (["a.csv", "--target", "t", "--delimiter", "::"], "--delimiter"),
+    "a quote as delimiter": (["a.csv", "--target", "t", "--delimiter", '"'], "--delimiter"),
+    "another decimal mark": (["a.csv", "--target", "t", "--decimal", ";"], "--decimal"),
+    "no array t": (["x.npz"], "x.npz: no array 't'"),
+    "targets of another length": (["a.csv", "--target-file", "one.csv"], "one.csv"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_one_line_before_training(refused, monkeypatch, case):
+    arguments, named = REFUSED[case]
+    write_csv("a.csv", ["a", "b", "t"], [[1, "x", 0], [2, "y", 1], [3, "x", 0], [4, "y", 1]])
+    write_csv("one.csv", ["a", "t"], [[1, 2]])
+    np.savez("x.npz", x=np.zeros((3, 2)))
+    monkeypatch.setattr(affinet.cli.train, "fit", lambda *_: pytest.fail("it trained"))
+    assert named in refused("train", *arguments)
+    assert sorted(os.listdir()) == ["a.csv", "one.csv", "x.npz"]
+
+
+# Evaluating --------------------------------------------------------------------------------------
+
+
+def test_evaluate_classes(shell, classes):
+    write_csv("more.csv", NAMES[::-1], [row[::-1] for row in people(90, seed=1)])
+    out, err = shell("evaluate", "people-model.npz", "more.csv", "--json", "--plot", "m.png")
+    assert err == []
+    result = json.loads(out[0])
+    net = an.load("people-model.npz")
+    encoding = Encoding.from_json(net.metadata["table"])
+    table = read_table("more.csv")
+    found = net.predict(encoding.inputs(table)).argmax(axis=1)
+    t = np.array([encoding.target.classes.index(text) for text in table.texts("group")])
+    counts = [[int(np.sum((t == i) & (found == j))) for j in range(3)] for i in range(3)]
+    assert result["confusion"] == counts
+    assert result["accuracy"] == pytest.approx(np.mean(found == t))
+    assert result["rows"] == 90
+    assert [part["class"] for part in result["classes"]] == ["old", "roman", "young"]
+    assert Path("m.png").read_bytes().startswith(PNG)
+    out, _ = shell("evaluate", "people-model.npz", "more.csv")
+    assert out[-1] == f"accuracy {result['accuracy']:.4f}"
+    lines = [line.split() for line in out]
+    assert ["true", "/", "found", "old", "roman", "young"] in lines
+    assert ["old", *map(str, counts[0])] in lines
+
+
+def test_evaluate_numbers(shell, numbers):
+    write_csv("more.csv", ["size", "town", "price"], prices(50, seed=1))
+    out, _ = shell("evaluate", "prices-model.npz", "more.csv", "--json", "--plot", "m.svg")
+    result = json.loads(out[0])
+    out, _ = shell("predict", "prices-model.npz", "more.csv", "--json")
+    y = np.array(json.loads(out[0])["rows"]).reshape(-1)
+    t = np.array([row[2] for row in prices(50, seed=1)])
+    assert result["mae"] == pytest.approx(np.abs(y - t).mean(), rel=1e-5)
+    assert result["rmse"] == pytest.approx(np.sqrt(np.mean((y - t) ** 2)), rel=1e-5)
+    assert result["r2"] == pytest.approx(1 - np.sum((y - t) ** 2) / np.sum((t - t.mean()) ** 2))
+    assert Path("m.svg").read_text().startswith("<?xml")
+    out, _ = shell("evaluate", "prices-model.npz", "more.csv")
+    assert out[-1] == f"R2 {result['r2']:.4f}"
+
+
+def test_evaluate_with_a_target_of_another_name(shell, numbers):
+    write_csv("more.csv", ["size", "town", "cost"], prices(50, seed=1))
+    out, _ = shell("evaluate", "prices-model.npz", "more.csv", "--target", "cost")
+    assert out[-1].startswith("R2 0.9")
+
+
+def test_evaluate_a_network_of_one_s_own_on_raw_columns(shell, refused):
+    x = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]])
+    net = an.Sequential(an.Affine(np.eye(2), np.zeros(2)), loss=an.SoftmaxWithLoss())
+    net.metadata["classes"] = ["left", "right"]
+    net.save("own.npz")
+    write_csv(
+        "a.csv",
+        ["a", "b", "t"],
+        [[*row, t] for row, t in zip(x, ["right", "left", "right"], strict=True)],
+    )
+    out, _ = shell("evaluate", "own.npz", "a.csv", "--target", "t", "--json")
+    result = json.loads(out[0])
+    assert result["confusion"] == [[1, 0], [1, 1]]
+    assert result["loss"] == pytest.approx(net.evaluate(x, [1, 0, 1])["loss"])
+    assert "--target" in refused("evaluate", "own.npz", "a.csv")
+    np.savez("a.npz", x=x, t=[1.0, 2.0, 4.0])
+    an.Sequential(an.Affine([[1.0], [1.0]], [0.0]), loss=an.MeanSquaredError()).save("line.npz")
+    out, _ = shell("evaluate", "line.npz", "a.npz", "--json")
+    assert json.loads(out[0])["mae"] == 1.0
+    assert "a.npz" in refused("evaluate", "own.npz", "a.npz")  # 4 is none of its classes
+
+
+def test_evaluate_refusals(refused, classes):
+    rows = people(3)
+    write_csv("cow.csv", NAMES, [[*rows[0][:4], "cow"]])
+    assert "'cow' is none of the classes" in refused("evaluate", "people-model.npz", "cow.csv")
+    write_csv("short.csv", NAMES[1:], [row[1:] for row in rows])
+    assert "no column age" in refused("evaluate", "people-model.npz", "short.csv")
+    assert "trained on the table people.csv" in refused("evaluate", "people-model.npz", "digits")
+    assert "--plot" in refused("evaluate", "people-model.npz", "people.csv", "--plot", "x.txt")
+
+
+def test_evaluate_named_sets_draws_too(shell):
+    shell("train", "spiral", "--epochs", "1", "--quiet")
+    out, _ = shell("evaluate", "spiral-model.npz", "spiral", "--plot", "s.png")
+    assert Path("s.png").read_bytes().startswith(PNG)
+    assert any(line.split()[:3] == ["true", "/", "found"] for line in out)
+
+
+# Predicting --------------------------------------------------------------------------------------
+
+
+def read_out(name):
+    with open(name, encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_predict_classes_to_a_csv(shell, classes):
+    rows = people(20, seed=2)
+    write_csv("with.csv", NAMES, rows)
+    write_csv("without.csv", NAMES[:4], [row[:4] for row in rows])
+    write_csv("bare.csv", None, [row[:4] for row in rows])
+    for name in ("with.csv", "without.csv", "bare.csv"):
+        out, err = shell("predict", "people-model.npz", name, "--out", f"{name}-out.csv")
+        assert (out, err) == ([f"{name}-out.csv: 20 rows"], [])
+    header, *found = read_out("with.csv-out.csv")
+    assert header == ["class", *(f"probability of {name}" for name in ("old", "roman", "young"))]
+    assert read_out("without.csv-out.csv") == read_out("bare.csv-out.csv") == [header, *found]
+    net = an.load("people-model.npz")
+    encoding = Encoding.from_json(net.metadata["table"])
+    p = net.predict_proba(encoding.inputs(read_table("with.csv")))
+    np.testing.assert_allclose(np.array([row[1:] for row in found], float), p, rtol=1e-5)
+    assert [row[0] for row in found] == [encoding.target.classes[k] for k in p.argmax(axis=1)]
+    out, _ = shell("predict", "people-model.npz", "with.csv")
+    assert [line.split("\t")[0] for line in out] == [row[0] for row in found]
+
+
+def test_predict_numbers_in_their_unit(shell, numbers):
+    write_csv("new.csv", ["town", "size"], [["Oslo", 100.0], ["Rome", 50.0]])
+    shell("predict", "prices-model.npz", "new.csv", "--out", "out.csv.gz")
+    with gzip.open("out.csv.gz", "rt") as file:
+        header, *values = file.read().split()
+    assert header == "price"
+    assert float(values[0]) == pytest.approx(600_000, rel=0.1)
+    assert float(values[1]) == pytest.approx(450_000, rel=0.1)
+    out, _ = shell("predict", "prices-model.npz", "new.csv")
+    assert [float(line) for line in out] == pytest.approx([float(v) for v in values], rel=1e-5)
+
+
+def test_unknown_categories(shell, refused, numbers):
+    write_csv("new.csv", ["size", "town"], [[100.0, "Oslo"], [100.0, "Paris"]])
+    line = refused("predict", "prices-model.npz", "new.csv", "--out", "out.csv")
+    assert "line 3, column 'town': 'Paris' is none of the categories" in line
+    assert not Path("out.csv").exists()
+    out, _ = shell("predict", "prices-model.npz", "new.csv", "--unknown", "zero")
+    assert len(out) == 2
+
+
+def test_predict_refusals(refused, numbers):
+    write_csv("few.csv", None, [[1.0]])
+    assert "1 columns, wanted 2" in refused("predict", "prices-model.npz", "few.csv")
+    assert "gives no probabilities" in refused(
+        "predict", "prices-model.npz", "prices.csv", "--probabilities"
+    )
+    assert "--out" in refused("predict", "prices-model.npz", "prices.csv", "--out", "a.txt")
+    net = an.load("prices-model.npz")
+    net.metadata["table"] = {"columns": 3}
+    net.save("bad.npz")
+    assert "bad.npz: its metadata 'table'" in refused("predict", "bad.npz", "prices.csv")
+
+
+def test_images_go_to_a_csv_too(shell):
+    shell("train", "spiral", "--epochs", "1", "--quiet")
+    np.save("x.npy", np.zeros((2, 2)))
+    shell("predict", "spiral-model.npz", "x.npy", "--out", "out.csv")
+    assert read_out("out.csv")[0][0] == "class"
+    assert len(read_out("out.csv")) == 3
+
+
+# Looking at it -----------------------------------------------------------------------------------
+
+
+def test_inspect_shows_the_columns(shell, classes, numbers):
+    out, _ = shell("inspect", "people-model.npz")
+    lines = [line.split() for line in out]
+    columns = {line[0]: line for line in lines if line and line[0] in NAMES}
+    assert columns["town"][1:] == ["3", "-", "-", "refused", "Bonn,", "Oslo,", "Rome"]
+    assert columns["constant"][1:5] == ["1", "7", "1", "refused"]
+    assert columns["group"][-3:] == ["old,", "roman,", "young"]
+    assert not any("columns (" in line for line in out)
+    out, _ = shell("inspect", "prices-model.npz", "--json")
+    assert json.loads(out[0])["metadata"]["table"]["target"]["name"] == "price"
+    out, _ = shell("inspect", "prices-model.npz")
+    assert any(line.split()[:2] == ["price", "(target)"] for line in out)
+
+
+def test_gradcheck_on_rows_of_a_file(shell, classes, numbers):
+    for name in ("people", "prices"):
+        out, _ = shell("gradcheck", f"{name}-model.npz", f"{name}.csv", "--rows", "5", "--json")
+        assert json.loads(out[0])["passed"] is True
+        shell("gradcheck", f"{name}-model.npz")
+
+
+def test_plot_draws_the_record_again(shell, numbers):
+    out, _ = shell("plot", "prices-model.npz", "--out", "again.png")
+    assert out == ["again.png"]
+
+
+# The parts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.75, 0.9])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_split_is_stratified_and_leaves_a_row_of_each_group(share, seed):
+    groups = np.repeat([0, 1, 2, 3], [50, 20, 5, 1])[np.random.default_rng(7).permutation(76)]
+    train, held_out = split(76, share, np.random.default_rng(seed), groups)
+    assert sorted([*train, *held_out]) == list(range(76))
+    assert abs(len(held_out) - 76 * share) <= 3
+    for group, n in enumerate((50, 20, 5, 1)):
+        rows = np.count_nonzero(groups[held_out] == group)
+        assert abs(rows - n * share) <= 1
+        assert np.count_nonzero(groups[train] == group) >= 1
+
+
+def test_the_split_holds_out_a_row_of_few_and_other_rows_with_another_seed():
+    train, held_out = split(3, 0.01, np.random.default_rng(0), None)
+    assert (len(train), len(held_out)) == (2, 1)
+    splits = {tuple(split(50, 0.2, np.random.default_rng(seed), None)[1]) for seed in range(5)}
+    assert len(splits) == 5
+    with pytest.raises(ValueError, match="--validation: every class has a single row"):
+        split(3, 0.5, np.random.default_rng(0), np.array([0, 1, 2]))
+
+
+def test_figures_of_regressions_by_hand():
+    figures = regression_figures(np.array([1.0, 2.0, 9.0]), np.array([1.0, 4.0, 7.0]))
+    assert figures["mae"] == pytest.approx(4 / 3)
+    assert figures["rmse"] == pytest.approx(np.sqrt(8 / 3))
+    assert figures["r2"] == pytest.approx(1 - 8 / 18)
+    assert np.isnan(regression_figures(np.zeros(2), np.ones(2))["r2"])
+
+
+def test_confusion_counts_true_classes_down():
+    counts = confusion_counts(np.array([0, 0, 2]), np.array([1, 0, 2]), 3)
+    assert counts.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+
+def test_the_parser_offers_what_tables_know():
+    assert set(recipes.TABLES) == set(TABLE_FILES)
+    assert recipes.TASKS == TASKS
+    assert recipes.IMPUTATIONS == IMPUTATIONS
+    assert recipes.UNKNOWN == UNKNOWN
