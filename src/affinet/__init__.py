@@ -27,7 +27,8 @@ from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import History, StopTraining, TrainingState
 
 if TYPE_CHECKING:
-    from affinet import datasets, plotting, reference, tables
+    from affinet import datasets, onnx, plotting, reference, tables
+    from affinet.conversion import from_sklearn
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
 
@@ -59,11 +60,13 @@ __all__ = [
     "TrainingState",
     "__version__",
     "datasets",
+    "from_sklearn",
     "get_num_threads",
     "gradient_check",
     "load",
     "num_threads",
     "numerical_gradient",
+    "onnx",
     "plotting",
     "reference",
     "runtime_info",
@@ -78,7 +81,9 @@ _LATER = {
     "gradient_check": "gradcheck",
     "numerical_gradient": "gradcheck",
     "load": "model_file",
+    "from_sklearn": "conversion",
     "datasets": None,
+    "onnx": None,
     "plotting": None,
     "reference": None,
     "tables": None,

@@ -155,5 +155,21 @@ def test_numpy_is_the_only_hard_dependency_and_every_package_is_shipped():
     assert packages == set(project["tool"]["setuptools"]["packages"])
 
 
+def test_onnx_is_imported_when_a_file_is_written_or_read_and_missed_in_one_sentence(run):
+    code = (
+        "import sys\n"
+        "sys.modules['onnx'] = None\n"
+        "import affinet as an\n"
+        "net = an.Sequential(an.Affine.init(2, 2))\n"
+        "for use in (lambda: an.onnx.load('m.onnx'), lambda: an.onnx.export(net, 'm.onnx')):\n"
+        "    try:\n"
+        "        use()\n"
+        "    except ImportError as error:\n"
+        "        print(error)"
+    )
+    sentence = 'affinet.onnx needs onnx: pip install "affinet[onnx]"'
+    assert run(code).splitlines() == [sentence] * 2
+
+
 def test_the_package_is_typed():
     assert (Path(affinet.__file__).parent / "py.typed").is_file()

@@ -19,7 +19,16 @@ FLOORS = (
     ("operations",),
     ("network",),
     ("training",),
-    ("model_file", "gradcheck", "diagnostics", "onnx", "distributed", "estimators", "plotting"),
+    (
+        "model_file",
+        "gradcheck",
+        "conversion",
+        "diagnostics",
+        "onnx",
+        "distributed",
+        "estimators",
+        "plotting",
+    ),
     ("cli",),
     ("__main__",),
 )

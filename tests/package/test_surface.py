@@ -12,7 +12,7 @@ FIXED = {
     "MeanSquaredError", "SumSquaredError", "SGD", "Momentum", "AdaGrad", "Adam", "Sequential",
     "Nesterov", "RMSprop", "AdamW",
     "load", "gradient_check", "numerical_gradient", "reference", "datasets", "runtime_info",
-    "History",
+    "History", "onnx", "from_sklearn",
 }  # fmt: skip
 CALLABLES = [name for name in an.__all__ if callable(getattr(an, name, None))]
 TAKES_WHAT_EXCEPTIONS_TAKE = {"StopTraining"}
@@ -104,6 +104,8 @@ def test_signatures_that_are_fixed():
         an.Sequential.evaluate: "(self, x, t)",
         an.Sequential.save: "(self, path)",
         an.load: "(path)",
+        an.from_sklearn: "(model)",
+        an.onnx.load: "(path)",
     }
     for thing, wanted in fixed.items():
         assert f"({', '.join(inspect.signature(thing).parameters)})" == wanted, thing

@@ -1,0 +1,105 @@
+"""Networks from the fitted models of other libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import affinet.losses
+from affinet.layers import Affine, ReLU, Sigmoid, Tanh
+from affinet.losses import MeanSquaredError, SoftmaxWithLoss
+from affinet.network import Sequential
+
+NEEDED = ("coefs_", "intercepts_", "activation", "out_activation_")
+ACTIVATIONS: dict[str, type | None] = {
+    "identity": None,
+    "logistic": Sigmoid,
+    "relu": ReLU,
+    "tanh": Tanh,
+}
+
+
+def from_sklearn(model: Any) -> Sequential:
+    """The network of a fitted ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn.
+
+    Parameters
+    ----------
+    model : MLPClassifier or MLPRegressor
+        Fitted; it is only read, and its weights are copied. Neither a Pipeline nor a search: pass
+        their fitted MLP, and remember what stands before it.
+
+    Returns
+    -------
+    Sequential
+        In the model's dtype, float64 unless it was fitted on float32. The loss is the one that
+        the model was fitted with: :class:`SoftmaxWithLoss` for several classes,
+        ``SigmoidWithLoss`` over one logit for two classes and over one for each label for
+        multilabel targets, :class:`MeanSquaredError` for a regressor, which is twice
+        scikit-learn's squared error. ``predict`` gives a classifier's logits and
+        ``predict_proba`` its probabilities; of two classes that is the second one's alone, in a
+        single column. The names of the classes stand in ``metadata["classes"]``.
+
+    Raises
+    ------
+    TypeError
+        If model is no MLP of scikit-learn's.
+    ValueError
+        If it is not fitted, or has an activation that affinet lacks.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> x = np.random.default_rng(0).standard_normal((50, 3))
+    >>> model = MLPRegressor(hidden_layer_sizes=8, activation="tanh", solver="lbfgs")
+    >>> model = model.fit(x, x.sum(axis=1))
+    >>> net = an.from_sklearn(model)
+    >>> net
+    Sequential(Affine(3 -> 8), Tanh(), Affine(8 -> 1), loss=MeanSquaredError())
+    >>> bool(np.allclose(net.predict(x)[:, 0], model.predict(x)))
+    True
+    """
+    require_fitted(model)
+    layers: list[Any] = []
+    for W, b in zip(model.coefs_, model.intercepts_, strict=True):
+        if layers:
+            layers += hidden_activation(model)
+        layers.append(Affine(W, b))
+    last, loss = output(model)
+    net = Sequential(*layers, *last, loss=loss)
+    if hasattr(model, "classes_"):
+        net.metadata["classes"] = np.asarray(model.classes_).tolist()
+    return net
+
+
+def require_fitted(model: Any) -> None:
+    """Raise unless this has what a fitted MLP of scikit-learn has."""
+    if isinstance(model, type) or not hasattr(model, "hidden_layer_sizes"):
+        raise TypeError(f"model is {model!r:.80}, wanted an MLPClassifier or MLPRegressor")
+    missing = [name for name in NEEDED if not hasattr(model, name)]
+    if missing:
+        raise ValueError(f"model is not fitted: it has no {', '.join(missing)}")
+
+
+def hidden_activation(model: Any) -> list[Any]:
+    """What stands between two affine layers, if anything does."""
+    if model.activation not in ACTIVATIONS:
+        raise ValueError(
+            f"model.activation is {model.activation!r}, wanted one of {', '.join(ACTIVATIONS)}"
+        )
+    layer_type = ACTIVATIONS[model.activation]
+    return [] if layer_type is None else [layer_type()]
+
+
+def output(model: Any) -> tuple[list[Any], Any]:
+    """What stands behind the last affine layer, and the loss."""
+    name = model.out_activation_
+    if name == "softmax":
+        return [], SoftmaxWithLoss()
+    if name == "identity":
+        return [], MeanSquaredError()
+    if name == "logistic":
+        loss_type = getattr(affinet.losses, "SigmoidWithLoss", None)
+        return ([Sigmoid()], None) if loss_type is None else ([], loss_type())
+    raise ValueError(f"model.out_activation_ is {name!r}, wanted softmax, logistic or identity")

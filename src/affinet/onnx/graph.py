@@ -1,0 +1,241 @@
+"""An ONNX graph as its reader wants it: producers of tensors, constants, and the way back."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import onnx
+from onnx import helper, inliner, numpy_helper
+
+from affinet._validation import Array
+
+STANDARD = ("", "ai.onnx")
+LABEL_OPS = ("ArgMax", "ArrayFeatureExtractor", "Binarizer")  # these give labels, not numbers
+ML_DOMAIN = "ai.onnx.ml"
+
+
+class Graph:
+    """The graph of a model file.
+
+    Attributes
+    ----------
+    input : str
+        Name of the one input.
+    dims : tuple of (int or None), or None
+        Its shape as far as it is declared, None for a number that is open.
+    opset : int
+        Version of the standard operators.
+    """
+
+    def __init__(self, model: Any) -> None:
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        graph = model.graph
+        self.nodes = list(graph.node)
+        self.opset = max([i.version for i in model.opset_import if i.domain in STANDARD], default=1)
+        self.properties = {p.key: p.value for p in model.metadata_props}
+        self._producers = {name: node for node in self.nodes for name in node.output if name}
+        self._constants: dict[str, Array] = {i.name: array_of(i) for i in graph.initializer}
+        inputs = [i for i in graph.input if i.name not in self._constants]
+        if len(inputs) != 1:
+            raise ValueError(f"inputs {[i.name for i in inputs]}, wanted one")
+        self.input = inputs[0].name
+        self.dims = declared_dims(inputs[0])
+        self.outputs = [o.name for o in graph.output]
+
+    def producer(self, tensor: str) -> Any:
+        """The node that a tensor comes from; ValueError if there is none."""
+        if tensor not in self._producers:
+            raise ValueError(f"nothing produces the tensor {tensor!r}")
+        return self._producers[tensor]
+
+    def made_by(self, tensor: str, *ops: str) -> Any | None:
+        """The node that a tensor comes from, if it is one of these operators."""
+        node = self._producers.get(tensor)
+        if node is None or node.op_type not in ops:
+            return None
+        return node if node.domain in (*STANDARD, ML_DOMAIN) else None
+
+    def constant(self, tensor: str) -> Array | None:
+        """The value of a tensor that does not depend on the input, as far as needed here."""
+        if tensor not in self._constants:
+            node = self.made_by(tensor, "Constant", "Identity", "Cast", "Transpose")
+            value = None if node is None else self._fold(node)
+            if value is None:
+                return None
+            self._constants[tensor] = value
+        return self._constants[tensor]
+
+    def number(self, tensor: str) -> float | None:
+        """The value of a tensor that holds one constant number."""
+        value = self.constant(tensor)
+        return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
+
+    def data_inputs(self, node: Any) -> list[str]:
+        """Names of the node's inputs that are no constants."""
+        return [name for name in node.input if name and self.constant(name) is None]
+
+    def _fold(self, node: Any) -> Array | None:
+        if node.op_type == "Constant":
+            return constant_value(node)
+        value = self.constant(node.input[0])
+        if value is None or node.op_type == "Identity":
+            return value
+        if node.op_type == "Transpose":
+            return np.asarray(value.transpose(attributes(node).get("perm")))
+        return np.asarray(value.astype(cast_target(node)))
+
+    def main_output(self) -> str:
+        """The one output that holds numbers, which an skl2onnx classifier has beside its labels."""
+        found = {self._behind_zipmap(name) for name in self.outputs if not self._is_label(name)}
+        if len(found) != 1:
+            raise ValueError(f"outputs {self.outputs}, wanted one beside the labels")
+        return found.pop()
+
+    def class_names(self) -> list[Any] | None:
+        """The names of the classes that the label branch gives out."""
+        for node in self.nodes:
+            if node.op_type == "ZipMap":
+                values = attributes(node)
+                names = values.get("classlabels_int64s") or values.get("classlabels_strings")
+                return None if names is None else [plain(name) for name in names]
+        for node in self.nodes:
+            if node.op_type == "ArrayFeatureExtractor":
+                value = self.constant(node.input[0])
+                return None if value is None else [plain(name) for name in value.reshape(-1)]
+        return None
+
+    def _behind_zipmap(self, tensor: str) -> str:
+        node = self.made_by(tensor, "ZipMap")
+        return tensor if node is None else str(node.input[0])
+
+    def _is_label(self, tensor: str) -> bool:
+        if self.constant(tensor) is not None:
+            return True  # skl2onnx can give out the list of classes itself
+        while (node := self.made_by(tensor, "Cast", "Reshape", "Identity", *LABEL_OPS)) is not None:
+            if node.op_type in LABEL_OPS:
+                return True
+            tensor = node.input[0]
+        return False
+
+
+def open_graph(source: Path) -> Graph:
+    """The graph of a file, checked; ValueError if it is none."""
+    with source.open("rb"):  # what the system has to say is said before onnx speaks
+        pass
+    try:
+        onnx.checker.check_model(str(source))  # by name: a model in memory may have 2 GB at most
+        model = onnx.load(source)
+    # Wrong bytes raise whatever the decoder, the checker or the reader of outer weights raises.
+    except Exception as error:
+        raise ValueError(f"not an ONNX model, or damaged: {error}") from error
+    return Graph(model)
+
+
+def refuse(node: Any, reason: str) -> NoReturn:
+    """Raise the ValueError that names a node."""
+    domain = "" if node.domain in STANDARD else f"{node.domain}."
+    name = node.name or node.output[0]
+    raise ValueError(f"node {name!r} ({domain}{node.op_type}): {reason}")
+
+
+def attributes(node: Any) -> dict[str, Any]:
+    """A node's attributes by name, texts as str."""
+    values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    return {
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in values.items()
+    }
+
+
+def cast_target(node: Any) -> np.dtype[Any]:
+    """The dtype that a Cast gives."""
+    code = attributes(node)["to"]
+    try:
+        dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(code))
+    except KeyError:
+        refuse(node, f"a cast to the unknown type {code}")
+    return dtype
+
+
+def array_of(tensor: Any) -> Array:
+    """The array that the file holds as a tensor."""
+    try:
+        return np.asarray(numpy_helper.to_array(tensor))
+    except KeyError:
+        raise ValueError(
+            f"tensor {tensor.name!r} is of the unknown type {tensor.data_type}"
+        ) from None
+
+
+def constant_value(node: Any) -> Array | None:
+    """What a Constant node holds; None for a sparse tensor or a text."""
+    values = attributes(node)
+    if "value" in values:
+        return array_of(values["value"])
+    for name, dtype in (("value_float", np.float32), ("value_int", np.int64)):
+        for key in (name, f"{name}s"):
+            if key in values:
+                return np.asarray(values[key], dtype)
+    return None
+
+
+def declared_dims(value: Any) -> tuple[int | None, ...] | None:
+    """The shape that a graph's input declares, None for what it leaves open."""
+    kind = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
+        return None
+    return tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)
+
+
+def row_size(dims: tuple[int | None, ...] | None) -> int | None:
+    """How many numbers a row of this shape has, if that is known."""
+    if not dims:
+        return None
+    sizes = [size for size in dims[1:] if size is not None]
+    return math.prod(sizes) if len(sizes) == len(dims) - 1 else None
+
+
+def row_columns(graph: Graph, node: Any) -> int | None:
+    """Columns of a Reshape that keeps the rows (-1 for whatever there is), None if it does not."""
+    shape = graph.constant(node.input[1])
+    if shape is not None:
+        if shape.size != 2:
+            return None
+        rows, columns = (int(size) for size in shape.reshape(-1))
+        fixed = graph.dims[0] if graph.dims else None
+        kept = rows == 0 or (rows == -1 and columns > 0) or (rows > 0 and rows == fixed)
+        return columns if kept and columns != 0 else None
+    joined = graph.made_by(node.input[1], "Concat")
+    if joined is None or len(joined.input) != 2 or not is_batch_size(graph, joined.input[0]):
+        return None
+    number = graph.number(joined.input[1])
+    return None if number is None else int(number)
+
+
+def is_batch_size(graph: Graph, tensor: str) -> bool:
+    """True if the tensor is the first number of a Shape."""
+    passing = ("Unsqueeze", "Squeeze", "Identity", "Cast")
+    while (node := graph.made_by(tensor, *passing)) is not None:
+        tensor = node.input[0]
+    node = graph.made_by(tensor, "Gather")
+    if node is not None:
+        return graph.number(node.input[1]) == 0 and shape_of_all(graph, node.input[0])
+    node = graph.made_by(tensor, "Shape")
+    values = {} if node is None else attributes(node)
+    return values.get("end") == 1 and values.get("start", 0) == 0
+
+
+def shape_of_all(graph: Graph, tensor: str) -> bool:
+    node = graph.made_by(tensor, "Shape")
+    return node is not None and attributes(node).get("start", 0) == 0
+
+
+def plain(name: Any) -> Any:
+    """A class name as JSON holds it."""
+    if isinstance(name, bytes):
+        return name.decode()
+    return name.item() if isinstance(name, np.generic) else name

@@ -1,0 +1,83 @@
+"""Products of tensors: which of them are a GELU or a SiLU spelt out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from affinet.onnx.graph import Graph
+
+CONSTANT_TOLERANCE = 1e-6  # of sqrt(2) and its like, written in single precision
+MOST_FACTORS_DEEP = 8  # products of products; a file could nest them without end
+
+
+def find_gate(graph: Graph, node: Any) -> tuple[str, str] | None:
+    """``("GELU" or "SiLU", x)`` if the node's product is that of x, else None.
+
+    ``x sigmoid(x)``, and ``x (1 + erf(x / sqrt 2)) / 2`` with its factors in any order. The
+    search goes level by level, because x may be such a product itself.
+    """
+    queue = [(node.output[0], 0)]
+    while queue:
+        tensor, depth = queue.pop(0)
+        product = graph.made_by(tensor, "Mul", "Div")
+        if product is not None and depth < MOST_FACTORS_DEEP:
+            queue += [(name, depth + 1) for name in graph.data_inputs(product)]
+            continue
+        for name, gated, wanted in (
+            ("SiLU", sigmoid_argument(graph, tensor), 1.0),
+            ("GELU", erf_argument(graph, tensor), 0.5),
+        ):
+            if gated is not None:
+                factor, leaves = factors(graph, node.output[0], stop=(gated, tensor))
+                fits = sorted(leaves) == sorted((gated, tensor)) and is_near(factor, wanted)
+                return (name, gated) if fits else None
+    return None
+
+
+def sigmoid_argument(graph: Graph, tensor: str) -> str | None:
+    """x, if the tensor is sigmoid(x)."""
+    node = graph.made_by(tensor, "Sigmoid")
+    return None if node is None else str(node.input[0])
+
+
+def erf_argument(graph: Graph, tensor: str) -> str | None:
+    """x, if the tensor is 1 + erf(x / sqrt 2)."""
+    node = graph.made_by(tensor, "Add")
+    data = [] if node is None else graph.data_inputs(node)
+    erf = graph.made_by(data[0], "Erf") if len(data) == 1 else None
+    if node is None or erf is None:
+        return None
+    (other,) = [name for name in node.input if name != data[0]]
+    scaled = graph.made_by(erf.input[0], "Mul", "Div")
+    if graph.number(other) != 1 or scaled is None:
+        return None
+    inner = graph.data_inputs(scaled)
+    if len(inner) != 1:
+        return None
+    factor, leaves = factors(graph, erf.input[0], stop=(inner[0],))
+    return inner[0] if leaves == inner and is_near(factor, math.sqrt(0.5)) else None
+
+
+def factors(
+    graph: Graph, tensor: str, stop: tuple[str, ...] = (), depth: int = 0
+) -> tuple[float, list[str]]:
+    """A tensor as a number times tensors: its Mul and Div undone, but for tensors in ``stop``.
+
+    What anything but one constant number divides counts as one tensor.
+    """
+    node = None if tensor in stop else graph.made_by(tensor, "Mul", "Div")
+    if node is None or depth == MOST_FACTORS_DEEP:
+        number = graph.number(tensor)
+        return (1.0, [tensor]) if number is None else (number, [])
+    left, left_leaves = factors(graph, node.input[0], stop, depth + 1)
+    right, right_leaves = factors(graph, node.input[1], stop, depth + 1)
+    if node.op_type == "Mul":
+        return left * right, left_leaves + right_leaves
+    if right_leaves or right == 0:
+        return 1.0, [tensor]
+    return left / right, left_leaves
+
+
+def is_near(value: float, wanted: float) -> bool:
+    return math.isclose(value, wanted, rel_tol=CONSTANT_TOLERANCE)

@@ -1,0 +1,428 @@
+"""From an ONNX graph to a network: read backwards, from the output to the input."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import affinet.layers
+import affinet.losses
+from affinet._validation import Array
+from affinet.layers import Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
+from affinet.losses import SoftmaxWithLoss
+from affinet.network import Sequential
+from affinet.onnx.graph import (
+    STANDARD,
+    Graph,
+    attributes,
+    cast_target,
+    open_graph,
+    refuse,
+    row_columns,
+    row_size,
+)
+from affinet.onnx.names import CLASSES, METADATA
+from affinet.onnx.products import factors, find_gate
+
+MATRIX_OPS = ("Gemm", "MatMul")
+
+
+def read(path: str | os.PathLike[str]) -> Sequential:
+    """The network of a file; see :func:`affinet.onnx.load`."""
+    source = Path(path)
+    try:
+        graph = open_graph(source)
+        net = Reader(graph).network()
+        net.metadata = metadata_of(graph, net)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{source}: {error}") from error
+    return net
+
+
+def metadata_of(graph: Graph, net: Sequential) -> dict[str, Any]:
+    """The metadata that :func:`affinet.onnx.export` wrote, or the names of the classes."""
+    metadata = from_json(graph.properties.get(METADATA))
+    if isinstance(metadata, dict):
+        return metadata
+    names = graph.class_names() or from_json(graph.properties.get(CLASSES))
+    return {"classes": names} if isinstance(names, list) else {}
+
+
+def from_json(text: str | None) -> Any:
+    """What a property holds; None where it is absent or no JSON, for others use its name too."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return None
+
+
+class Reader:
+    """Goes back through a graph, node by node, and puts layer before layer.
+
+    Attributes
+    ----------
+    tensor : str
+        What is still to be explained; the input, in the end.
+    layers : list
+        What comes behind it.
+    width : int or None
+        How many numbers a row of the tensor must have, where what comes behind it says so.
+    rows_only : node or None
+        The node behind the tensor that wants rows (B, n), unless a Flatten stands between.
+    scale : (node, float) or None
+        A constant factor that came up; only the input may have one.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.tensor = graph.main_output()
+        self.layers: list[Any] = []
+        self.loss: Any = None
+        self.width: int | None = None
+        self.rows_only: Any = None
+        self.scale: tuple[Any, float] | None = None
+
+    def network(self) -> Sequential:
+        """The network that the graph is."""
+        while self.tensor != self.graph.input:
+            node = self.graph.producer(self.tensor)
+            if node.domain not in STANDARD or node.op_type not in READERS:
+                refuse(node, "affinet has no layer for it")
+            READERS[node.op_type](self, node)
+        self._require_fitting_input()
+        scale = None if self.scale is None else self.scale[1]
+        return Sequential(*self.layers, loss=self.loss, input_scale=scale)
+
+    def put(self, layer: Any, node: Any, tensor: str) -> None:
+        """Put a layer in front of the others and go on with the tensor that it takes."""
+        self._require_no_scale()
+        self.layers.insert(0, layer)
+        self.tensor = tensor
+
+    def put_rows(self, layer: Any, node: Any, tensor: str, n_inputs: int, n_outputs: int) -> None:
+        """Put a layer that takes rows of n_inputs numbers and gives n_outputs."""
+        self.require_width(node, n_outputs)
+        self.put(layer, node, tensor)
+        self.width, self.rows_only = n_inputs, node
+
+    def end_with(self, loss: Any, node: Any) -> None:
+        """Let a last activation stand for the loss."""
+        self._require_no_scale()
+        if self.layers or self.loss is not None:
+            refuse(node, "affinet has it only at the end of a network")
+        self.loss = loss
+        self.tensor = node.input[0]
+
+    def require_width(self, node: Any, width: int) -> None:
+        """Raise if rows of this many numbers do not fit what comes behind."""
+        if self.width not in (None, width):
+            refuse(node, f"gives {width} numbers a row, what follows takes {self.width}")
+
+    def parameters(self, node: Any, *places: int) -> list[Array]:
+        """The node's inputs at these places, which must be constant vectors."""
+        arrays = []
+        for place in places:
+            array = self.graph.constant(node.input[place])
+            if array is None or array.ndim != 1:
+                refuse(node, f"input {node.input[place]!r} is no constant vector")
+            arrays.append(array)
+        return arrays
+
+    def _require_no_scale(self) -> None:
+        if self.scale is not None:
+            refuse(self.scale[0], "a constant factor anywhere but at the input")
+
+    def _require_fitting_input(self) -> None:
+        dims = self.graph.dims
+        if self.rows_only is not None and dims is not None and len(dims) > 2:
+            refuse(self.rows_only, f"the input has {len(dims)} dimensions and is not flattened")
+        size = row_size(dims)
+        if None not in (size, self.width) and size != self.width:
+            raise ValueError(f"the input has {size} numbers a row, the layers take {self.width}")
+
+
+# Matrix products ---------------------------------------------------------------------------------
+
+
+def read_gemm(reader: Reader, node: Any, more_bias: Array | None = None) -> None:
+    """``alpha A B + beta C``, A and B transposed where transA and transB say so."""
+    values = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | attributes(node)
+    tensor = node.input[0]
+    if values["transA"]:
+        turned = reader.graph.made_by(tensor, "Transpose")
+        if turned is None or list(attributes(turned).get("perm", [1, 0])) != [1, 0]:
+            refuse(node, "transA without a Transpose before it mixes rows")
+        tensor = turned.input[0]
+    W = matrix(reader, node)
+    W = W.T if values["transB"] else W
+    b = np.zeros(W.shape[1], W.dtype)
+    if len(node.input) > 2 and node.input[2]:
+        b = b + W.dtype.type(values["beta"]) * bias(reader, node, node.input[2], W)
+    put_affine(reader, node, tensor, W.dtype.type(values["alpha"]) * W, b, more_bias)
+
+
+def read_matmul(reader: Reader, node: Any, more_bias: Array | None = None) -> None:
+    """``x W``."""
+    W = matrix(reader, node)
+    put_affine(reader, node, node.input[0], W, np.zeros(W.shape[1], W.dtype), more_bias)
+
+
+def put_affine(
+    reader: Reader, node: Any, tensor: str, W: Array, b: Array, more_bias: Array | None
+) -> None:
+    if more_bias is not None:
+        b = b + more_bias
+    reader.put_rows(Affine(np.ascontiguousarray(W), b), node, tensor, *W.shape)
+
+
+def read_add(reader: Reader, node: Any) -> None:
+    """A bias behind a matrix product, in either order."""
+    data = reader.graph.data_inputs(node)
+    if len(data) != 1:
+        refuse(node, "a sum of two tensors")
+    product = reader.graph.made_by(data[0], *MATRIX_OPS)
+    if product is None:
+        refuse(node, "a constant added to anything but a matrix product")
+    (name,) = [name for name in node.input if name != data[0]]
+    more_bias = bias(reader, node, name, output_columns(reader, product))
+    (read_gemm if product.op_type == "Gemm" else read_matmul)(reader, product, more_bias)
+
+
+def matrix(reader: Reader, node: Any) -> Array:
+    """The constant second factor."""
+    W = reader.graph.constant(node.input[1])
+    if W is None or W.ndim != 2:
+        refuse(node, "its second factor is no constant matrix")
+    if W.dtype.kind != "f":
+        refuse(node, f"its matrix has dtype {W.dtype}, wanted floats")
+    return W
+
+
+def output_columns(reader: Reader, node: Any) -> Array:
+    """A matrix product's second factor, turned so that its columns are the outputs."""
+    W = matrix(reader, node)
+    return W.T if attributes(node).get("transB") else W
+
+
+def bias(reader: Reader, node: Any, name: str, W: Array) -> Array:
+    """A constant that is the same for all rows, as a vector of W's columns."""
+    value = reader.graph.constant(name)
+    if value is None:
+        refuse(node, f"input {name!r} is no constant")
+    try:
+        return np.broadcast_to(value, (1, W.shape[1])).reshape(-1)
+    except ValueError:
+        refuse(node, f"a constant of shape {value.shape} added to {W.shape[1]} columns")
+
+
+# Normalisations, activations, Dropout ------------------------------------------------------------
+
+
+def read_batch_norm(reader: Reader, node: Any) -> None:
+    values = {"epsilon": 1e-5, "momentum": 0.9, "training_mode": 0} | attributes(node)
+    if values["training_mode"]:
+        refuse(node, "it is in training mode: export the model for inference")
+    gamma, beta, mean, var = reader.parameters(node, 1, 2, 3, 4)
+    # ONNX calls the share of the old mean momentum, affinet that of the new one.
+    momentum = round(1 - shortest(values["momentum"]), 7)
+    layer = part("BatchNorm", node)(len(gamma), momentum, shortest(values["epsilon"]))
+    layer.gamma, layer.beta = gamma.copy(), beta.copy()
+    layer.running_mean, layer.running_var = mean.copy(), var.copy()
+    reader.put_rows(layer, node, node.input[0], len(gamma), len(gamma))
+
+
+def read_layer_norm(reader: Reader, node: Any) -> None:
+    values = {"epsilon": 1e-5, "axis": -1} | attributes(node)
+    if values["axis"] not in (-1, 1):
+        refuse(node, f"axis is {values['axis']}, wanted the last")
+    (gamma,) = reader.parameters(node, 1)
+    beta = np.zeros_like(gamma)
+    if len(node.input) > 2 and node.input[2]:
+        (beta,) = reader.parameters(node, 2)
+    layer = part("LayerNorm", node)(len(gamma), shortest(values["epsilon"]))
+    layer.gamma, layer.beta = gamma.copy(), beta.copy()
+    reader.put_rows(layer, node, node.input[0], len(gamma), len(gamma))
+
+
+def read_activation(layer_type: Callable[[], Any]) -> Callable[[Reader, Any], None]:
+    """A reader of an operator that is one layer without arguments."""
+
+    def read(reader: Reader, node: Any) -> None:
+        reader.put(layer_type(), node, node.input[0])
+
+    return read
+
+
+def read_leaky_relu(reader: Reader, node: Any) -> None:
+    slope = shortest(attributes(node).get("alpha", 0.01))
+    reader.put(LeakyReLU(require_slope(node, slope)), node, node.input[0])
+
+
+def read_prelu(reader: Reader, node: Any) -> None:
+    slope = reader.graph.number(node.input[1])
+    if slope is None:
+        refuse(node, "its slope is not one constant number")
+    reader.put(LeakyReLU(require_slope(node, slope)), node, node.input[0])
+
+
+def require_slope(node: Any, slope: float) -> float:
+    if not 0 <= slope < math.inf:
+        refuse(node, f"its slope is {slope:g}, wanted 0 or more")
+    return slope
+
+
+def read_gelu(reader: Reader, node: Any) -> None:
+    approximate = attributes(node).get("approximate", "none")
+    if approximate != "none":
+        refuse(node, f"approximate is {approximate!r}, affinet's GELU is exact")
+    reader.put(part("GELU", node)(), node, node.input[0])
+
+
+def read_swish(reader: Reader, node: Any) -> None:
+    alpha = attributes(node).get("alpha", 1.0)
+    if alpha != 1:
+        refuse(node, f"alpha is {alpha:g}, wanted 1")
+    reader.put(part("SiLU", node)(), node, node.input[0])
+
+
+def read_sigmoid(reader: Reader, node: Any) -> None:
+    loss_type = getattr(affinet.losses, "SigmoidWithLoss", None)
+    if reader.layers or reader.loss is not None or loss_type is None:
+        reader.put(Sigmoid(), node, node.input[0])
+    else:
+        reader.end_with(loss_type(), node)
+
+
+def read_softmax(reader: Reader, node: Any) -> None:
+    axis = attributes(node).get("axis", -1 if reader.graph.opset >= 13 else 1)
+    if axis not in (-1, 1):
+        refuse(node, f"axis is {axis}, wanted the last")
+    reader.end_with(SoftmaxWithLoss(), node)
+    reader.rows_only = node
+
+
+def read_concat(reader: Reader, node: Any) -> None:
+    """The two columns 1 - p and p that skl2onnx makes of one probability p."""
+    graph = reader.graph
+    negative = graph.made_by(node.input[0], "Sub") if len(node.input) == 2 else None
+    if (
+        negative is None
+        or graph.number(negative.input[0]) != 1
+        or negative.input[1] != node.input[1]
+        or graph.made_by(node.input[1], "Sigmoid") is None
+        or attributes(node)["axis"] not in (-1, 1)
+        or reader.layers
+        or reader.loss is not None
+    ):
+        refuse(node, "affinet has no layer for it")
+    reader.tensor, reader.width = node.input[1], 1
+
+
+def read_dropout(reader: Reader, node: Any) -> None:
+    rate = attributes(node).get("ratio", 0.5)  # up to opset 11
+    if len(node.input) > 1 and node.input[1]:
+        rate = reader.graph.number(node.input[1])
+    if rate is None or not 0 <= rate < 1:
+        refuse(node, "its ratio is no constant number of 0 <= ratio < 1")
+    reader.put(Dropout(shortest(rate)), node, node.input[0])
+
+
+# Products ----------------------------------------------------------------------------------------
+
+
+def read_product(reader: Reader, node: Any) -> None:
+    """A GELU or SiLU spelt out, or the input's scale."""
+    gate = find_gate(reader.graph, node)
+    if gate is not None:
+        name, x = gate
+        reader.put(part(name, node)(), node, x)
+        return
+    factor, leaves = factors(reader.graph, node.output[0])
+    if len(leaves) != 1 or leaves[0] == node.output[0]:
+        refuse(node, "a product or quotient that is neither a GELU nor a SiLU")
+    if not 0 < factor < math.inf:
+        refuse(node, f"a constant factor {factor:g}, wanted a positive number")
+    before = 1.0 if reader.scale is None else reader.scale[1]
+    reader.scale = (node, before * factor)
+    reader.tensor = leaves[0]
+
+
+# Shapes and dtypes -------------------------------------------------------------------------------
+
+
+def read_identity(reader: Reader, node: Any) -> None:
+    reader.tensor = node.input[0]
+
+
+def read_cast(reader: Reader, node: Any) -> None:
+    """A Cast to floats: the network computes in the dtype of its weights."""
+    to = cast_target(node)
+    if to.kind != "f":
+        refuse(node, f"a cast to {to}, wanted floats")
+    reader.tensor = node.input[0]
+
+
+def read_flatten(reader: Reader, node: Any) -> None:
+    axis = attributes(node).get("axis", 1)
+    if axis != 1:
+        refuse(node, f"axis is {axis}, wanted 1")
+    reader.tensor, reader.rows_only = node.input[0], None
+
+
+def read_reshape(reader: Reader, node: Any) -> None:
+    """A Reshape to (batch, everything else)."""
+    columns = row_columns(reader.graph, node)
+    if columns is None:
+        refuse(node, "wanted a reshape to (batch, -1)")
+    if columns > 0:
+        reader.require_width(node, columns)
+        reader.width = columns
+    reader.tensor, reader.rows_only = node.input[0], None
+
+
+# Parts -------------------------------------------------------------------------------------------
+
+
+def part(name: str, node: Any) -> Any:
+    """A layer class of this affinet by its name."""
+    found = getattr(affinet.layers, name, None)
+    if found is None:
+        refuse(node, f"this affinet has no {name}")
+    return found
+
+
+def shortest(value: float) -> float:
+    """The number that was meant by one in single precision: 0.2 for 0.20000000298."""
+    return float(str(np.float32(value)))
+
+
+READERS: dict[str, Callable[[Reader, Any], None]] = {  # by operator
+    "Add": read_add,
+    "BatchNormalization": read_batch_norm,
+    "Cast": read_cast,
+    "Concat": read_concat,
+    "Div": read_product,
+    "Dropout": read_dropout,
+    "Flatten": read_flatten,
+    "Gelu": read_gelu,
+    "Gemm": read_gemm,
+    "Identity": read_identity,
+    "LayerNormalization": read_layer_norm,
+    "LeakyRelu": read_leaky_relu,
+    "LogSoftmax": read_softmax,
+    "MatMul": read_matmul,
+    "Mul": read_product,
+    "PRelu": read_prelu,
+    "Relu": read_activation(ReLU),
+    "Reshape": read_reshape,
+    "Sigmoid": read_sigmoid,
+    "Softmax": read_softmax,
+    "Swish": read_swish,
+    "Tanh": read_activation(Tanh),
+}
