@@ -13,7 +13,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -120,6 +120,11 @@ def _load(name: str) -> ModuleType:
 
 
 level, reason = choose_level(os.environ.get(VARIABLE), compiled_levels(), supported_levels())
-kernels: Any = _load(level)
+if TYPE_CHECKING:  # one stub tells what all levels hold
+    from affinet._kernels import baseline
+
+    kernels = baseline
+else:
+    kernels = _load(level)
 if (cache_sizes := _load("cpu").cache_sizes()) is not None:
     kernels.set_cache_sizes(*cache_sizes)

@@ -1,0 +1,1 @@
+from affinet._kernels.baseline import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""What the processor runs; a module of its own, built for every processor."""
+
+def supported_levels() -> tuple[str, ...]: ...
