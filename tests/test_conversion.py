@@ -94,6 +94,17 @@ def test_the_loss_of_labels():
     assert isinstance(net.layers[-1], an.Affine)
 
 
+def test_rates_are_logarithms_of_their_own():
+    if lacking("Poisson"):
+        pytest.skip("this affinet has no Poisson")
+    if "loss" not in neural_network.MLPRegressor().get_params():
+        pytest.skip("this scikit-learn has no other loss")
+    model = fitted("MLPRegressor", T.astype(float), loss="poisson")
+    net = an.from_sklearn(model)
+    assert isinstance(net.loss, an.Poisson)
+    check(net.predict(X), np.log(model.predict(X)).reshape(-1, 1), net, X)
+
+
 def test_without_a_hidden_layer():
     model = fitted("MLPRegressor", X[:, 0], hidden_layer_sizes=())
     net = an.from_sklearn(model)
@@ -144,6 +155,6 @@ def test_a_model_that_is_not_fitted_is_refused():
 @pytest.mark.parametrize("attribute", ["activation", "out_activation_"])
 def test_an_activation_that_affinet_lacks_is_refused(attribute):
     model = fitted("MLPRegressor", X[:, 0])
-    setattr(model, attribute, "exp")
-    with pytest.raises(ValueError, match=f"model.{attribute} is 'exp', wanted "):
+    setattr(model, attribute, "softplus")
+    with pytest.raises(ValueError, match=f"model.{attribute} is 'softplus', wanted "):
         an.from_sklearn(model)

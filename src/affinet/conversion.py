@@ -36,9 +36,10 @@ def from_sklearn(model: Any) -> Sequential:
         the model was fitted with: :class:`SoftmaxWithLoss` for several classes,
         ``SigmoidWithLoss`` over one logit for two classes and over one for each label for
         multilabel targets, :class:`MeanSquaredError` for a regressor, which is twice
-        scikit-learn's squared error. ``predict`` gives a classifier's logits and
-        ``predict_proba`` its probabilities; of two classes that is the second one's alone, in a
-        single column. The names of the classes stand in ``metadata["classes"]``.
+        scikit-learn's squared error, and ``Poisson`` for one of ``loss="poisson"``, whose
+        ``predict`` then gives logarithms of scikit-learn's. A classifier's ``predict`` gives
+        logits and its ``predict_proba`` probabilities; of two classes that is the second one's
+        alone, in a single column. The names of the classes stand in ``metadata["classes"]``.
 
     Raises
     ------
@@ -102,4 +103,7 @@ def output(model: Any) -> tuple[list[Any], Any]:
     if name == "logistic":
         loss_type = getattr(affinet.losses, "SigmoidWithLoss", None)
         return ([Sigmoid()], None) if loss_type is None else ([], loss_type())
+    poisson = getattr(affinet.losses, "Poisson", None)
+    if name == "exp" and poisson is not None:
+        return [], poisson()
     raise ValueError(f"model.out_activation_ is {name!r}, wanted softmax, logistic or identity")
