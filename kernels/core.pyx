@@ -9,6 +9,7 @@ plain NumPy.
 """
 
 include "common.pyx"
+include "doors.pyx"
 include "vectors.pyx"
 include "elementary.pyx"
 include "threads.pyx"

@@ -646,40 +646,75 @@ cdef void _gemm_tn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, cons
     _gemm(&p, out)
 
 
-def gemm_nn(const real[:, ::1] A not None, const real[:, ::1] B not None,
-            real[:, ::1] out not None):
+cdef int _product_of_held(Held* held, Py_ssize_t M, Py_ssize_t K, Py_ssize_t N,
+                          bint A_turned, bint B_turned) except -1:
+    """out = A B for the three arrays held: A, B and out."""
+    cdef Product p
+    if B_turned:
+        require_held_shape(held, 1, "B", N, K)
+    else:
+        require_held_shape(held, 1, "B", K, N)
+    require_held_shape(held, 2, "out", M, N)
+    p.M, p.K, p.N = M, K, N
+    p.A_row, p.A_k = 1 if A_turned else K, M if A_turned else 1
+    p.B_k, p.B_column = 1 if B_turned else N, K if B_turned else 1
+    p.A, p.B = <char*> held_data(held, 0), <char*> held_data(held, 1)
+    p.out = <char*> held_data(held, 2)
+    p.start, p.start_row, p.finish, p.y = NULL, 0, NOTHING, p.out
+    with nogil:
+        if held.single:
+            _gemm(&p, <float*> NULL)
+        else:
+            _gemm(&p, <double*> NULL)
+    return 0
+
+
+cdef int _hold_operands(Held* held, object A, object B, object out) except -1:
+    hold(held, "A", A, 2, False)
+    hold(held, "B", B, 2, False)
+    return hold(held, "out", out, 2, True)
+
+
+def gemm_nn(A, B, out):
     """out = A B.
 
     A: (M, K), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    cdef Py_ssize_t M = A.shape[0], K = A.shape[1], N = B.shape[1]
-    require_shape("B", B.shape[0], N, K, N)
-    require_shape("out", out.shape[0], out.shape[1], M, N)
-    with nogil:
-        _gemm_nn(M, K, N, address(A), address(B), <real*> NULL, NOTHING, address(out))
+    cdef Held held
+    held.n = 0
+    try:
+        _hold_operands(&held, A, B, out)
+        _product_of_held(&held, held_size(&held, 0, 0), held_size(&held, 0, 1),
+                         held_size(&held, 1, 1), False, False)
+    finally:
+        let_go(&held)
 
 
-def gemm_nt(const real[:, ::1] A not None, const real[:, ::1] B not None,
-            real[:, ::1] out not None):
+def gemm_nt(A, B, out):
     """out = A B^T.
 
     A: (M, K), B: (N, K), out: (M, N), overwritten, apart from A and B in memory.
     """
-    cdef Py_ssize_t M = A.shape[0], K = A.shape[1], N = B.shape[0]
-    require_shape("B", N, B.shape[1], N, K)
-    require_shape("out", out.shape[0], out.shape[1], M, N)
-    with nogil:
-        _gemm_nt(M, K, N, address(A), address(B), <real*> NULL, address(out))
+    cdef Held held
+    held.n = 0
+    try:
+        _hold_operands(&held, A, B, out)
+        _product_of_held(&held, held_size(&held, 0, 0), held_size(&held, 0, 1),
+                         held_size(&held, 1, 0), False, True)
+    finally:
+        let_go(&held)
 
 
-def gemm_tn(const real[:, ::1] A not None, const real[:, ::1] B not None,
-            real[:, ::1] out not None):
+def gemm_tn(A, B, out):
     """out = A^T B.
 
     A: (K, M), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    cdef Py_ssize_t M = A.shape[1], K = A.shape[0], N = B.shape[1]
-    require_shape("B", B.shape[0], N, K, N)
-    require_shape("out", out.shape[0], out.shape[1], M, N)
-    with nogil:
-        _gemm_tn(M, K, N, address(A), address(B), address(out))
+    cdef Held held
+    held.n = 0
+    try:
+        _hold_operands(&held, A, B, out)
+        _product_of_held(&held, held_size(&held, 0, 1), held_size(&held, 0, 0),
+                         held_size(&held, 1, 1), True, False)
+    finally:
+        let_go(&held)

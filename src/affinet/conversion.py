@@ -53,7 +53,7 @@ def from_sklearn(model: Any) -> Sequential:
     >>> import numpy as np, affinet as an
     >>> from sklearn.neural_network import MLPRegressor
     >>> x = np.random.default_rng(0).standard_normal((50, 3))
-    >>> model = MLPRegressor(hidden_layer_sizes=8, activation="tanh", solver="lbfgs")
+    >>> model = MLPRegressor(8, activation="tanh", solver="lbfgs", max_iter=999, random_state=0)
     >>> model = model.fit(x, x.sum(axis=1))
     >>> net = an.from_sklearn(model)
     >>> net
