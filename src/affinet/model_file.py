@@ -1,15 +1,12 @@
-"""Model files: a NumPy ``.npz`` of the parameters and a JSON description, without pickle."""
+"""Model files: the arrays of a network and a description of its layers and loss."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
-import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +14,13 @@ import affinet.layers
 import affinet.losses
 from affinet._validation import Array
 from affinet._version import __version__
-from affinet.layers import Affine, Layer
+from affinet.archive import archive_path, read_archive, write_archive
+from affinet.layers import Layer
 from affinet.losses import Loss
-from affinet.network import Sequential
+from affinet.network import Sequential, buffer_names, has_methods, parameter_names
 
 FORMAT = "affinet model"
 FORMAT_VERSION = 1
-DESCRIPTION = "description"  # the archive's entry that holds the JSON text
 FIELDS: dict[str, Any] = {  # of the description, beside format and version: what each may be
     "dtype": str,
     "layers": list,
@@ -36,7 +33,7 @@ FIELDS: dict[str, Any] = {  # of the description, beside format and version: wha
 
 
 def save(net: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write a whole model: layers, loss, input scale, parameters, metadata.
+    """Write a whole model: layers, loss, input scale, parameters, buffers, metadata.
 
     The file is written under a temporary name, flushed to disk and then renamed, so an
     interruption leaves either the old file or the new one.
@@ -44,16 +41,20 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     net : Sequential
-        Of affinet's own layers and loss.
+        Of affinet's own layers and loss, or of parts of one's own that have a method
+        ``config() -> dict`` with the arguments of their class, as JSON can hold them. Parameters
+        and buffers need not be among these.
     path : path
-        A name ending in ``.npz``.
+        A name ending in ``.npz``, or in ``.safetensors`` where that package is installed.
 
     Raises
     ------
+    ImportError
+        If the name ends in ``.safetensors`` and the package is missing.
     TypeError
-        If a layer or the loss is not affinet's own, or JSON cannot hold the metadata.
+        If a part of one's own has no ``config``, or JSON cannot hold that or the metadata.
     ValueError
-        If the name does not end in ``.npz``.
+        If the name has another ending.
 
     Examples
     --------
@@ -64,22 +65,19 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     >>> an.load(path)
     Sequential(Affine(2 -> 3), ReLU())
     """
-    target = model_path(path)
-    entries: dict[str, Any] = {DESCRIPTION: np.array(json.dumps(describe(net))), **net.params}
-
-    def write(file: IO[bytes]) -> None:
-        np.savez(file, **entries)
-
-    write_atomically(target, write)
+    write_archive(archive_path(path), describe(net), net._arrays())
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
+def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None) -> Sequential:
     """Read a model that :meth:`Sequential.save` wrote.
 
     Parameters
     ----------
     path : path
-        A ``.npz`` file.
+        A ``.npz`` or ``.safetensors`` file.
+    custom : dict of str to class, optional
+        The classes of layers and losses of one's own, by their names; each is built by
+        ``cls(**config)``, and its parameters and buffers are then set.
 
     Returns
     -------
@@ -90,9 +88,13 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     ------
     FileNotFoundError
         If there is no such file.
+    ImportError
+        If the name ends in ``.safetensors`` and the package is missing.
+    TypeError, ValueError
+        If ``custom`` holds something else than classes, or a name of affinet's own.
     ValueError
         If the file is not a model, is damaged, is of a newer format, names an unknown layer, or
-        lacks a parameter or holds one of another shape; the message names the file and the field.
+        lacks an array or holds one of another shape; the message names the file and the field.
 
     Examples
     --------
@@ -101,104 +103,179 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> an.Sequential(an.Affine.init(2, 3)).save(path)
     >>> an.load(path).predict([[0.0, 0.0]])
     array([[0., 0., 0.]], dtype=float32)
+
+    A layer of one's own:
+
+    >>> class Scale:
+    ...     def __init__(self, factor):
+    ...         self.factor = factor
+    ...     def config(self):
+    ...         return {"factor": self.factor}
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    ...     def backward(self, dout):
+    ...         return self.factor * dout
+    >>> an.Sequential(Scale(3.0)).save(path)
+    >>> an.load(path, custom={"Scale": Scale}).predict([[1.0, 2.0]])
+    array([[3., 6.]], dtype=float32)
     """
-    source = Path(path)
-    description, arrays = read(source)
-    if description.get("format") != FORMAT:
-        raise ValueError(f"{source}: not an affinet model (format {description.get('format')!r})")
-    version = description.get("version")
-    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
-        raise ValueError(
-            f"{source}: version {version!r} of the format, this affinet reads 1..{FORMAT_VERSION}"
-        )
+    types = {**known_types(), **require_custom(custom or {})}
+    description, arrays = read_archive(path, FORMAT, FORMAT_VERSION)
     try:
-        return rebuild(description, arrays)
+        return rebuild(description, arrays, types)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{source}: {error}") from error
+        raise ValueError(f"{Path(path)}: {error}") from error
+
+
+def require_custom(custom: Mapping[str, type]) -> dict[str, type]:
+    """Classes of one's own, none of them under a name of affinet's."""
+    for name, part in custom.items():
+        if not isinstance(part, type):
+            raise TypeError(f"custom: {name!r} is {part!r}, wanted a class")
+        if name in known_types():
+            raise ValueError(f"custom: {name!r} is the name of a class of affinet's own")
+    return dict(custom)
 
 
 def describe(net: Sequential) -> dict[str, Any]:
     """Everything but the arrays, as plain values."""
-    for part in (*net.layers, *([] if net.loss is None else [net.loss])):
-        if type(part) not in known_types().values():
-            raise TypeError(f"cannot save {part!r}, only affinet's own layers and losses")
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "affinet": __version__,
         "dtype": net.dtype.name,
-        "layers": [{"type": type(layer).__name__, **layer.config()} for layer in net.layers],
-        "loss": None if net.loss is None else {"type": type(net.loss).__name__},
+        "layers": [describe_part(layer) for layer in net.layers],
+        "loss": None if net.loss is None else describe_part(net.loss),
         "input_scale": net.input_scale,
         "check_finite": net.check_finite,
-        "shapes": {name: list(shape) for name, shape in net.params.shapes.items()},
+        "shapes": {name: list(array.shape) for name, array in net._arrays().items()},
         "metadata": net.metadata,
     }
 
 
-def rebuild(description: dict[str, Any], arrays: dict[str, Array]) -> Sequential:
+def describe_part(part: Any) -> dict[str, Any]:
+    """A layer or a loss as its class name and its arguments."""
+    kind, known = type(part), known_types()
+    if known.get(kind.__name__) is not kind:
+        if kind.__name__ in known:
+            raise TypeError(f"cannot save {part!r}: its class has a name of affinet's own")
+        # A config that was inherited from a class of affinet's need not fit this one.
+        owner = next((c for c in kind.__mro__ if "config" in vars(c)), None)
+        if owner is None or owner in known.values() or owner in (Layer, Loss):
+            raise TypeError(
+                f"cannot save {part!r}, only affinet's own layers and losses and those that "
+                "define config()"
+            )
+    arguments = part.config() if callable(getattr(part, "config", None)) else {}
+    if not isinstance(arguments, Mapping) or "type" in arguments:
+        raise TypeError(f"cannot save {part!r}: config() gave {arguments!r:.50}, wanted a dict")
+    return {"type": kind.__name__, **arguments}
+
+
+def rebuild(
+    description: Mapping[str, Any], arrays: Mapping[str, Array], types: Mapping[str, type]
+) -> Sequential:
     """The network that a description and its arrays stand for."""
     for field, kind in FIELDS.items():
         if field not in description or not isinstance(description[field], kind):
             raise ValueError(f"{field} is {description.get(field)!r:.50}, wanted {names_of(kind)}")
-    shapes = {name: require_tensor(name, description, arrays) for name in description["shapes"]}
+    for name in description["shapes"]:
+        require_tensor(name, description, arrays)
     layers = [
-        build_layer(place, config, arrays) for place, config in enumerate(description["layers"])
+        build_layer(place, config, arrays, types, description["dtype"])
+        for place, config in enumerate(description["layers"])
     ]
     loss = description["loss"]
+    if loss is not None:
+        loss = build_part("loss", part_type("loss", loss, types, Loss), loss)
     net = Sequential(
         *layers,
-        loss=None if loss is None else build_part("loss", loss, Loss),
+        loss=loss,
         input_scale=description["input_scale"],
         check_finite=description["check_finite"],
     )
-    if net.params.shapes != shapes:
-        raise ValueError(f"parameters {list(shapes)}, the layers want {list(net.params)}")
+    if net._arrays().keys() != description["shapes"].keys():
+        raise ValueError(
+            f"parameters and buffers {list(description['shapes'])}, the layers want "
+            f"{list(net._arrays())}"
+        )
     net.metadata = description["metadata"]
     return net
 
 
-def require_tensor(
-    name: str, description: dict[str, Any], arrays: dict[str, Array]
-) -> tuple[int, ...]:
-    """The described shape of a parameter, if the array is there and is as described."""
+def require_tensor(name: str, description: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Raise unless the array is there and has the described shape."""
     shape = description["shapes"][name]
     if not isinstance(shape, list):
         raise ValueError(f"shapes: {name} is {shape!r:.50}, wanted a list of numbers")
     if name not in arrays:
-        raise ValueError(f"parameter {name} is missing")
+        raise ValueError(f"array {name} is missing")
     array = arrays[name]
-    if array.shape != tuple(shape) or array.dtype.name != description["dtype"]:
-        raise ValueError(
-            f"parameter {name} has shape {array.shape} and dtype {array.dtype}, "
-            f"wanted {tuple(shape)} and {description['dtype']}"
-        )
-    return array.shape
+    if array.shape != tuple(shape):
+        raise ValueError(f"array {name} has shape {array.shape}, wanted {tuple(shape)}")
 
 
-def build_layer(place: int, config: dict[str, Any], arrays: dict[str, Array]) -> Any:
-    """One layer from its description; parameters come from the arrays of its place."""
-    if isinstance(config, dict) and config.get("type") == "Affine":
-        for name in Affine.parameters:
-            if f"{place}.{name}" not in arrays:
-                raise ValueError(f"parameter {place}.{name} is missing")
-        return Affine(arrays[f"{place}.W"], arrays[f"{place}.b"])
-    return build_part(f"layer {place}", config, Layer)
+def build_layer(
+    place: int,
+    config: Any,
+    arrays: Mapping[str, Array],
+    types: Mapping[str, type],
+    dtype: str,
+) -> Any:
+    """One layer from its description, its parameters and buffers from the arrays of its place.
+
+    Parameters that the class takes as arguments, as Affine does, are given to it.
+    """
+
+    def array(name: str, buffers: tuple[str, ...] = ()) -> Array:
+        if f"{place}.{name}" not in arrays:
+            raise ValueError(f"array {place}.{name} is missing")
+        value = arrays[f"{place}.{name}"]
+        if name not in buffers and value.dtype.name != dtype:
+            raise ValueError(f"array {place}.{name} has dtype {value.dtype}, wanted {dtype}")
+        return value
+
+    part = part_type(f"layer {place}", config, types, Layer)
+    arguments = inspect.signature(part).parameters
+    given = {name: array(name) for name in parameter_names(part) if name in arguments}
+    layer = build_part(f"layer {place}", part, config, given)
+    buffers = buffer_names(layer)
+    for name in (*parameter_names(layer), *buffers):
+        if name in given:
+            continue
+        value = array(name, buffers)
+        own = np.shape(getattr(layer, name, value))
+        if value.shape != own:
+            raise ValueError(f"array {place}.{name} has shape {value.shape}, wanted {own}")
+        setattr(layer, name, value)
+    return layer
 
 
-def build_part(place: str, config: Any, kind: type) -> Any:
-    """A layer or loss without parameters from ``{"type": name, argument: value, ...}``."""
-    if not isinstance(config, dict) or "type" not in config:
-        raise ValueError(f"{place} is {config!r:.50}, wanted a table with a type")
-    arguments = dict(config)
-    name = arguments.pop("type")
-    part = known_types().get(name)
-    if part is None or not issubclass(part, kind) or inspect.isabstract(part):
-        raise ValueError(f"{place}: {kind.__name__.lower()} {name!r} is unknown to this affinet")
+def build_part(
+    place: str, part: type, config: Mapping[str, Any], given: Mapping[str, Any] | None = None
+) -> Any:
+    """A layer or loss from ``{"type": name, argument: value, ...}`` and arguments ``given``."""
+    arguments = {name: value for name, value in config.items() if name != "type"}
     try:
-        return part(**arguments)
+        return part(**arguments, **(given or {}))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{place}: {error}") from error
+
+
+def part_type(place: str, config: Any, types: Mapping[str, type], kind: type) -> type:
+    """The class that a description names, if it can be the ``kind`` of part that is wanted."""
+    if not isinstance(config, dict) or "type" not in config:
+        raise ValueError(f"{place} is {config!r:.50}, wanted a table with a type")
+    name = config["type"]
+    part = types.get(name) if isinstance(name, str) else None
+    own = part is not None and part not in known_types().values()
+    fits = part is not None and (has_methods(part) if own else issubclass(part, kind))
+    if part is None or not fits or inspect.isabstract(part):
+        raise ValueError(
+            f"{place}: {kind.__name__.lower()} {name!r} is unknown to this affinet; a class of "
+            "one's own wants load(..., custom={name: class})"
+        )
+    return part
 
 
 def names_of(kind: Any) -> str:
@@ -223,64 +300,3 @@ def known_types() -> dict[str, type]:
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, Layer | Loss)
     }
-
-
-def read(source: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Description and arrays of a file, checked for damage but not for meaning."""
-    with source.open("rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                arrays = {
-                    name.removesuffix(".npy"): read_array(archive, name)
-                    for name in archive.namelist()
-                }
-            if DESCRIPTION not in arrays:
-                raise ValueError(f"it has no entry {DESCRIPTION!r}")
-            description = json.loads(str(arrays.pop(DESCRIPTION)[()]))
-        # Bytes that are wrong in any place raise almost anything: zlib's, struct's and codecs'
-        # errors, RecursionError, MemoryError for a size that was made up.
-        except Exception as error:
-            raise ValueError(f"{source}: not an affinet model, or damaged: {error}") from error
-    if not isinstance(description, dict):
-        raise ValueError(f"{source}: {DESCRIPTION} is no table")
-    return description, arrays
-
-
-def read_array(archive: zipfile.ZipFile, name: str) -> Array:
-    """One array of the archive; pickled objects are refused."""
-    with archive.open(name) as entry:
-        array: Array = np.lib.format.read_array(entry, allow_pickle=False)
-    return array
-
-
-def model_path(path: str | os.PathLike[str]) -> Path:
-    """The path of a model file, refused unless its suffix tells a format that is written."""
-    target = Path(path)
-    if target.suffix != ".npz":
-        raise ValueError(f"path is {str(target)!r}, wanted a name that ends in .npz")
-    return target
-
-
-def write_atomically(target: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Let ``write`` fill a temporary file, sync it and rename it to ``target``.
-
-    The file gets the permissions that a plain ``open`` would have given it.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~current_umask())
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def current_umask() -> int:
-    """The process's file-mode mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

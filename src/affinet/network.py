@@ -6,7 +6,7 @@ import copy
 import inspect
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from affinet._validation import (
     positive_number,
     require_finite,
     require_output,
+    require_shape,
 )
 from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
@@ -48,8 +49,10 @@ class Sequential:
     ----------
     *layers : Layer, or any object with ``forward(x)`` and ``backward(dout)``
         An object of one's own may name its parameters in an attribute ``parameters``, such as
-        ``("W",)``, and then stores the gradient of ``W`` as ``dW`` in its backward. A
-        ``forward`` with a second positional argument is told whether it trains.
+        ``("W",)``, and then stores the gradient of ``W`` as ``dW`` in its backward. Arrays that
+        it changes while training without being parameters, such as running averages, it may name
+        in ``buffers``; they are kept wherever the parameters are. A ``forward`` with a second
+        positional argument is told whether it trains.
     loss : loss object, optional
         Anything with ``forward(x, t) -> float`` and ``backward(dout)``; without one the network
         only predicts.
@@ -309,6 +312,30 @@ class Sequential:
             inside.append(f"loss={self.loss!r}")
         return f"Sequential({', '.join(inside)})"
 
+    def _arrays(self) -> dict[str, Array]:
+        """All that a training changes in the network: the parameters, then the buffers.
+
+        The arrays themselves; a buffer has a name as a parameter has, ``"<place>.<name>"``.
+        """
+        arrays = dict(self.params)
+        for place, layer in enumerate(self.layers):
+            for name in buffer_names(layer):
+                array = getattr(layer, name)
+                if not isinstance(array, np.ndarray):
+                    raise TypeError(f"layer {place}: {name} is {array!r:.50}, wanted an array")
+                arrays[f"{place}.{name}"] = array
+        return arrays
+
+    def _set_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Copy values into the parameters and buffers; nothing has changed if one is refused."""
+        own = self._arrays()
+        if arrays.keys() != own.keys():
+            raise ValueError(f"arrays of {', '.join(arrays)}, wanted {', '.join(own)}")
+        for name, array in own.items():
+            require_shape(name, arrays[name], array.shape)
+        for name, array in own.items():
+            array[...] = arrays[name]
+
     def _input(self, x: ArrayLike, first_row: int = 0) -> Array:
         """x in the network's dtype, scaled; the caller's array is never changed."""
         array = number_array("x", x)
@@ -535,6 +562,11 @@ def in_another_network(layer: Any) -> bool:
 def parameter_names(layer: Any) -> tuple[str, ...]:
     """Names of a layer's parameters; a user's own layer may have none."""
     return tuple(getattr(layer, "parameters", ()))
+
+
+def buffer_names(layer: Any) -> tuple[str, ...]:
+    """Names of the arrays that a layer changes while training without being parameters."""
+    return tuple(getattr(layer, "buffers", ()))
 
 
 def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:

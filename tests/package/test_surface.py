@@ -103,7 +103,7 @@ def test_signatures_that_are_fixed():
         an.Sequential.predict_proba: "(self, x)",
         an.Sequential.evaluate: "(self, x, t)",
         an.Sequential.save: "(self, path)",
-        an.load: "(path)",
+        an.load: "(path, custom)",
         an.from_sklearn: "(model)",
         an.onnx.load: "(path)",
     }

@@ -10,7 +10,8 @@ from typing import Any
 from affinet._dispatch import runtime_info
 from affinet.cli.output import named_lines, print_json
 
-PACKAGES = {"tqdm": "cli", "matplotlib": "cli", "pooch": "data"}  # and the extra that brings it
+# Optional packages, and the extra that brings each.
+PACKAGES = {"tqdm": "cli", "matplotlib": "cli", "pooch": "data", "safetensors": "safetensors"}
 VARIABLES = ("AFFINET_ISA", "AFFINET_NUM_THREADS", "AFFINET_DATA_DIR")
 
 

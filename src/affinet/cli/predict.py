@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from affinet._validation import Array, number_array, require_finite
+from affinet.archive import write_atomically
 from affinet.cli.files import read_rows, require_writable
 from affinet.cli.models import class_names, input_range, input_shape, n_inputs, require_width
 from affinet.cli.output import figure, print_json, say
 from affinet.cli.sources import encoding_of, read_file
-from affinet.model_file import load, write_atomically
+from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tables import Encoding, NumberTarget
 

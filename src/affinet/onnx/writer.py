@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 import affinet.layers
 from affinet._validation import Array, whole_number
 from affinet._version import __version__
-from affinet.model_file import write_atomically
+from affinet.archive import write_atomically
 from affinet.network import Sequential
 from affinet.onnx.names import CLASSES, METADATA
 

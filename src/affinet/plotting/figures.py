@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from affinet._validation import Array
-from affinet.model_file import write_atomically
+from affinet.archive import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
