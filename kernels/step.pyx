@@ -123,18 +123,23 @@ cdef class Plan:
         self.l2, self.max_norm = l2, max_norm
 
     def run(self, const int64_t[::1] order not None, uint64_t step, double[::1] losses not None,
-            int64_t[::1] hits not None):
+            int64_t[::1] hits not None, const double[::1] lrs=None):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
         losses, hits: (number of batches,): each batch's loss, and how many of its rows the
         network gave its highest output at the target's class. Overwritten.
+        lrs: (number of batches,): the learning rate of each update, the first of every rule's
+        numbers; None leaves it as set_rule gave it. The last one stays.
         """
         cdef Py_ssize_t n = order.shape[0], batches, i, rows
         cdef int status = 0
+        cdef bint scheduled = lrs is not None
         batches = (n + self.batch_size - 1) // self.batch_size
         require_length("losses", losses.shape[0], batches)
         require_length("hits", hits.shape[0], batches)
+        if scheduled:
+            require_length("lrs", lrs.shape[0], batches)
         _require_rows_in_range(self, order)
         with nogil:
             _pool_eager(True)
@@ -144,6 +149,8 @@ cdef class Plan:
                                     step + <uint64_t> i, &losses[i], &hits[i])
                 if status < 0:
                     break
+                if scheduled:
+                    self.rule_numbers[0] = lrs[i]
                 _update(self)
             _pool_eager(False)
         if status < 0:

@@ -324,6 +324,47 @@ def test_an_old_model_is_replaced_only_by_a_whole_one(train):
     assert Path("digits-model.npz").read_bytes() != before
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_an_interrupted_training_goes_on_from_its_checkpoint(train, monkeypatch, suffix):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    options = ("digits", "--epochs", "5", "--quiet")
+    whole, _ = train(*options, "--out", f"whole{suffix}")
+
+    def interrupt(state):
+        if state.epoch == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(affinet.cli.train, "refuse_divergence", interrupt)
+        _, err = train(*options, "--checkpoint", f"c{suffix}", code=130)
+    assert err == [f"affinet: interrupted in epoch 4; to go on: --resume c{suffix}"]
+    resumed, _ = train(*options, "--out", f"resumed{suffix}", "--resume", f"c{suffix}")
+    assert resumed == whole
+    one, two = an.load(f"whole{suffix}"), an.load(f"resumed{suffix}")
+    np.testing.assert_array_equal(one.params.flat, two.params.flat)
+    assert len(two.metadata["epochs"]) == 5
+
+
+def test_a_checkpoint_of_another_training_is_refused_by_name(train):
+    train("digits", "--epochs", "1", "--quiet", "--checkpoint", "c.npz")
+    before = sorted(os.listdir())
+    for option, value, named in (
+        ("--batch-size", "7", "batch_size"),
+        ("--seed", "1", "seed"),
+        ("--hidden", "9", "1.W"),
+        ("--optimizer", "sgd", "optimizer"),
+    ):
+        _, err = train(
+            *("digits", "--epochs", "2", "--quiet", "--resume", "c.npz", option, value), code=2
+        )
+        assert "c.npz" in err[-1]
+        assert named in err[-1]
+    _, err = train("digits", "--quiet", "--resume", "gone.npz", code=2)
+    assert "gone.npz" in err[-1]
+    assert sorted(os.listdir()) == before
+
+
 REFUSED = {
     "no data set": ([], "DATASET"),
     "unknown data set": (["cifar"], "'cifar'"),
@@ -354,6 +395,8 @@ REFUSED = {
     "model is a directory": (["digits", "--out", "here"], "here is a directory"),
     "model in no directory": (["digits", "--out", "gone/m.npz"], "gone"),
     "model below a file": (["digits", "--out", "file/m.npz"], "file"),
+    "checkpoint of another suffix": (["digits", "--checkpoint", "c.pkl"], "c.pkl"),
+    "checkpoint in no directory": (["digits", "--checkpoint", "gone/c.npz"], "gone"),
     "picture of another suffix": (["digits", "--plot", "curve.txt"], "curve.txt"),
     "picture in no directory": (["digits", "--plot", "gone/c.png"], "--plot"),
     "a folder for what needs none": (["digits", "--data-dir", "here"], "--data-dir"),

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import affinet as an
 from affinet import reference
-from affinet.losses import accuracy
 from array_forms import COMPUTED_IN, FORMS, REFUSED, draw, in_form
 from tolerance import assert_close
 
@@ -486,13 +485,3 @@ def test_copies_go_on_where_the_loss_stood(make, copied):
 @every_loss
 def test_repr(make):
     assert repr(make()) == f"{make.__name__}()"
-
-
-# Accuracy ----------------------------------------------------------------------------------------
-
-
-def test_accuracy_of_indices_and_rows():
-    y = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
-    labels = np.array([0, 1, 1, 1], np.uint8)
-    assert accuracy(y, labels) == accuracy(y, np.eye(2)[labels]) == 0.75
-    assert accuracy(y.tolist(), labels.tolist()) == 0.75

@@ -16,6 +16,7 @@ True
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from affinet import metrics, schedules
 from affinet._dispatch import runtime_info
 from affinet._version import __version__
 from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
@@ -24,13 +25,14 @@ from affinet.network import Sequential
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.parameters import Parameters
 from affinet.threads import get_num_threads, num_threads, set_num_threads
-from affinet.training import History, StopTraining, TrainingState
+from affinet.training import EarlyStopping, History, StopTraining, TrainingState, every_steps
 
 if TYPE_CHECKING:
     from affinet import datasets, onnx, plotting, reference, tables
     from affinet.conversion import from_sklearn
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
+    from affinet.training.checkpoint import Checkpoint
 
 __all__ = [
     "SGD",
@@ -38,7 +40,9 @@ __all__ = [
     "Adam",
     "AdamW",
     "Affine",
+    "Checkpoint",
     "Dropout",
+    "EarlyStopping",
     "GradientReport",
     "History",
     "Layer",
@@ -60,16 +64,19 @@ __all__ = [
     "TrainingState",
     "__version__",
     "datasets",
+    "every_steps",
     "from_sklearn",
     "get_num_threads",
     "gradient_check",
     "load",
+    "metrics",
     "num_threads",
     "numerical_gradient",
     "onnx",
     "plotting",
     "reference",
     "runtime_info",
+    "schedules",
     "set_num_threads",
     "tables",
 ]
@@ -77,6 +84,7 @@ __all__ = [
 # What a training does not need is imported when it is first asked for (PEP 562): importing affinet
 # stays a matter of milliseconds. A name of None is the module itself.
 _LATER = {
+    "Checkpoint": "training.checkpoint",
     "GradientReport": "gradcheck",
     "gradient_check": "gradcheck",
     "numerical_gradient": "gradcheck",

@@ -53,11 +53,11 @@ def from_sklearn(model: Any) -> Sequential:
     >>> import numpy as np, affinet as an
     >>> from sklearn.neural_network import MLPRegressor
     >>> x = np.random.default_rng(0).standard_normal((50, 3))
-    >>> model = MLPRegressor(8, activation="tanh", solver="lbfgs", max_iter=999, random_state=0)
+    >>> model = MLPRegressor(hidden_layer_sizes=8, solver="lbfgs", max_iter=999, random_state=0)
     >>> model = model.fit(x, x.sum(axis=1))
     >>> net = an.from_sklearn(model)
     >>> net
-    Sequential(Affine(3 -> 8), Tanh(), Affine(8 -> 1), loss=MeanSquaredError())
+    Sequential(Affine(3 -> 8), ReLU(), Affine(8 -> 1), loss=MeanSquaredError())
     >>> bool(np.allclose(net.predict(x)[:, 0], model.predict(x)))
     True
     """

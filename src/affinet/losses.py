@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -224,12 +223,3 @@ def _logit_rows(x: Array, allow_empty: bool = False) -> Array:
     if rows.shape[1] == 0 or (rows.shape[0] == 0 and not allow_empty):
         raise ValueError(f"x has shape {x.shape}, wanted at least one row and one class")
     return rows
-
-
-def accuracy(y: Any, t: Any) -> float:
-    """Share of rows of y (B, C) whose largest number stands at the class that t names.
-
-    t: (B,) class indices or (B, C) rows.
-    """
-    classes = np.argmax(t, axis=-1) if np.ndim(t) == np.ndim(y) else np.asarray(t)
-    return float(np.mean(np.argmax(y, axis=-1) == classes))

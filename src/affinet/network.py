@@ -26,7 +26,8 @@ from affinet._validation import (
 )
 from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
-from affinet.losses import SoftmaxWithLoss, accuracy
+from affinet.losses import SoftmaxWithLoss
+from affinet.metrics import Metrics, accuracy, measure, named_metrics
 from affinet.operations import describe_layers, first_width
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
@@ -219,7 +220,7 @@ class Sequential:
         result: Array = self.loss.probabilities(self.predict(x))
         return result
 
-    def evaluate(self, x: ArrayLike, t: ArrayLike) -> dict[str, float]:
+    def evaluate(self, x: ArrayLike, t: ArrayLike, *, metrics: Metrics = ()) -> dict[str, float]:
         """The loss on x and t in evaluation mode and, for classes, the accuracy.
 
         Parameters
@@ -227,19 +228,27 @@ class Sequential:
         x : array of shape (B, ...), B >= 1
         t : array
             Targets, as the loss wants them.
+        metrics : list of names and functions, or dict of them, optional
+            More figures: names of :mod:`affinet.metrics` (``"f1"``, ``"mae"``, ``"rmse"`` and
+            ``"r2"`` for short) and functions of (outputs, t) that return a number.
 
         Returns
         -------
         dict
-            ``"loss"``, and ``"accuracy"`` (0..1) if the loss is :class:`SoftmaxWithLoss`.
+            ``"loss"``, and ``"accuracy"`` (0..1) if the loss is :class:`SoftmaxWithLoss`; then
+            the metrics.
         """
+        wanted = named_metrics(metrics)
         loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
         x = number_array("x", x)
         self._require_rows(x)
         y = self.predict(x)
         result = {"loss": float(loss.forward(y, t))}
+        rows = (y, np.asarray(t)) if x.ndim > 1 else (np.atleast_2d(y), np.asarray(t)[np.newaxis])
         if isinstance(loss, SoftmaxWithLoss):
-            result["accuracy"] = accuracy(y, t)
+            result["accuracy"] = accuracy(*rows)
+        if wanted:
+            result |= measure(wanted, *rows)
         return result
 
     def fit(
@@ -253,10 +262,13 @@ class Sequential:
         optimizer: Optimizer | None = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         callbacks: Iterable[Callable[[Any], None]] = (),
+        metrics: Metrics = (),
+        schedule: Callable[[Any], float] | None = None,
         seed: int = 0,
         verbose: int | None = None,
         l2: float = 0.0,
         clip_norm: float | None = None,
+        resume: str | PathLike[str] | None = None,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
         from affinet.training import fit
@@ -271,10 +283,13 @@ class Sequential:
             optimizer=optimizer,
             validation_data=validation_data,
             callbacks=callbacks,
+            metrics=metrics,
+            schedule=schedule,
             seed=seed,
             verbose=verbose,
             l2=l2,
             clip_norm=clip_norm,
+            resume=resume,
         )
 
     def save(self, path: str | PathLike[str]) -> None:

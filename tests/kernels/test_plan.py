@@ -24,8 +24,9 @@ def make(params=None, grads=None, layers=None, **changes):
     network = kernels.make_operations(
         arguments.pop("params"), arguments.pop("layers"), arguments.pop("n_inputs")
     )
+    numbers = arguments.pop("numbers", (0.1,))
     plan = kernels.make_plan(network, *arguments.values())
-    plan.set_rule(arguments["rule"], (0.1,), 0)
+    plan.set_rule(arguments["rule"], numbers, 0)
     return plan
 
 
@@ -96,6 +97,45 @@ def test_run_refuses_outputs_of_the_wrong_length():
         plan.run(np.arange(5), 0, np.empty(1), np.empty(2, np.int64))
     with pytest.raises(ValueError, match="hits"):
         plan.run(np.arange(5), 0, np.empty(2), np.empty(1, np.int64))
+    for wrong in (1, 3):
+        with pytest.raises(ValueError, match="lrs"):
+            plan.run(np.arange(5), 0, np.empty(2), np.empty(2, np.int64), np.ones(wrong))
+    assert plan.updates == 0
+
+
+RULES = {
+    "SGD": (0, (0.1,)),
+    "Momentum": (1, (0.1, 0.9)),
+    "AdaGrad": (1, (0.1, 1e-7)),
+    "Adam": (2, (0.1, 0.9, 0.999, 1e-8)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_learning_rate_for_each_update(rule, dtype):
+    """One run with three rates is three runs, each with its rate; the last rate stays."""
+    count, numbers = RULES[rule]
+    order, rates = np.array([4, 1, 0, 2, 3, 3, 0, 1, 2]), np.array([0.5, 0.0, 0.25])
+    results = []
+    for together in (True, False):
+        params = np.linspace(-1, 1, 8).astype(dtype)
+        averages = [np.zeros(8, dtype) for _ in range(count)]
+        plan = make(params, np.zeros(8, dtype), rule=rule, averages=averages, numbers=numbers)
+        with_data(plan, np.random.default_rng(0).standard_normal((5, 3)))
+        losses, hits = np.empty(3), np.empty(3, np.int64)
+        if together:
+            plan.run(order, 7, losses, hits, rates)
+        else:
+            for i in range(3):
+                plan.set_rule(rule, (rates[i], *numbers[1:]), i)
+                plan.run(order[4 * i :][:4], 7 + i, losses[i : i + 1], hits[i : i + 1])
+        assert plan.updates == 3
+        plan.run(order[:1], 10, np.empty(1), np.empty(1, np.int64))
+        results.append((params, losses, hits, *averages))
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert (params != np.linspace(-1, 1, 8).astype(dtype)).any()
 
 
 @pytest.mark.parametrize("rows", [0, 5])

@@ -15,7 +15,8 @@ KERNELS = Path(__file__).parents[2] / "kernels"
 FLOORS = (
     ("_version", "_validation", "datasets", "tables"),
     ("_dispatch", "reference", "archive"),
-    ("parameters", "initializers", "layers", "losses", "optimizers", "schedules", "threads"),
+    ("parameters", "initializers", "layers", "losses", "optimizers", "metrics", "threads"),
+    ("schedules",),
     ("operations",),
     ("network",),
     ("training",),

@@ -13,6 +13,8 @@ FIXED = {
     "Nesterov", "RMSprop", "AdamW",
     "load", "gradient_check", "numerical_gradient", "reference", "datasets", "runtime_info",
     "History", "onnx", "from_sklearn",
+    "StopTraining", "TrainingState", "EarlyStopping", "Checkpoint", "every_steps",
+    "metrics", "schedules",
 }  # fmt: skip
 CALLABLES = [name for name in an.__all__ if callable(getattr(an, name, None))]
 TAKES_WHAT_EXCEPTIONS_TAKE = {"StopTraining"}
@@ -101,7 +103,7 @@ def test_signatures_that_are_fixed():
         an.Sequential.backward: "(self, dout, need_dx)",
         an.Sequential.predict: "(self, x, out)",
         an.Sequential.predict_proba: "(self, x)",
-        an.Sequential.evaluate: "(self, x, t)",
+        an.Sequential.evaluate: "(self, x, t, metrics)",
         an.Sequential.save: "(self, path)",
         an.load: "(path, custom)",
         an.from_sklearn: "(model)",

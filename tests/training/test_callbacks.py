@@ -1,7 +1,11 @@
 """Callbacks, interruptions, and errors before anything has changed."""
 
+import copy
 import io
+import re
 import sys
+import time
+import types
 
 import numpy as np
 import pytest
@@ -80,6 +84,151 @@ def test_figures_may_be_added_to_the_record(net, data):
     assert len(net.fit(*data, epochs=2, callbacks=[norm])["norm"]) == 2
 
 
+# After steps -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["fused", "layer by layer"])
+def kind(request, monkeypatch):
+    if request.param != "fused":
+        monkeypatch.setattr("affinet.training.step.can_fuse", lambda *_: False)
+    return request.param
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 7, 100])
+def test_after_every_kth_step_of_the_whole_training(kind, net, data, k):
+    calls = []
+    callback = an.every_steps(k, lambda state: calls.append((state.epoch, state.step)))
+    history = net.fit(*data, epochs=3, batch_size=5, callbacks=[callback])
+    assert history.step_kind == kind
+    assert calls == [((step - 1) // 5 + 1, step) for step in range(k, 16, k)]
+
+
+def test_an_attribute_does_what_the_wrapper_does(net, data):
+    class Note:
+        every_steps = 4
+        steps = ()
+
+        def __call__(self, state):
+            self.steps += (state.step,)
+
+    note = Note()
+    net.fit(*data, epochs=2, batch_size=5, callbacks=[note])
+    assert note.steps == (4, 8)
+
+
+def test_callbacks_after_steps_change_nothing_by_themselves(kind, make_net, data):
+    plain, watched = make_net(dropout=0.3), make_net(dropout=0.3)
+    one = plain.fit(*data, epochs=3, batch_size=5)
+    callbacks = [an.every_steps(2, lambda state: None), an.every_steps(3, lambda state: None)]
+    two = watched.fit(*data, epochs=3, batch_size=5, callbacks=callbacks)
+    np.testing.assert_array_equal(plain.params.flat, watched.params.flat)
+    assert one["loss"] == two["loss"]
+    assert one["accuracy"] == two["accuracy"]
+
+
+def test_what_they_see_are_the_figures_of_the_epoch_so_far(kind, make_net, data):
+    seen, twin = [], make_net()
+    make_net().fit(
+        *data, epochs=2, batch_size=5,
+        callbacks=[an.every_steps(3, lambda state: seen.append(dict(state.metrics)))],
+    )  # fmt: skip
+    history = twin.fit(*data, steps=3, batch_size=5)
+    assert {name: seen[0][name] for name in ("epoch", "loss", "accuracy")} == {
+        name: history.epochs[0][name] for name in ("epoch", "loss", "accuracy")
+    }
+    assert [figures["epoch"] for figures in seen] == [1, 2, 2]
+
+
+def test_they_may_change_the_rate_and_the_layers(make_net, data, monkeypatch):
+    def change(state):
+        state.optimizer.lr /= 2
+        state.net.layers[2].p = 0.05 * state.step
+
+    results = []
+    for fuse in (True, False):
+        if not fuse:
+            monkeypatch.setattr("affinet.training.step.can_fuse", lambda *_: False)
+        net, sgd = make_net(dropout=0.3), an.SGD(0.4)
+        callbacks = [an.every_steps(2, change)]
+        net.fit(*data, epochs=2, batch_size=5, optimizer=sgd, callbacks=callbacks)
+        assert sgd.lr == 0.4 / 2**5
+        results.append(net.params.flat)
+    np.testing.assert_array_equal(*results)
+
+
+def test_one_that_stops_in_an_epoch_closes_it(kind, make_net, data):
+    def stop(state):
+        if state.step == 7:
+            raise an.StopTraining("enough")
+
+    net, later, twin = make_net(), [], make_net()
+    history = net.fit(
+        *data, epochs=9, batch_size=5, validation_data=data,
+        callbacks=[an.every_steps(1, stop), later.append],
+    )  # fmt: skip
+    same = twin.fit(*data, steps=7, batch_size=5, validation_data=data)
+    assert history.stopped_by == "stop: enough"
+    assert history.steps == 7
+    assert [state.epoch for state in later] == [1]
+    for name in set(history.names) - {"seconds"}:
+        assert history[name] == same[name]
+    np.testing.assert_array_equal(net.params.flat, twin.params.flat)
+
+
+def test_other_exceptions_pass_after_a_step(net, data):
+    def fail(state):
+        if state.step == 7:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        net.fit(*data, epochs=9, batch_size=5, callbacks=[an.every_steps(1, fail)])
+    assert (net.history.steps, len(net.history.epochs)) == (7, 1)
+    assert net.history.stopped_by == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])
+def test_every_that_is_no_number_of_steps(net, data, every):
+    def callback(state):
+        pass
+
+    callback.every_steps = every
+    with pytest.raises((TypeError, ValueError), match=r"callbacks\[0\].every_steps is"):
+        net.fit(*data, callbacks=[callback])
+    with pytest.raises((TypeError, ValueError), match="k is"):
+        an.every_steps(every, print)
+    with pytest.raises(TypeError, match="callback is 5"):
+        an.every_steps(1, 5)
+
+
+def test_a_wrapped_callback_keeps_its_attributes():
+    stop = an.EarlyStopping()
+    wrapped = copy.deepcopy(an.every_steps(3, stop))
+    assert wrapped.every_steps == 3
+    assert wrapped.monitor == "val_loss"
+    assert wrapped.state_dict() == stop.state_dict()
+    assert repr(wrapped) == f"every_steps(3, {stop!r})"
+    assert not hasattr(an.every_steps(3, print), "state_dict")
+
+
+def test_begin_and_end_are_called_once(net, data):
+    class Note:
+        def __init__(self):
+            self.calls = []
+
+        def begin(self, state):
+            self.calls.append(("begin", state.step, state.epoch))
+
+        def __call__(self, state):
+            self.calls.append(state.epoch)
+
+        def end(self, state):
+            self.calls.append(("end", state.step, state.epoch))
+
+    note = Note()
+    net.fit(*data, epochs=2, batch_size=5, callbacks=[note])
+    assert note.calls == [("begin", 0, 0), 1, 2, ("end", 10, 2)]
+
+
 # The end of a training ---------------------------------------------------------------------------
 
 
@@ -93,8 +242,17 @@ def test_stop_training_ends_it_normally(net, data):
     history = net.fit(*data, epochs=9, batch_size=5, callbacks=[stop, later.append])
     assert [e["epoch"] for e in history.epochs] == [1, 2]
     assert history.steps == 10
+    assert history.stopped_by == "stop"
     assert history is net.history
     assert len(later) == 1
+
+
+def test_the_record_says_how_an_ordinary_training_ended(net, data):
+    assert net.fit(*data, epochs=2).stopped_by == "epochs"
+    assert net.fit(*data, steps=2).stopped_by == "steps"
+    seen = []
+    net.fit(*data, epochs=1, callbacks=[lambda state: seen.append(state.history.stopped_by)])
+    assert seen == [None]
 
 
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -107,6 +265,7 @@ def test_other_exceptions_pass_and_leave_everything_usable(net, data, error):
         net.fit(*data, epochs=9, batch_size=5, callbacks=[fail])
     assert [e["epoch"] for e in net.history.epochs] == [1, 2]
     assert net.history.steps == 10
+    assert net.history.stopped_by == error.__name__
     assert np.isfinite(net.predict(data[0])).all()
     assert len(net.fit(*data, epochs=1).epochs) == 1
     assert len(net.history.epochs) == 1
@@ -305,6 +464,74 @@ def test_a_terminal_without_tqdm_gets_lines(net, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     net.fit(*data, epochs=2)
     assert len(terminal.getvalue().splitlines()) == 2
+
+
+def test_the_bar_shows_loss_accuracy_rows_a_second_and_the_time_left(net, data, monkeypatch):
+    pytest.importorskip("tqdm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "DRAWN_EVERY", 0)
+    net.fit(*data, epochs=2, batch_size=5, callbacks=[lambda state: time.sleep(0.2)])
+    shown = terminal.getvalue()
+    assert re.search(r"23\.0/46\.0 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+k?rows/s", shown), shown
+    assert re.search(r"loss=[\d.]+, accuracy=[\d.]+", shown), shown
+
+
+def test_a_bar_is_drawn_seldom_and_ends_with_all_rows(net, data, monkeypatch):
+    class Counting:
+        calls, rows = 0, 0
+
+        def set_postfix(self, figures, refresh):
+            self.calls += 1
+
+        def update(self, rows):
+            self.rows += rows
+
+        def write(self, line, file):
+            pass
+
+        def close(self):
+            pass
+
+    bar = Counting()
+    monkeypatch.setattr(
+        "affinet.training.trainer.make_progress", lambda *a: progress.Bar(bar, 100, None)
+    )
+    started = time.perf_counter()
+    net.fit(*data, epochs=100)
+    assert bar.rows == 2300
+    assert bar.calls <= 1 + (time.perf_counter() - started) / progress.DRAWN_EVERY
+
+
+class Notebook:
+    """What IPython's get_ipython gives inside a notebook."""
+
+    kernel = object()
+
+
+def test_a_notebook_gets_a_bar_on_request(net, data, monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    shell = types.SimpleNamespace(get_ipython=Notebook)
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    made = []
+
+    def bar():
+        tqdm = progress.terminal_bar()
+        return lambda **options: made.append(options) or tqdm(**options)
+
+    monkeypatch.setattr(progress, "notebook_bar", bar)
+    net.fit(*data, epochs=2)
+    assert made == []
+    net.fit(*data, epochs=2, verbose=1)
+    assert made[0]["total"] == 46
+    assert "epoch 2/2" in capsys.readouterr().out
+    monkeypatch.setattr(shell, "get_ipython", lambda: None)
+    assert not progress.in_notebook()
+
+
+def test_the_bar_for_notebooks_comes_without_warnings():
+    tqdm = pytest.importorskip("tqdm")
+    assert issubclass(progress.notebook_bar(), tqdm.tqdm)
 
 
 def test_no_standard_error_at_all(net, data, monkeypatch):

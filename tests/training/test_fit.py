@@ -1,6 +1,7 @@
 """fit: which rows go into which step, what is recorded, and what it leaves alone."""
 
 import copy
+import json
 import tracemalloc
 import warnings
 
@@ -183,6 +184,27 @@ def test_history_of_a_figure_that_is_not_there(net, data):
         history["val_loss"]
     with pytest.raises(KeyError, match="no epoch yet"):
         an.History()["loss"]
+
+
+def test_history_as_plain_values(net, data):
+    history = net.fit(*data, epochs=2, validation_data=data, schedule=an.schedules.Cosine(0.1))
+    history.epochs[0]["own"] = np.float32(0.5)
+    content = json.loads(json.dumps(history.to_dict()))
+    assert content["epochs"][0]["own"] == 0.5
+    assert (content["steps"], content["step_kind"], content["stopped_by"]) == (2, "fused", "epochs")
+    again = an.History.from_dict(content)
+    assert again == history
+    assert again["lr"] == history["lr"]
+
+
+def test_the_sum_of_losses_does_not_depend_on_how_the_epoch_was_cut(make_net, monkeypatch):
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((997, 4)), rng.integers(0, 3, 997)
+    records = []
+    for pause in (0, 1e-4, 1e9):
+        monkeypatch.setattr("affinet.training.run.PAUSE", pause)
+        records.append(make_net().fit(*data, epochs=2, batch_size=3)["loss"])
+    assert records[0] == records[1] == records[2]
 
 
 def test_validation_data_change_nothing(make_net, data):

@@ -224,8 +224,8 @@ def test_interrupt_keeps_count_of_updates_and_a_usable_net(monkeypatch):
     optimizer = an.Adam()
     run, calls = FusedStep.run, []
 
-    def interrupted(self, order, first):
-        result = run(self, order, first)
+    def interrupted(self, order, first, lrs=None):
+        result = run(self, order, first, lrs)
         calls.append(len(order))
         if len(calls) == 3:
             raise KeyboardInterrupt

@@ -181,10 +181,24 @@ def add_train(commands: Commands[Parser]) -> None:
         "dropout (default: 0)",
         0,
     )
+    training.add_argument(
+        "--resume",
+        metavar="PATH",
+        help="go on from a file of --checkpoint; with the same options the network is the same, "
+        "to the bit, as without the interruption",
+    )
 
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--out", metavar="MODEL.npz", help="the model's file (default: DATASET-model.npz)"
+        "--out",
+        metavar="MODEL.npz",
+        help="the model's file, .npz or .safetensors (default: DATASET-model.npz)",
+    )
+    output.add_argument(
+        "--checkpoint",
+        metavar="PATH",
+        help="write all that is needed to go on to this file, .npz or .safetensors, after every "
+        "epoch",
     )
     output.add_argument(
         "--plot",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array
+from affinet.archive import SUFFIXES
 from affinet.cli.figures import headline, split_table
 from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.output import CommandError, named_lines, plain, print_json, say
@@ -21,6 +22,8 @@ from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.training import History, TrainingState
+from affinet.training.callbacks import Callback
+from affinet.training.checkpoint import Checkpoint
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "relu": ReLU,
@@ -42,7 +45,9 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 def run(options: argparse.Namespace) -> int:
     """Train as the options say; 0."""
     name_files(options)
-    require_writable("--out", options.out, (".npz",))
+    require_writable("--out", options.out, SUFFIXES)
+    if options.checkpoint is not None:
+        require_writable("--checkpoint", Path(options.checkpoint), SUFFIXES)
     require_writable("--plot", options.plot, PICTURES)
     material = prepare(options)
     complete(options, material.recipe)
@@ -122,6 +127,9 @@ def affine(
 def fit(net: Sequential, options: argparse.Namespace, material: Material) -> History:
     """Train; a loss that is not finite ends it, and an interruption tells how far it came."""
     optimizer = OPTIMIZERS[options.optimizer](options.lr)
+    callbacks: list[Callback] = [refuse_divergence]
+    if options.checkpoint is not None:
+        callbacks.append(Checkpoint(options.checkpoint))
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*diverges", RuntimeWarning)  # said in one line
@@ -132,13 +140,17 @@ def fit(net: Sequential, options: argparse.Namespace, material: Material) -> His
                 batch_size=options.batch_size,
                 optimizer=optimizer,
                 validation_data=material.held_out,
-                callbacks=[refuse_divergence],
+                callbacks=callbacks,
                 seed=options.seed,
                 verbose=0 if options.quiet else 1,
+                resume=options.resume,
             )
     except KeyboardInterrupt:
         epochs = 0 if net.history is None else len(net.history.epochs)
-        raise KeyboardInterrupt(f"interrupted in epoch {epochs + 1}; no file was written") from None
+        kept = "no file was written"
+        if options.checkpoint is not None and Path(options.checkpoint).exists():
+            kept = f"to go on: --resume {options.checkpoint}"
+        raise KeyboardInterrupt(f"interrupted in epoch {epochs + 1}; {kept}") from None
 
 
 def refuse_divergence(state: TrainingState) -> None:

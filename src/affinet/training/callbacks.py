@@ -1,45 +1,58 @@
-"""Callbacks: plain callables that are handed the state of the training."""
+"""Callbacks: plain callables that are handed the state of the training.
+
+A callback is called at the end of every epoch; one with an attribute ``every_steps = k``, or
+wrapped by :func:`every_steps`, after every k-th step instead. An object may have more, each of
+it optional: ``begin(state)`` is called before the first step and ``end(state)`` after a training
+that ended normally; ``state_dict() -> dict`` and ``load_state_dict(dict)`` carry what it
+remembers over an interruption, see :class:`affinet.Checkpoint`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from affinet._validation import whole_number
 from affinet.network import Sequential
 from affinet.optimizers import Optimizer
 from affinet.training.history import History
 
 
 class StopTraining(Exception):  # noqa: N818 - a signal, as StopIteration is, not an error
-    """Raised by a callback to end the training normally.
+    """Raised by a callback to end the training normally; a text with it goes into the history.
 
     Examples
     --------
     >>> import affinet as an
     >>> def stop_at_two(state):
     ...     if state.epoch == 2:
-    ...         raise an.StopTraining
+    ...         raise an.StopTraining("two are enough")
     >>> net = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError())
-    >>> len(net.fit([[1.0]], [[2.0]], epochs=9, callbacks=[stop_at_two]).epochs)
-    2
+    >>> history = net.fit([[1.0]], [[2.0]], epochs=9, callbacks=[stop_at_two])
+    >>> len(history.epochs), history.stopped_by
+    (2, 'stop_at_two: two are enough')
     """
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a callback sees at the end of an epoch.
+    """What a callback sees at the end of an epoch, or after a step.
 
     Attributes
     ----------
     net : Sequential
     optimizer : Optimizer
     epoch : int
-        The epoch that ended: 1, 2, ...
+        The epoch that ended, or that the step belongs to: 1, 2, ...
     step : int
         Updates so far.
     metrics : dict
-        The epoch's figures, as in ``history.epochs[-1]``.
+        The epoch's figures, as in ``history.epochs[-1]``; after a step those of the epoch so far.
     history : History
+    snapshot : callable
+        ``snapshot()`` is all that is needed to go on from here, as a dict of plain values and
+        arrays; the arrays are those of the training itself, which go on changing.
 
     Examples
     --------
@@ -58,3 +71,65 @@ class TrainingState:
     step: int
     metrics: dict[str, Any]
     history: History
+    snapshot: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
+
+
+Callback = Callable[[TrainingState], None]
+
+
+def every_steps(k: int, callback: Callback) -> Callback:
+    """A callback that is called after every k-th step, in place of the end of an epoch.
+
+    The steps of the whole training are counted: k, 2k, .... ``fit`` goes on running all the steps
+    between two calls at once.
+
+    Parameters
+    ----------
+    k : int
+        1 or more.
+    callback : callable
+        Called with a :class:`TrainingState`.
+
+    Returns
+    -------
+    callable
+        For ``fit(..., callbacks=[...])``. Other attributes are those of ``callback``.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> net, steps = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError()), []
+    >>> note = an.every_steps(4, lambda state: steps.append((state.epoch, state.step)))
+    >>> history = net.fit(np.ones((5, 1)), np.ones(5), epochs=2, batch_size=1, callbacks=[note])
+    >>> steps
+    [(1, 4), (2, 8)]
+    """
+    k = whole_number("k", k, 1)
+    if not callable(callback) or isinstance(callback, type):
+        raise TypeError(f"callback is {callback!r}, wanted a callable")
+    return EverySteps(k, callback)
+
+
+class EverySteps:
+    """Another callback with an ``every_steps`` of its own; see :func:`every_steps`."""
+
+    def __init__(self, k: int, callback: Callback) -> None:
+        self.every_steps = k
+        self.callback = callback
+
+    def __call__(self, state: TrainingState) -> None:
+        self.callback(state)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "callback" or name.startswith("__"):  # not there yet while it is copied
+            raise AttributeError(name)
+        return getattr(self.callback, name)
+
+    def __repr__(self) -> str:
+        return f"every_steps({self.every_steps}, {self.callback!r})"
+
+
+def name_of(callback: Any) -> str:
+    """What a callback is called in the history and in errors."""
+    inner = callback.callback if isinstance(callback, EverySteps) else callback
+    return str(getattr(inner, "__name__", type(inner).__name__))

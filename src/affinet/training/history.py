@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 
 @dataclass
@@ -13,12 +17,19 @@ class History:
     ----------
     epochs : list of dict
         One dict an epoch: ``"epoch"`` (1, 2, ...), ``"loss"`` (mean over the epoch's batches, as
-        they were trained on), ``"accuracy"`` likewise for classes, ``"val_loss"`` and
-        ``"val_accuracy"`` where validation data was given, ``"seconds"`` (of the training alone).
+        they were trained on), ``"accuracy"`` likewise for classes, ``"lr"`` (of the last update)
+        where there is a schedule, ``"seconds"`` (of the training alone), and where validation
+        data was given ``"val_loss"``, ``"val_accuracy"`` and the metrics, each with ``"val_"``.
     steps : int
         Updates made.
     step_kind : str
         How a step was computed: ``"fused"`` or ``"layer by layer"``.
+    stopped_by : str or None
+        Why the training ended: ``"epochs"`` or ``"steps"`` if it had as many as it was to have,
+        the name of the callback that stopped it with what that said, or the name of the exception
+        that ended it. None while it runs.
+    best_epoch : int or None
+        The epoch that :class:`affinet.EarlyStopping` found best.
 
     Examples
     --------
@@ -30,6 +41,8 @@ class History:
     epochs: list[dict[str, float]] = field(default_factory=list)
     steps: int = 0
     step_kind: str = "layer by layer"
+    stopped_by: str | None = None
+    best_epoch: int | None = None
 
     def __getitem__(self, name: str) -> list[float]:
         """One figure over all epochs; KeyError names what there is."""
@@ -46,3 +59,24 @@ class History:
     def seconds(self) -> float:
         """Seconds spent training, without validation and callbacks."""
         return sum(epoch["seconds"] for epoch in self.epochs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, such as JSON holds.
+
+        Examples
+        --------
+        >>> import json
+        >>> text = json.dumps(History(epochs=[{"loss": 2.0}], steps=7).to_dict())
+        >>> History.from_dict(json.loads(text)) == History(epochs=[{"loss": 2.0}], steps=7)
+        True
+        """
+        epochs = [
+            {name: v.item() if isinstance(v, np.generic) else v for name, v in epoch.items()}
+            for epoch in self.epochs
+        ]
+        return {**vars(self), "epochs": epochs}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> History:
+        """The record that :meth:`to_dict` was called on."""
+        return cls(**content)

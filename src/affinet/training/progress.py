@@ -1,16 +1,20 @@
-"""Progress of a training: a bar on a terminal, a line an epoch elsewhere, or silence."""
+"""Progress of a training: a bar where it can be drawn, a line an epoch elsewhere, or silence."""
 
 from __future__ import annotations
 
 import sys
+import time
+import warnings
 from typing import Any, Protocol
+
+DRAWN_EVERY = 0.1  # seconds
 
 
 class Progress(Protocol):
     """What the trainer tells."""
 
-    def steps(self, number: int, loss: float) -> None:
-        """So many more steps ended, the last one with this loss."""
+    def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
+        """So many more rows were trained on: the last step's loss, and the share of hits."""
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
         """An epoch ended with these figures."""
@@ -22,7 +26,7 @@ class Progress(Protocol):
 class Silent:
     """Tells nothing."""
 
-    def steps(self, number: int, loss: float) -> None:
+    def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
         """Nothing."""
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
@@ -44,23 +48,38 @@ class Lines(Silent):
 
 
 class Bar(Lines):
-    """A tqdm bar over the steps, and above it the line of each epoch that ended."""
+    """A tqdm bar over the rows, and above it the line of each epoch that ended.
 
-    def __init__(self, bar: Any, epochs: int) -> None:
+    tqdm itself adds the rows a second and the time that is left.
+    """
+
+    def __init__(self, bar: Any, epochs: int, file: Any) -> None:
         super().__init__(epochs)
         self.bar = bar
+        self.file = file
+        self.rows = 0  # that the bar has not been told of
+        self.told = -DRAWN_EVERY
 
-    def steps(self, number: int, loss: float) -> None:
-        """Move the bar; tqdm itself decides when it is worth drawing."""
-        self.bar.set_postfix(loss=short(loss), refresh=False)
-        self.bar.update(number)
+    def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
+        """Move the bar, if it is worth drawing: steps may be much shorter than a drawing."""
+        self.rows += rows
+        now = time.perf_counter()
+        if now - self.told < DRAWN_EVERY:
+            return
+        figures = {"loss": short(loss)}
+        if accuracy is not None:
+            figures["accuracy"] = short(accuracy)
+        self.bar.set_postfix(figures, refresh=False)
+        self.bar.update(self.rows)
+        self.rows, self.told = 0, now
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
         """Write the epoch's line above the bar."""
-        self.bar.write(epoch_line(number, self.epochs, metrics), file=sys.stderr)
+        self.bar.write(epoch_line(number, self.epochs, metrics), file=self.file)
 
     def close(self) -> None:
         """Leave the bar where it stands."""
+        self.bar.update(self.rows)
         self.bar.close()
 
 
@@ -88,18 +107,45 @@ def short(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
-def make_progress(verbose: int | None, steps: int, epochs: int) -> Progress:
-    """A bar where standard error is a terminal and tqdm is there, else lines; or silence.
+def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> Progress:
+    """A bar on a terminal or in a notebook, if tqdm is there, else lines; or silence.
 
     ``verbose``: 0 is silent; 1 shows progress anywhere; None shows it on a terminal only.
+    ``rows`` to train on, ``done`` of them before an interruption.
     """
     terminal = sys.stderr is not None and sys.stderr.isatty()
     if verbose == 0 or (verbose is None and not terminal):
         return Silent()
-    if terminal:
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return Lines(epochs)
-        return Bar(tqdm(total=steps, unit="step", leave=False, dynamic_ncols=True), epochs)
-    return Lines(epochs)
+    notebook = not terminal and in_notebook()
+    if not terminal and not notebook:
+        return Lines(epochs)
+    try:
+        bar = notebook_bar() if notebook else terminal_bar()
+    except ImportError:
+        return Lines(epochs)
+    drawn = bar(
+        total=rows, initial=done, unit="rows", unit_scale=True, leave=False, dynamic_ncols=True
+    )
+    return Bar(drawn, epochs, None if notebook else sys.stderr)
+
+
+def terminal_bar() -> Any:
+    """The class of tqdm that draws in letters."""
+    from tqdm import tqdm
+
+    return tqdm
+
+
+def notebook_bar() -> Any:
+    """The class of tqdm that draws as the notebook can."""
+    with warnings.catch_warnings():  # without ipywidgets it warns and draws in letters
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
+
+    return tqdm
+
+
+def in_notebook() -> bool:
+    """True where IPython runs as the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and hasattr(shell, "kernel")

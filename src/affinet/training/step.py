@@ -33,11 +33,13 @@ class Step(Protocol):
 
     kind: str
     updates: int  # made by this step so far
+    regularization: Regularization
 
-    def run(self, order: Array, first: int) -> tuple[Array, Array]:
+    def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train on the rows of ``order``, batch after batch.
 
-        ``first`` is the number of the first batch, the counter of dropout masks. Returns the
+        ``first`` is the number of the first batch, the counter of dropout masks; ``lrs`` are the
+        learning rates of the updates, of which the last one stays. Returns the
         loss and the number of hits (rows whose highest output is the target's) of each batch.
         """
 
@@ -66,7 +68,7 @@ class LayerwiseStep:
         self.places = DropoutPlaces(net, seed)
         self.updates = 0
 
-    def run(self, order: Array, first: int) -> tuple[Array, Array]:
+    def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train batch by batch; see :class:`Step`."""
         losses, hits = [], []
         with self.places.held():
@@ -78,6 +80,8 @@ class LayerwiseStep:
                 self.net.backward()
                 weight_sum = len(batch)
                 losses.append(loss + self.regularization.apply(self.net, weight_sum))
+                if lrs is not None:
+                    self.optimizer.lr = float(lrs[number])
                 self.optimizer.update(self.net.params, self.net.grads)
                 self.updates += 1
                 hits.append(self.count_hits(t))
@@ -148,15 +152,19 @@ class FusedStep:
             plan.set_target_rows(one_of(self.t.reshape(len(self.t), -1), ROW_TYPES, np.float64))
         return plan
 
-    def run(self, order: Array, first: int) -> tuple[Array, Array]:
+    def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train in one compiled call; see :class:`Step`."""
         batches = -(-len(order) // self.batch_size)
         losses, hits = np.empty(batches), np.empty(batches, np.int64)
         try:
-            self.plan.run(order, first, losses, hits)
+            self.plan.run(order, first, losses, hits, lrs)
         finally:
-            self.updates += self.plan.updates - self.state.step
-            self.state.step = self.plan.updates
+            updates = self.plan.updates
+            made = updates - self.state.step
+            self.updates += made
+            self.state.step = updates
+            if lrs is not None and made:
+                self.optimizer.lr = float(lrs[made - 1])
         return losses, hits
 
 

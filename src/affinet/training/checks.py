@@ -1,0 +1,90 @@
+"""What fit asks of its arguments, before any parameter changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array, number_array, require_finite, whole_number
+from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
+from affinet.network import Sequential
+from affinet.training.callbacks import Callback
+
+
+def require_callbacks(callbacks: Iterable[Callback]) -> tuple[Any, ...]:
+    """Callbacks as a tuple of callables, those that want to come last behind the others."""
+    try:
+        found = tuple(callbacks)
+    except TypeError:
+        raise TypeError(f"callbacks is {callbacks!r}, wanted a sequence of callables") from None
+    for place, callback in enumerate(found):
+        if not callable(callback) or isinstance(callback, type):
+            raise TypeError(f"callbacks[{place}] is {callback!r}, wanted a callable")
+        every = getattr(callback, "every_steps", None)
+        if every is not None:
+            whole_number(f"callbacks[{place}].every_steps", every, 1)
+    return tuple(sorted(found, key=lambda callback: bool(getattr(callback, "comes_last", False))))
+
+
+def require_schedule(schedule: Any, optimizer: Any) -> None:
+    """Raise unless the schedule can be asked for a rate and the optimizer has one to set."""
+    if schedule is None:
+        return
+    if not callable(schedule) or isinstance(schedule, type):
+        raise TypeError(
+            f"schedule is {schedule!r}, wanted a callable such as schedules.Cosine(0.1)"
+        )
+    if not hasattr(optimizer, "lr"):
+        raise TypeError(f"schedule was given, but the optimizer {optimizer!r} has no lr to set")
+
+
+def require_pair(net: Sequential, data: Any) -> tuple[Array, Array]:
+    """Validation data as a checked pair of arrays."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"validation_data is {type(data).__name__}, wanted a pair (x, t)")
+    x, t = data
+    return require_data(net, x, t, prefix="validation_data: ")
+
+
+def require_data(
+    net: Sequential, x: ArrayLike, t: ArrayLike, prefix: str = ""
+) -> tuple[Array, Array]:
+    """Data to train on or validate with, checked before any parameter changes."""
+    net._require_loss()
+    x, t = number_array(f"{prefix}x", x), number_array(f"{prefix}t", t)
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"{prefix}x has shape {x.shape}, wanted at least one row")
+    if t.ndim == 0 or len(t) != len(x):
+        raise ValueError(f"{prefix}t has shape {t.shape}, wanted {len(x)} targets, one a row of x")
+    if net.check_finite:
+        require_finite(f"{prefix}x", x)
+    require_targets(net, net._predict(x[:1]), t, prefix)
+    return x, t
+
+
+def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
+    """Raise if a target is of a kind, shape or class that the loss will refuse later."""
+    if isinstance(net.loss, ElementwiseLoss):
+        if t.shape[1:] != y.shape[1:] and (t.ndim, y.shape[1:]) != (1, (1,)):
+            raise ValueError(f"{prefix}t has shape {t.shape}, wanted {(len(t), *y.shape[1:])}")
+        return
+    if not isinstance(net.loss, SoftmaxWithLoss):
+        return
+    if t.ndim == 2 and t.shape[1:] == y.shape[1:]:
+        return
+    if t.ndim != 1:
+        raise ValueError(
+            f"{prefix}t has shape {t.shape}, wanted ({len(t)},) or {(len(t), *y.shape[1:])}"
+        )
+    if t.dtype.kind not in "bui":
+        raise TypeError(f"{prefix}t has dtype {t.dtype}, wanted integers for class indices")
+    low, high = int(t.min()), int(t.max())
+    if low < 0 or high >= y.shape[1]:
+        bad = low if low < 0 else high
+        raise ValueError(
+            f"{prefix}t[{int(np.argmax(t == bad))}] is {bad}, wanted a class index "
+            f"0..{y.shape[1] - 1}"
+        )

@@ -1,0 +1,108 @@
+"""Early stopping: end when a figure has stopped becoming better, and go back to the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from affinet._validation import Array, whole_number
+from affinet.metrics import Monitor
+from affinet.training.callbacks import StopTraining, TrainingState
+
+
+class EarlyStopping:
+    """A callback that ends the training when a figure has not become better for a while.
+
+    At the end, whatever ended it normally, the network gets back the parameters and buffers (such
+    as the running statistics of a normalisation) of its best epoch; those of the optimizer stay.
+    ``history.best_epoch`` is that epoch and ``history.stopped_by`` says whether this callback
+    ended the training. Prechelt, "Early Stopping - But When?" (1998).
+
+    Parameters
+    ----------
+    monitor : str
+        Name of the figure, as it stands in the history: ``"val_loss"``, ``"val_accuracy"``, ....
+    patience : int
+        Epochs in a row without a better figure after which to stop, 1 or more.
+    min_delta : float
+        By how much more than this a figure must be better than the best so far.
+    mode : str, optional
+        "min" or "max": what is better; left out it is read from the name (a loss or an error is
+        better when it is small, an accuracy, a score, f1, r2 when it is large).
+    restore_best : bool
+        False leaves the network as the last epoch made it.
+
+    Raises
+    ------
+    ValueError
+        In the first epoch's end, if there is no such figure; it names those that there are.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> (x, t), test = an.datasets.load_digits()
+    >>> net = an.Sequential(
+    ...     an.Affine.init(64, 32, rng=0), an.ReLU(), an.Affine.init(32, 10, rng=1),
+    ...     loss=an.SoftmaxWithLoss(),
+    ... )
+    >>> stop = an.EarlyStopping("val_accuracy", patience=5)
+    >>> history = net.fit(
+    ...     x, t, epochs=300, optimizer=an.Adam(0.01), validation_data=test, callbacks=[stop]
+    ... )
+    >>> net.evaluate(*test)["accuracy"] == max(history["val_accuracy"])
+    True
+    >>> len(history.epochs) - history.best_epoch
+    5
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        mode: str | None = None,
+        restore_best: bool = True,
+    ) -> None:
+        self.patience = whole_number("patience", patience, 1)
+        self.restore_best = bool(restore_best)
+        self._monitor = Monitor(monitor, min_delta, mode)
+        self._best: dict[str, Array] | None = None  # the arrays of the best epoch
+
+    @property
+    def monitor(self) -> str:
+        """The name of the figure."""
+        return self._monitor.monitor
+
+    def begin(self, state: TrainingState) -> None:
+        """Forget an earlier training."""
+        self._monitor.reset()
+        self._best = None
+
+    def __call__(self, state: TrainingState) -> None:
+        """Look at an epoch's figure; StopTraining if patience is at its end."""
+        if self._monitor.observe(state.metrics):
+            state.history.best_epoch = state.epoch
+            if self.restore_best:
+                self._best = {name: array.copy() for name, array in state.net._arrays().items()}
+        elif self._monitor.wait >= self.patience:
+            raise StopTraining(
+                f"{self.monitor} has not become better than {self._monitor.best} "
+                f"for {self._monitor.wait} epochs"
+            )
+
+    def end(self, state: TrainingState) -> None:
+        """Give the network back the arrays of its best epoch."""
+        if self._best is not None:
+            state.net._set_arrays(self._best)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen and kept, for a checkpoint."""
+        return {"monitor": self._monitor.state_dict(), "best": self._best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state_dict."""
+        self._monitor.load_state_dict(state["monitor"])
+        self._best = state["best"]
+
+    def __repr__(self) -> str:
+        return f"EarlyStopping({self.monitor!r}, patience={self.patience})"

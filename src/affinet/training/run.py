@@ -1,0 +1,248 @@
+"""One training, epoch by epoch, from its first step or from a checkpoint to its end."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from affinet import schedules
+from affinet._validation import Array
+from affinet.losses import SoftmaxWithLoss
+from affinet.metrics import Metric
+from affinet.network import Sequential
+from affinet.optimizers import Optimizer
+from affinet.training.batches import epoch_order, steps_per_epoch
+from affinet.training.callbacks import StopTraining, TrainingState, name_of
+from affinet.training.history import History
+from affinet.training.progress import Progress
+from affinet.training.step import Step
+
+PAUSE = 0.05  # seconds of steps in one call: between calls Ctrl-C is seen and progress shown
+
+
+@dataclass
+class Sums:
+    """Of the epoch so far: batches, their losses times their rows, their hits, seconds.
+
+    Losses are added one by one, so the sum does not depend on where the epoch was cut into calls.
+    """
+
+    batches: int = 0
+    loss: float = 0.0
+    hits: int = 0
+    seconds: float = 0.0
+
+
+class Run:
+    """One training from its first step to its last."""
+
+    def __init__(
+        self,
+        net: Sequential,
+        optimizer: Optimizer,
+        step: Step,
+        schedule: Any,
+        callbacks: tuple[Any, ...],
+        n_rows: int,
+        steps: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.net = net
+        self.optimizer = optimizer
+        self.step = step
+        self.schedule = schedule
+        self.callbacks = callbacks
+        self.at_epochs = [c for c in callbacks if getattr(c, "every_steps", None) is None]
+        self.at_steps = [c for c in callbacks if getattr(c, "every_steps", None) is not None]
+        self.n_rows = n_rows
+        self.steps = steps
+        self.batch_size = batch_size
+        self.seed = seed
+        self.classes = isinstance(net.loss, SoftmaxWithLoss)
+        self.base_lr = float(getattr(optimizer, "lr", 0.0))
+        self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
+        self.batches_a_call = 1
+        self.history = History()
+        self.sums = Sums()
+
+    def begin(self, resume: str | PathLike[str] | None) -> None:
+        """Tell all who remember something that a training begins; go on from a checkpoint."""
+        if hasattr(self.schedule, "begin"):
+            self.schedule.begin()
+        for callback in self.callbacks:
+            if hasattr(callback, "begin"):
+                callback.begin(self.state({}))
+        if resume is not None:
+            from affinet.training import checkpoint
+
+            checkpoint.resume(self, resume)
+            self.step.refresh()
+            self.step.updates = self.history.steps
+        self.history.step_kind = self.step.kind
+        self.net.history = self.history
+
+    def __call__(
+        self,
+        validation_data: tuple[Array, Array] | None,
+        metrics: Mapping[str, Metric],
+        progress: Progress,
+        ends_by: str,
+    ) -> None:
+        """Run to the end, to a StopTraining, or to an exception that passes through."""
+        history = self.history
+        try:
+            # A checkpoint may stand between an epoch's last step and what follows the epoch.
+            while history.stopped_by is None and (history.steps < self.steps or self.sums.batches):
+                figures = self.train_epoch(progress)
+                if validation_data is not None:
+                    found = self.net.evaluate(*validation_data, metrics=metrics)
+                    figures |= {f"val_{name}": value for name, value in found.items()}
+                history.epochs.append(figures)
+                self.sums = Sums()
+                progress.epoch(len(history.epochs), figures)
+                if history.stopped_by is None:
+                    self.end_epoch(figures)
+            history.stopped_by = history.stopped_by or ends_by
+            for callback in self.callbacks:
+                if hasattr(callback, "end"):
+                    callback.end(self.state(history.epochs[-1] if history.epochs else {}))
+        except BaseException as error:
+            history.stopped_by = type(error).__name__
+            raise
+
+    def train_epoch(self, progress: Progress) -> dict[str, float]:
+        """One pass over the rows, or what is left of it; returns its figures."""
+        started = time.perf_counter()
+        history, sums, size = self.history, self.sums, self.batch_size
+        order = epoch_order(self.n_rows, self.seed, len(history.epochs))
+        before = history.steps - sums.batches  # updates before this epoch
+        rows = (self.steps - before) * size
+        if rows < len(order):
+            order = order[:rows]
+        if self.schedule is not None:
+            self.lrs = self.rates(before, -(-len(order) // size))
+        start = sums.batches * size
+        while start < len(order) and history.stopped_by is None:
+            batches = self.steps_to_callback() if self.at_steps else self.batches_a_call
+            part = order[start : start + batches * size]
+            self.train_on(part, progress)
+            start += len(part)
+            if self.at_steps:
+                sums.seconds += time.perf_counter() - started
+                self.end_steps(start)
+                started = time.perf_counter()
+        sums.seconds += time.perf_counter() - started
+        rows = min(start, len(order))
+        if not math.isfinite(sums.loss):
+            warnings.warn(
+                f"the loss of epoch {len(history.epochs) + 1} is {sums.loss / rows}: the training "
+                "diverges; try a smaller learning rate",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+        return self.figures(rows)
+
+    def train_on(self, part: Array, progress: Progress) -> None:
+        """Train on these rows in one call, and add up what it tells."""
+        sums, size = self.sums, self.batch_size
+        started = time.perf_counter()
+        lrs = self.lrs
+        if lrs is not None:
+            lrs = lrs[sums.batches : sums.batches + -(-len(part) // size)]
+        try:
+            losses, hits = self.step.run(part, self.history.steps, lrs)
+        finally:
+            self.history.steps = self.step.updates
+        *values, last = losses.tolist()
+        for value in values:
+            sums.loss += value * size
+        sums.loss += last * (len(part) - len(values) * size)
+        found = sum(hits.tolist())
+        sums.hits += found
+        sums.batches += len(hits)
+        seconds = time.perf_counter() - started
+        if len(hits) == self.batches_a_call or seconds > PAUSE:
+            self.batches_a_call = max(1, int(PAUSE * len(hits) / max(seconds, 1e-9)))
+        progress.steps(len(part), last, found / len(part) if self.classes else None)
+
+    def steps_to_callback(self) -> int:
+        """Batches of the next call, which ends where a callback is due."""
+        batches, steps = self.batches_a_call, self.history.steps
+        for callback in self.at_steps:
+            batches = min(batches, int(callback.every_steps) - steps % int(callback.every_steps))
+        return batches
+
+    def end_steps(self, rows: int) -> None:
+        """Call those that are due after this very step."""
+        steps = self.history.steps
+        due = [callback for callback in self.at_steps if steps % callback.every_steps == 0]
+        if due:
+            self.call(due, self.figures(rows))
+
+    def end_epoch(self, figures: dict[str, float]) -> None:
+        """Tell the schedule, then the callbacks."""
+        if hasattr(self.schedule, "observe"):
+            self.schedule.observe(figures)
+        if self.at_epochs:
+            self.call(self.at_epochs, figures)
+
+    def call(self, callbacks: list[Any], figures: dict[str, float]) -> None:
+        """Call one after the other, up to one that stops the training."""
+        state = self.state(figures)
+        for callback in callbacks:
+            try:
+                callback(state)
+            except StopTraining as stop:
+                self.history.stopped_by = f"{name_of(callback)}: {stop}".removesuffix(": ")
+                return
+        self.step.refresh()
+
+    def figures(self, rows: int) -> dict[str, float]:
+        """The figures of the epoch so far, after so many rows of it."""
+        sums = self.sums
+        figures = {"epoch": len(self.history.epochs) + 1, "loss": sums.loss / rows}
+        if self.classes:
+            figures["accuracy"] = sums.hits / rows
+        if self.lrs is not None:
+            figures["lr"] = float(self.lrs[sums.batches - 1])
+        figures["seconds"] = sums.seconds
+        return figures
+
+    def rates(self, before: int, batches: int) -> Array:
+        """The learning rates of this epoch's updates, ``before`` which there were so many."""
+        start = schedules.Progress(
+            step=before,
+            epoch=len(self.history.epochs),
+            steps=self.steps,
+            steps_per_epoch=steps_per_epoch(self.n_rows, self.batch_size),
+            lr=self.base_lr,
+        )
+        return schedules.rates_of_epoch(self.schedule, start, batches)
+
+    def rows_done(self) -> int:
+        """Rows that were trained on before a checkpoint."""
+        return len(self.history.epochs) * self.n_rows + self.sums.batches * self.batch_size
+
+    def state(self, figures: dict[str, float]) -> TrainingState:
+        """What callbacks see now."""
+        return TrainingState(
+            net=self.net,
+            optimizer=self.optimizer,
+            epoch=int(figures.get("epoch", len(self.history.epochs))),
+            step=self.history.steps,
+            metrics=figures,
+            history=self.history,
+            snapshot=self.snapshot,
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that is needed to go on from here."""
+        from affinet.training import checkpoint
+
+        return checkpoint.snapshot(self)
