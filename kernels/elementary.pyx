@@ -127,19 +127,14 @@ cdef inline vector vtanh(vector x) noexcept nogil:
     return vcopysign(e / (e + 2), x)
 
 
-cdef inline vdouble vlog(vdouble x) noexcept nogil:
-    """log(x) for normal x > 0; NaN stays NaN.
+cdef inline vdouble _log_of_parts(vdouble k, vdouble f) noexcept nogil:
+    """k log(2) + log(1 + f) for |log(1 + f)| <= log(2) / 2.
 
-    With x = 2^k (1 + f), |log(1 + f)| <= log(2) / 2 and s = f / (f + 2) it is k log(2)
-    + f - f^2/2 + s (f^2/2 + s^2 P(s^2)), small terms first (the arrangement is that of FreeBSD's
-    e_log.c).
+    With s = f / (f + 2) it is k log(2) + f - f^2/2 + s (f^2/2 + s^2 P(s^2)), small terms first
+    (the arrangement is that of FreeBSD's e_log.c).
     """
-    cdef vdouble root = vnumber_d(1.4142135623730951), k, f, s, z, half_square, p
+    cdef vdouble s, z, half_square, p
     cdef int i
-    cdef vdouble m = vmantissa_d(x)
-    k = vexponent_d(x)
-    k = vselect_less_d(root, m, k + 1, k)
-    f = vselect_less_d(root, m, m * vnumber_d(0.5), m) - 1
     s = f / (f + 2)
     z = s * s
     p = vnumber_d(LOG_D[LOG_DEGREE])
@@ -147,4 +142,22 @@ cdef inline vdouble vlog(vdouble x) noexcept nogil:
         p = vfmadd_d(p, z, vnumber_d(LOG_D[i]))
     half_square = vnumber_d(0.5) * f * f
     p = vfmadd_d(s, vfmadd_d(z, p, half_square), k * vnumber_d(LOG2_LOW_D))
-    return vfmadd_d(k, vnumber_d(LOG2_HIGH_D), f - (half_square - p)) + (x - x)
+    return vfmadd_d(k, vnumber_d(LOG2_HIGH_D), f - (half_square - p))
+
+
+cdef inline vdouble vlog(vdouble x) noexcept nogil:
+    """log(x) for normal x > 0; NaN stays NaN."""
+    cdef vdouble root = vnumber_d(1.4142135623730951), k, f
+    cdef vdouble m = vmantissa_d(x)
+    k = vexponent_d(x)
+    k = vselect_less_d(root, m, k + 1, k)
+    f = vselect_less_d(root, m, m * vnumber_d(0.5), m) - 1
+    return _log_of_parts(k, f) + (x - x)
+
+
+cdef inline vdouble vlog1p(vdouble x) noexcept nogil:
+    """log(1 + x) for 0 <= x <= 1; NaN stays NaN. Nothing is lost where x is small."""
+    cdef vdouble most = vnumber_d(0.4142135623730951), k, f
+    k = vselect_less_d(most, x, vnumber_d(1), vnumber_d(0))
+    f = vselect_less_d(most, x, (x - 1) * vnumber_d(0.5), x)
+    return _log_of_parts(k, f)

@@ -124,6 +124,13 @@ cdef void _gather_labels(const Rows* rows, Py_ssize_t B, const int64_t* order,
             out[i] = (<const int64_t*> p)[0]
 
 
+cdef void _gather_weights(const double* weights, Py_ssize_t B, const int64_t* order,
+                          double* out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(B):
+        out[i] = weights[order[i]]
+
+
 cdef void _scale(Py_ssize_t n, real factor, real* x) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):

@@ -1,13 +1,18 @@
-"""Losses: the mean loss and its gradient in one pass.
+"""Losses: the mean loss and its gradient in one pass; here softmax's, which has rows of classes.
 
 Each kernel returns the loss, summed in double precision, and writes the gradient with respect to
-its first argument. C is the number of classes. Every sum has one order, whatever the vectors'
-width: as many running sums as 64 bytes hold numbers take the terms in turn, then the upper half
-of them is added to the lower half until one is left; rows are added from the first to the last.
+its first argument. C is the number of classes. Rows may have weights, (B,) numbers w >= 0; a mean
+over rows then divides by their sum, and where no weights are given each is 1. A row of weight 0
+counts nothing, whatever it holds, and if no row has a weight the loss is 0.
+
+Every sum has one order, whatever the vectors' width: as many running sums as 64 bytes hold numbers
+take the terms in turn, then the upper half of them is added to the lower half until one is left;
+rows are added from the first to the last.
 """
 
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 cdef enum:
     ROWS_AT_ONCE = 16       # so that a row has long been written when it is read again
@@ -86,26 +91,38 @@ cdef inline void _scale_row(Py_ssize_t C, double scale, vector* y) noexcept nogi
         y, C = y + 1, C - vlanes(y)
 
 
-cdef inline void _label_gradient(Py_ssize_t C, double scale, double share, vector* y,
+cdef inline void _label_gradient(Py_ssize_t C, double scale, double share, double base, vector* y,
                                  vector* dx) noexcept nogil:
-    """y = scale y; dx = share y, right for all classes but the row's own."""
+    """y = scale y; dx = share (y - base), right for all classes but the row's own."""
     cdef vector p
     while C > 0:
         p = vload(y, C) * vnumber(y, scale)
         vstore(y, p, C)
-        vstore(dx, p * vnumber(y, share), C)
+        vstore(dx, (p - vnumber(y, base)) * vnumber(y, share), C)
         y, dx, C = y + 1, dx + 1, C - vlanes(y)
 
 
-cdef inline void _row_gradient(Py_ssize_t C, double scale, double share, double weight,
-                               const vector* t, vector* y, vector* dx) noexcept nogil:
-    """y = scale y; dx = share (weight y - t)."""
-    cdef vector p
+cdef inline void _row_gradient(Py_ssize_t C, double scale, double share, double total,
+                               double keep, double base, const vector* t, vector* y,
+                               vector* dx) noexcept nogil:
+    """y = scale y; dx = share (total y - (keep t + base))."""
+    cdef vector p, target
     while C > 0:
         p = vload(y, C) * vnumber(y, scale)
+        target = vload(t, C)
+        if base != 0:
+            target = target * vnumber(y, keep) + vnumber(y, base)
         vstore(y, p, C)
-        vstore(dx, (p * vnumber(y, weight) - vload(t, C)) * vnumber(y, share), C)
+        vstore(dx, (p * vnumber(y, total) - target) * vnumber(y, share), C)
         t, y, dx, C = t + 1, y + 1, dx + 1, C - vlanes(y)
+
+
+cdef inline void _scale_row_of(Py_ssize_t C, double scale, real* y) noexcept nogil:
+    """y = scale y."""
+    if real is float:
+        _scale_row(C, scale, <vfloat*> y)
+    else:
+        _scale_row(C, scale, <vdouble*> y)
 
 
 cdef void _softmax_forward(Py_ssize_t B, Py_ssize_t C, const real* x, real* y) noexcept nogil:
@@ -115,10 +132,7 @@ cdef void _softmax_forward(Py_ssize_t B, Py_ssize_t C, const real* x, real* y) n
         rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
         _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
         for r in range(rows):
-            if real is float:
-                _scale_row(C, 1 / totals[r], <vfloat*> (y + (i + r) * C))
-            else:
-                _scale_row(C, 1 / totals[r], <vdouble*> (y + (i + r) * C))
+            _scale_row_of(C, 1 / totals[r], y + (i + r) * C)
         i += rows
 
 
@@ -130,119 +144,139 @@ cdef Py_ssize_t _first_bad_label(Py_ssize_t B, Py_ssize_t C, const int64_t* t) n
     return -1
 
 
+cdef double _weight_sum(Py_ssize_t B, const double* weights) noexcept nogil:
+    """The sum of B rows' weights, from the first to the last; B without weights."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    if weights == NULL:
+        return <double> B
+    for i in range(B):
+        total += weights[i]
+    return total
+
+
+cdef inline double _weight_of(const double* weights, Py_ssize_t i) noexcept nogil:
+    return 1 if weights == NULL else weights[i]
+
+
+cdef double _mean_distance(Py_ssize_t C, double maximum, const real* x) noexcept nogil:
+    """How far C logits lie below their maximum in the mean."""
+    cdef double[SUMS] sums
+    cdef Py_ssize_t n = C
+    cdef int k
+    for k in range(SUMS):
+        sums[k] = 0
+    while n >= SUMS:
+        for k in range(SUMS):
+            sums[k] += maximum - <double> x[k]
+        x, n = x + SUMS, n - SUMS
+    for k in range(<int> n):
+        sums[k] += maximum - <double> x[k]
+    return vsum(<const vdouble*> sums) / C
+
+
 cdef double _softmax_cross_entropy_labels(Py_ssize_t B, Py_ssize_t C, const real* x,
-                                          const int64_t* t, real* y, real* dx) noexcept nogil:
+                                          const int64_t* t, const double* weights,
+                                          double weight_sum, double smoothing, real* y,
+                                          real* dx) noexcept nogil:
     cdef Py_ssize_t i = 0, r, rows, start, own
     cdef double[ROWS_AT_ONCE] maxima, totals, logs
     cdef real p
-    cdef double scale, share = 1 / <double> B, loss = 0
+    cdef double scale, weight, share, term, loss = 0, share_of_one = 1 / weight_sum
+    cdef double base = smoothing / C, target = (1 - smoothing) + base
     while i < B:
         rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
         _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
         _logs(rows, totals, logs)
         for r in range(rows):
             start, scale = (i + r) * C, 1 / totals[r]
-            own = start + t[i + r]
+            weight = _weight_of(weights, i + r)
+            if weight == 0:
+                _scale_row_of(C, scale, y + start)
+                memset(dx + start, 0, C * sizeof(real))
+                continue
+            own, share = start + t[i + r], weight * share_of_one
             # (max - x_t) first: both are of one size, so nothing small is lost.
-            loss += logs[r] + (maxima[r] - <double> x[own])
+            term = logs[r] + (maxima[r] - <double> x[own])
+            if smoothing != 0:
+                term = ((1 - smoothing) * term
+                        + smoothing * (logs[r] + _mean_distance(C, maxima[r], x + start)))
+            loss += weight * term
             p = y[own] * <real> scale
             if real is float:
-                _label_gradient(C, scale, share, <vfloat*> (y + start), <vfloat*> (dx + start))
+                _label_gradient(C, scale, share, base, <vfloat*> (y + start),
+                                <vfloat*> (dx + start))
             else:
-                _label_gradient(C, scale, share, <vdouble*> (y + start), <vdouble*> (dx + start))
-            dx[own] = (p - 1) * <real> share
+                _label_gradient(C, scale, share, base, <vdouble*> (y + start),
+                                <vdouble*> (dx + start))
+            dx[own] = (p - <real> target) * <real> share
         i += rows
-    return loss / B
+    return loss / weight_sum if weight_sum != 0 else 0
 
 
-cdef inlined_void _add_weighted(Py_ssize_t n, double log_total, double maximum, const real* x,
-                                const real* t, double* losses, double* weights) noexcept nogil:
-    """losses += t (log_total + maximum - x) and weights += t, n numbers each on its own.
+cdef inlined_void _add_targets(Py_ssize_t n, double log_total, double maximum, const real* x,
+                               const real* t, double* losses, double* targets) noexcept nogil:
+    """losses += t (log_total + maximum - x) and targets += t, n numbers each on its own.
 
-    A class without weight counts nothing, even where its logit is -inf.
+    A class whose target is 0 counts nothing, even where its logit is -inf.
     """
     cdef Py_ssize_t k
     cdef double term
     for k in range(n):
-        weights[k] += t[k]
+        targets[k] += t[k]
         term = t[k] * (log_total + (maximum - <double> x[k]))
         losses[k] += term if t[k] != 0 else 0
 
 
-cdef double _weighted_loss(Py_ssize_t C, double log_total, double maximum, const real* x,
-                           const real* t, double* weight) noexcept nogil:
-    """The sum of t_j (log_total + maximum - x_j) over one row; weight is the sum of t_j."""
-    cdef double[SUMS] losses, weights
+cdef double _row_loss_of(Py_ssize_t C, double log_total, double maximum, const real* x,
+                         const real* t, double* total) noexcept nogil:
+    """The sum of t_j (log_total + maximum - x_j) over one row; total is the sum of t_j."""
+    cdef double[SUMS] losses, targets
     cdef int k
     for k in range(SUMS):
-        losses[k] = weights[k] = 0
+        losses[k] = targets[k] = 0
     while C >= SUMS:
-        _add_weighted(SUMS, log_total, maximum, x, t, losses, weights)
+        _add_targets(SUMS, log_total, maximum, x, t, losses, targets)
         x, t, C = x + SUMS, t + SUMS, C - SUMS
-    _add_weighted(C, log_total, maximum, x, t, losses, weights)
-    weight[0] = vsum(<const vdouble*> weights)
+    _add_targets(C, log_total, maximum, x, t, losses, targets)
+    total[0] = vsum(<const vdouble*> targets)
     return vsum(<const vdouble*> losses)
 
 
 cdef double _softmax_cross_entropy_rows(Py_ssize_t B, Py_ssize_t C, const real* x,
-                                        const real* t, real* y, real* dx) noexcept nogil:
+                                        const real* t, const double* weights,
+                                        double weight_sum, double smoothing, real* y,
+                                        real* dx) noexcept nogil:
     cdef Py_ssize_t i = 0, r, rows, start
     cdef double[ROWS_AT_ONCE] maxima, totals, logs
-    cdef double weight, scale, share = 1 / <double> B, loss = 0
+    cdef double scale, weight, share, total, term, loss = 0, share_of_one = 1 / weight_sum
+    cdef double keep = 1 - smoothing, base = smoothing / C
     while i < B:
         rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
         _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
         _logs(rows, totals, logs)
         for r in range(rows):
             start, scale = (i + r) * C, 1 / totals[r]
-            loss += _weighted_loss(C, logs[r], maxima[r], x + start, t + start, &weight)
+            weight = _weight_of(weights, i + r)
+            if weight == 0:
+                _scale_row_of(C, scale, y + start)
+                memset(dx + start, 0, C * sizeof(real))
+                continue
+            share = weight * share_of_one
+            term = _row_loss_of(C, logs[r], maxima[r], x + start, t + start, &total)
+            if smoothing != 0:
+                total = keep * total + smoothing
+                term = keep * term + smoothing * (logs[r]
+                                                  + _mean_distance(C, maxima[r], x + start))
+            loss += weight * term
             if real is float:
-                _row_gradient(C, scale, share, weight, <const vfloat*> (t + start),
+                _row_gradient(C, scale, share, total, keep, base, <const vfloat*> (t + start),
                               <vfloat*> (y + start), <vfloat*> (dx + start))
             else:
-                _row_gradient(C, scale, share, weight, <const vdouble*> (t + start),
+                _row_gradient(C, scale, share, total, keep, base, <const vdouble*> (t + start),
                               <vdouble*> (y + start), <vdouble*> (dx + start))
         i += rows
-    return loss / B
-
-
-# Squared errors ----------------------------------------------------------------------------------
-
-
-cdef double _squared_error(Py_ssize_t n, const real* y, const real* t, real factor,
-                           real* dx) noexcept nogil:
-    """dx = factor (y - t); returns the sum of (y - t)^2. dx may be y or t.
-
-    Eight at a time, all of them read before one is written: compilers make vectors of that.
-    """
-    cdef double[SUMS] sums
-    cdef real[SUMS] d
-    cdef Py_ssize_t i = 0, k
-    for k in range(SUMS):
-        sums[k] = 0
-    while i + SUMS <= n:
-        for k in range(SUMS):
-            d[k] = y[i + k] - t[i + k]
-        for k in range(SUMS):
-            sums[k] += <double> d[k] * d[k]
-        for k in range(SUMS):
-            dx[i + k] = factor * d[k]
-        i += SUMS
-    for k in range(n - i):
-        d[k] = y[i + k] - t[i + k]
-        sums[k] += <double> d[k] * d[k]
-        dx[i + k] = factor * d[k]
-    return vsum(<const vdouble*> sums)
-
-
-cdef double _mean_squared_error(Py_ssize_t n, const real* y, const real* t,
-                                real* dx) noexcept nogil:
-    return _squared_error(n, y, t, <real> (2 / <double> n), dx) / n
-
-
-cdef double _sum_squared_error(Py_ssize_t n, const real* y, const real* t,
-                               real* dx) noexcept nogil:
-    return _squared_error(n, y, t, <real> 1, dx) / 2
+    return loss / weight_sum if weight_sum != 0 else 0
 
 
 # Doors -------------------------------------------------------------------------------------------
@@ -258,11 +292,17 @@ cdef int _require_logits(const real[:, ::1] x, const real[:, ::1] y,
     return 0
 
 
-cdef int _require_values(const real[::1] y, const real[::1] t, const real[::1] dx) except -1:
-    if y.shape[0] == 0:
-        raise ValueError("y has shape (0,), wanted at least one element")
-    require_length("t", t.shape[0], y.shape[0])
-    require_length("dx", dx.shape[0], y.shape[0])
+cdef const double* _address_of_weights(const double[::1] weights, Py_ssize_t B) except? NULL:
+    """Pointer to the weights of B >= 1 rows, NULL for None."""
+    if weights is None:
+        return NULL
+    require_length("weights", weights.shape[0], B)
+    return &weights[0]
+
+
+cdef int _require_smoothing(double smoothing) except -1:
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"label_smoothing is {smoothing}, wanted 0 <= label_smoothing < 1")
     return 0
 
 
@@ -279,67 +319,51 @@ def softmax_forward(const real[:, ::1] x not None, real[:, ::1] y not None):
 
 
 def softmax_cross_entropy_labels(const real[:, ::1] x not None, const int64_t[::1] t not None,
+                                 const double[::1] weights, double label_smoothing,
                                  real[:, ::1] y not None, real[:, ::1] dx not None):
-    """Loss = 1/B sum_i (log sum_k exp(x_ik) - x_i,t_i); y = softmax(x); dx = (y - onehot(t)) / B.
+    """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
 
-    x, y, dx: (B, C) with B, C >= 1, t: (B,) class indices 0..C-1. y and dx are overwritten,
-    apart from x and from each other in memory; neither is touched when a label is refused.
+    t' = (1 - s) onehot(t) + s / C for s = label_smoothing; dx = w_i (y - t') / sum_i w_i.
+    x, y, dx: (B, C) with B, C >= 1, t: (B,) class indices 0..C-1, weights: (B,) or None,
+    0 <= s < 1. y and dx are overwritten, apart from x and from each other in memory; neither is
+    touched when a label is refused.
     """
     cdef Py_ssize_t bad_row
     cdef double loss
+    cdef const double* w
     _require_logits(x, y, dx)
     require_length("t", t.shape[0], x.shape[0])
+    w = _address_of_weights(weights, x.shape[0])
+    _require_smoothing(label_smoothing)
     with nogil:
         bad_row = _first_bad_label(x.shape[0], x.shape[1], &t[0])
     if bad_row >= 0:
         raise ValueError(f"t[{bad_row}] is {t[bad_row]}, wanted a class index "
                          f"0..{x.shape[1] - 1}")
     with nogil:
-        loss = _softmax_cross_entropy_labels(x.shape[0], x.shape[1], address(x), &t[0],
+        loss = _softmax_cross_entropy_labels(x.shape[0], x.shape[1], address(x), &t[0], w,
+                                             _weight_sum(x.shape[0], w), label_smoothing,
                                              address(y), address(dx))
     return loss
 
 
 def softmax_cross_entropy_rows(const real[:, ::1] x not None, const real[:, ::1] t not None,
+                               const double[::1] weights, double label_smoothing,
                                real[:, ::1] y not None, real[:, ::1] dx not None):
-    """Loss = 1/B sum_ij t_ij (log sum_k exp(x_ik) - x_ij); y = softmax(x).
+    """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
 
-    dx = (y_ij sum_k t_ik - t_ij) / B, which for rows that sum to one is (y - t) / B.
-    x, t, y, dx: (B, C) with B, C >= 1. y and dx are overwritten, apart from x, t and each other
-    in memory.
+    t' = (1 - s) t + s / C for s = label_smoothing; dx = w_i (y_ij sum_k t'_ik - t'_ij) /
+    sum_i w_i. x, t, y, dx: (B, C) with B, C >= 1, weights: (B,) or None, 0 <= s < 1. y and dx are
+    overwritten, apart from x, t and each other in memory.
     """
     cdef double loss
+    cdef const double* w
     _require_logits(x, y, dx)
     require_shape("t", t.shape[0], t.shape[1], x.shape[0], x.shape[1])
+    w = _address_of_weights(weights, x.shape[0])
+    _require_smoothing(label_smoothing)
     with nogil:
-        loss = _softmax_cross_entropy_rows(x.shape[0], x.shape[1], address(x), address(t),
+        loss = _softmax_cross_entropy_rows(x.shape[0], x.shape[1], address(x), address(t), w,
+                                           _weight_sum(x.shape[0], w), label_smoothing,
                                            address(y), address(dx))
-    return loss
-
-
-def mean_squared_error(const real[::1] y not None, const real[::1] t not None,
-                       real[::1] dx not None):
-    """Loss = 1/n sum (y - t)^2; dx = 2 (y - t) / n.
-
-    y, t, dx: (n,) with n >= 1. dx is overwritten and may be y or t.
-    """
-    cdef double loss
-    _require_values(y, t, dx)
-    with nogil:
-        loss = _mean_squared_error(y.shape[0], flat_address(y), flat_address(t),
-                                   flat_address(dx))
-    return loss
-
-
-def sum_squared_error(const real[::1] y not None, const real[::1] t not None,
-                      real[::1] dx not None):
-    """Loss = 1/2 sum (y - t)^2; dx = y - t.
-
-    y, t, dx: (n,) with n >= 1. dx is overwritten and may be y or t.
-    """
-    cdef double loss
-    _require_values(y, t, dx)
-    with nogil:
-        loss = _sum_squared_error(y.shape[0], flat_address(y), flat_address(t),
-                                  flat_address(dx))
     return loss

@@ -38,14 +38,11 @@ cdef enum:
 
 cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
 
-cdef enum LossKind:
-    SOFTMAX_WITH_LOSS
-    MEAN_SQUARED_ERROR
-    SUM_SQUARED_ERROR
-
 _LOSSES = {
     "SoftmaxWithLoss": SOFTMAX_WITH_LOSS, "MeanSquaredError": MEAN_SQUARED_ERROR,
-    "SumSquaredError": SUM_SQUARED_ERROR,
+    "SumSquaredError": SUM_SQUARED_ERROR, "SigmoidWithLoss": SIGMOID_WITH_LOSS,
+    "MeanAbsoluteError": MEAN_ABSOLUTE_ERROR, "Huber": HUBER, "Poisson": POISSON,
+    "Quantile": QUANTILE,
 }
 
 cdef struct Space:
@@ -61,16 +58,21 @@ cdef class Plan:
     cdef Space* spaces      # one for each operation
     cdef Py_ssize_t batch_size
     cdef LossKind loss
+    cdef double loss_number     # label smoothing, delta or q
     cdef double input_scale
     cdef char* grads
     cdef char* memory       # everything below lies in here
     cdef char* batch        # (batch_size, n_inputs)
     cdef char* targets      # (batch_size, n_outputs), or class indices (batch_size,)
     cdef char* y            # softmax output (batch_size, n_outputs)
+    cdef double* batch_weights  # (batch_size,)
     cdef char* gradient     # two of (batch_size, the widest operation)
     cdef Py_ssize_t gradient_size
     cdef Rows x
     cdef Rows t
+    cdef const double* weights  # of all rows, or NULL
+    cdef Py_ssize_t n_weights
+    cdef readonly double weight_sum     # of the last batch; its rows where there are no weights
     cdef Rule rule
     cdef double[MOST_NUMBERS] rule_numbers
     cdef char* first_average
@@ -100,6 +102,19 @@ cdef class Plan:
         _set_labels(&self.t, t)
         self.owners["t"] = t
 
+    def set_weights(self, const double[::1] weights not None):
+        """Gather the rows' weights from ``weights`` (N,), each 0 or more."""
+        if weights.shape[0] == 0:
+            raise ValueError("weights has shape (0,), wanted one a row")
+        self.weights, self.n_weights = &weights[0], weights.shape[0]
+        self.owners["weights"] = weights
+
+    def set_loss(self, str name, double number):
+        """The loss's number: the label smoothing, a Huber's delta, a Quantile's q, or 0."""
+        if _LOSSES[name] != self.loss:
+            raise ValueError(f"the plan was not made for {name}")
+        self.loss_number = number
+
     def set_rule(self, str name, tuple numbers, uint64_t updates):
         """The optimizer's numbers in the order of its kernel, and its updates so far."""
         cdef int i
@@ -123,12 +138,13 @@ cdef class Plan:
         self.l2, self.max_norm = l2, max_norm
 
     def run(self, const int64_t[::1] order not None, uint64_t step, double[::1] losses not None,
-            int64_t[::1] hits not None, const double[::1] lrs=None):
+            double[::1] hits not None, const double[::1] lrs=None):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
-        losses, hits: (number of batches,): each batch's loss, and how many of its rows the
-        network gave its highest output at the target's class. Overwritten.
+        losses, hits: (number of batches,): each batch's loss, and the sum of the weights of its
+        rows that the network got right: where softmax's highest output is the target's, or all
+        of the sigmoid's lie on their targets' sides; 0 for other losses. Overwritten.
         lrs: (number of batches,): the learning rate of each update, the first of every rule's
         numbers; None leaves it as set_rule gave it. The last one stays.
         """
@@ -158,8 +174,7 @@ cdef class Plan:
 
     def gradients(self, const int64_t[::1] order not None, uint64_t step):
         """Gather, forward, loss and backward for one batch; returns the loss and the hits."""
-        cdef double loss = 0
-        cdef int64_t hits = 0
+        cdef double loss = 0, hits = 0
         cdef int status
         if not 1 <= order.shape[0] <= self.batch_size:
             raise ValueError(f"order has shape ({order.shape[0]},), wanted 1 to "
@@ -196,7 +211,7 @@ def make_plan(Operations network not None, real[::1] grads not None, str loss no
     plan.owners = {"grads": grads}
     plan.network, plan.batch_size = network, batch_size
     plan.grads = <char*> flat_address(grads)
-    plan.loss = _LOSSES[loss]
+    plan.loss, plan.loss_number = _LOSSES[loss], 0
     plan.input_scale = 1.0 if input_scale is None else input_scale
     plan.rule = _RULES[rule][0]
     if len(averages) != _RULES[rule][1]:
@@ -234,10 +249,11 @@ cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
     if plan.spaces == NULL or B > MAX_BATCH // network.widest:
         raise MemoryError(f"no memory for a batch of {B} rows")
     plan.gradient_size = _aligned(B * network.widest * itemsize)
-    # The batch and its gradients, the targets (indices take 8 bytes) and y, then the outputs.
+    # The batch and its gradients, the targets (indices take 8 bytes), y and the weights, then the
+    # outputs.
     total = (ALIGNMENT + _aligned(B * network.n_inputs * itemsize) + 2 * plan.gradient_size
              + _aligned(B * (network.n_outputs * itemsize + 8))
-             + _aligned(B * network.n_outputs * itemsize))
+             + _aligned(B * network.n_outputs * itemsize) + _aligned(B * sizeof(double)))
     for i in range(network.n_operations):
         total += _aligned(B * network.operations[i].n_outputs * (itemsize + 1)) + ALIGNMENT
     plan.memory = <char*> _set_aside(total)
@@ -252,6 +268,8 @@ cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
     next_ += _aligned(B * (network.n_outputs * itemsize + 8))
     plan.y = next_
     next_ += _aligned(B * network.n_outputs * itemsize)
+    plan.batch_weights = <double*> next_
+    next_ += _aligned(B * sizeof(double))
     last = plan.batch
     for i in range(network.n_operations):
         n = B * network.operations[i].n_outputs
@@ -272,6 +290,8 @@ cdef int _require_rows_in_range(Plan plan, const int64_t[::1] order) except -1:
     cdef int64_t n = min(plan.x.n_rows, plan.t.n_rows)
     if plan.x.source == NO_SOURCE or plan.t.source == NO_SOURCE:
         raise RuntimeError("a plan wants inputs and targets before it runs")
+    if plan.weights != NULL:
+        n = min(n, plan.n_weights)
     for i in range(order.shape[0]):
         if not 0 <= order[i] < n:
             raise ValueError(f"order[{i}] is {order[i]}, wanted a row 0..{n - 1}")
@@ -282,7 +302,7 @@ cdef int _require_rows_in_range(Plan plan, const int64_t[::1] order) except -1:
 
 
 cdef int _gradients(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
-                    double* loss, int64_t* hits) noexcept nogil:
+                    double* loss, double* hits) noexcept nogil:
     """Gather, forward, loss and backward for one batch; -1 for a class index out of range."""
     if plan.network.single:
         return _gradients_in(plan, rows, order, step, loss, hits, <float*> NULL)
@@ -290,27 +310,30 @@ cdef int _gradients(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t s
 
 
 cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
-                       double* loss, int64_t* hits, real* precision) noexcept nogil:
+                       double* loss, double* hits, real* precision) noexcept nogil:
     cdef Py_ssize_t O = plan.network.n_outputs
+    cdef const double* weights = NULL
     cdef real* out = <real*> plan.spaces[plan.network.n_operations - 1].out
     cdef real* dout = <real*> plan.gradient
-    cdef double weight_sum
     _gather(&plan.x, rows, order, plan.input_scale, <real*> plan.batch)
     _forward(plan, rows, step, precision)
+    if plan.weights != NULL:
+        _gather_weights(plan.weights, rows, order, plan.batch_weights)
+        weights = plan.batch_weights
+    plan.weight_sum = _weight_sum(rows, weights)
     if plan.t.n_columns == 0:
         _gather_labels(&plan.t, rows, order, <int64_t*> plan.targets)
         if _first_bad_label(rows, O, <int64_t*> plan.targets) >= 0:
             return -1
-        loss[0] = _softmax_cross_entropy_labels(rows, O, out, <int64_t*> plan.targets,
+        loss[0] = _softmax_cross_entropy_labels(rows, O, out, <int64_t*> plan.targets, weights,
+                                                plan.weight_sum, plan.loss_number,
                                                 <real*> plan.y, dout)
-        hits[0] = _label_hits(rows, O, <real*> plan.y, <int64_t*> plan.targets)
+        hits[0] = _label_hits(rows, O, <real*> plan.y, <int64_t*> plan.targets, weights)
     else:
         _gather(&plan.t, rows, order, 1, <real*> plan.targets)
-        loss[0] = _row_loss(plan, rows, out, dout)
-        hits[0] = _row_hits(rows, O, <real*> plan.y, <real*> plan.targets)
+        loss[0] = _row_loss(plan, rows, out, weights, dout, hits)
     _backward(plan, rows, precision)
-    weight_sum = rows
-    loss[0] += _regularize(plan, weight_sum, precision)
+    loss[0] += _regularize(plan, precision)
     return 0
 
 
@@ -330,15 +353,22 @@ cdef void _forward(Plan plan, Py_ssize_t rows, uint64_t step, real* precision) n
         x = out
 
 
-cdef double _row_loss(Plan plan, Py_ssize_t rows, const real* out, real* dout) noexcept nogil:
-    """Loss and gradient for targets that are rows."""
+cdef double _row_loss(Plan plan, Py_ssize_t rows, const real* out, const double* weights,
+                      real* dout, double* hits) noexcept nogil:
+    """Loss, gradient and hits for targets that are rows."""
     cdef Py_ssize_t O = plan.network.n_outputs
+    cdef const real* t = <const real*> plan.targets
+    cdef double loss
+    hits[0] = 0
     if plan.loss == SOFTMAX_WITH_LOSS:
-        return _softmax_cross_entropy_rows(rows, O, out, <real*> plan.targets, <real*> plan.y,
-                                           dout)
-    if plan.loss == MEAN_SQUARED_ERROR:
-        return _mean_squared_error(rows * O, out, <real*> plan.targets, dout)
-    return _sum_squared_error(rows * O, out, <real*> plan.targets, dout)
+        loss = _softmax_cross_entropy_rows(rows, O, out, t, weights, plan.weight_sum,
+                                           plan.loss_number, <real*> plan.y, dout)
+        hits[0] = _row_hits(rows, O, <real*> plan.y, t, weights)
+        return loss
+    if plan.loss == SIGMOID_WITH_LOSS:
+        hits[0] = _side_hits(rows, O, out, t, weights)
+    return _elementwise_loss(plan.loss, rows, O, out, t, weights, plan.weight_sum,
+                             plan.loss_number, dout)
 
 
 cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
@@ -377,17 +407,17 @@ cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
             _dropout_backward(n, dout, plan.spaces[i].mask, <real> (1 / (1 - op.value)), dout)
 
 
-cdef double _regularize(Plan plan, double weight_sum, real* precision) noexcept nogil:
+cdef double _regularize(Plan plan, real* precision) noexcept nogil:
     """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped."""
     cdef int i
     cdef const Operation* op
     cdef double penalty = 0
-    if plan.l2 > 0:
+    if plan.l2 > 0 and plan.weight_sum > 0:     # a batch without weight pulls at nothing
         for i in range(plan.network.n_operations):
             op = &plan.network.operations[i]
             if op.kind == AFFINE:
                 penalty += _l2_penalty(op.n_inputs * op.n_outputs,
-                                       <real*> plan.network.params + op.W, plan.l2 / weight_sum,
+                                       <real*> plan.network.params + op.W, plan.l2 / plan.weight_sum,
                                        <real*> plan.grads + op.W)
     if plan.max_norm > 0:
         _clip_norm(plan.network.n_parameters, <real*> plan.grads, plan.max_norm,
@@ -420,19 +450,36 @@ cdef Py_ssize_t _highest(Py_ssize_t n, const real* x) noexcept nogil:
     return best
 
 
-cdef int64_t _label_hits(Py_ssize_t B, Py_ssize_t C, const real* x,
-                         const int64_t* t) noexcept nogil:
+cdef double _label_hits(Py_ssize_t B, Py_ssize_t C, const real* x, const int64_t* t,
+                        const double* weights) noexcept nogil:
     cdef Py_ssize_t i
-    cdef int64_t hits = 0
+    cdef double hits = 0
     for i in range(B):
-        hits += _highest(C, x + i * C) == t[i]
+        if _highest(C, x + i * C) == t[i]:
+            hits += _weight_of(weights, i)
     return hits
 
 
-cdef int64_t _row_hits(Py_ssize_t B, Py_ssize_t C, const real* x,
-                       const real* t) noexcept nogil:
+cdef double _row_hits(Py_ssize_t B, Py_ssize_t C, const real* x, const real* t,
+                      const double* weights) noexcept nogil:
     cdef Py_ssize_t i
-    cdef int64_t hits = 0
+    cdef double hits = 0
     for i in range(B):
-        hits += _highest(C, x + i * C) == _highest(C, t + i * C)
+        if _highest(C, x + i * C) == _highest(C, t + i * C):
+            hits += _weight_of(weights, i)
+    return hits
+
+
+cdef double _side_hits(Py_ssize_t B, Py_ssize_t O, const real* x, const real* t,
+                       const double* weights) noexcept nogil:
+    """Rows whose numbers are all above 0 where t is above 1/2, and not above it elsewhere."""
+    cdef Py_ssize_t i, j
+    cdef double hits = 0
+    cdef bint right
+    for i in range(B):
+        right = True
+        for j in range(i * O, (i + 1) * O):
+            right = right and (x[j] > 0 if t[j] > 0.5 else x[j] <= 0)
+        if right:
+            hits += _weight_of(weights, i)
     return hits

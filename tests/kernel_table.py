@@ -71,6 +71,20 @@ def target_weights(rng, shape, sizes):
     return rng.random(shape) * (rng.random(shape) < 0.6)
 
 
+def probabilities(rng, shape, sizes):
+    """0, 1 and what lies between."""
+    return np.where(rng.random(shape) < 0.5, rng.integers(0, 2, shape), rng.random(shape))
+
+
+def counts(rng, shape, sizes):
+    return rng.poisson(2.0, shape)
+
+
+def row_weights(rng, shape, sizes):
+    """Weights of rows, a fifth of them 0."""
+    return rng.uniform(0.1, 3, shape) * (rng.random(shape) < 0.8)
+
+
 def labels(rng, shape, sizes):
     return rng.integers(0, sizes["C"], shape)
 
@@ -105,6 +119,14 @@ def weight_decay(rng):
 
 def drop_rate(rng):
     return float(rng.choice([0.0, 0.1, 0.5, rng.uniform(0, 0.95)]))
+
+
+def smoothing(rng):
+    return float(rng.choice([0.0, 0.1, rng.uniform(0, 0.9)]))
+
+
+def nothing(rng):
+    return None
 
 
 # Sizes of the terms: for each result (number of terms, sum of their absolute values) -------------
@@ -146,24 +168,47 @@ def log_terms(x):
     return 1 + np.log(np.sum(np.exp(-distance), axis=1, keepdims=True)) + distance
 
 
+def row_shares(a):
+    """w_i / sum w as a column; 0 where no row has a weight."""
+    weights = np.ones(a.B) if a.weights is None else a.weights
+    return (weights / (weights.sum() or 1.0))[:, np.newaxis]
+
+
+def smooth_terms(a, t, reduction):
+    t = (1 - a.label_smoothing) * t + a.label_smoothing / a.C
+    y, share = softmax_size(a), row_shares(a)
+    loss = np.sum(np.where((share == 0) | (t == 0), 0, share * t * log_terms(a.x)))
+    dx = np.where(share == 0, 0, share * (y * np.sum(t, axis=1, keepdims=True) + t))
+    return {
+        "loss": (a.C + double_terms(a, reduction + a.B), loss),
+        "y": (a.C, y),
+        "dx": (2 * a.C + double_terms(a, a.B), dx),
+    }
+
+
 def labels_loss_terms(a):
-    y = softmax_size(a)
-    onehot = np.eye(a.C)[a.t]
-    loss = np.mean(log_terms(a.x)[np.arange(a.B), a.t])
-    terms = a.C + double_terms(a, a.B)
-    return {"loss": (terms, loss), "y": (a.C, y), "dx": (a.C, (y + onehot) / a.B)}
+    return smooth_terms(a, np.eye(a.C)[a.t], a.B if a.label_smoothing == 0 else a.B + a.C)
 
 
 def rows_loss_terms(a):
-    y = softmax_size(a)
-    loss = np.sum(np.where(a.t == 0, 0, a.t * log_terms(a.x))) / a.B
-    dx = (y * np.sum(a.t, axis=1, keepdims=True) + a.t) / a.B
-    terms = a.C + double_terms(a, a.B * a.C)
-    return {"loss": (terms, loss), "y": (a.C, y), "dx": (2 * a.C, dx)}
+    return smooth_terms(a, a.t, a.B * a.C)
 
 
-def squared_error_terms(a):
-    return {"loss": (double_terms(a, a.n), None)}
+def elementwise_loss_terms(loss_size=None, dx_size=None):
+    """For losses of rows of elements; ``loss_size`` and ``dx_size`` where something cancels."""
+
+    def terms(a):
+        share = row_shares(a)
+        counted = share != 0
+        loss = dx = None
+        if loss_size is not None:
+            loss = np.sum(np.where(counted, share * loss_size(a), 0)) / a.O
+        if dx_size is not None:
+            dx = np.where(counted, share * dx_size(a), 0)
+        weighing = double_terms(a, a.B)
+        return {"loss": (double_terms(a, a.B * a.O) + weighing, loss), "dx": (weighing, dx)}
+
+    return terms
 
 
 def momentum_terms(a):
@@ -212,11 +257,15 @@ def clip_terms(a):
 
 @dataclass(frozen=True)
 class Argument:
-    """An array argument: its name, the letters of its dimensions, its dtype if that is fixed."""
+    """An array argument: its name, the letters of its dimensions, its dtype if that is fixed.
+
+    ``optional`` says that None will do.
+    """
 
     name: str
     dims: tuple[str, ...]
     fixed_dtype: str | None
+    optional: bool = False
 
     def dtype(self, real):
         return np.dtype(self.fixed_dtype or real)
@@ -226,14 +275,17 @@ class Argument:
 
 
 def arguments(text):
-    """``"x[B,C] t[B]:int64"`` as Arguments."""
-    found = re.findall(r"(\w+)\[([\w,]+)\](?::(\w+))?", text)
-    return tuple(Argument(name, tuple(dims.split(",")), kind or None) for name, dims, kind in found)
+    """``"x[B,C] t[B]:int64"`` as Arguments; a question mark behind one says that None will do."""
+    found = re.findall(r"(\w+)\[([\w,]+)\](?::(\w+))?(\?)?", text)
+    return tuple(
+        Argument(name, tuple(dims.split(",")), kind or None, bool(mark))
+        for name, dims, kind, mark in found
+    )
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One row of the table.
+    """One row of the table: a kernel, or one with an optional array and one without it.
 
     ``inputs``, ``scalars`` (name to a function that draws one) and ``outputs`` stand in the order
     of the call. ``states`` names the outputs that are read before they are overwritten, ``loss``
@@ -255,6 +307,12 @@ class Kernel:
     terms: Callable | None = None
     aliases: tuple[tuple[str, str], ...] = ()
     exact: tuple[str, ...] = ()
+
+    @property
+    def key(self):
+        """Its name in the table."""
+        optional = [argument.name for argument in self.inputs if argument.optional]
+        return " with ".join([self.name, *optional])
 
     @property
     def arrays(self):
@@ -287,6 +345,29 @@ def product(name, inputs, output, operands):
     return Kernel(name, arguments(inputs), outputs, terms=terms)
 
 
+def weighted_loss(name, inputs, outputs, *, values, scalars=None, **more):
+    """A loss with its optional row weights, and without them."""
+    inputs, outputs, scalars = arguments(inputs), arguments(outputs), scalars or {}
+    weights = arguments("weights[B]:float64?")
+    values = values | {"weights": row_weights}
+    more |= {"loss": True, "values": values}
+    yield Kernel(name, inputs, outputs, scalars={"weights": nothing} | scalars, **more)
+    yield Kernel(name, inputs + weights, outputs, scalars=scalars, **more)
+
+
+def elementwise_loss(name, first="y", *, y=normal, t=normal, loss_size=None, dx_size=None, **more):
+    """A loss of outputs and targets, element by element; dx may be either of them."""
+    return weighted_loss(
+        name,
+        f"{first}[B,O] t[B,O]",
+        "dx[B,O]",
+        values={first: y, "t": t},
+        terms=elementwise_loss_terms(loss_size, dx_size),
+        aliases=(("dx", first), ("dx", "t")),
+        **more,
+    )
+
+
 def update(name, states, scalars, terms, **values):
     state_arrays = arguments(" ".join(f"{state}[n]" for state in states))
     return Kernel(
@@ -304,7 +385,7 @@ LR, EPS, SLOPE = log_uniform(-4, 0), log_uniform(-8, 0), uniform(0.01, 1)
 AFFINE = (arguments("x[B,I] W[I,O] b[O]"), arguments("out[B,O]"))
 
 KERNELS = {
-    kernel.name: kernel
+    kernel.key: kernel
     for kernel in (
         product("gemm_nn", "A[M,K] B[K,N]", "out[M,N]", lambda a: (a.A, a.B)),
         product("gemm_nt", "A[M,K] B[N,K]", "out[M,N]", lambda a: (a.A, a.B.T)),
@@ -363,38 +444,49 @@ KERNELS = {
             terms=softmax_terms,
             aliases=(("y", "x"),),
         ),
-        Kernel(
+        *weighted_loss(
             "softmax_cross_entropy_labels",
-            arguments("x[B,C] t[B]:int64"),
-            arguments("y[B,C] dx[B,C]"),
-            loss=True,
+            "x[B,C] t[B]:int64",
+            "y[B,C] dx[B,C]",
+            scalars={"label_smoothing": smoothing},
             values={"x": logits, "t": labels},
             terms=labels_loss_terms,
         ),
-        Kernel(
+        *weighted_loss(
             "softmax_cross_entropy_rows",
-            arguments("x[B,C] t[B,C]"),
-            arguments("y[B,C] dx[B,C]"),
-            loss=True,
+            "x[B,C] t[B,C]",
+            "y[B,C] dx[B,C]",
+            scalars={"label_smoothing": smoothing},
             values={"x": logits, "t": target_weights},
             terms=rows_loss_terms,
         ),
-        Kernel(
-            "mean_squared_error",
-            arguments("y[n] t[n]"),
-            arguments("dx[n]"),
-            loss=True,
-            terms=squared_error_terms,
-            aliases=(("dx", "y"), ("dx", "t")),
+        *elementwise_loss("mean_squared_error"),
+        *elementwise_loss("sum_squared_error", exact=("dx",)),
+        *elementwise_loss(
+            "sigmoid_cross_entropy",
+            "x",
+            y=wide,
+            t=probabilities,
+            dx_size=lambda a: reference.sigmoid_forward(a.x) + a.t,
         ),
-        Kernel(
-            "sum_squared_error",
-            arguments("y[n] t[n]"),
-            arguments("dx[n]"),
-            loss=True,
-            terms=squared_error_terms,
-            aliases=(("dx", "y"), ("dx", "t")),
-            exact=("dx",),
+        *elementwise_loss("mean_absolute_error", y=normal_with_zeros, t=normal_with_zeros),
+        *elementwise_loss(
+            "huber_loss",
+            y=normal_with_zeros,
+            t=normal_with_zeros,
+            scalars={"delta": log_uniform(-1, 0.5)},
+        ),
+        *elementwise_loss(
+            "poisson_loss",
+            t=counts,
+            loss_size=lambda a: np.exp(a.y) + abs(a.t * a.y),
+            dx_size=lambda a: (np.exp(a.y) + a.t) / a.O,
+        ),
+        *elementwise_loss(
+            "quantile_loss",
+            y=normal_with_zeros,
+            t=normal_with_zeros,
+            scalars={"q": uniform(0.05, 0.95)},
         ),
         Kernel(
             "dropout_forward",
@@ -680,6 +772,11 @@ def check_edges(module, kernel, dtype, lanes):
             run_and_check(module, problem(kernel, dtype, sizes, rng), rng)
 
 
+def element_by_element(kernel):
+    """Whether every element of the first two arrays meets its neighbour of the same place only."""
+    return kernel.dimensions == ("n",) or (kernel.loss and kernel.dimensions == ("B", "O"))
+
+
 def real_arrays(problem):
     """Names of the arrays that can hold a NaN."""
     return [name for name, array in problem.arrays.items() if array.dtype.kind == "f"]
@@ -688,8 +785,9 @@ def real_arrays(problem):
 def check_special_values(module, kernel, dtype, lanes):
     """Let all special values of the first two arrays meet, in whole vectors and in the rest."""
     rng, values = np.random.default_rng(2), (*SPECIAL, 1.5, -1.5)
+    sizes = {"n": 2 * lanes + 3, "B": 2, "O": 2 * lanes + 3}
     for pair in itertools.product(values, repeat=2):
-        made = problem(kernel, dtype, {"n": 2 * lanes + 3}, rng)
+        made = problem(kernel, dtype, {letter: sizes[letter] for letter in kernel.dimensions}, rng)
         for name, value in zip(real_arrays(made), pair, strict=False):
             made.arrays[name][:] = value
         run_and_check(module, made, rng)

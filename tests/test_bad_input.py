@@ -14,6 +14,16 @@ from affinet._dispatch import kernels
 from array_forms import FORMS, REFUSED, draw, in_form
 
 X, LABELS = draw("float64", (6, 4)), np.array([0, 2, 1, 1, 0, 2])
+LOSSES = [
+    an.SoftmaxWithLoss(),
+    an.MeanSquaredError(),
+    an.SumSquaredError(),
+    an.SigmoidWithLoss(),
+    an.MeanAbsoluteError(),
+    an.Huber(),
+    an.Poisson(),
+    an.Quantile(0.5),
+]
 ROWS, VALUES = np.eye(3)[LABELS], draw("float64", (6, 3), 1)
 
 
@@ -75,9 +85,7 @@ def test_empty_batch(door):
         doors(t=LABELS[:0])[door](X[:0])
 
 
-@pytest.mark.parametrize(
-    "loss", [an.SoftmaxWithLoss(), an.MeanSquaredError(), an.SumSquaredError()]
-)
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_empty_batch_at_the_losses(loss):
     with pytest.raises(ValueError, match=r"x has shape \(0, 3\).*at least one"):
         loss.forward(np.zeros((0, 3)), np.zeros((0, 3)))
@@ -261,9 +269,7 @@ def test_float64_inputs_too_large_for_a_float32_network():
         an.Sigmoid(),
         an.Tanh(),
         an.Dropout(),
-        an.SoftmaxWithLoss(),
-        an.MeanSquaredError(),
-        an.SumSquaredError(),
+        *LOSSES,
         network(),
     ],
     ids=lambda thing: type(thing).__name__,

@@ -371,6 +371,19 @@ def test_inspect_a_model_without_metadata(shell, regression):
     assert json.loads(shell("inspect", regression, "--json")[0])["loss"] == "MeanSquaredError"
 
 
+def test_predict_several_labels(shell, tmp_path):
+    """Each output is a yes or no of its own: what is printed are their probabilities."""
+    net = an.Sequential(an.Affine.init(3, 2, rng=0), loss=an.SigmoidWithLoss())
+    net.save(tmp_path / "labels.npz")
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    path, p = as_npy(tmp_path / "x", x), net.predict_proba(x)
+    for options in ((), ("--probabilities",)):
+        out, _ = shell("predict", tmp_path / "labels.npz", path, *options)
+        np.testing.assert_allclose(
+            [list(map(float, line.split("\t"))) for line in out.splitlines()], p, rtol=1e-5
+        )
+
+
 # gradcheck ---------------------------------------------------------------------------------------
 
 
@@ -379,6 +392,16 @@ def test_gradcheck_passes(shell, model, rows):
     out, _ = shell("gradcheck", model, *rows)
     assert out.startswith("gradient check passed")
     assert all(name in out for name in ("1.W", "1.b", "4.W", "4.b", "x"))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [an.SigmoidWithLoss(), an.Poisson(), an.Huber(), an.Quantile(0.1), an.MeanAbsoluteError()],
+    ids=repr,
+)
+def test_gradcheck_of_every_kind_of_loss(shell, tmp_path, loss):
+    an.Sequential(an.Affine.init(3, 2, rng=0), loss=loss).save(tmp_path / "m.npz")
+    assert json.loads(shell("gradcheck", tmp_path / "m.npz", "--json")[0])["passed"] is True
 
 
 def test_gradcheck_of_a_network_without_classes(shell, regression):

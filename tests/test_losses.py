@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import affinet as an
 from affinet import reference
+from affinet._validation import fold_rows
 from array_forms import COMPUTED_IN, FORMS, REFUSED, draw, in_form
 from tolerance import assert_close
 
@@ -18,8 +20,16 @@ repeatable = settings(deadline=None, derandomize=True, max_examples=60)
 ELEMENTWISE = {
     "MeanSquaredError": (an.MeanSquaredError, reference.mean_squared_error),
     "SumSquaredError": (an.SumSquaredError, reference.sum_squared_error),
+    "SigmoidWithLoss": (an.SigmoidWithLoss, reference.sigmoid_cross_entropy),
+    "MeanAbsoluteError": (an.MeanAbsoluteError, reference.mean_absolute_error),
+    "Huber": (partial(an.Huber, 0.7), partial(reference.huber_loss, delta=0.7)),
+    "Poisson": (an.Poisson, reference.poisson_loss),
+    "Quantile": (partial(an.Quantile, 0.3), partial(reference.quantile_loss, q=0.3)),
 }
-LOSSES = {"SoftmaxWithLoss": an.SoftmaxWithLoss} | {k: v[0] for k, v in ELEMENTWISE.items()}
+LOSSES = {
+    "SoftmaxWithLoss": an.SoftmaxWithLoss,
+    "smoothed": partial(an.SoftmaxWithLoss, label_smoothing=0.1),
+} | {k: v[0] for k, v in ELEMENTWISE.items()}
 every_elementwise = pytest.mark.parametrize(
     ("make", "expected"), ELEMENTWISE.values(), ids=ELEMENTWISE
 )
@@ -28,6 +38,13 @@ every_loss = pytest.mark.parametrize("make", LOSSES.values(), ids=LOSSES)
 
 def double(a):
     return np.array(a, np.float64, order="C")
+
+
+def in_range(loss, t):
+    """Targets as the loss takes them, of the dtype of t."""
+    if isinstance(loss, an.SigmoidWithLoss):
+        return (t > 0).astype(t.dtype)
+    return np.abs(t) if isinstance(loss, an.Poisson) else t
 
 
 def softmax_scales(x, weights):
@@ -267,41 +284,59 @@ def test_logits_of_a_wrong_shape(shape):
     forms=st.tuples(*[st.sampled_from(sorted(FORMS))] * 2),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_squared_errors_for_any_shape_dtype_and_form(kind, shape, dtypes, forms, seed):
+def test_elementwise_losses_for_any_shape_dtype_and_form(kind, shape, dtypes, forms, seed):
     make, expected = ELEMENTWISE[kind]
-    x = in_form(forms[0], draw(dtypes[0], shape, seed))
-    t = in_form(forms[1], draw(dtypes[1], shape, seed + 1))
-    before = x.copy(), t.copy()
     loss = make()
-    value, dx = loss.forward(x, t), loss.backward()
+    x = in_form(forms[0], draw(dtypes[0], shape, seed))
+    t = in_form(forms[1], in_range(loss, draw(dtypes[1], shape, seed + 1)))
+    weights = np.random.default_rng(seed).integers(0, 3, 1 if x.ndim == 1 else len(x))
+    before = x.copy(), t.copy()
     dtype = np.dtype(COMPUTED_IN[dtypes[0]])
-    x64, t64 = double(x), double(t.astype(dtype))
-    wanted, wanted_dx = expected(x64, t64)
-    # The difference is rounded relative to itself, so nothing is lost to cancellation.
-    assert_close(value, wanted, reduction=x.size, dtype=dtype, name="loss")
-    assert_close(dx, wanted_dx, name="dx")
-    assert dx.dtype == dtype
+    x64, t64 = fold_rows(double(x)), fold_rows(double(t.astype(dtype)))
+    for w in (None, weights):
+        value, dx = loss.forward(x, t, w), loss.backward()
+        wanted, wanted_dx = expected(x64, t64, None if w is None else double(w))
+        # A difference is rounded relative to itself, so nothing is lost to cancellation, but with
+        # Poisson's rates and the sigmoid.
+        size = np.exp(np.maximum(x64, 0)) + abs(t64) * (1 + abs(x64))
+        scale = size.sum() if isinstance(loss, an.Poisson) else None
+        dx_scale = size if isinstance(loss, an.Poisson | an.SigmoidWithLoss) else None
+        assert isinstance(value, float)
+        assert_close(
+            value, wanted, reduction=x.size + len(x64), scale=scale, dtype=dtype, name="loss"
+        )
+        assert_close(fold_rows(dx), wanted_dx, reduction=len(x64), scale=dx_scale, name="dx")
+        assert dx.dtype == dtype
+        assert dx.shape == x.shape
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(t, before[1])
 
 
-@every_elementwise
-def test_values_by_hand(make, expected):
+BY_HAND = {  # for x = 1 2 | 3 4 and t = 0 2 | 5 1: the loss and 4 dx
+    "MeanSquaredError": (14 / 4, [[2.0, 0.0], [-4.0, 6.0]]),
+    "SumSquaredError": (14 / 2, [[4.0, 0.0], [-8.0, 12.0]]),
+    "MeanAbsoluteError": (6 / 4, [[1.0, 0.0], [-1.0, 1.0]]),
+    "Huber": ((0.7 * (0.65 + 1.65 + 2.65)) / 4, [[0.7, 0.0], [-0.7, 0.7]]),
+    "Poisson": (
+        (math.e + math.e**2 + math.e**3 + math.e**4 - 4 - 15 - 4) / 4,
+        [[math.e, math.e**2 - 2], [math.e**3 - 5, math.e**4 - 1]],
+    ),
+    "Quantile": ((0.7 * (1 + 3) + 0.3 * 2) / 4, [[0.7, 0.0], [-0.3, 0.7]]),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_values_by_hand(name):
     x, t = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 2.0], [5.0, 1.0]])
-    loss = make()
-    differences = np.array([[1.0, 0.0], [-2.0, 3.0]])
-    if make is an.MeanSquaredError:
-        assert loss.forward(x, t) == 14 / 4
-        np.testing.assert_array_equal(loss.backward(), differences / 2)
-    else:
-        assert loss.forward(x, t) == 14 / 2
-        np.testing.assert_array_equal(loss.backward(), differences)
+    loss, (value, dx) = ELEMENTWISE[name][0](), BY_HAND[name]
+    assert loss.forward(x, t) == pytest.approx(value, rel=1e-15)
+    np.testing.assert_allclose(4 * loss.backward(), dx, rtol=1e-14)
 
 
 @every_elementwise
 def test_a_column_of_outputs_takes_a_row_of_targets(make, expected):
-    x, t = draw("float64", (5, 1)), draw("float64", 5, 1)
     loss = make()
+    x, t = draw("float64", (5, 1)), in_range(loss, draw("float64", 5, 1))
     value, dx = loss.forward(x, t), loss.backward()
     assert dx.shape == (5, 1)
     assert value == loss.forward(x, t[:, np.newaxis])
@@ -355,13 +390,16 @@ def test_sums_are_carried_in_double_precision():
 def batch(make):
     """x and t that the loss takes."""
     x = draw("float64", (4, 3))
-    return x, np.array([0, 2, 1, 1]) if make is an.SoftmaxWithLoss else draw("float64", (4, 3), 1)
+    loss = make()
+    if isinstance(loss, an.SoftmaxWithLoss):
+        return x, np.array([0, 2, 1, 1])
+    return x, in_range(loss, draw("float64", (4, 3), 1))
 
 
 def test_the_table_holds_every_public_loss():
     public = {name for name in an.__all__ if isinstance(getattr(an, name), type)}
     losses = {name for name in public if issubclass(getattr(an, name), an.Loss)} - {"Loss"}
-    assert losses == set(LOSSES)
+    assert losses == set(LOSSES) - {"smoothed"}
 
 
 @every_loss
@@ -425,7 +463,7 @@ def test_the_gradient_is_in_the_dtype_of_x(make):
 
 @every_loss
 def test_backward_before_forward_names_the_loss(make):
-    with pytest.raises(RuntimeError, match=rf"{make.__name__}\.backward.*before forward"):
+    with pytest.raises(RuntimeError, match=rf"{type(make()).__name__}\.backward.*before forward"):
         make().backward()
 
 
@@ -484,4 +522,271 @@ def test_copies_go_on_where_the_loss_stood(make, copied):
 
 @every_loss
 def test_repr(make):
-    assert repr(make()) == f"{make.__name__}()"
+    assert repr(eval(repr(make()), vars(an))) == repr(make())
+
+
+def test_repr_by_hand():
+    assert repr(an.SoftmaxWithLoss()) == "SoftmaxWithLoss()"
+    assert repr(an.SoftmaxWithLoss(0.25)) == "SoftmaxWithLoss(label_smoothing=0.25)"
+    assert repr(an.Huber()) == "Huber(delta=1.0)"
+    assert repr(an.Quantile(0.5)) == "Quantile(q=0.5)"
+
+
+# SigmoidWithLoss ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [0.0, 1e-3, 1.0, 30.0, 88.0, 700.0, 1e4, 1e30])
+def test_sigmoid_of_any_size(dtype, size):
+    """A wrong answer costs its logit, a right one exp(-logit); neither overflows."""
+    x = np.array([[size], [size], [-size], [-size]], dtype)
+    loss = an.SigmoidWithLoss()
+    value = loss.forward(x, [1, 0, 0, 1])
+    right = math.log1p(math.exp(-float(x[0, 0])))
+    assert value == pytest.approx((2 * right + float(x[0, 0])) / 2, rel=1e-15)
+    slope = math.exp(-float(x[0, 0])) / (1 + math.exp(-float(x[0, 0])))
+    wanted = np.array([[-slope], [1 - slope], [slope], [slope - 1]]) / 4
+    np.testing.assert_allclose(loss.backward(), wanted, rtol=2e-7, atol=np.finfo(dtype).tiny)
+
+
+def test_small_sigmoid_losses_are_exact():
+    loss = an.SigmoidWithLoss()
+    value = loss.forward(np.array([[40.0]]), [1])
+    assert value == pytest.approx(math.exp(-40), rel=1e-12, abs=0)
+    assert loss.backward()[0, 0] == pytest.approx(-math.exp(-40), rel=1e-12, abs=0)
+
+
+def test_infinite_logits_of_sure_answers_cost_nothing():
+    loss = an.SigmoidWithLoss()
+    assert loss.forward(np.array([[np.inf, -np.inf]]), [[1, 0]]) == 0
+    assert not loss.backward().any()
+    assert loss.forward(np.array([[np.inf]]), [[0.5]]) == np.inf
+
+
+def test_one_sigmoid_is_a_softmax_of_two():
+    x, t = draw("float64", (6, 1)), np.array([0, 1, 1, 0, 1, 0])
+    one, two = an.SigmoidWithLoss(), an.SoftmaxWithLoss()
+    pair = np.hstack([np.zeros((6, 1)), x])
+    assert one.forward(x, t) == pytest.approx(two.forward(pair, t), rel=1e-14)
+    np.testing.assert_allclose(one.backward()[:, 0], two.backward()[:, 1], atol=1e-16)
+    np.testing.assert_allclose(one.probabilities(x)[:, 0], two.y[:, 1], atol=1e-15)
+
+
+def test_several_labels_add_up():
+    x, t = draw("float64", (5, 3)), draw("bool", (5, 3))
+    loss = an.SigmoidWithLoss()
+    parts = [loss.forward(x[:, [j]], t[:, j]) for j in range(3)]
+    assert loss.forward(x, t) == pytest.approx(sum(parts), rel=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 2), (4, 2)])
+def test_sigmoid_probabilities_keep_their_shape(shape):
+    x = draw("float32", shape)
+    y = an.SigmoidWithLoss().probabilities(x)
+    assert y.shape == shape
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-double(x))), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "bad", "wanted"),
+    [
+        (an.SigmoidWithLoss(), 1.5, "0 <= t <= 1"),
+        (an.SigmoidWithLoss(), -0.1, "0 <= t <= 1"),
+        (an.SigmoidWithLoss(), 2, "0 <= t <= 1"),
+        (an.Poisson(), -1, "t >= 0"),
+        (an.Poisson(), -np.inf, "t >= 0"),
+    ],
+)
+def test_targets_out_of_range(loss, bad, wanted):
+    t = np.zeros((3, 2))
+    t[1, 1] = t[2, 0] = bad
+    for door in (
+        lambda: loss.forward(np.zeros((3, 2)), t),
+        lambda: an.Sequential(an.Affine.init(2, 2), loss=loss).fit(np.zeros((3, 2)), t),
+        lambda: an.Sequential(an.Affine.init(2, 2), loss=loss).evaluate(np.zeros((3, 2)), t),
+    ):
+        with pytest.raises(ValueError, match=rf"t\[1, 1\] is {float(bad)}, wanted {wanted}"):
+            door()
+
+
+@every_elementwise
+def test_a_target_of_nan_is_not_hidden(make, expected):
+    loss, t = make(), np.zeros((3, 2))
+    t[1, 1] = np.nan
+    assert math.isnan(loss.forward(np.zeros((3, 2)), t))
+    np.testing.assert_array_equal(np.isnan(loss.backward()), np.isnan(t))
+
+
+# Numbers of losses -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1, 1.5, np.nan])
+def test_label_smoothing_out_of_range(bad):
+    with pytest.raises(ValueError, match=r"label_smoothing is .*wanted 0 <= label_smoothing < 1"):
+        an.SoftmaxWithLoss(label_smoothing=bad)
+
+
+@pytest.mark.parametrize("bad", [0, -1, np.inf, np.nan])
+def test_delta_out_of_range(bad):
+    with pytest.raises(ValueError, match=r"delta is .*above 0"):
+        an.Huber(bad)
+
+
+@pytest.mark.parametrize("bad", [0, 1, -0.5, 2, np.nan])
+def test_q_out_of_range(bad):
+    with pytest.raises(ValueError, match=r"q is .*wanted 0 <=? q < 1"):
+        an.Quantile(bad)
+
+
+@pytest.mark.parametrize("make", [an.SoftmaxWithLoss, an.Huber, an.Quantile])
+@pytest.mark.parametrize("bad", ["0.5", None, [0.5, 0.5]])
+def test_numbers_that_are_none(make, bad):
+    with pytest.raises(TypeError, match="wanted a number"):
+        make(bad)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("smoothing", [0.1, 0.5, 0.9])
+def test_smoothed_labels_are_soft_rows(dtype, smoothing):
+    x, labels = draw(dtype, (6, 5)), np.array([0, 4, 2, 2, 1, 3])
+    soft = (1 - smoothing) * np.eye(5)[labels] + smoothing / 5
+    value, y, dx = reference.softmax_cross_entropy_rows(double(x), soft)
+    value_scale, dx_scale = softmax_scales(double(x), soft)
+    loss = an.SoftmaxWithLoss(smoothing)
+    for t in (labels, np.eye(5)[labels]):
+        actual = loss.forward(x, t)
+        assert_close(actual, value, reduction=11, scale=value_scale, dtype=dtype, name="loss")
+        assert_close(loss.backward(), dx, reduction=11, scale=dx_scale, name="dx")
+        assert_close(loss.y, y, reduction=5, scale=y * (1 + np.ptp(x)), name="y")
+
+
+def test_quantiles_and_huber_at_their_ends():
+    x, t = draw("float64", (4, 3)), draw("float64", (4, 3), 1)
+    half, absolute = an.Quantile(0.5), an.MeanAbsoluteError()
+    assert 2 * half.forward(x, t) == pytest.approx(absolute.forward(x, t), rel=1e-15)
+    np.testing.assert_allclose(2 * half.backward(), absolute.backward())
+    wide, squares = an.Huber(1e9), an.MeanSquaredError()
+    assert 2 * wide.forward(x, t) == pytest.approx(squares.forward(x, t), rel=1e-15)
+    np.testing.assert_allclose(2 * wide.backward(), squares.backward())
+
+
+def test_the_quantile_is_where_its_loss_is_least():
+    t = np.sort(draw("float64", 101))
+    losses = [an.Quantile(0.3).forward(np.full(101, level), t) for level in t]
+    assert np.argmin(losses) == 30
+
+
+# Weights of rows ---------------------------------------------------------------------------------
+
+
+@every_loss
+def test_whole_weights_are_rows_repeated(make):
+    loss, weights = make(), np.array([2, 0, 3, 1])
+    x, t = batch(make)
+    again = np.repeat(np.arange(4), weights)
+    value, dx = loss.forward(x, t, weights), loss.backward()
+    assert value == pytest.approx(loss.forward(x[again], t[again]), rel=1e-14)
+    gathered = np.zeros_like(dx)
+    np.add.at(gathered, again, loss.backward())
+    np.testing.assert_allclose(dx, gathered, rtol=1e-14, atol=1e-16)
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_of_one_change_no_bit_of_the_gradient(make, dtype):
+    loss = make()
+    x, t = batch(make)
+    x = x.astype(dtype)
+    value, dx = loss.forward(x, t), loss.backward()
+    ones = loss.forward(x, t, np.ones(4, int))
+    np.testing.assert_array_equal(loss.backward(), dx)
+    if isinstance(loss, an.SoftmaxWithLoss):
+        assert ones == value
+    else:
+        assert ones == pytest.approx(value, rel=1e-15)
+
+
+@every_loss
+def test_only_the_proportions_of_weights_matter(make):
+    """But for a sum, which has no mean to divide."""
+    loss, weights = make(), np.array([0.5, 0.0, 2.0, 1.25])
+    x, t = batch(make)
+    value, dx = loss.forward(x, t, weights), loss.backward()
+    factor = 8 if isinstance(loss, an.SumSquaredError) else 1
+    assert loss.forward(x, t, 8 * weights) == factor * value
+    np.testing.assert_array_equal(loss.backward(), factor * dx)
+
+
+@every_loss
+def test_gradient_with_weights(make):
+    loss, weights = make(), np.array([0.5, 0.0, 2.0, 1.25])
+    x, t = batch(make)
+
+    class Weighted:
+        def forward(self, x, t):
+            return loss.forward(x, t, weights)
+
+        def backward(self, dout=1.0):
+            return loss.backward(dout)
+
+    report = an.gradient_check(Weighted(), x, t)
+    assert report.passed, str(report)
+
+
+@every_loss
+def test_a_row_without_weight_counts_nothing(make):
+    loss, weights = make(), np.array([1.0, 0.0, 2.0, 1.0])
+    x, t = batch(make)
+    value, dx = loss.forward(x, t, weights), loss.backward()
+    x[1] = np.nan
+    assert loss.forward(x, t, weights) == value
+    np.testing.assert_array_equal(loss.backward(), dx)
+    assert loss.forward(x, t, np.zeros(4)) == 0
+    assert not loss.backward().any()
+
+
+@every_loss
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([1, 1, 1], ValueError, r"weights has shape \(3,\), wanted \(4,\)"),
+        (np.ones((4, 1)), ValueError, r"weights has shape \(4, 1\)"),
+        (1.0, ValueError, r"weights has shape \(\)"),
+        ([1, 1, -1, 1], ValueError, r"weights\[2\] is -1.0, wanted a finite number of at least 0"),
+        ([1, np.nan, 1, 1], ValueError, r"weights\[1\] is nan"),
+        ([1, 1, 1, np.inf], ValueError, r"weights\[3\] is inf"),
+        ([1e308] * 4, ValueError, "weights has an infinite sum"),
+        (["a"] * 4, TypeError, "weights has dtype"),
+    ],
+    ids=str,
+)
+def test_weights_that_are_refused(make, weights, error, message):
+    with pytest.raises(error, match=message):
+        make().forward(*batch(make), weights)
+
+
+def test_one_row_has_one_weight():
+    for loss, t in ((an.SoftmaxWithLoss(), 1), (an.SigmoidWithLoss(), [0, 1, 1])):
+        x = np.array([1.0, 2.0, 3.0])
+        assert loss.forward(x, t, [2.0]) == pytest.approx(loss.forward(x, t))
+        with pytest.raises(ValueError, match=r"wanted \(1,\)"):
+            loss.forward(x, t, [1, 1, 1])
+
+
+# Hits --------------------------------------------------------------------------------------------
+
+
+def test_hits_of_indices_and_rows():
+    y = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
+    labels, loss = np.array([0, 1, 1, 1], np.uint8), an.SoftmaxWithLoss()
+    for t in (labels, np.eye(2)[labels], labels.tolist()):
+        np.testing.assert_array_equal(loss.hits(y, t), [True, True, False, True])
+    np.testing.assert_array_equal(loss.hits(y[0], 0), [True])
+
+
+def test_hits_on_the_right_side_of_zero():
+    x = np.array([[1.0, -1.0], [1e-30, 0.0], [2.0, 3.0], [np.nan, -1.0], [-1.0, 1.0]])
+    t = np.array([[1, 0], [0.6, 0.5], [1, 0], [0, 0], [0.2, 1]])
+    loss = an.SigmoidWithLoss()
+    np.testing.assert_array_equal(loss.hits(x, t), [True, True, False, False, True])
+    np.testing.assert_array_equal(loss.hits(x[:, :1], t[:, 0]), [True, True, True, False, True])

@@ -157,11 +157,35 @@ def test_cross_entropy_gradients(classes):
     check_gradient(lambda x: reference.softmax_cross_entropy_rows(x, weights)[0], x, dx)
 
 
-@pytest.mark.parametrize("name", ["mean_squared_error", "sum_squared_error"])
-def test_squared_error_gradients(name):
-    loss = getattr(reference, name)
-    y, t = normal(3, 4), normal(3, 4, seed=1)
-    check_gradient(lambda y: loss(y, t)[0], y, loss(y, t)[1])
+ELEMENTWISE = {
+    "mean_squared_error": (),
+    "sum_squared_error": (),
+    "sigmoid_cross_entropy": (),
+    "mean_absolute_error": (),
+    "huber_loss": (0.6,),
+    "poisson_loss": (),
+    "quantile_loss": (0.2,),
+}
+WEIGHTS = [None, np.array([0.5, 0.0, 2.0])]
+
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=["no weights", "weights"])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_loss_gradients(name, weights):
+    loss, scalars = getattr(reference, name), ELEMENTWISE[name]
+    y, t = normal(3, 4), np.random.default_rng(1).random((3, 4))
+    check_gradient(lambda y: loss(y, t, weights, *scalars)[0], y, loss(y, t, weights, *scalars)[1])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_weighted_cross_entropy_gradients(smoothing):
+    x, weights = normal(3, 4), WEIGHTS[1]
+    for loss, t in (
+        (reference.softmax_cross_entropy_labels, np.array([0, 3, 2])),
+        (reference.softmax_cross_entropy_rows, np.abs(normal(3, 4, seed=3))),
+    ):
+        _, _, dx = loss(x, t, weights, smoothing)
+        check_gradient(lambda x, loss=loss, t=t: loss(x, t, weights, smoothing)[0], x, dx)
 
 
 def test_dropout_gradient():
@@ -416,6 +440,55 @@ def test_squared_errors_by_hand():
     np.testing.assert_array_equal(dx, [[0, 2], [-3, 0]])
 
 
+def test_other_elementwise_losses_by_hand():
+    y, t = np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 0], [6, 4]])
+    loss, dx = reference.mean_absolute_error(y, t)
+    assert loss == 5 / 4
+    np.testing.assert_array_equal(dx, [[0, 0.25], [-0.25, 0]])
+    loss, dx = reference.huber_loss(y, t, None, 2.5)
+    assert loss == (2 + 2.5 * 1.75) / 4
+    np.testing.assert_array_equal(dx, [[0, 0.5], [-0.625, 0]])
+    loss, dx = reference.quantile_loss(y, t, None, 0.75)
+    assert loss == (0.25 * 2 + 0.75 * 3) / 4
+    np.testing.assert_array_equal(dx, [[0, 0.0625], [-0.1875, 0]])
+    loss, dx = reference.poisson_loss(np.log(y), t)
+    assert loss == pytest.approx((10 - 6 * math.log(3) - 4 * math.log(4)) / 4)
+    np.testing.assert_allclose(dx, [[0, 0.5], [-0.75, 0]], atol=1e-15)
+    loss, dx = reference.sigmoid_cross_entropy(np.log(y), np.array([[1.0, 0], [0.5, 0]]))
+    wanted = math.log(2) + math.log(3) + math.log(4) - math.log(3) / 2 + math.log(5)
+    assert loss == pytest.approx(wanted / 2)
+    np.testing.assert_allclose(2 * dx, [[-0.5, 2 / 3], [0.25, 0.8]], rtol=1e-15)
+
+
+def test_weights_by_hand():
+    y, t = np.array([[1.0, 2], [3, 4], [np.nan, np.inf]]), np.zeros((3, 2))
+    weights = np.array([3.0, 1.0, 0.0])
+    loss, dx = reference.mean_squared_error(y, t, weights)
+    assert loss == (3 * 5 + 25) / 8
+    np.testing.assert_array_equal(dx, [[0.75, 1.5], [0.75, 1], [0, 0]])
+    loss, dx = reference.sum_squared_error(y, t, weights)
+    assert loss == (3 * 5 + 25) / 2
+    np.testing.assert_array_equal(dx, [[3, 6], [3, 4], [0, 0]])
+    for name, scalars in ELEMENTWISE.items():
+        with np.errstate(all="ignore"):
+            loss, dx = getattr(reference, name)(y, t, np.zeros(3), *scalars)
+        assert loss == 0
+        assert not dx.any()
+
+
+def test_smoothing_by_hand():
+    """Logits 0 and log 3: probabilities 1/4 and 3/4; targets 0.9 and 0.1."""
+    x = np.array([[0.0, math.log(3)]])
+    wanted = -0.9 * math.log(1 / 4) - 0.1 * math.log(3 / 4)
+    for loss, y, dx in (
+        reference.softmax_cross_entropy_labels(x, np.array([0]), None, 0.2),
+        reference.softmax_cross_entropy_rows(x, np.array([[1.0, 0]]), None, 0.2),
+    ):
+        assert loss == pytest.approx(wanted)
+        np.testing.assert_allclose(y, [[0.25, 0.75]])
+        np.testing.assert_allclose(dx, [[-0.65, 0.65]])
+
+
 def test_sums_over_elements_are_carried_in_double():
     y, t = np.full(3_000_000, 0.1, np.float32), np.zeros(3_000_000, np.float32)
     term = np.float32(0.1) * np.float32(0.1)
@@ -428,6 +501,8 @@ def test_sums_over_elements_are_carried_in_double():
     [
         lambda: reference.mean_squared_error(np.ones(0), np.ones(0)),
         lambda: reference.sum_squared_error(np.ones((3, 0)), np.ones((3, 0))),
+        lambda: reference.sigmoid_cross_entropy(np.ones((0, 2)), np.ones((0, 2))),
+        lambda: reference.quantile_loss(np.ones((3, 0)), np.ones((3, 0))),
         lambda: reference.softmax_cross_entropy_labels(np.ones((0, 3)), np.ones(0, int)),
         lambda: reference.softmax_cross_entropy_rows(np.ones((0, 3)), np.ones((0, 3))),
         lambda: reference.softmax_cross_entropy_rows(np.ones((3, 0)), np.ones((3, 0))),
@@ -454,6 +529,9 @@ ONE, THREE = np.ones(1), np.ones(3)
         (lambda: reference.tanh_backward(THREE, ONE), "dout"),
         (lambda: reference.mean_squared_error(THREE, np.ones((3, 1))), "t"),
         (lambda: reference.sum_squared_error(THREE, ONE), "t"),
+        (lambda: reference.huber_loss(THREE, np.ones((1, 3))), "t"),
+        (lambda: reference.poisson_loss(THREE, THREE, ONE), "weights"),
+        (lambda: reference.mean_squared_error(THREE, THREE, np.ones((3, 1))), "weights"),
         (lambda: reference.softmax_cross_entropy_labels(np.ones((3, 2)), np.array([[0]])), "t"),
         (lambda: reference.softmax_cross_entropy_rows(np.ones((3, 2)), np.ones((1, 2))), "t"),
         (lambda: reference.dropout_backward(np.ones((3, 2)), np.ones((1, 2)), 0.5), "mask"),

@@ -20,7 +20,17 @@ from affinet import metrics, schedules
 from affinet._dispatch import runtime_info
 from affinet._version import __version__
 from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
-from affinet.losses import Loss, MeanSquaredError, SoftmaxWithLoss, SumSquaredError
+from affinet.losses import (
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+    SigmoidWithLoss,
+    SoftmaxWithLoss,
+    SumSquaredError,
+)
 from affinet.network import Sequential
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.parameters import Parameters
@@ -45,18 +55,23 @@ __all__ = [
     "EarlyStopping",
     "GradientReport",
     "History",
+    "Huber",
     "Layer",
     "LeakyReLU",
     "Loss",
+    "MeanAbsoluteError",
     "MeanSquaredError",
     "Momentum",
     "Nesterov",
     "Optimizer",
     "Parameters",
+    "Poisson",
+    "Quantile",
     "RMSprop",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "SigmoidWithLoss",
     "SoftmaxWithLoss",
     "StopTraining",
     "SumSquaredError",

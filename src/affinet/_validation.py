@@ -54,6 +54,32 @@ def fold_rows(array: Array) -> Array:
     return array.reshape(array.shape[0], math.prod(array.shape[1:]))
 
 
+def row_weights(name: str, value: ArrayLike, n_rows: int) -> Array:
+    """Weights of ``n_rows`` rows in the form that kernels take, each finite and at least 0.
+
+    All of them may be 0: a loss of such a batch is 0.
+    """
+    weights = ready(number_array(name, value), np.dtype(np.float64))
+    if np.ndim(value) != 1 or len(weights) != n_rows:
+        raise ValueError(f"{name} has shape {np.shape(value)}, wanted ({n_rows},), one a row")
+    bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+    if bad.size:
+        raise ValueError(
+            f"{name}[{bad[0]}] is {weights[bad[0]]}, wanted a finite number of at least 0"
+        )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(f"{name} has an infinite sum, wanted a finite one")
+    return weights
+
+
+def require_some_weight(name: str, weights: Array) -> None:
+    """Raise ValueError if no row has a weight above 0, for there is no mean over such rows."""
+    if not weights.any():
+        raise ValueError(f"{name} is 0 for every row, wanted at least one above 0")
+
+
 def require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless ``array`` has exactly ``shape``."""
     if array.shape != shape:

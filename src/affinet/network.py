@@ -23,11 +23,13 @@ from affinet._validation import (
     require_finite,
     require_output,
     require_shape,
+    require_some_weight,
+    row_weights,
 )
 from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
-from affinet.losses import SoftmaxWithLoss
-from affinet.metrics import Metrics, accuracy, measure, named_metrics
+from affinet.losses import ClassLoss, loss_of
+from affinet.metrics import Metrics, measure, named_metrics
 from affinet.operations import describe_layers, first_width
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
@@ -56,7 +58,7 @@ class Sequential:
         positional argument is told whether it trains.
     loss : loss object, optional
         Anything with ``forward(x, t) -> float`` and ``backward(dout)``; without one the network
-        only predicts.
+        only predicts. Weights of rows go to a third argument of the forward, ``weights``.
     input_scale : float, optional
         Multiplies every input, in ``fit``, ``forward``, ``predict`` and ``evaluate`` alike;
         1/255 for images held as uint8. Saved with the model.
@@ -125,7 +127,13 @@ class Sequential:
         self.grads = self.params.like()
         self._bind()
 
-    def forward(self, x: ArrayLike, t: ArrayLike, train: bool = True) -> float:
+    def forward(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        train: bool = True,
+        weights: ArrayLike | None = None,
+    ) -> float:
         """The loss of the outputs for x against the targets t.
 
         Parameters
@@ -136,6 +144,8 @@ class Sequential:
             Targets, as the loss wants them.
         train : bool
             The mode of layers that have two.
+        weights : array of shape (B,), optional
+            Weights of the rows, each 0 or more; see :class:`Loss`.
 
         Returns
         -------
@@ -147,7 +157,7 @@ class Sequential:
         self._require_rows(out)
         for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
             out = layer.forward(out, train) if two_modes else layer.forward(out)
-        value = float(loss.forward(out, t))
+        value = loss_of(loss, out, t, weights)
         self._forward_done = True
         return value
 
@@ -220,7 +230,14 @@ class Sequential:
         result: Array = self.loss.probabilities(self.predict(x))
         return result
 
-    def evaluate(self, x: ArrayLike, t: ArrayLike, *, metrics: Metrics = ()) -> dict[str, float]:
+    def evaluate(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        metrics: Metrics = (),
+    ) -> dict[str, float]:
         """The loss on x and t in evaluation mode and, for classes, the accuracy.
 
         Parameters
@@ -228,6 +245,8 @@ class Sequential:
         x : array of shape (B, ...), B >= 1
         t : array
             Targets, as the loss wants them.
+        sample_weight : array of shape (B,), optional
+            Weights of the rows, each 0 or more and not all of them 0.
         metrics : list of names and functions, or dict of them, optional
             More figures: names of :mod:`affinet.metrics` (``"f1"``, ``"mae"``, ``"rmse"`` and
             ``"r2"`` for short) and functions of (outputs, t) that return a number.
@@ -235,20 +254,28 @@ class Sequential:
         Returns
         -------
         dict
-            ``"loss"``, and ``"accuracy"`` (0..1) if the loss is :class:`SoftmaxWithLoss`; then
-            the metrics.
+            ``"loss"``, and for classes ``"accuracy"`` (0..1), with weights the weighted share:
+            of rows whose highest output is the target's with :class:`SoftmaxWithLoss`, of rows
+            whose outputs all lie on the right side of 0 with :class:`SigmoidWithLoss`; then the
+            metrics.
         """
         wanted = named_metrics(metrics)
         loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
         x = number_array("x", x)
         self._require_rows(x)
+        weights = None
+        if sample_weight is not None:
+            weights = row_weights("sample_weight", sample_weight, 1 if x.ndim < 2 else len(x))
+            require_some_weight("sample_weight", weights)
         y = self.predict(x)
-        result = {"loss": float(loss.forward(y, t))}
-        rows = (y, np.asarray(t)) if x.ndim > 1 else (np.atleast_2d(y), np.asarray(t)[np.newaxis])
-        if isinstance(loss, SoftmaxWithLoss):
-            result["accuracy"] = accuracy(*rows)
+        result = {"loss": loss_of(loss, y, t, weights, "sample_weight")}
+        if isinstance(loss, ClassLoss):
+            result["accuracy"] = float(np.average(loss.hits(y, t), weights=weights))
         if wanted:
-            result |= measure(wanted, *rows)
+            alone = x.ndim < 2
+            rows = np.atleast_2d(y) if alone else y
+            targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
+            result |= measure(wanted, rows, targets, weights)
         return result
 
     def fit(
@@ -260,12 +287,14 @@ class Sequential:
         steps: int | None = None,
         batch_size: int = 32,
         optimizer: Optimizer | None = None,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
         callbacks: Iterable[Callable[[Any], None]] = (),
         metrics: Metrics = (),
         schedule: Callable[[Any], float] | None = None,
         seed: int = 0,
         verbose: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
         l2: float = 0.0,
         clip_norm: float | None = None,
         resume: str | PathLike[str] | None = None,
@@ -287,6 +316,8 @@ class Sequential:
             schedule=schedule,
             seed=seed,
             verbose=verbose,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
             l2=l2,
             clip_norm=clip_norm,
             resume=resume,

@@ -9,6 +9,10 @@ the gradient that comes in, ``dx`` the one that goes out. Everything is computed
 the arrays (scalars are taken as Python floats, which never widen it), inputs are never modified,
 and only the sum over a loss's rows or elements is carried in double precision.
 
+Losses take weights of their rows, a float64 array w of shape (B,), or None for weights of 1. Means
+divide by the sum of the weights, a row of weight 0 counts nothing, whatever it holds, and where no
+row has a weight the loss and its gradient are 0.
+
 "DL" below is Goodfellow, Bengio & Courville, Deep Learning, MIT Press 2016.
 """
 
@@ -36,17 +40,22 @@ __all__ = [
     "gemm_nn",
     "gemm_nt",
     "gemm_tn",
+    "huber_loss",
     "l2_penalty",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "mean_absolute_error",
     "mean_squared_error",
     "momentum_update",
     "nesterov_update",
+    "poisson_loss",
+    "quantile_loss",
     "relu_backward",
     "relu_forward",
     "rmsprop_update",
     "sgd_update",
     "sigmoid_backward",
+    "sigmoid_cross_entropy",
     "sigmoid_forward",
     "softmax_cross_entropy_labels",
     "softmax_cross_entropy_rows",
@@ -534,7 +543,9 @@ def softmax_forward(x: Array) -> Array:
     return y
 
 
-def softmax_cross_entropy_labels(x: Array, t: Array) -> tuple[float, Array, Array]:
+def softmax_cross_entropy_labels(
+    x: Array, t: Array, weights: Array | None = None, label_smoothing: float = 0.0
+) -> tuple[float, Array, Array]:
     """Softmax and the cross entropy of its rows with class indices.
 
     Parameters
@@ -543,24 +554,28 @@ def softmax_cross_entropy_labels(x: Array, t: Array) -> tuple[float, Array, Arra
         Logits.
     t : integer array of shape (B,)
         The right class of each row, 0 .. C-1.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+    label_smoothing : float
+        s: the targets are ``t' = (1 - s) onehot(t) + s / C``.
 
     Returns
     -------
     loss : float
-        ``1/B sum_i (logsumexp(x[i]) - x[i, t[i]])``
+        ``sum_i w_i sum_j t'[i, j] (logsumexp(x[i]) - x[i, j]) / sum_i w_i``
     y : array of shape (B, C)
         The softmax of x.
     dx : array of shape (B, C)
-        ``(y - onehot(t)) / B``
+        ``w_i (y - t') / sum_i w_i``
 
     Raises
     ------
     ValueError
-        If x is empty, t has a wrong shape, or a label lies outside 0 .. C-1.
+        If x is empty, t or weights have a wrong shape, or a label lies outside 0 .. C-1.
 
     Notes
     -----
-    Source: DL, sections 6.2.2.3 and 3.13.
+    Source: DL, sections 6.2.2.3 and 3.13; Szegedy et al., CVPR 2016, section 7.
 
     Examples
     --------
@@ -572,15 +587,20 @@ def softmax_cross_entropy_labels(x: Array, t: Array) -> tuple[float, Array, Arra
     _require_elements("x", x)
     _require_shape("t", t, (B,))
     _require_labels(t, C)
-    rows = np.arange(B)
-    loss = np.mean(_minus_log_softmax(x)[rows, t], dtype=np.float64)
-    y = softmax_forward(x)
-    dx = y.copy()
-    dx[rows, t] -= 1
-    return float(loss), y, dx / B
+    s, rows = float(label_smoothing), np.arange(B)
+    y, costs = softmax_forward(x), _minus_log_softmax(x)
+    terms = costs[rows, t]
+    if s:
+        terms = (1 - s) * terms + s * np.mean(costs, axis=1)
+    slopes = y - s / C
+    slopes[rows, t] = y[rows, t] - (1 - s + s / C)
+    loss, dx = _weighted_mean(terms, slopes, weights, B)
+    return loss, y, dx
 
 
-def softmax_cross_entropy_rows(x: Array, t: Array) -> tuple[float, Array, Array]:
+def softmax_cross_entropy_rows(
+    x: Array, t: Array, weights: Array | None = None, label_smoothing: float = 0.0
+) -> tuple[float, Array, Array]:
     """Softmax and the cross entropy of its rows with rows of target weights.
 
     Parameters
@@ -589,25 +609,30 @@ def softmax_cross_entropy_rows(x: Array, t: Array) -> tuple[float, Array, Array]
         Logits.
     t : array of shape (B, C)
         Targets, such as one-hot rows or probabilities; a row need not sum to 1.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+    label_smoothing : float
+        s: the targets are ``t' = (1 - s) t + s / C``.
 
     Returns
     -------
     loss : float
-        ``1/B sum_i sum_j t[i, j] (logsumexp(x[i]) - x[i, j])``; where t is 0, the term is 0 even
-        for an infinite logit.
+        ``sum_i w_i sum_j t'[i, j] (logsumexp(x[i]) - x[i, j]) / sum_i w_i``; where t' is 0, the
+        term is 0 even for an infinite logit.
     y : array of shape (B, C)
         The softmax of x.
     dx : array of shape (B, C)
-        ``(y[i, j] sum_k t[i, k] - t[i, j]) / B``
+        ``w_i (y[i, j] sum_k t'[i, k] - t'[i, j]) / sum_i w_i``
 
     Raises
     ------
     ValueError
-        If x is empty or t is not shaped as x.
+        If x is empty, t is not shaped as x or weights have a wrong shape.
 
     Notes
     -----
-    Source: DL, section 3.13, with the convention 0 log 0 = 0.
+    Source: DL, section 3.13, with the convention 0 log 0 = 0; Szegedy et al., CVPR 2016, section
+    7.
 
     Examples
     --------
@@ -615,34 +640,85 @@ def softmax_cross_entropy_rows(x: Array, t: Array) -> tuple[float, Array, Array]
     >>> round(loss, 4), y, dx
     (0.6931, array([[0.5, 0.5]]), array([[ 0.5, -0.5]]))
     """
-    B, _ = x.shape
+    B, C = x.shape
     _require_elements("x", x)
     _require_shape("t", t, x.shape)
+    s = float(label_smoothing)
+    t = (1 - s) * t + s / C
     with np.errstate(invalid="ignore"):  # 0 times inf, which the next line replaces
         terms = t * _minus_log_softmax(x)
     terms = np.where(t == 0, 0, terms)
-    loss = np.sum(terms, dtype=np.float64) / B
     y = softmax_forward(x)
-    dx = (y * np.sum(t, axis=1, keepdims=True) - t) / B
-    return float(loss), y, dx
+    slopes = y * np.sum(t, axis=1, keepdims=True) - t
+    loss, dx = _weighted_mean(terms, slopes, weights, B)
+    return loss, y, dx
 
 
-def mean_squared_error(y: Array, t: Array) -> tuple[float, Array]:
-    """Mean over all elements of ``(y - t)^2``.
+def sigmoid_cross_entropy(x: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
+    """Logistic function of logits, and the cross entropy of each with its target.
 
     Parameters
     ----------
-    y : array of n elements in any shape
-        Predictions.
-    t : array shaped as y
+    x : array of shape (B, O)
+        Logits.
+    t : array of shape (B, O)
         Targets.
+    weights : array of shape (B,), optional
+        Weights of the rows.
 
     Returns
     -------
     loss : float
-        ``1/n sum (y - t)^2``
-    dx : array shaped as y
-        ``2 (y - t) / n``
+        ``sum_i w_i sum_j (log(1 + exp(x)) - t x) / sum_i w_i``
+    dx : array of shape (B, O)
+        ``w_i (sigmoid(x) - t) / sum_i w_i``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements or the shapes differ.
+
+    Notes
+    -----
+    Source: DL, section 6.2.2.2. With s the share of the answer that x speaks against, 1 - t where
+    x > 0 and else t, the element's loss is ``log(1 + exp(-|x|)) + s |x|``: nothing overflows or
+    cancels. Where s is 0 its term is 0 even for an infinite logit.
+
+    Examples
+    --------
+    >>> loss, dx = sigmoid_cross_entropy(np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]]))
+    >>> round(loss, 4), dx
+    (1.3863, array([[-0.5,  0.5]]))
+    """
+    _require_elements("x", x)
+    _require_shape("t", t, x.shape)
+    share = np.where(x > 0, 1 - t, t)
+    with np.errstate(invalid="ignore"):  # 0 times inf, which is replaced
+        against = np.where(share == 0, 0, np.abs(x) * share)
+    e = np.exp(-np.abs(x))
+    terms = np.log1p(e) + against
+    slopes = np.where(x > 0, share - e / (1 + e), e / (1 + e) - share)
+    return _weighted_mean(terms, slopes, weights, len(x))
+
+
+def mean_squared_error(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
+    """Mean over all elements of ``(y - t)^2``.
+
+    Parameters
+    ----------
+    y : array of shape (B, O)
+        Predictions.
+    t : array of shape (B, O)
+        Targets.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+
+    Returns
+    -------
+    loss : float
+        ``sum_i w_i sum_j (y - t)^2 / (O sum_i w_i)``
+    dx : array of shape (B, O)
+        ``2 w_i (y - t) / (O sum_i w_i)``
 
     Raises
     ------
@@ -655,32 +731,33 @@ def mean_squared_error(y: Array, t: Array) -> tuple[float, Array]:
 
     Examples
     --------
-    >>> mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    (2.0, array([ 0., -2.]))
+    >>> mean_squared_error(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+    (2.0, array([[ 0., -2.]]))
     """
     _require_elements("y", y)
     _require_shape("t", t, y.shape)
     difference = y - t
-    loss = np.mean(difference * difference, dtype=np.float64)
-    return float(loss), 2 * difference / y.size
+    return _weighted_mean(difference * difference, 2 * difference, weights, y.size)
 
 
-def sum_squared_error(y: Array, t: Array) -> tuple[float, Array]:
+def sum_squared_error(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
     """Half the sum over all elements of ``(y - t)^2``.
 
     Parameters
     ----------
-    y : array of any shape
+    y : array of shape (B, O)
         Predictions.
-    t : array shaped as y
+    t : array of shape (B, O)
         Targets.
+    weights : array of shape (B,), optional
+        Weights of the rows.
 
     Returns
     -------
     loss : float
-        ``1/2 sum (y - t)^2``
-    dx : array shaped as y
-        ``y - t``
+        ``1/2 sum_i w_i sum_j (y - t)^2``
+    dx : array of shape (B, O)
+        ``w_i (y - t)``
 
     Raises
     ------
@@ -693,14 +770,184 @@ def sum_squared_error(y: Array, t: Array) -> tuple[float, Array]:
 
     Examples
     --------
-    >>> sum_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
-    (2.0, array([ 0., -2.]))
+    >>> sum_squared_error(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+    (2.0, array([[ 0., -2.]]))
     """
     _require_elements("y", y)
     _require_shape("t", t, y.shape)
     difference = y - t
-    loss = np.sum(difference * difference, dtype=np.float64) / 2
-    return float(loss), difference
+    return _weighted_sum(difference * difference / 2, difference, weights)
+
+
+def mean_absolute_error(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
+    """Mean over all elements of ``|y - t|``.
+
+    Parameters
+    ----------
+    y : array of shape (B, O)
+        Predictions.
+    t : array of shape (B, O)
+        Targets.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+
+    Returns
+    -------
+    loss : float
+        ``sum_i w_i sum_j |y - t| / (O sum_i w_i)``
+    dx : array of shape (B, O)
+        ``w_i sign(y - t) / (O sum_i w_i)``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements or the shapes differ.
+
+    Notes
+    -----
+    Source: Bloomfield & Steiger, Least Absolute Deviations, Birkhäuser 1983.
+
+    Examples
+    --------
+    >>> mean_absolute_error(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
+    (1.0, array([[ 0. , -0.5]]))
+    """
+    _require_elements("y", y)
+    _require_shape("t", t, y.shape)
+    difference = y - t
+    return _weighted_mean(np.abs(difference), np.sign(difference), weights, y.size)
+
+
+def huber_loss(
+    y: Array, t: Array, weights: Array | None = None, delta: float = 1.0
+) -> tuple[float, Array]:
+    """Mean over all elements of a square near 0 that goes on as a straight line.
+
+    Parameters
+    ----------
+    y : array of shape (B, O)
+        Predictions.
+    t : array of shape (B, O)
+        Targets.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+    delta : float
+        Where the straight lines begin, above 0.
+
+    Returns
+    -------
+    loss : float
+        ``sum_i w_i sum_j h(y - t) / (O sum_i w_i)``
+    dx : array of shape (B, O)
+        ``w_i clip(y - t, -delta, delta) / (O sum_i w_i)``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements or the shapes differ.
+
+    Notes
+    -----
+    Source: Huber, Annals of Mathematical Statistics 35, 1964: ``h(d) = d^2 / 2`` where
+    ``|d| <= delta``, else ``delta (|d| - delta / 2)``.
+
+    Examples
+    --------
+    >>> huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 5.0]]))
+    (1.5, array([[ 0.5, -0.5]]))
+    """
+    _require_elements("y", y)
+    _require_shape("t", t, y.shape)
+    difference, delta = y - t, float(delta)
+    size = np.abs(difference)
+    terms = np.where(size > delta, delta * (size - delta / 2), difference * difference / 2)
+    return _weighted_mean(terms, np.clip(difference, -delta, delta), weights, y.size)
+
+
+def poisson_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
+    """Mean over all elements of ``exp(y) - t y``: y are logarithms of the rates of counts t.
+
+    Parameters
+    ----------
+    y : array of shape (B, O)
+        Predictions.
+    t : array of shape (B, O)
+        Targets.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+
+    Returns
+    -------
+    loss : float
+        ``sum_i w_i sum_j (exp(y) - t y) / (O sum_i w_i)``
+    dx : array of shape (B, O)
+        ``w_i (exp(y) - t) / (O sum_i w_i)``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements or the shapes differ.
+
+    Notes
+    -----
+    Source: McCullagh & Nelder, Generalized Linear Models, 2nd edition, 1989, chapter 6.
+
+    Examples
+    --------
+    >>> poisson_loss(np.array([[0.0, 0.0]]), np.array([[3.0, 0.0]]))
+    (1.0, array([[-1. ,  0.5]]))
+    """
+    _require_elements("y", y)
+    _require_shape("t", t, y.shape)
+    rates = np.exp(y)
+    return _weighted_mean(rates - t * y, rates - t, weights, y.size)
+
+
+def quantile_loss(
+    y: Array, t: Array, weights: Array | None = None, q: float = 0.5
+) -> tuple[float, Array]:
+    """Mean over all elements of ``max(q (t - y), (q - 1) (t - y))``.
+
+    Parameters
+    ----------
+    y : array of shape (B, O)
+        Predictions.
+    t : array of shape (B, O)
+        Targets.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+    q : float
+        The quantile, 0 < q < 1.
+
+    Returns
+    -------
+    loss : float
+        ``sum_i w_i sum_j max(q (t - y), (q - 1) (t - y)) / (O sum_i w_i)``
+    dx : array of shape (B, O)
+        ``w_i s / (O sum_i w_i)``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements or the shapes differ.
+
+    Notes
+    -----
+    Source: Koenker & Bassett, Econometrica 46, 1978. The slope s is ``-q`` where y < t,
+    ``1 - q`` where y > t and 0 where they are equal.
+
+    Examples
+    --------
+    >>> quantile_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]), q=0.75)
+    (0.875, array([[ 0.125, -0.375]]))
+    """
+    _require_elements("y", y)
+    _require_shape("t", t, y.shape)
+    difference, q = y - t, float(q)
+    terms = np.where(difference < 0, -q * difference, (1 - q) * difference)
+    sign = np.sign(difference)
+    slopes = np.where(sign < 0, q * sign, (1 - q) * sign)
+    return _weighted_mean(terms, slopes, weights, y.size)
 
 
 # Dropout -----------------------------------------------------------------------------------------
@@ -1254,6 +1501,35 @@ def _philox4x32_10(counter: Array, key: tuple[int, int]) -> Array:
         k0 = (k0 + 0x9E3779B9) % 2**32  # the golden ratio
         k1 = (k1 + 0xBB67AE85) % 2**32  # the square root of 3, minus 1
     return np.stack([c0, c1, c2, c3], axis=-1)
+
+
+def _weighted_sum(
+    terms: Array, slopes: Array, weights: Array | None, divisor: float = 1.0
+) -> tuple[float, Array]:
+    """``sum_i w_i terms_i / divisor`` over rows, and ``w_i slopes_i / divisor``.
+
+    A row of weight 0 adds 0 and has the gradient 0, even where its term is not finite.
+    """
+    w = np.ones(len(terms)) if weights is None else weights
+    _require_shape("weights", w, (len(terms),))
+    of_terms, of_slopes = (w.reshape(-1, *[1] * (array.ndim - 1)) for array in (terms, slopes))
+    with np.errstate(invalid="ignore"):  # 0 times inf, which is replaced
+        loss = np.sum(np.where(of_terms == 0, 0, of_terms * terms), dtype=np.float64) / divisor
+        dx = np.where(of_slopes == 0, 0, (of_slopes / divisor).astype(slopes.dtype) * slopes)
+    return float(loss), dx
+
+
+def _weighted_mean(
+    terms: Array, slopes: Array, weights: Array | None, size: int
+) -> tuple[float, Array]:
+    """The same divided by the size of a batch whose rows count ``w_i`` times: by ``size`` mean w.
+
+    0 where no row has a weight.
+    """
+    divisor = float(size) if weights is None else size * float(np.sum(weights)) / len(terms)
+    if divisor == 0:
+        return 0.0, np.zeros_like(slopes)
+    return _weighted_sum(terms, slopes, weights, divisor)
 
 
 def _require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:

@@ -23,6 +23,23 @@ def test_elements_exactly_at_a_kink_are_told_and_not_failed(layer):
     assert "17 of 20      3" in str(report)
 
 
+@pytest.mark.parametrize("loss", [an.MeanAbsoluteError(), an.Quantile(0.2)])
+def test_outputs_exactly_on_their_targets_are_told_and_not_failed(loss):
+    x, t = normal(4, 5), normal(4, 5, seed=1)
+    x[0, 0], x[2, 3] = t[0, 0], t[2, 3]
+    report = gradient_check(loss, x, t)
+    assert report.passed, str(report)
+    (check,) = report.checks
+    assert (check.compared, check.kinks) == (18, 2)
+
+
+def test_the_joints_of_huber_are_no_kinks_of_its_value():
+    """There the slope is continuous and only bends."""
+    t = normal(4, 5)
+    x = t + np.where(normal(4, 5, seed=1) > 0, 0.5, -0.5)
+    assert gradient_check(an.Huber(0.5), x, t).worst is not None
+
+
 @pytest.mark.parametrize("distance", [1e-2, 1e-3, 1e-5, 1e-7])
 def test_wrong_gradient_near_a_kink_is_not_excused(distance):
     class LateReLU(an.ReLU):

@@ -29,6 +29,14 @@ LOSSES = {
     "unnormalised rows": (an.SoftmaxWithLoss, lambda: np.abs(normal(6, 5, seed=1))),
     "mean squared": (an.MeanSquaredError, lambda: normal(6, 5, seed=1)),
     "sum squared": (an.SumSquaredError, lambda: normal(6, 5, seed=1)),
+    "smoothed labels": (lambda: an.SoftmaxWithLoss(0.1), lambda: np.arange(6) % 5),
+    "smoothed rows": (lambda: an.SoftmaxWithLoss(0.3), lambda: np.abs(normal(6, 5, seed=1))),
+    "several labels": (an.SigmoidWithLoss, lambda: (normal(6, 5, seed=1) > 0).astype(float)),
+    "probabilities": (an.SigmoidWithLoss, lambda: np.random.default_rng(1).random((6, 5))),
+    "absolute": (an.MeanAbsoluteError, lambda: normal(6, 5, seed=1)),
+    "Huber": (lambda: an.Huber(0.5), lambda: normal(6, 5, seed=1)),
+    "Poisson": (an.Poisson, lambda: np.random.default_rng(1).poisson(2.0, (6, 5)).astype(float)),
+    "quantile": (lambda: an.Quantile(0.2), lambda: normal(6, 5, seed=1)),
 }
 
 

@@ -17,7 +17,7 @@ def public_functions(module):
 def test_every_kernel_has_a_reference_and_a_row_in_the_table(kernels):
     compiled = public_functions(kernels) - NOT_KERNELS
     assert compiled == set(reference.__all__)
-    assert compiled == set(KERNELS)
+    assert compiled == {kernel.name for kernel in KERNELS.values()}
 
 
 def test_every_module_knows_its_level(kernels, level):
@@ -37,13 +37,13 @@ def test_the_reference_declares_all_its_public_functions():
 
 def test_the_reference_takes_what_the_table_says():
     for name, kernel in KERNELS.items():
-        parameters = list(inspect.signature(getattr(reference, name)).parameters)
+        parameters = list(inspect.signature(getattr(reference, kernel.name)).parameters)
         inputs = [argument.name for argument in kernel.inputs]
         assert parameters == [*inputs, *kernel.scalars, *kernel.states], name
 
 
 def test_every_kernel_says_what_its_arguments_are(kernels):
     for name, kernel in KERNELS.items():
-        words = set(re.findall(r"\w+", getattr(kernels, name).__doc__ or ""))
+        words = set(re.findall(r"\w+", getattr(kernels, kernel.name).__doc__ or ""))
         missing = {argument.name for argument in kernel.arrays} - words
         assert not missing, f"{name} says nothing about {missing}"

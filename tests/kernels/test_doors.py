@@ -95,7 +95,8 @@ def test_a_wrong_number_of_dimensions_is_refused(kernels, dtype, kernel):
 @every_kernel
 def test_what_is_no_array_is_refused(kernels, dtype, kernel):
     for call, argument, array in each_array(kernel, dtype):
-        for wrong in (None, array.tolist(), 1.0, "x"):
+        nothing = [] if argument.optional else [None]
+        for wrong in (*nothing, array.tolist(), 1.0, "x"):
             refused(kernels, call, argument.name, wrong)
 
 
@@ -157,6 +158,10 @@ def test_a_missing_argument_and_one_too_many_are_refused(kernels, dtype, kernel)
         ("adam_update", "step", [0]),
         ("adamw_update", "step", [0]),
         ("clip_norm", "max_norm", [0.0, -1.0, np.nan]),
+        ("softmax_cross_entropy_labels", "label_smoothing", [1.0, -0.1, np.nan, np.inf]),
+        ("softmax_cross_entropy_rows", "label_smoothing", [1.0, -0.1, np.nan, np.inf]),
+        ("huber_loss", "delta", [0.0, -1.0, np.nan, np.inf]),
+        ("quantile_loss", "q", [0.0, 1.0, -0.5, np.nan]),
     ],
 )
 def test_a_scalar_out_of_range_is_named(kernels, dtype, name, scalar, values):

@@ -220,8 +220,25 @@ def test_the_logarithm_of_a_sum(kernels, dtype):
     """C equal logits cost log(C), which is the logarithm of an exact sum."""
     for C in [*range(1, 200), 1000, 4095, 4096, 65537]:
         x, t = np.zeros((1, C), dtype), np.zeros(1, np.int64)
-        loss = kernels.softmax_cross_entropy_labels(x, t, np.empty_like(x), np.empty_like(x))
+        loss = kernels.softmax_cross_entropy_labels(
+            x, t, None, 0.0, np.empty_like(x), np.empty_like(x)
+        )
         assert loss == pytest.approx(np.log(C), rel=2.0**-52, abs=0)
+
+
+def test_the_error_of_a_single_sigmoid_loss(kernels):
+    """log(1 + exp(-x)) and its slope for a right answer, from where it is 1 to where it is 0."""
+    x = np.concatenate([np.linspace(0, 3, 301), np.geomspace(1e-9, 700, 300), [0.881373587]])
+    t, dx = np.ones((1, 1)), np.empty((1, 1))
+    for one in x:
+        with decimal.localcontext(DIGITS):
+            e = exp_of(-decimal.Decimal(float(one)))
+            exact, slope = DIGITS.ln(1 + e), -e / (1 + e)
+            if e < decimal.Decimal("1e-12"):  # where the logarithm loses digits to the 1
+                exact = e - e * e / 2
+        loss = kernels.sigmoid_cross_entropy(np.full((1, 1), one), t, None, dx)
+        assert loss == pytest.approx(float(exact), rel=2 * 2.0**-52, abs=0)
+        assert dx[0, 0] == pytest.approx(float(slope), rel=2 * 2.0**-52, abs=0)
 
 
 # Update rules, in decimal: each gives results and the sums of the absolute values of their terms.
@@ -347,7 +364,7 @@ def test_the_error_of_an_update(kernels, dtype, name):
 @pytest.mark.parametrize(
     "kernel",
     [k for k in KERNELS.values() if k.dimensions == ("n",) and not k.loss],
-    ids=lambda kernel: kernel.name,
+    ids=lambda kernel: kernel.key,
 )
 def test_an_element_alone_and_in_its_array(kernels, dtype, lanes, kernel):
     rng = np.random.default_rng(4)
@@ -385,10 +402,11 @@ def test_a_row_alone_and_in_its_batch(kernels, dtype, C):
         same_bits(alone[0], y[i])
     for name, targets in ((SOFTMAX[1], t), (SOFTMAX[2], weights)):
         function, in_batch = getattr(kernels, name), np.empty_like(x)
-        loss, losses = function(x, targets, in_batch, dx), []
+        loss, losses = function(x, targets, None, 0.0, in_batch, dx), []
         same_bits(in_batch, y)
         for i in range(len(x)):
-            losses.append(function(x[i : i + 1], targets[i : i + 1], alone, dx[:1]))
+            row = slice(i, i + 1)
+            losses.append(function(x[row], targets[row], None, 0.0, alone, dx[:1]))
             same_bits(alone[0], y[i])
         assert loss == sum(losses) / len(x)  # from the first row to the last
 
@@ -410,7 +428,7 @@ def two_levels():
 @pytest.mark.parametrize(
     "kernel",
     [kernel for kernel in KERNELS.values() if not kernel.name.startswith(PRODUCTS)],
-    ids=lambda kernel: kernel.name,
+    ids=lambda kernel: kernel.key,
 )
 def test_levels_agree_to_the_bit(dtype, kernel):
     first, *others = two_levels()

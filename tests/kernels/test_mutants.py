@@ -4,11 +4,13 @@ The mutants are NumPy functions behind the kernels' doors. Each is the reference
 that a kernel could make, and `check_edges` or `check_special_values` must object to it.
 """
 
+import inspect
+
 import numpy as np
 import pytest
 
 from affinet import reference
-from kernel_table import KERNELS, check_edges, check_special_values
+from kernel_table import KERNELS, check_edges, check_special_values, element_by_element
 
 LANES = 4
 DTYPE = np.dtype("float32")
@@ -49,7 +51,7 @@ def found(kernel, twin):
     """Whether the checks object to the twin."""
     try:
         check_edges(twin, kernel, DTYPE, LANES)
-        if kernel.dimensions == ("n",):
+        if element_by_element(kernel):
             check_special_values(twin, kernel, DTYPE, LANES)
     except AssertionError:
         return True
@@ -140,30 +142,84 @@ def wrong_softmax(x):
     return e / e.sum(axis=1, keepdims=True)
 
 
-def labels_with(loss_of=lambda loss, B: loss, dx_of=lambda dx, B: dx, shift=0):
-    def mutant(x, t):
-        loss, y, dx = reference.softmax_cross_entropy_labels(x, (t + shift) % x.shape[1])
+def labels_with(loss_of=lambda loss, B: loss, dx_of=lambda dx, B: dx, shift=0, smooth=lambda s: s):
+    def mutant(x, t, weights, s):
+        loss, y, dx = reference.softmax_cross_entropy_labels(
+            x, (t + shift) % x.shape[1], weights, smooth(s)
+        )
         return loss_of(loss, len(x)), y, dx_of(dx, len(x))
 
     return mutant
 
 
-def rows_that_sum_to_one(x, t):
-    loss, y, _ = reference.softmax_cross_entropy_rows(x, t)
-    return loss, y, (y - t) / len(x)
+def rows_that_sum_to_one(x, t, weights, s):
+    loss, y, _ = reference.softmax_cross_entropy_rows(x, t, weights, s)
+    target = (1 - s) * t + s / x.shape[1]
+    return loss, y, reference._weighted_mean(x, y - target, weights, len(x))[1]
 
 
-def rows_without_a_mean(x, t):
-    loss, y, dx = reference.softmax_cross_entropy_rows(x, t)
+def rows_without_a_mean(x, t, weights, s):
+    loss, y, dx = reference.softmax_cross_entropy_rows(x, t, weights, s)
     return loss, y, dx * len(x)
 
 
-def squared_with(right, factor):
-    def mutant(y, t):
-        loss, dx = right(y, t)
+def rows_unsmoothed(x, t, weights, s):
+    return reference.softmax_cross_entropy_rows(x, t, weights, 0.0)
+
+
+def loss_with(right, factor=1.0, **changes):
+    """A loss whose gradient is off by a factor, or that sees an argument altered."""
+    names = list(inspect.signature(right).parameters)
+
+    def mutant(*values):
+        given = dict(zip(names, values, strict=True))
+        given |= {name: alter(given[name]) for name, alter in changes.items()}
+        loss, dx = right(**given)
         return loss, factor * dx
 
     return mutant
+
+
+def kinks_to_the_right(right, slope=1.0):
+    """Slopes at a kink that are those of its right side."""
+
+    def mutant(y, t, weights, *scalars):
+        loss, dx = right(y, t, weights, *scalars)
+        ones = reference._weighted_mean(y, np.ones_like(y) * slope, weights, y.size)[1]
+        return loss, np.where(y == t, ones, dx)
+
+    return mutant
+
+
+def naive_sigmoid(x, t, weights):
+    """Overflows for large logits."""
+    e = np.exp(x)
+    return reference._weighted_mean(np.log(1 + e) - t * x, e / (1 + e) - t, weights, len(x))
+
+
+def mean_over_outputs(x, t, weights):
+    loss, dx = reference.sigmoid_cross_entropy(x, t, weights)
+    return loss / x.shape[1], dx / x.shape[1]
+
+
+def weighted_with(right):
+    """What goes wrong with weights."""
+
+    def altered(alter):
+        return lambda first, t, weights, *rest: right(first, t, alter(weights), *rest)
+
+    def not_by_their_sum(first, t, weights, *rest):
+        loss, *others, dx = right(first, t, weights, *rest)
+        factor = weights.sum() / len(weights)
+        return (loss * factor, *others, (dx * factor).astype(dx.dtype))
+
+    return {
+        "no weights": altered(lambda weights: None),
+        "the neighbour's weight": altered(lambda weights: np.roll(weights, 1)),
+        "weights squared": altered(np.square),
+        "rows of weight 0 count": altered(lambda weights: np.maximum(weights, 0.01)),
+        "divided by the rows": not_by_their_sum,
+    }
 
 
 def dropout_with(**change):
@@ -354,18 +410,48 @@ MUTANTS = {
         "a sum in the gradient": labels_with(dx_of=lambda dx, B: dx * B),
         "the next class": labels_with(shift=1),
         "the previous class": labels_with(shift=-1),
+        "not smoothed": labels_with(smooth=lambda s: 0.0),
+        "smoothed by half": labels_with(smooth=lambda s: s / 2),
     },
     "softmax_cross_entropy_rows": {
         "weights taken to sum to 1": rows_that_sum_to_one,
         "a sum in the gradient": rows_without_a_mean,
+        "not smoothed": rows_unsmoothed,
     },
     "mean_squared_error": {
-        "no 2": squared_with(reference.mean_squared_error, 0.5),
-        "wrong sign": squared_with(reference.mean_squared_error, -1),
+        "no 2": loss_with(reference.mean_squared_error, 0.5),
+        "wrong sign": loss_with(reference.mean_squared_error, -1),
     },
     "sum_squared_error": {
-        "a 2": squared_with(reference.sum_squared_error, 2),
-        "wrong sign": squared_with(reference.sum_squared_error, -1),
+        "a 2": loss_with(reference.sum_squared_error, 2),
+        "wrong sign": loss_with(reference.sum_squared_error, -1),
+    },
+    "sigmoid_cross_entropy": {
+        "wrong sign": loss_with(reference.sigmoid_cross_entropy, -1),
+        "overflow": naive_sigmoid,
+        "a mean over outputs": mean_over_outputs,
+        "targets the other way round": loss_with(
+            reference.sigmoid_cross_entropy, t=lambda t: 1 - t
+        ),
+    },
+    "mean_absolute_error": {
+        "wrong sign": loss_with(reference.mean_absolute_error, -1),
+        "kink to the right": kinks_to_the_right(reference.mean_absolute_error),
+    },
+    "huber_loss": {
+        "wrong sign": loss_with(reference.huber_loss, -1),
+        "no delta": loss_with(reference.huber_loss, delta=lambda delta: 1.0),
+        "squares everywhere": loss_with(reference.huber_loss, delta=lambda delta: 1e9),
+    },
+    "poisson_loss": {
+        "wrong sign": loss_with(reference.poisson_loss, -1),
+        "the next count": loss_with(reference.poisson_loss, t=lambda t: t + 1),
+    },
+    "quantile_loss": {
+        "wrong sign": loss_with(reference.quantile_loss, -1),
+        "the other tail": loss_with(reference.quantile_loss, q=lambda q: 1 - q),
+        "the median": loss_with(reference.quantile_loss, q=lambda q: 0.5),
+        "kink to the right": kinks_to_the_right(reference.quantile_loss, 0.5),
     },
     "dropout_forward": {
         "not scaled": dropout_unscaled,
@@ -432,6 +518,13 @@ MUTANTS = {
             reference.clip_norm(dW, max_norm)[1],
         ),
     },
+}
+
+
+MUTANTS |= {
+    kernel.key: MUTANTS[kernel.name] | weighted_with(getattr(reference, kernel.name))
+    for kernel in KERNELS.values()
+    if kernel.key == f"{kernel.name} with weights"
 }
 
 

@@ -86,7 +86,7 @@ def test_run_refuses_rows_out_of_range():
     plan = with_data(make())
     for bad in (-1, 5, 2**62):
         with pytest.raises(ValueError, match=r"wanted a row 0\.\.4"):
-            plan.run(np.array([0, bad]), 0, np.empty(1), np.empty(1, np.int64))
+            plan.run(np.array([0, bad]), 0, np.empty(1), np.empty(1))
         with pytest.raises(ValueError, match=r"wanted a row 0\.\.4"):
             plan.gradients(np.array([0, bad]), 0)
 
@@ -94,12 +94,12 @@ def test_run_refuses_rows_out_of_range():
 def test_run_refuses_outputs_of_the_wrong_length():
     plan = with_data(make())
     with pytest.raises(ValueError, match="losses"):
-        plan.run(np.arange(5), 0, np.empty(1), np.empty(2, np.int64))
+        plan.run(np.arange(5), 0, np.empty(1), np.empty(2))
     with pytest.raises(ValueError, match="hits"):
-        plan.run(np.arange(5), 0, np.empty(2), np.empty(1, np.int64))
+        plan.run(np.arange(5), 0, np.empty(2), np.empty(1))
     for wrong in (1, 3):
         with pytest.raises(ValueError, match="lrs"):
-            plan.run(np.arange(5), 0, np.empty(2), np.empty(2, np.int64), np.ones(wrong))
+            plan.run(np.arange(5), 0, np.empty(2), np.empty(2), np.ones(wrong))
     assert plan.updates == 0
 
 
@@ -123,7 +123,7 @@ def test_a_learning_rate_for_each_update(rule, dtype):
         averages = [np.zeros(8, dtype) for _ in range(count)]
         plan = make(params, np.zeros(8, dtype), rule=rule, averages=averages, numbers=numbers)
         with_data(plan, np.random.default_rng(0).standard_normal((5, 3)))
-        losses, hits = np.empty(3), np.empty(3, np.int64)
+        losses, hits = np.empty(3), np.empty(3)
         if together:
             plan.run(order, 7, losses, hits, rates)
         else:
@@ -131,7 +131,7 @@ def test_a_learning_rate_for_each_update(rule, dtype):
                 plan.set_rule(rule, (rates[i], *numbers[1:]), i)
                 plan.run(order[4 * i :][:4], 7 + i, losses[i : i + 1], hits[i : i + 1])
         assert plan.updates == 3
-        plan.run(order[:1], 10, np.empty(1), np.empty(1, np.int64))
+        plan.run(order[:1], 10, np.empty(1), np.empty(1))
         results.append((params, losses, hits, *averages))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -149,7 +149,7 @@ def test_class_index_out_of_range_changes_no_parameter(bad):
     params = np.arange(8.0)
     plan = with_data(make(params), t=np.array([0, 1, bad, 1, 0]))
     with pytest.raises(ValueError, match="class index"):
-        plan.run(np.array([2, 2, 2, 2]), 0, np.empty(1), np.empty(1, np.int64))
+        plan.run(np.array([2, 2, 2, 2]), 0, np.empty(1), np.empty(1))
     np.testing.assert_array_equal(params, np.arange(8.0))
 
 
@@ -171,6 +171,48 @@ def test_targets_shorter_than_inputs_bound_the_rows():
     plan = with_data(make(), t=np.array([0, 1]))
     with pytest.raises(ValueError, match=r"wanted a row 0\.\.1"):
         plan.gradients(np.array([2]), 0)
+
+
+def test_weights_bound_the_rows_and_are_summed():
+    plan = with_data(make())
+    plan.gradients(np.array([0, 1, 1]), 0)
+    assert plan.weight_sum == 3
+    plan.set_weights(np.array([0.5, 2.0, 0.25]))
+    plan.gradients(np.array([0, 1, 1]), 0)
+    assert plan.weight_sum == 4.5
+    with pytest.raises(ValueError, match=r"order\[1\] is 3, wanted a row 0\.\.2"):
+        plan.gradients(np.array([0, 3]), 0)
+    with pytest.raises(ValueError, match="weights has shape"):
+        plan.set_weights(np.empty(0))
+    for wrong in (np.ones(5, np.float32), np.ones((5, 1)), None, np.ones(10)[::2]):
+        with pytest.raises((TypeError, ValueError)):
+            plan.set_weights(wrong)
+
+
+def test_hits_are_sums_of_weights():
+    params = np.array([1.0, 0, 0, 0, 0, 0, 0, 0.5])  # the first input decides
+    x = np.array([[1.0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0], [2, 0, 0]])
+    plan = with_data(make(params, batch_size=5), x, np.array([0, 0, 1, 1, 0]))
+    assert plan.gradients(np.arange(5), 0)[1] == 3
+    plan.set_weights(np.array([0.5, 8, 4, 0.25, 2]))
+    assert plan.gradients(np.arange(5), 0)[1] == 2.75
+    rows = make(params, loss="SigmoidWithLoss", batch_size=5)
+    rows.set_inputs(x)
+    rows.set_target_rows(np.array([[1.0, 1], [0, 1], [0, 1], [1, 1], [1, 0]]))
+    assert rows.gradients(np.arange(5), 0)[1] == 2
+    rows.set_weights(np.array([0.5, 8, 4, 0.25, 2]))
+    assert rows.gradients(np.arange(5), 0)[1] == 8.5
+    values = make(params, loss="Poisson", batch_size=5)
+    values.set_inputs(x)
+    values.set_target_rows(np.ones((5, 2)))
+    assert values.gradients(np.arange(5), 0)[1] == 0
+
+
+def test_set_loss_of_another_loss():
+    with pytest.raises(ValueError, match="not made for Huber"):
+        make().set_loss("Huber", 1.0)
+    with pytest.raises(KeyError):
+        make().set_loss("Hinge", 1.0)
 
 
 def test_set_rule_of_another_optimizer():

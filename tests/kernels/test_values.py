@@ -18,6 +18,7 @@ from kernel_table import (
     check_edges,
     check_results,
     check_special_values,
+    element_by_element,
     problem,
     real_arrays,
     reference_results,
@@ -37,6 +38,8 @@ LINEAR = [
     "gemm_nt",
     "gemm_tn",
 ]
+WITHOUT_WEIGHTS = [kernel for kernel in KERNELS.values() if "weights" in kernel.scalars]
+WITH_WEIGHTS = [KERNELS[f"{kernel.name} with weights"] for kernel in WITHOUT_WEIGHTS]
 RANDOM = settings(max_examples=15, deadline=None)
 
 
@@ -155,7 +158,7 @@ def test_one_special_value_anywhere(kernels, dtype, lanes, kernel, data):
 
 
 @pytest.mark.parametrize(
-    "kernel", [k for k in KERNELS.values() if k.dimensions == ("n",)], ids=lambda k: k.name
+    "kernel", [k for k in KERNELS.values() if element_by_element(k)], ids=lambda k: k.key
 )
 def test_special_values_in_every_lane(kernels, dtype, lanes, kernel):
     """All special values of all arguments meet, in the vectors and in the rest."""
@@ -207,6 +210,7 @@ def test_a_sure_mistake_costs_its_logit(kernels, dtype, lanes, gap):
     rng = np.random.default_rng(10)
     kernel = KERNELS["softmax_cross_entropy_labels"]
     made = problem(kernel, dtype, {"B": 4, "C": lanes + 2}, rng)
+    made.scalars["label_smoothing"] = 0.0
     made.arrays["x"][:], made.arrays["t"][:] = 0, lanes + 1
     made.arrays["x"][:, 0] = gap
     actual = run_and_check(kernels, made, rng)
@@ -219,13 +223,59 @@ def test_a_sure_mistake_costs_its_logit(kernels, dtype, lanes, gap):
 def test_losses_add_their_terms_in_double(kernels):
     """A million equal float32 terms: a float32 sum would be off by whole per cents."""
     n = 2**20 + 1
-    y, t, dx = np.full(n, 0.1, np.float32), np.zeros(n, np.float32), np.empty(n, np.float32)
-    term = float(np.float32(0.1)) ** 2
-    assert kernels.mean_squared_error(y, t, dx) == pytest.approx(term, rel=3e-7)
-    assert kernels.sum_squared_error(y, t, dx) == pytest.approx(n * term / 2, rel=3e-7)
-    x, labels = np.zeros((n // 8, 2), np.float32), np.zeros(n // 8, np.int64)
-    loss = kernels.softmax_cross_entropy_labels(x, labels, x.copy(), x.copy())
-    assert loss == pytest.approx(np.log(2), rel=3e-7)
+    y, t = np.full((n, 1), 0.1, np.float32), np.zeros((n, 1), np.float32)
+    one = float(np.float32(0.1))
+    for weights in (None, np.ones(n)):
+        for name, scalars, mean in (
+            ("mean_squared_error", (), one**2),
+            ("sum_squared_error", (), n * one**2 / 2),
+            ("mean_absolute_error", (), one),
+            ("huber_loss", (1.0,), one**2 / 2),
+            ("poisson_loss", (), np.exp(one)),
+            ("quantile_loss", (0.25,), 0.75 * one),
+            ("sigmoid_cross_entropy", (), np.log1p(np.exp(one))),
+        ):
+            loss = getattr(kernels, name)(y, t, weights, *scalars, y.copy())
+            assert loss == pytest.approx(mean, rel=3e-7), name
+        x, labels = np.zeros((n, 2), np.float32), np.zeros(n, np.int64)
+        loss = kernels.softmax_cross_entropy_labels(x, labels, weights, 0.0, x.copy(), x.copy())
+        assert loss == pytest.approx(np.log(2), rel=3e-7)
+
+
+@pytest.mark.parametrize("columns", [1, 3, 8, 21])
+@pytest.mark.parametrize("kernel", WITHOUT_WEIGHTS, ids=lambda k: k.key)
+def test_weights_of_one_change_no_bit_of_a_gradient(kernels, dtype, kernel, columns):
+    """Of the loss neither where rows are summed one by one; else up to its sum's rounding."""
+    rng = np.random.default_rng(18)
+    made = problem(kernel, dtype, {"B": 19, "C": columns, "O": columns}, rng)
+    without = Call(made, rng).run(kernels)
+    made.scalars["weights"] = np.ones(19)
+    ones = Call(made, rng).run(kernels)
+    for name in kernel.results[1:]:
+        np.testing.assert_array_equal(ones[name], without[name], strict=True)
+    if "softmax" in kernel.name:
+        assert ones["loss"] == without["loss"]
+    else:
+        assert ones["loss"] == pytest.approx(without["loss"], rel=1e-14)
+
+
+@pytest.mark.parametrize("kernel", WITH_WEIGHTS, ids=lambda k: k.key)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_row_without_weight_counts_nothing_whatever_it_holds(kernels, dtype, kernel, bad):
+    rng = np.random.default_rng(19)
+    made = problem(kernel, dtype, {"B": 5, "C": 7, "O": 7}, rng)
+    first = kernel.inputs[0].name
+    made.arrays["weights"][:] = [1, 0, 2, 0, 1]
+    wanted = Call(made, rng).run(kernels)
+    made.arrays[first][[1, 3]] = bad
+    actual = Call(made, rng).run(kernels)
+    assert actual["loss"] == wanted["loss"]
+    np.testing.assert_array_equal(actual["dx"], wanted["dx"])
+    assert not actual["dx"][[1, 3]].any()
+    made.arrays["weights"][:] = 0
+    nothing = Call(made, rng).run(kernels)
+    assert nothing["loss"] == 0
+    assert not nothing["dx"].any()
 
 
 @pytest.mark.parametrize("name", ["adam_update", "adamw_update"])

@@ -15,6 +15,7 @@ FIXED = {
     "History", "onnx", "from_sklearn",
     "StopTraining", "TrainingState", "EarlyStopping", "Checkpoint", "every_steps",
     "metrics", "schedules",
+    "SigmoidWithLoss", "MeanAbsoluteError", "Huber", "Poisson", "Quantile",
 }  # fmt: skip
 CALLABLES = [name for name in an.__all__ if callable(getattr(an, name, None))]
 TAKES_WHAT_EXCEPTIONS_TAKE = {"StopTraining"}
@@ -96,14 +97,17 @@ def test_signatures_that_are_fixed():
         an.Momentum: "(lr, momentum)",
         an.AdaGrad: "(lr)",
         an.Adam: "(lr, beta1, beta2, eps)",
-        an.Loss.forward: "(self, x, t)",
+        an.SoftmaxWithLoss: "(label_smoothing)",
+        an.Huber: "(delta)",
+        an.Quantile: "(q)",
+        an.Loss.forward: "(self, x, t, weights)",
         an.Loss.backward: "(self, dout)",
         an.Optimizer.update: "(self, params, grads)",
-        an.Sequential.forward: "(self, x, t, train)",
+        an.Sequential.forward: "(self, x, t, train, weights)",
         an.Sequential.backward: "(self, dout, need_dx)",
         an.Sequential.predict: "(self, x, out)",
         an.Sequential.predict_proba: "(self, x)",
-        an.Sequential.evaluate: "(self, x, t, metrics)",
+        an.Sequential.evaluate: "(self, x, t, sample_weight, metrics)",
         an.Sequential.save: "(self, path)",
         an.load: "(path, custom)",
         an.from_sklearn: "(model)",

@@ -21,7 +21,17 @@ OPTIMIZERS = {
     "RMSprop": an.RMSprop,
     "AdamW": functools.partial(an.AdamW, weight_decay=0.1),
 }
-LOSSES = [an.SoftmaxWithLoss, an.MeanSquaredError, an.SumSquaredError]
+LOSSES = {
+    "SoftmaxWithLoss": an.SoftmaxWithLoss,
+    "smoothed": lambda: an.SoftmaxWithLoss(label_smoothing=0.2),
+    "MeanSquaredError": an.MeanSquaredError,
+    "SumSquaredError": an.SumSquaredError,
+    "SigmoidWithLoss": an.SigmoidWithLoss,
+    "MeanAbsoluteError": an.MeanAbsoluteError,
+    "Huber": lambda: an.Huber(0.4),
+    "Poisson": an.Poisson,
+    "Quantile": lambda: an.Quantile(0.8),
+}
 DTYPES = [np.float32, np.float64]
 N, I, O = 53, 12, 5  # noqa: E741 - rows, inputs, outputs
 
@@ -55,7 +65,10 @@ def data(loss, seed=0):
     x = rng.standard_normal((N, I))
     if isinstance(loss, an.SoftmaxWithLoss):
         return x, rng.integers(0, O, N)
-    return x, rng.standard_normal((N, O))
+    t = rng.standard_normal((N, O))
+    if isinstance(loss, an.SigmoidWithLoss):
+        return x, (t > 0).astype(np.uint8)
+    return x, np.floor(np.abs(2 * t)) if isinstance(loss, an.Poisson) else t
 
 
 def fit_both(net, x, t, monkeypatch, optimizer=an.SGD, **options):
@@ -83,12 +96,56 @@ def assert_same(net, other, fused, layerwise):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_every_layer_loss_and_optimizer(dtype, loss, optimizer, monkeypatch):
-    net = every_layer(dtype, loss())
+    net = every_layer(dtype, LOSSES[loss]())
     before = net.params.flat.copy()
     x, t = data(net.loss)
     both = fit_both(net, x, t, monkeypatch, optimizer, epochs=3, batch_size=10, seed=5)
     assert_same(*both)
     assert (net.params.flat != before).mean() > 0.8
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_weights_of_rows(dtype, loss, optimizer, monkeypatch):
+    net = every_layer(dtype, LOSSES[loss]())
+    x, t = data(net.loss)
+    rng = np.random.default_rng(7)
+    weights = rng.random(N) * (rng.random(N) < 0.6)
+    without, _, _, _ = fit_both(
+        copy.deepcopy(net), x, t, monkeypatch, optimizer, epochs=3, batch_size=4, seed=5
+    )
+    both = fit_both(
+        net, x, t, monkeypatch, optimizer, epochs=3, batch_size=4, seed=5, sample_weight=weights
+    )
+    assert_same(*both)
+    assert (net.params.flat != without.params.flat).mean() > 0.8
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_weights_of_one_change_nothing(loss):
+    nets = []
+    for weights in (None, np.ones(N)):
+        net = every_layer(np.float32, LOSSES[loss]())
+        x, t = data(net.loss)
+        history = net.fit(x, t, epochs=2, batch_size=8, sample_weight=weights)
+        nets.append((net.params.flat, history))
+    np.testing.assert_array_equal(nets[0][0], nets[1][0])
+    assert nets[0][1]["loss"] == pytest.approx(nets[1][1]["loss"], rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", ["smoothed", "Huber", "Quantile"])
+def test_callback_changes_the_loss(loss, monkeypatch):
+    def change(state):
+        for name in state.net.loss.config():
+            setattr(state.net.loss, name, 0.5 * getattr(state.net.loss, name))
+
+    net = every_layer(np.float64, LOSSES[loss]())
+    x, t = data(net.loss)
+    kept, _, _, _ = fit_both(copy.deepcopy(net), x, t, monkeypatch, epochs=3, batch_size=8)
+    both = fit_both(net, x, t, monkeypatch, epochs=3, batch_size=8, callbacks=[change])
+    assert_same(*both)
+    assert (net.params.flat != kept.params.flat).any()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 10, 52, 53, 99])

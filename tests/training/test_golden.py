@@ -164,6 +164,36 @@ LOSSES = {
         lambda t: np.eye(3)[t],
         lambda x, t: ref.mean_squared_error(x, np.eye(3)[t]),
     ),
+    "smoothed labels": (
+        lambda: an.SoftmaxWithLoss(label_smoothing=0.1),
+        lambda t: t,
+        lambda x, t: ref.softmax_cross_entropy_labels(x, t, None, 0.1)[::2],
+    ),
+    "several labels": (
+        an.SigmoidWithLoss,
+        lambda t: 1 - np.eye(3)[t],
+        lambda x, t: ref.sigmoid_cross_entropy(x, 1 - np.eye(3)[t]),
+    ),
+    "mean absolute": (
+        an.MeanAbsoluteError,
+        lambda t: np.eye(3)[t],
+        lambda x, t: ref.mean_absolute_error(x, np.eye(3)[t]),
+    ),
+    "Huber": (
+        lambda: an.Huber(0.3),
+        lambda t: np.eye(3)[t],
+        lambda x, t: ref.huber_loss(x, np.eye(3)[t], None, 0.3),
+    ),
+    "Poisson": (
+        an.Poisson,
+        lambda t: 2 * np.eye(3)[t],
+        lambda x, t: ref.poisson_loss(x, 2 * np.eye(3)[t]),
+    ),
+    "quantile": (
+        lambda: an.Quantile(0.8),
+        lambda t: np.eye(3)[t],
+        lambda x, t: ref.quantile_loss(x, np.eye(3)[t], None, 0.8),
+    ),
     "half sum of squares": (
         an.SumSquaredError,
         lambda t: np.eye(3)[t],

@@ -28,10 +28,30 @@ class OwnSum(an.SumSquaredError):
     pass
 
 
+class OwnSigmoid(an.SigmoidWithLoss):
+    pass
+
+
+class OwnAbsolute(an.MeanAbsoluteError):
+    pass
+
+
+class OwnHuber(an.Huber):
+    pass
+
+
+class OwnPoisson(an.Poisson):
+    pass
+
+
 LOSSES = {
     an.SoftmaxWithLoss: OwnSoftmax,
     an.MeanSquaredError: OwnMean,
     an.SumSquaredError: OwnSum,
+    an.SigmoidWithLoss: OwnSigmoid,
+    an.MeanAbsoluteError: OwnAbsolute,
+    an.Huber: OwnHuber,
+    an.Poisson: OwnPoisson,
 }
 LAYERS = {
     "ReLU": an.ReLU,
@@ -122,12 +142,16 @@ def test_any_network_loss_optimizer_and_data(data):
         )
     else:
         t = draw(pick("uint8", "float32", "float64", "int64"), (rows, classes), seed + 1)
+        if loss in (an.SigmoidWithLoss, an.Poisson):
+            t = np.minimum(abs(t), 1)
         if classes == 1:
             t = pick(t, t[:, 0])
+    weights = np.random.default_rng(seed + 2).integers(0, 4, rows) + pick(0.0, 0.5)
     trained = both(
         plan, widths, dtype, loss, x, t, optimizer=pick(*OPTIMIZERS), steps=steps,
         batch_size=batch_size, seed=seed, options={"input_scale": pick(None, 0.25)},
         l2=pick(0.0, 0.3), clip_norm=pick(None, 0.05),
+        sample_weight=pick(None, weights if weights.any() else None),
     )  # fmt: skip
     check_equal(trained, dtype, steps)
 
@@ -139,6 +163,8 @@ def test_data_in_every_form(form, dtype, loss):
     """Of whatever form: one network, whichever step it takes."""
     x = draw(dtype, (17, 5))
     t = np.arange(17) % 3 if loss is an.SoftmaxWithLoss else draw(dtype, (17, 3), 1)
+    if loss in (an.SigmoidWithLoss, an.Poisson):
+        t = (t > 0).astype(dtype)
     networks = []
     for kind_of_loss in (loss, LOSSES[loss]):
         net = build(["Affine", "Tanh", "Affine"], [5, 6, 3], "float64", kind_of_loss)

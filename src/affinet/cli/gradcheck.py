@@ -13,7 +13,7 @@ from affinet.cli.output import print_json
 from affinet.cli.recipes import RECIPES
 from affinet.cli.sources import labelled_rows, refuse_options_of_files
 from affinet.gradcheck import gradient_check
-from affinet.losses import SoftmaxWithLoss
+from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
 
@@ -52,4 +52,8 @@ def random_rows(net: Sequential, n_rows: int, seed: int) -> tuple[Array, Array]:
     y = net.predict(x)
     if isinstance(net.loss, SoftmaxWithLoss):
         return x, rng.integers(0, y.shape[1], n_rows)
-    return x, rng.standard_normal(y.shape)
+    least, most = net.loss.target_range if isinstance(net.loss, ElementwiseLoss) else (None, None)
+    if most == 1:
+        return x, rng.random(y.shape)
+    t = rng.standard_normal(y.shape)
+    return x, np.abs(t) if least == 0 else t

@@ -17,6 +17,7 @@ from affinet.cli.files import read_rows, require_writable
 from affinet.cli.models import class_names, input_range, input_shape, n_inputs, require_width
 from affinet.cli.output import figure, print_json, say
 from affinet.cli.sources import encoding_of, read_file
+from affinet.losses import SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tables import Encoding, NumberTarget
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         x = table_rows(net, encoding, options)
     answer = answer_of(net, x, encoding)
-    if options.probabilities and answer.classes is None:
+    if options.probabilities and not hasattr(net.loss, "probabilities"):
         raise ValueError(f"{options.model}: its loss {net.loss!r} gives no probabilities")
     if options.out is not None:
         write_csv(Path(options.out), answer)
@@ -156,10 +157,12 @@ class Answer:
 def answer_of(net: Sequential, x: Array, encoding: Encoding | None) -> Answer:
     """Predict, and name what was predicted."""
     y = net.predict(x)
-    if hasattr(net.loss, "probabilities"):
+    if isinstance(net.loss, SoftmaxWithLoss):
         return Answer(net.loss.probabilities(y), class_names(net, y.shape[1]))
     if encoding is not None and isinstance(encoding.target, NumberTarget):
         return Answer(encoding.target.restore(y).reshape(-1, 1), None, [encoding.target.name])
+    if hasattr(net.loss, "probabilities"):  # each output is a yes or no of its own
+        y = net.loss.probabilities(y)
     values = y.reshape(len(y), -1)
     return Answer(values, None, [f"output {place}" for place in range(1, values.shape[1] + 1)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -159,10 +160,16 @@ def identity(run: Run) -> dict[str, Any]:
         "schedule": None if run.schedule is None else name_of(run.schedule),
         "l2": run.step.regularization.l2,
         "clip_norm": run.step.regularization.clip_norm,
+        "weights": None if run.weights is None else digest(run.weights),
         "callbacks with a state": [name_of(callback) for callback in with_state(run)],
         "number of layers": len(parts),
         **described,
     }
+
+
+def digest(array: Array) -> str:
+    """A few letters that differ where arrays do."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
 def describe(part: Any) -> str:
@@ -258,7 +265,8 @@ def require_position(history: History, sums: Any) -> None:
         raise TypeError("the history has an epoch that is none")
     whole_number("steps", history.steps, 0)
     whole_number("batches", sums.batches, 0)
-    whole_number("hits", sums.hits, 0)
+    real_number("weight", sums.weight, 0.0)
+    real_number("hits", sums.hits, 0.0)
     real_number("seconds", sums.seconds, 0.0)
     if not isinstance(sums.loss, float):
         raise TypeError(f"the sum of losses is {sums.loss!r}")

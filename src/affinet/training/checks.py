@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from affinet._validation import Array, number_array, require_finite, whole_number
-from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
+from affinet._validation import (
+    Array,
+    number_array,
+    require_finite,
+    require_some_weight,
+    row_weights,
+    whole_number,
+)
+from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.network import Sequential
 from affinet.training.callbacks import Callback
+from affinet.training.weights import training_weights
 
 
 def require_callbacks(callbacks: Iterable[Callback]) -> tuple[Any, ...]:
@@ -41,12 +49,35 @@ def require_schedule(schedule: Any, optimizer: Any) -> None:
         raise TypeError(f"schedule was given, but the optimizer {optimizer!r} has no lr to set")
 
 
-def require_pair(net: Sequential, data: Any) -> tuple[Array, Array]:
-    """Validation data as a checked pair of arrays."""
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise TypeError(f"validation_data is {type(data).__name__}, wanted a pair (x, t)")
-    x, t = data
-    return require_data(net, x, t, prefix="validation_data: ")
+def require_validation_data(net: Sequential, data: Any) -> tuple[Array, ...]:
+    """Validation data as checked arrays, two or with weights three."""
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise TypeError(
+            f"validation_data is {type(data).__name__}, wanted a pair (x, t) or (x, t, weights)"
+        )
+    prefix = "validation_data: "
+    x, t = require_data(net, data[0], data[1], prefix)
+    if len(data) == 2 or data[2] is None:
+        return x, t
+    weights = row_weights(f"{prefix}weights", data[2], len(x))
+    require_some_weight(f"{prefix}weights", weights)
+    require_takes_weights(net.loss, f"{prefix}weights")
+    return x, t, weights
+
+
+def require_weights(
+    net: Sequential,
+    x: Array,
+    t: Array,
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | str | None,
+) -> Array | None:
+    """Rows' weights to train with, checked before any parameter changes; None if none came."""
+    if sample_weight is None and class_weight is None:
+        return None
+    require_takes_weights(net.loss, "class_weight" if sample_weight is None else "sample_weight")
+    n_outputs = net._predict(x[:1]).reshape(1, -1).shape[1]
+    return training_weights(net.loss, t, n_outputs, sample_weight, class_weight)
 
 
 def require_data(
@@ -70,6 +101,7 @@ def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
     if isinstance(net.loss, ElementwiseLoss):
         if t.shape[1:] != y.shape[1:] and (t.ndim, y.shape[1:]) != (1, (1,)):
             raise ValueError(f"{prefix}t has shape {t.shape}, wanted {(len(t), *y.shape[1:])}")
+        net.loss.require_range(f"{prefix}t", t)
         return
     if not isinstance(net.loss, SoftmaxWithLoss):
         return

@@ -30,7 +30,7 @@ class Regularization:
         weights of the batch's rows.
         """
         penalty = 0.0
-        if self.l2 > 0:
+        if self.l2 > 0 and weight_sum > 0:  # a batch without weight pulls at nothing
             for place, layer in enumerate(net.layers):
                 if isinstance(layer, Affine):
                     W, dW = net.params[f"{place}.W"], net.grads[f"{place}.W"]

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from affinet import schedules
 from affinet._validation import Array
-from affinet.losses import SoftmaxWithLoss
+from affinet.losses import ClassLoss
 from affinet.metrics import Metric
 from affinet.network import Sequential
 from affinet.optimizers import Optimizer
@@ -27,14 +29,16 @@ PAUSE = 0.05  # seconds of steps in one call: between calls Ctrl-C is seen and p
 
 @dataclass
 class Sums:
-    """Of the epoch so far: batches, their losses times their rows, their hits, seconds.
+    """Of the epoch so far: batches, their weights, losses times weights, hits, seconds.
 
-    Losses are added one by one, so the sum does not depend on where the epoch was cut into calls.
+    A batch weighs what its rows weigh together: their number, where they have no weights. Losses
+    are added one by one, so the sum does not depend on where the epoch was cut into calls.
     """
 
     batches: int = 0
+    weight: float = 0.0
     loss: float = 0.0
-    hits: int = 0
+    hits: float = 0.0
     seconds: float = 0.0
 
 
@@ -52,6 +56,7 @@ class Run:
         steps: int,
         batch_size: int,
         seed: int,
+        weights: Array | None = None,
     ) -> None:
         self.net = net
         self.optimizer = optimizer
@@ -64,7 +69,8 @@ class Run:
         self.steps = steps
         self.batch_size = batch_size
         self.seed = seed
-        self.classes = isinstance(net.loss, SoftmaxWithLoss)
+        self.weights = weights
+        self.classes = isinstance(net.loss, ClassLoss)
         self.base_lr = float(getattr(optimizer, "lr", 0.0))
         self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
         self.batches_a_call = 1
@@ -89,7 +95,7 @@ class Run:
 
     def __call__(
         self,
-        validation_data: tuple[Array, Array] | None,
+        validation_data: tuple[Array, ...] | None,
         metrics: Mapping[str, Metric],
         progress: Progress,
         ends_by: str,
@@ -135,18 +141,18 @@ class Run:
             start += len(part)
             if self.at_steps:
                 sums.seconds += time.perf_counter() - started
-                self.end_steps(start)
+                self.end_steps()
                 started = time.perf_counter()
         sums.seconds += time.perf_counter() - started
-        rows = min(start, len(order))
+        figures = self.figures()
         if not math.isfinite(sums.loss):
             warnings.warn(
-                f"the loss of epoch {len(history.epochs) + 1} is {sums.loss / rows}: the training "
+                f"the loss of epoch {figures['epoch']} is {figures['loss']}: the training "
                 "diverges; try a smaller learning rate",
                 RuntimeWarning,
                 stacklevel=5,
             )
-        return self.figures(rows)
+        return figures
 
     def train_on(self, part: Array, progress: Progress) -> None:
         """Train on these rows in one call, and add up what it tells."""
@@ -159,17 +165,28 @@ class Run:
             losses, hits = self.step.run(part, self.history.steps, lrs)
         finally:
             self.history.steps = self.step.updates
-        *values, last = losses.tolist()
-        for value in values:
-            sums.loss += value * size
-        sums.loss += last * (len(part) - len(values) * size)
-        found = sum(hits.tolist())
+        weights = self.batch_weights(part)
+        values, found = losses.tolist(), sum(hits.tolist())
+        for value, weight in zip(values, weights, strict=True):
+            sums.loss += value * weight
+        total = sum(weights)
+        sums.weight += total
         sums.hits += found
         sums.batches += len(hits)
         seconds = time.perf_counter() - started
         if len(hits) == self.batches_a_call or seconds > PAUSE:
             self.batches_a_call = max(1, int(PAUSE * len(hits) / max(seconds, 1e-9)))
-        progress.steps(len(part), last, found / len(part) if self.classes else None)
+        progress.steps(len(part), values[-1], found / (total or 1.0) if self.classes else None)
+
+    def batch_weights(self, part: Array) -> list[float]:
+        """What the rows of each batch weigh together."""
+        size = self.batch_size
+        if self.weights is not None:
+            starts = range(0, len(part), size)
+            weights: list[float] = np.add.reduceat(self.weights[part], starts).tolist()
+            return weights
+        whole, rest = divmod(len(part), size)
+        return [float(size)] * whole + [float(rest)] * (rest > 0)
 
     def steps_to_callback(self) -> int:
         """Batches of the next call, which ends where a callback is due."""
@@ -178,12 +195,12 @@ class Run:
             batches = min(batches, int(callback.every_steps) - steps % int(callback.every_steps))
         return batches
 
-    def end_steps(self, rows: int) -> None:
+    def end_steps(self) -> None:
         """Call those that are due after this very step."""
         steps = self.history.steps
         due = [callback for callback in self.at_steps if steps % callback.every_steps == 0]
         if due:
-            self.call(due, self.figures(rows))
+            self.call(due, self.figures())
 
     def end_epoch(self, figures: dict[str, float]) -> None:
         """Tell the schedule, then the callbacks."""
@@ -203,12 +220,13 @@ class Run:
                 return
         self.step.refresh()
 
-    def figures(self, rows: int) -> dict[str, float]:
-        """The figures of the epoch so far, after so many rows of it."""
+    def figures(self) -> dict[str, float]:
+        """The figures of the epoch so far; those of batches without any weight are 0."""
         sums = self.sums
-        figures = {"epoch": len(self.history.epochs) + 1, "loss": sums.loss / rows}
+        weight = sums.weight or 1.0
+        figures = {"epoch": len(self.history.epochs) + 1, "loss": sums.loss / weight}
         if self.classes:
-            figures["accuracy"] = sums.hits / rows
+            figures["accuracy"] = sums.hits / weight
         if self.lrs is not None:
             figures["lr"] = float(self.lrs[sums.batches - 1])
         figures["seconds"] = sums.seconds

@@ -15,13 +15,26 @@ import numpy as np
 from affinet._dispatch import kernels
 from affinet._validation import Array
 from affinet.layers import Dropout
-from affinet.losses import MeanSquaredError, SoftmaxWithLoss, SumSquaredError
+from affinet.losses import (
+    ClassLoss,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+    SigmoidWithLoss,
+    SoftmaxWithLoss,
+    SumSquaredError,
+)
 from affinet.network import Sequential
 from affinet.operations import describe_layers, first_width
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.training.regularization import Regularization
 
-FUSED_LOSSES = (MeanSquaredError, SoftmaxWithLoss, SumSquaredError)
+FUSED_LOSSES = (
+    *(SoftmaxWithLoss, SigmoidWithLoss, MeanSquaredError, SumSquaredError),
+    *(MeanAbsoluteError, Huber, Poisson, Quantile),
+)
 FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop)
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
@@ -39,8 +52,8 @@ class Step(Protocol):
         """Train on the rows of ``order``, batch after batch.
 
         ``first`` is the number of the first batch, the counter of dropout masks; ``lrs`` are the
-        learning rates of the updates, of which the last one stays. Returns the
-        loss and the number of hits (rows whose highest output is the target's) of each batch.
+        learning rates of the updates, of which the last one stays. Returns the loss and the hits
+        of each batch: the number of rows that the network got right, or the sum of their weights.
         """
 
     def refresh(self) -> None:
@@ -61,9 +74,10 @@ class LayerwiseStep:
         batch_size: int,
         seed: int,
         regularization: Regularization = NO_REGULARIZATION,
+        weights: Array | None = None,
     ) -> None:
         self.net, self.optimizer = net, optimizer
-        self.x, self.t, self.batch_size = x, t, batch_size
+        self.x, self.t, self.batch_size, self.weights = x, t, batch_size, weights
         self.regularization = regularization
         self.places = DropoutPlaces(net, seed)
         self.updates = 0
@@ -76,26 +90,28 @@ class LayerwiseStep:
                 batch = order[start : start + self.batch_size]
                 t = self.t[batch]
                 self.places.set_step(first + number)
-                loss = self.net.forward(self.x[batch], t, train=True)
+                weights = None if self.weights is None else self.weights[batch]
+                loss = self.net.forward(self.x[batch], t, True, weights)
                 self.net.backward()
-                weight_sum = len(batch)
+                weight_sum = len(batch) if weights is None else float(weights.sum())
                 losses.append(loss + self.regularization.apply(self.net, weight_sum))
                 if lrs is not None:
                     self.optimizer.lr = float(lrs[number])
                 self.optimizer.update(self.net.params, self.net.grads)
                 self.updates += 1
-                hits.append(self.count_hits(t))
+                hits.append(self.count_hits(t, weights))
         return np.array(losses), np.array(hits)
 
     def refresh(self) -> None:
         """Nothing: every step asks the layers anew."""
 
-    def count_hits(self, t: Array) -> int:
-        """Rows whose highest output stands at the target's class; 0 without classes."""
-        if not isinstance(self.net.loss, SoftmaxWithLoss) or self.net.loss.y is None:
-            return 0
-        classes = t.argmax(axis=-1) if t.ndim == 2 else t
-        return int((self.net.loss.y.argmax(axis=-1) == classes).sum())
+    def count_hits(self, t: Array, weights: Array | None) -> float:
+        """Rows of the last batch that are right, or the sum of their weights; 0 without classes."""
+        loss = self.net.loss
+        if not isinstance(loss, ClassLoss) or loss.judged is None:
+            return 0.0
+        hits = loss.hits(loss.judged, t)
+        return float(hits.sum() if weights is None else weights[hits].sum())
 
 
 class FusedStep:
@@ -112,10 +128,11 @@ class FusedStep:
         batch_size: int,
         seed: int,
         regularization: Regularization = NO_REGULARIZATION,
+        weights: Array | None = None,
     ) -> None:
         self.net, self.optimizer, self.seed = net, optimizer, seed
         self.regularization = regularization
-        self.x, self.t = x.reshape(len(x), -1), t
+        self.x, self.t, self.weights = x.reshape(len(x), -1), t, weights
         self.batch_size = min(batch_size, len(x))
         self.state = optimizer.state_of(net.params.flat)
         self.updates = 0
@@ -129,6 +146,7 @@ class FusedStep:
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description
+        self.plan.set_loss(type(self.net.loss).__name__, self.net.loss.number())
         self.plan.set_rule(
             type(self.optimizer).__name__, self.optimizer.rule_numbers(), self.state.step
         )
@@ -150,12 +168,14 @@ class FusedStep:
             plan.set_labels(one_of(self.t, LABEL_TYPES, np.int64))
         else:
             plan.set_target_rows(one_of(self.t.reshape(len(self.t), -1), ROW_TYPES, np.float64))
+        if self.weights is not None:
+            plan.set_weights(self.weights)
         return plan
 
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train in one compiled call; see :class:`Step`."""
         batches = -(-len(order) // self.batch_size)
-        losses, hits = np.empty(batches), np.empty(batches, np.int64)
+        losses, hits = np.empty(batches), np.empty(batches)
         try:
             self.plan.run(order, first, losses, hits, lrs)
         finally:
@@ -206,10 +226,11 @@ def make_step(
     batch_size: int,
     seed: int,
     regularization: Regularization = NO_REGULARIZATION,
+    weights: Array | None = None,
 ) -> Step:
     """The fused step where it covers everything, else the step layer by layer."""
     kind = FusedStep if can_fuse(net, optimizer, x) else LayerwiseStep
-    return kind(net, optimizer, x, t, batch_size, seed, regularization)
+    return kind(net, optimizer, x, t, batch_size, seed, regularization, weights)
 
 
 def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 
 from numpy.typing import ArrayLike
@@ -18,8 +18,9 @@ from affinet.training.callbacks import Callback
 from affinet.training.checks import (
     require_callbacks,
     require_data,
-    require_pair,
     require_schedule,
+    require_validation_data,
+    require_weights,
 )
 from affinet.training.history import History
 from affinet.training.progress import make_progress
@@ -39,12 +40,14 @@ def fit(
     steps: int | None = None,
     batch_size: int = 32,
     optimizer: Optimizer | None = None,
-    validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+    validation_data: tuple[ArrayLike, ...] | None = None,
     callbacks: Iterable[Callback] = (),
     metrics: Metrics = (),
     schedule: Callable[[schedules.Progress], float] | None = None,
     seed: int = 0,
     verbose: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[int, float] | str | None = None,
     l2: float = 0.0,
     clip_norm: float | None = None,
     resume: str | PathLike[str] | None = None,
@@ -73,7 +76,7 @@ def fit(
     optimizer : Optimizer, optional
         ``Adam()`` if left out. Its state goes on from earlier use.
     validation_data : tuple of arrays, optional
-        ``(x, t)`` to evaluate at the end of every epoch.
+        ``(x, t)`` or ``(x, t, weights)`` to evaluate at the end of every epoch.
     callbacks : iterable of callables
         Each is called with a :class:`TrainingState` at the end of every epoch; one with an
         attribute ``every_steps`` after so many steps instead, see :func:`affinet.every_steps`.
@@ -94,14 +97,19 @@ def fit(
         None shows progress on a terminal and is silent elsewhere, 1 shows it anywhere, 0 nowhere.
         Progress is a bar on a terminal or in a notebook, if tqdm is installed, else a line an
         epoch.
-    resume : path, optional
-        A file that :class:`affinet.Checkpoint` wrote in a training that was interrupted. With the
-        same data and arguments this one goes on there and ends with the same bits; ``epochs`` or
-        ``steps`` count from the beginning and may be more than they were. The numbers of the
-        optimizer are those of the file.
+    sample_weight : array of shape (N,), optional
+        Weights of the rows, each 0 or more and not all of them 0. Losses are weighted means, and
+        so are an epoch's figures; a batch in which no row has a weight counts nothing, and its
+        step has the gradient 0.
+    class_weight : dict of class to weight, or "balanced", optional
+        Multiplies the rows' weights by those of their classes. Classes that the dict leaves out
+        have weight 1; "balanced" gives a class the weight ``N / (C count)`` for its ``count`` rows
+        and the C classes that occur. Targets are class indices, one-hot rows or, with
+        :class:`SigmoidWithLoss` and one output, 0 and 1.
     l2 : float
         Strength of a penalty, 0 or more: ``l2 / 2 sum W^2 / B``, over the weights W of all
-        :class:`Affine` layers (not their biases) and with B the rows of the batch, is added to
+        :class:`Affine` layers (not their biases) and with B the rows of the batch, or the sum of
+        their weights, is added to
         the loss that is minimised and recorded; validation losses are without it. It is the
         ``alpha`` of scikit-learn's ``MLPClassifier``.
     clip_norm : float, optional
@@ -109,6 +117,11 @@ def fit(
         norm is at most this, to rounding; above 0. A gradient whose norm is not finite becomes
         NaN. Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks",
         ICML 2013. ``net.grads`` holds the gradient as it was clipped.
+    resume : path, optional
+        A file that :class:`affinet.Checkpoint` wrote in a training that was interrupted. With the
+        same data and arguments this one goes on there and ends with the same bits; ``epochs`` or
+        ``steps`` count from the beginning and may be more than they were. The numbers of the
+        optimizer are those of the file.
 
     Returns
     -------
@@ -152,7 +165,8 @@ def fit(
     with net._usage.writing():
         x, t = require_data(net, x, t)
         if validation_data is not None:
-            validation_data = require_pair(net, validation_data)
+            validation_data = require_validation_data(net, validation_data)
+        weights = require_weights(net, x, t, sample_weight, class_weight)
         per_epoch = steps_per_epoch(len(x), batch_size)
         ends_by = "epochs" if steps is None else "steps"
         if steps is None:
@@ -160,8 +174,10 @@ def fit(
             steps = per_epoch * epochs
         else:
             steps = whole_number("steps", steps, 1)
-        step = make_step(net, optimizer, x, t, batch_size, seed, regularization)
-        run = Run(net, optimizer, step, schedule, callbacks, len(x), steps, batch_size, seed)
+        step = make_step(net, optimizer, x, t, batch_size, seed, regularization, weights)
+        run = Run(
+            net, optimizer, step, schedule, callbacks, len(x), steps, batch_size, seed, weights
+        )
         run.begin(resume)
         whole, rest = divmod(steps, per_epoch)
         rows = whole * len(x) + rest * batch_size

@@ -1,0 +1,293 @@
+"""Losses that compare outputs y and targets t element by element.
+
+Each is sum_i w_i sum_j l(y_ij, t_ij) / D with a function l of one element, and writes
+dx_ij = w_i l'(y_ij, t_ij) / D. D is the sum of the weights times the number of columns where the
+loss is a mean over elements. What losses.pyx says of weights and of sums holds here too; without
+weights the rows count as one long row, so all weights 1 give the same gradient to the bit and the
+same loss up to the rounding of its sum.
+
+At a kink, where y is t, the slope is 0: the one between its neighbours that moves nothing.
+"""
+
+from libc.math cimport INFINITY, fabs
+from libc.string cimport memset
+
+cdef enum LossKind:
+    SOFTMAX_WITH_LOSS
+    MEAN_SQUARED_ERROR
+    SUM_SQUARED_ERROR
+    SIGMOID_WITH_LOSS
+    MEAN_ABSOLUTE_ERROR
+    HUBER
+    POISSON
+    QUANTILE
+
+
+# One block of elements, in double precision ------------------------------------------------------
+
+
+cdef inlined_void _sigmoid_terms(const double* x, const double* t, double* terms,
+                                 double* slopes) noexcept nogil:
+    """l = log(1 + exp(x)) - t x = log(1 + e) + |x| s, with e = exp(-|x|) and s the share of the
+    answer that x speaks against: 1 - t where x > 0, else t.
+
+    Nothing overflows or cancels, and a share of 0 costs nothing even where x is infinite.
+    """
+    cdef vdouble[4] e
+    cdef double[SUMS] logs, least
+    cdef double share
+    cdef int v, k, lanes = VECTOR_BYTES // sizeof(double)
+    for v in range(BLOCK_VECTORS):
+        e[v] = vexp(-vabs_d(vload_d(<const char*> (x + v * lanes))))
+        vstore_d(<char*> (logs + v * lanes), vlog1p(e[v]))
+        vstore_d(<char*> (least + v * lanes), e[v] / (1 + e[v]))
+    for k in range(SUMS):
+        share = 1 - t[k] if x[k] > 0 else t[k]
+        terms[k] = logs[k] + (fabs(x[k]) * share if share != 0 else 0)
+        slopes[k] = share - least[k] if x[k] > 0 else least[k] - share
+
+
+cdef inlined_void _poisson_terms(const double* y, const double* t, double* terms,
+                                 double* slopes) noexcept nogil:
+    """l = exp(y) - t y."""
+    cdef double[SUMS] rates
+    cdef int v, k, lanes = VECTOR_BYTES // sizeof(double)
+    for v in range(BLOCK_VECTORS):
+        vstore_d(<char*> (rates + v * lanes), vexp(vload_d(<const char*> (y + v * lanes))))
+    for k in range(SUMS):
+        terms[k] = rates[k] - t[k] * y[k]
+        slopes[k] = rates[k] - t[k]
+
+
+cdef inlined_void _absolute_terms(const double* y, const double* t, double* terms,
+                                  double* slopes) noexcept nogil:
+    """l = |y - t|."""
+    cdef double d
+    cdef int k
+    for k in range(SUMS):
+        d = y[k] - t[k]
+        terms[k] = fabs(d)
+        slopes[k] = 1 if d > 0 else -1 if d < 0 else d      # 0, or NaN
+
+
+cdef inlined_void _huber_terms(const double* y, const double* t, double delta, double* terms,
+                               double* slopes) noexcept nogil:
+    """l = d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), with d = y - t."""
+    cdef double d, size
+    cdef int k
+    for k in range(SUMS):
+        d = y[k] - t[k]
+        size = fabs(d)
+        terms[k] = delta * (size - 0.5 * delta) if size > delta else 0.5 * d * d
+        slopes[k] = delta if d > delta else -delta if d < -delta else d
+
+
+cdef inlined_void _quantile_terms(const double* y, const double* t, double q, double* terms,
+                                  double* slopes) noexcept nogil:
+    """l = q (t - y) where y < t, else (1 - q) (y - t)."""
+    cdef double d
+    cdef int k
+    for k in range(SUMS):
+        d = y[k] - t[k]
+        terms[k] = -q * d if d < 0 else (1 - q) * d
+        slopes[k] = 1 - q if d > 0 else -q if d < 0 else d  # 0, or NaN
+
+
+cdef inline void _terms(LossKind kind, double number, const double* y, const double* t,
+                        double* terms, double* slopes) noexcept nogil:
+    if kind == SIGMOID_WITH_LOSS:
+        _sigmoid_terms(y, t, terms, slopes)
+    elif kind == MEAN_ABSOLUTE_ERROR:
+        _absolute_terms(y, t, terms, slopes)
+    elif kind == HUBER:
+        _huber_terms(y, t, number, terms, slopes)
+    elif kind == POISSON:
+        _poisson_terms(y, t, terms, slopes)
+    else:
+        _quantile_terms(y, t, number, terms, slopes)
+
+
+# Rows --------------------------------------------------------------------------------------------
+
+
+cdef double _sum_of_terms(LossKind kind, Py_ssize_t n, const real* y, const real* t,
+                          double number, double factor, real* dx) noexcept nogil:
+    """dx = factor l'(y, t); returns the sum of l(y, t). dx may be y or t.
+
+    A block is read before it is written; behind the end it is filled with zeros.
+    """
+    cdef double[SUMS] sums, y_block, t_block, terms, slopes
+    cdef Py_ssize_t i = 0
+    cdef int k, left
+    for k in range(SUMS):
+        sums[k] = y_block[k] = t_block[k] = 0
+    while i + SUMS <= n:
+        for k in range(SUMS):
+            y_block[k], t_block[k] = <double> y[i + k], <double> t[i + k]
+        _terms(kind, number, y_block, t_block, terms, slopes)
+        for k in range(SUMS):
+            sums[k] += terms[k]
+            dx[i + k] = <real> (factor * slopes[k])
+        i += SUMS
+    left = <int> (n - i)
+    if left > 0:
+        for k in range(SUMS):
+            y_block[k] = t_block[k] = 0
+        for k in range(left):
+            y_block[k], t_block[k] = <double> y[i + k], <double> t[i + k]
+        _terms(kind, number, y_block, t_block, terms, slopes)
+        for k in range(left):
+            sums[k] += terms[k]
+            dx[i + k] = <real> (factor * slopes[k])
+    return vsum(<const vdouble*> sums)
+
+
+cdef double _squared_error(Py_ssize_t n, const real* y, const real* t, real factor,
+                           real* dx) noexcept nogil:
+    """dx = factor (y - t); returns the sum of (y - t)^2. dx may be y or t.
+
+    Eight at a time, all of them read before one is written: compilers make vectors of that.
+    """
+    cdef double[SUMS] sums
+    cdef real[SUMS] d
+    cdef Py_ssize_t i = 0, k
+    for k in range(SUMS):
+        sums[k] = 0
+    while i + SUMS <= n:
+        for k in range(SUMS):
+            d[k] = y[i + k] - t[i + k]
+        for k in range(SUMS):
+            sums[k] += <double> d[k] * d[k]
+        for k in range(SUMS):
+            dx[i + k] = factor * d[k]
+        i += SUMS
+    for k in range(n - i):
+        d[k] = y[i + k] - t[i + k]
+        sums[k] += <double> d[k] * d[k]
+        dx[i + k] = factor * d[k]
+    return vsum(<const vdouble*> sums)
+
+
+cdef double _row_of_elements(LossKind kind, Py_ssize_t n, const real* y, const real* t,
+                             double number, double factor, real* dx) noexcept nogil:
+    """dx = factor l'(y, t); returns the sum of l(y, t)."""
+    if kind == MEAN_SQUARED_ERROR:
+        return _squared_error(n, y, t, <real> (2 * factor), dx)
+    if kind == SUM_SQUARED_ERROR:
+        return _squared_error(n, y, t, <real> factor, dx) / 2
+    return _sum_of_terms(kind, n, y, t, number, factor, dx)
+
+
+cdef double _elementwise_loss(LossKind kind, Py_ssize_t B, Py_ssize_t O, const real* y,
+                              const real* t, const double* weights, double weight_sum,
+                              double number, real* dx) noexcept nogil:
+    """The loss of B rows, its gradient in dx, which may be y or t."""
+    cdef Py_ssize_t i
+    cdef double divisor = weight_sum * O, factor, loss = 0
+    if kind == SUM_SQUARED_ERROR:
+        divisor = 1
+    elif kind == SIGMOID_WITH_LOSS:
+        divisor = weight_sum
+    factor = 1 / divisor
+    if weights == NULL:
+        return _row_of_elements(kind, B * O, y, t, number, factor, dx) / divisor
+    for i in range(B):
+        if weights[i] == 0:
+            memset(dx + i * O, 0, O * sizeof(real))
+        else:
+            loss += weights[i] * _row_of_elements(kind, O, y + i * O, t + i * O, number,
+                                                  weights[i] * factor, dx + i * O)
+    return loss / divisor if weight_sum != 0 else 0
+
+
+# Doors -------------------------------------------------------------------------------------------
+
+
+cdef double _checked_loss(LossKind kind, str name, const real[:, ::1] y, const real[:, ::1] t,
+                          const double[::1] weights, double number,
+                          real[:, ::1] dx) except? -1:
+    """The loss for a door whose first argument is called ``name``."""
+    cdef Py_ssize_t B = y.shape[0], O = y.shape[1]
+    cdef const double* w
+    cdef double loss
+    if B == 0 or O == 0:
+        raise ValueError(f"{name} has shape ({B}, {O}), wanted at least one element")
+    require_shape("t", t.shape[0], t.shape[1], B, O)
+    w = _address_of_weights(weights, B)
+    require_shape("dx", dx.shape[0], dx.shape[1], B, O)
+    with nogil:
+        loss = _elementwise_loss(kind, B, O, address(y), address(t), w, _weight_sum(B, w), number,
+                                 address(dx))
+    return loss
+
+
+def mean_squared_error(const real[:, ::1] y not None, const real[:, ::1] t not None,
+                       const double[::1] weights, real[:, ::1] dx not None):
+    """Loss = sum_i w_i sum_j (y - t)^2 / (O sum_i w_i); dx = 2 w_i (y - t) / (O sum_i w_i).
+
+    y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
+    """
+    return _checked_loss(MEAN_SQUARED_ERROR, "y", y, t, weights, 0, dx)
+
+
+def sum_squared_error(const real[:, ::1] y not None, const real[:, ::1] t not None,
+                      const double[::1] weights, real[:, ::1] dx not None):
+    """Loss = 1/2 sum_i w_i sum_j (y - t)^2; dx = w_i (y - t).
+
+    y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
+    """
+    return _checked_loss(SUM_SQUARED_ERROR, "y", y, t, weights, 0, dx)
+
+
+def sigmoid_cross_entropy(const real[:, ::1] x not None, const real[:, ::1] t not None,
+                          const double[::1] weights, real[:, ::1] dx not None):
+    """Loss = sum_i w_i sum_j (log(1 + exp(x)) - t x) / sum_i w_i.
+
+    dx = w_i (sigmoid(x) - t) / sum_i w_i. x, t, dx: (B, O) with B, O >= 1, 0 <= t <= 1, weights:
+    (B,) or None. dx is overwritten and may be x or t.
+    """
+    return _checked_loss(SIGMOID_WITH_LOSS, "x", x, t, weights, 0, dx)
+
+
+def mean_absolute_error(const real[:, ::1] y not None, const real[:, ::1] t not None,
+                        const double[::1] weights, real[:, ::1] dx not None):
+    """Loss = sum_i w_i sum_j |y - t| / (O sum_i w_i); dx = w_i sign(y - t) / (O sum_i w_i).
+
+    y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
+    """
+    return _checked_loss(MEAN_ABSOLUTE_ERROR, "y", y, t, weights, 0, dx)
+
+
+def huber_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
+               const double[::1] weights, double delta, real[:, ::1] dx not None):
+    """Loss = sum_i w_i sum_j h(y - t) / (O sum_i w_i).
+
+    h(d) = d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); dx = w_i clip(y - t, -delta,
+    delta) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None, delta > 0 and
+    finite. dx is overwritten and may be y or t.
+    """
+    if not 0 < delta < INFINITY:
+        raise ValueError(f"delta is {delta}, wanted a finite number above 0")
+    return _checked_loss(HUBER, "y", y, t, weights, delta, dx)
+
+
+def poisson_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
+                 const double[::1] weights, real[:, ::1] dx not None):
+    """Loss = sum_i w_i sum_j (exp(y) - t y) / (O sum_i w_i).
+
+    dx = w_i (exp(y) - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or
+    None. dx is overwritten and may be y or t.
+    """
+    return _checked_loss(POISSON, "y", y, t, weights, 0, dx)
+
+
+def quantile_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
+                  const double[::1] weights, double q, real[:, ::1] dx not None):
+    """Loss = sum_i w_i sum_j max(q (t - y), (q - 1) (t - y)) / (O sum_i w_i).
+
+    dx = w_i (-q where y < t, 1 - q where y > t, else 0) / (O sum_i w_i). y, t, dx: (B, O) with
+    B, O >= 1, weights: (B,) or None, 0 < q < 1. dx is overwritten and may be y or t.
+    """
+    if not 0 < q < 1:
+        raise ValueError(f"q is {q}, wanted 0 < q < 1")
+    return _checked_loss(QUANTILE, "y", y, t, weights, q, dx)
