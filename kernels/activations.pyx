@@ -1,7 +1,8 @@
 """Activation functions, element by element over flat arrays of any length.
 
-Each backward needs only the output y of its forward. ``out`` may be ``x`` and ``dx`` may be
-``dout``: every element is read before it is written.
+Each backward needs one array of its forward: the output y, or for gelu and silu, which rise and
+fall, the input x. ``out`` may be ``x`` and ``dx`` may be ``dout``: every element is read before it
+is written.
 """
 
 cdef enum ElementFunction:
@@ -14,11 +15,16 @@ cdef enum ElementFunction:
     SIGMOID_GRADIENT
     TANH_OF
     TANH_GRADIENT
+    NORMAL_OF
+    GELU_OF
+    GELU_GRADIENT
+    SILU_OF
+    SILU_GRADIENT
 
 
 cdef inline vector _element(ElementFunction function, vector x, vector dout,
                             vector slope) noexcept nogil:
-    """function(x), or the gradient for dout where x is the function's output."""
+    """function(x), or the gradient for dout where x is what the function's backward needs."""
     cdef vector zero = vnumber(&x, 0)
     if function == EXP_OF:
         return vexp(x)
@@ -37,8 +43,18 @@ cdef inline vector _element(ElementFunction function, vector x, vector dout,
         return dout * x * (1 - x)
     if function == TANH_OF:
         return vtanh(x)
-    # (1 - y)(1 + y) rather than 1 - y^2: no cancellation where y is close to 1.
-    return dout * ((1 - x) * (1 + x))
+    if function == TANH_GRADIENT:
+        # (1 - y)(1 + y) rather than 1 - y^2: no cancellation where y is close to 1.
+        return dout * ((1 - x) * (1 + x))
+    if function == NORMAL_OF:
+        return vnormal(x)
+    if function == GELU_OF:
+        return vgelu(x)
+    if function == GELU_GRADIENT:
+        return dout * vgelu_slope(x)
+    if function == SILU_OF:
+        return vsilu(x)
+    return dout * vsilu_slope(x)
 
 
 cdef inlined_void _map_vectors(ElementFunction function, Py_ssize_t n, const vector* x,
@@ -98,6 +114,26 @@ cdef void _tanh_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
 
 cdef void _tanh_backward(Py_ssize_t n, const real* y, const real* dout, real* dx) noexcept nogil:
     _map(TANH_GRADIENT, n, y, dout, 0, dx)
+
+
+cdef void _normal_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
+    _map(NORMAL_OF, n, x, x, 0, out)
+
+
+cdef void _gelu_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
+    _map(GELU_OF, n, x, x, 0, out)
+
+
+cdef void _gelu_backward(Py_ssize_t n, const real* x, const real* dout, real* dx) noexcept nogil:
+    _map(GELU_GRADIENT, n, x, dout, 0, dx)
+
+
+cdef void _silu_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
+    _map(SILU_OF, n, x, x, 0, out)
+
+
+cdef void _silu_backward(Py_ssize_t n, const real* x, const real* dout, real* dx) noexcept nogil:
+    _map(SILU_GRADIENT, n, x, dout, 0, dx)
 
 
 def _exp(const real[::1] x not None, real[::1] out not None):
@@ -198,3 +234,57 @@ def tanh_backward(const real[::1] y not None, const real[::1] dout not None,
     require_length("dx", dx.shape[0], y.shape[0])
     with nogil:
         _tanh_backward(y.shape[0], flat_address(y), flat_address(dout), flat_address(dx))
+
+
+def _normal(const real[::1] x not None, real[::1] out not None):
+    """out = Phi(x), the normal distribution's function: what gelu is made of, for its tests.
+
+    x, out: (n,). out is overwritten and may be x.
+    """
+    require_length("out", out.shape[0], x.shape[0])
+    with nogil:
+        _normal_forward(x.shape[0], flat_address(x), flat_address(out))
+
+
+def gelu_forward(const real[::1] x not None, real[::1] out not None):
+    """out = x Phi(x), with Phi the normal distribution's function; 0 for -inf.
+
+    x, out: (n,). out is overwritten and may be x.
+    """
+    require_length("out", out.shape[0], x.shape[0])
+    with nogil:
+        _gelu_forward(x.shape[0], flat_address(x), flat_address(out))
+
+
+def gelu_backward(const real[::1] x not None, const real[::1] dout not None,
+                  real[::1] dx not None):
+    """dx = dout (Phi(x) + x phi(x)), with phi(x) = exp(-x^2 / 2) / sqrt(2 pi).
+
+    x, dout, dx: (n,). dx is overwritten and may be dout.
+    """
+    require_length("dout", dout.shape[0], x.shape[0])
+    require_length("dx", dx.shape[0], x.shape[0])
+    with nogil:
+        _gelu_backward(x.shape[0], flat_address(x), flat_address(dout), flat_address(dx))
+
+
+def silu_forward(const real[::1] x not None, real[::1] out not None):
+    """out = x s(x), with s(x) = 1 / (1 + exp(-x)); 0 for -inf.
+
+    x, out: (n,). out is overwritten and may be x.
+    """
+    require_length("out", out.shape[0], x.shape[0])
+    with nogil:
+        _silu_forward(x.shape[0], flat_address(x), flat_address(out))
+
+
+def silu_backward(const real[::1] x not None, const real[::1] dout not None,
+                  real[::1] dx not None):
+    """dx = dout s(x) (1 + x (1 - s(x))), with s(x) = 1 / (1 + exp(-x)).
+
+    x, dout, dx: (n,). dx is overwritten and may be dout.
+    """
+    require_length("dout", dout.shape[0], x.shape[0])
+    require_length("dx", dx.shape[0], x.shape[0])
+    with nogil:
+        _silu_backward(x.shape[0], flat_address(x), flat_address(dout), flat_address(dx))

@@ -19,34 +19,42 @@ cdef enum Kind:
     SIGMOID
     TANH
     DROPOUT
+    GELU
+    SILU
+    BATCH_NORM
+    LAYER_NORM
 
 _KINDS = {
     "Affine": AFFINE, "ReLU": RELU, "LeakyReLU": LEAKY_RELU, "Sigmoid": SIGMOID, "Tanh": TANH,
-    "Dropout": DROPOUT,
+    "Dropout": DROPOUT, "GELU": GELU, "SiLU": SILU, "BatchNorm": BATCH_NORM,
+    "LayerNorm": LAYER_NORM,
 }
 
 cdef struct Operation:
     Kind kind
     Py_ssize_t n_inputs     # numbers a row that come in
     Py_ssize_t n_outputs    # numbers a row that go out
-    Py_ssize_t W            # where W and b (and dW and db) start in the flat buffers
-    Py_ssize_t b
-    double value            # a LeakyReLU's slope, a Dropout's probability
+    Py_ssize_t W            # where W and b (and dW and db) start in the flat buffers; a
+    Py_ssize_t b            # normalization's gamma and beta
+    double value            # a LeakyReLU's slope, a Dropout's probability, a normalization's eps
     uint64_t key            # a Dropout's key
     bint with_relu          # an affine operation that also does the ReLU behind it
     bint done_before        # a ReLU that the affine operation before it does
+    double momentum         # of a BatchNorm's running statistics
+    char* running_mean      # a BatchNorm's, n_outputs numbers each, in arrays of their own
+    char* running_var
 
 
 cdef class Operations:
     """A row of operations over a flat buffer of parameters; see ``make_operations``."""
 
-    cdef object params_owner
+    cdef list owners        # the arrays that the pointers point into
     cdef bint single        # single precision, or double
     cdef char* params
     cdef Py_ssize_t n_parameters
     cdef int n_operations
-    cdef int first_affine   # n_operations and -1 where there is none
-    cdef int last_affine
+    cdef int first_trained  # the first with parameters; n_operations where there is none
+    cdef int last_affine    # -1 where there is none
     cdef Operation* operations
     cdef readonly Py_ssize_t n_inputs
     cdef readonly Py_ssize_t n_outputs
@@ -90,12 +98,14 @@ def make_operations(real[::1] params not None, list layers not None, Py_ssize_t 
     """Operations over ``params`` for rows of ``n_inputs`` numbers.
 
     layers: a tuple for each, its class name and then for an Affine (I, O, where W starts, where b
-    starts), for a LeakyReLU (slope,), for a Dropout (p, key).
+    starts), for a LeakyReLU (slope,), for a Dropout (p, key), for a LayerNorm (n, where gamma
+    starts, where beta starts, eps), for a BatchNorm the same and (momentum, running_mean,
+    running_var), two arrays (n,) of the parameters' precision; a training overwrites them.
     """
     cdef Operations operations = Operations.__new__(Operations)
     if n_inputs < 1 or not 1 <= len(layers) <= MAX_OPERATIONS:
         raise ValueError("operations want at least one input and one layer")
-    operations.params_owner = params
+    operations.owners = [params]
     operations.single = sizeof(real) == sizeof(float)
     operations.params = <char*> flat_address(params)
     operations.n_parameters = params.shape[0]
@@ -107,7 +117,7 @@ cdef int _write_operations(Operations row, list layers, Py_ssize_t width) except
     cdef int i
     cdef Operation* operation
     row.n_inputs = row.widest = width
-    row.n_operations = row.first_affine = len(layers)
+    row.n_operations = row.first_trained = len(layers)
     row.last_affine = -1
     row.operations = <Operation*> calloc(len(layers), sizeof(Operation))
     if row.operations == NULL:
@@ -119,13 +129,20 @@ cdef int _write_operations(Operations row, list layers, Py_ssize_t width) except
         if operation.kind == AFFINE:
             operation.n_inputs, operation.n_outputs, operation.W, operation.b = values
             _require_parameters(row, i, operation, width)
-            row.first_affine, row.last_affine = min(row.first_affine, i), i
+            row.first_trained, row.last_affine = min(row.first_trained, i), i
             width = operation.n_outputs
         elif operation.kind == LEAKY_RELU:
             operation.value, = values
         elif operation.kind == DROPOUT:
             operation.value, operation.key = values
             _require_probability(operation.value)
+        elif operation.kind in (BATCH_NORM, LAYER_NORM):
+            operation.n_inputs, operation.W, operation.b, operation.value, *values = values
+            _require_parameters(row, i, operation, width)
+            _require_epsilon(operation.value)
+            if operation.kind == BATCH_NORM:
+                _set_running(row, operation, values)
+            row.first_trained = min(row.first_trained, i)
         row.widest = max(row.widest, width)
         if i > 0 and operation.kind == RELU and row.operations[i - 1].kind == AFFINE:
             row.operations[i - 1].with_relu = operation.done_before = True
@@ -135,17 +152,44 @@ cdef int _write_operations(Operations row, list layers, Py_ssize_t width) except
 
 cdef int _require_parameters(Operations row, int place, Operation* operation,
                              Py_ssize_t width) except -1:
+    """Raise unless W (I, O), or gamma (O,), and b (O,) lie in the flat buffer."""
     cdef Py_ssize_t n = row.n_parameters, I = operation.n_inputs, O = operation.n_outputs
     if I != width or O < 1:
         raise ValueError(f"layer {place} takes {I} numbers a row, the layer before gives {width}")
+    if operation.kind != AFFINE:
+        I = 1
     if O > n // I or not (0 <= operation.W <= n - I * O and 0 <= operation.b <= n - O):
         raise ValueError(f"layer {place}: its parameters lie outside the flat buffer")
     return 0
 
 
+cdef int _set_running(Operations row, Operation* operation, list values) except -1:
+    """Take over a BatchNorm's momentum and the two arrays of its running statistics."""
+    operation.momentum, running_mean, running_var = values
+    _require_share(operation.momentum)
+    operation.running_mean = _running_address(row, "running_mean", running_mean, operation)
+    operation.running_var = _running_address(row, "running_var", running_var, operation)
+    return 0
+
+
+cdef char* _running_address(Operations row, str name, array,
+                            const Operation* operation) except NULL:
+    cdef float[::1] single
+    cdef double[::1] double_
+    row.owners.append(array)
+    if row.single:
+        single = array
+        require_length(name, single.shape[0], operation.n_outputs)
+        return <char*> &single[0]
+    double_ = array
+    require_length(name, double_.shape[0], operation.n_outputs)
+    return <char*> &double_[0]
+
+
 cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const real* x,
                  real* out) noexcept nogil:
     """out = the operation of x in evaluation mode; all but an affine one may work in place."""
+    cdef real* nothing = NULL
     cdef Py_ssize_t n = rows * op.n_outputs
     if op.kind == AFFINE:
         _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b,
@@ -159,6 +203,16 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
         _sigmoid_forward(n, x, out)
     elif op.kind == TANH:
         _tanh_forward(n, x, out)
+    elif op.kind == GELU:
+        _gelu_forward(n, x, out)
+    elif op.kind == SILU:
+        _silu_forward(n, x, out)
+    elif op.kind == BATCH_NORM:
+        _batch_norm_predict(rows, op.n_outputs, x, params + op.W, params + op.b,
+                            <real*> op.running_mean, <real*> op.running_var, op.value, out)
+    elif op.kind == LAYER_NORM:
+        _layer_norm_forward(rows, op.n_outputs, x, params + op.W, params + op.b, op.value, out,
+                            nothing, nothing)
     elif x != out:
         memcpy(out, x, n * sizeof(real))
 

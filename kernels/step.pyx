@@ -6,7 +6,7 @@ batch, each operation's output, two gradients that take turns. It has two compil
 which takes the two in turn over many batches. They call the same kernels as the layers do, in the
 same order, so the numbers are the same.
 
-Backward stops at the first affine operation: nothing asks for the gradient of the inputs.
+Backward stops at the first operation with parameters: nothing asks for the gradient of the inputs.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -48,6 +48,8 @@ _LOSSES = {
 cdef struct Space:
     char* out               # an operation's output, (batch_size, n_outputs)
     uint8_t* mask           # a Dropout's mask, (batch_size, n_outputs)
+    char* mean              # what a normalization found: n_outputs numbers each for a BatchNorm,
+    char* variance          # batch_size for a LayerNorm
 
 
 cdef class Plan:
@@ -157,6 +159,8 @@ cdef class Plan:
         if scheduled:
             require_length("lrs", lrs.shape[0], batches)
         _require_rows_in_range(self, order)
+        if n % self.batch_size == 1 or self.batch_size == 1:
+            _require_no_batch_norm(self)
         with nogil:
             _pool_eager(True)
             for i in range(batches):
@@ -180,6 +184,8 @@ cdef class Plan:
             raise ValueError(f"order has shape ({order.shape[0]},), wanted 1 to "
                              f"{self.batch_size} rows")
         _require_rows_in_range(self, order)
+        if order.shape[0] == 1:
+            _require_no_batch_norm(self)
         with nogil:
             status = _gradients(self, order.shape[0], &order[0], step, &loss, &hits)
         if status < 0:
@@ -232,10 +238,22 @@ cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
     return (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 
 
+cdef bint _needs_output(Kind kind) noexcept nogil:
+    """True if the operation's backward goes by its output, and not by its input or a mask."""
+    return kind in (RELU, LEAKY_RELU, SIGMOID, TANH)
+
+
 cdef bint _in_place(Operations network, int i) noexcept nogil:
-    """True if operation i may overwrite its input: the one before does not need its output."""
-    return (network.operations[i].kind not in (AFFINE, DROPOUT)
-            and (i == 0 or network.operations[i - 1].kind in (AFFINE, DROPOUT)))
+    """True if operation i may overwrite its input: neither it nor the one before needs it."""
+    return (_needs_output(network.operations[i].kind)
+            and (i == 0 or not _needs_output(network.operations[i - 1].kind)))
+
+
+cdef Py_ssize_t _n_statistics(const Operation* operation, Py_ssize_t B) noexcept nogil:
+    """How many means, and as many variances, an operation finds in a batch of B rows."""
+    if operation.kind == BATCH_NORM:
+        return operation.n_outputs
+    return B if operation.kind == LAYER_NORM else 0
 
 
 cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
@@ -256,6 +274,7 @@ cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
              + _aligned(B * network.n_outputs * itemsize) + _aligned(B * sizeof(double)))
     for i in range(network.n_operations):
         total += _aligned(B * network.operations[i].n_outputs * (itemsize + 1)) + ALIGNMENT
+        total += 2 * _aligned(_n_statistics(&network.operations[i], B) * itemsize)
     plan.memory = <char*> _set_aside(total)
     if plan.memory == NULL:
         raise MemoryError(f"no memory for a batch of {B} rows ({total} bytes)")
@@ -281,7 +300,19 @@ cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
         if network.operations[i].kind == DROPOUT:
             plan.spaces[i].mask = <uint8_t*> next_
             next_ += _aligned(n)
+        n = _aligned(_n_statistics(&network.operations[i], B) * itemsize)
+        plan.spaces[i].mean, plan.spaces[i].variance = next_, next_ + n
+        next_ += 2 * n
         last = plan.spaces[i].out
+    return 0
+
+
+cdef int _require_no_batch_norm(Plan plan) except -1:
+    """A batch of one row has no variance."""
+    cdef int i
+    for i in range(plan.network.n_operations):
+        if plan.network.operations[i].kind == BATCH_NORM:
+            raise ValueError(f"a batch of one row: layer {i}, a BatchNorm, wants 2 rows or more")
     return 0
 
 
@@ -348,9 +379,26 @@ cdef void _forward(Plan plan, Py_ssize_t rows, uint64_t step, real* precision) n
         if op.kind == DROPOUT:
             _dropout_forward(rows, op.n_outputs, x, op.value, op.key, step, 0, out,
                              plan.spaces[i].mask)
+        elif op.kind in (BATCH_NORM, LAYER_NORM):
+            _normalize(plan, i, rows, x, out)
         else:
             _apply(op, rows, <real*> plan.network.params, x, out)
         x = out
+
+
+cdef void _normalize(Plan plan, int i, Py_ssize_t rows, const real* x, real* out) noexcept nogil:
+    """A normalization's forward in training, with what follows a batch's statistics."""
+    cdef const Operation* op = &plan.network.operations[i]
+    cdef const real* gamma = <real*> plan.network.params + op.W
+    cdef const real* beta = <real*> plan.network.params + op.b
+    cdef real* mean = <real*> plan.spaces[i].mean
+    cdef real* variance = <real*> plan.spaces[i].variance
+    if op.kind == LAYER_NORM:
+        _layer_norm_forward(rows, op.n_outputs, x, gamma, beta, op.value, out, mean, variance)
+        return
+    _batch_norm_forward(rows, op.n_outputs, x, gamma, beta, op.value, out, mean, variance)
+    _batch_norm_update(op.n_outputs, mean, variance, op.momentum, rows,
+                       <real*> op.running_mean, <real*> op.running_var)
 
 
 cdef double _row_loss(Plan plan, Py_ssize_t rows, const real* out, const double* weights,
@@ -372,8 +420,8 @@ cdef double _row_loss(Plan plan, Py_ssize_t rows, const real* out, const double*
 
 
 cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
-    """From the loss gradient in the first of the two gradients down to the first affine."""
-    cdef int i, first = plan.network.first_affine
+    """From the loss gradient in the first of the two gradients down to the first parameters."""
+    cdef int i, first = plan.network.first_trained
     cdef const Operation* op
     cdef real* params = <real*> plan.network.params
     cdef real* grads = <real*> plan.grads
@@ -384,9 +432,9 @@ cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
     cdef Py_ssize_t n
     for i in range(plan.network.n_operations - 1, first - 1, -1):
         op = &plan.network.operations[i]
+        x = <real*> (plan.spaces[i - 1].out if i > 0 else plan.batch)
         y, n = <real*> plan.spaces[i].out, rows * op.n_outputs
         if op.kind == AFFINE:
-            x = <real*> (plan.spaces[i - 1].out if i > 0 else plan.batch)
             _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, grads + op.W)
             _affine_backward_db(rows, op.n_outputs, dout, grads + op.b)
             if i > first:
@@ -403,21 +451,45 @@ cdef void _backward(Plan plan, Py_ssize_t rows, real* precision) noexcept nogil:
             _sigmoid_backward(n, y, dout, dout)
         elif op.kind == TANH:
             _tanh_backward(n, y, dout, dout)
+        elif op.kind == GELU:
+            _gelu_backward(n, x, dout, dout)
+        elif op.kind == SILU:
+            _silu_backward(n, x, dout, dout)
+        elif op.kind in (BATCH_NORM, LAYER_NORM):
+            _normalize_backward(plan, i, rows, x, dout, dout if i > first else NULL)
         else:
             _dropout_backward(n, dout, plan.spaces[i].mask, <real> (1 / (1 - op.value)), dout)
+
+
+cdef void _normalize_backward(Plan plan, int i, Py_ssize_t rows, const real* x,
+                              const real* dout, real* dx) noexcept nogil:
+    """A normalization's gradients for what its forward found; without dx where that is NULL."""
+    cdef const Operation* op = &plan.network.operations[i]
+    cdef const real* gamma = <real*> plan.network.params + op.W
+    cdef real* dgamma = <real*> plan.grads + op.W
+    cdef real* dbeta = <real*> plan.grads + op.b
+    cdef const real* mean = <real*> plan.spaces[i].mean
+    cdef const real* variance = <real*> plan.spaces[i].variance
+    if op.kind == LAYER_NORM:
+        _layer_norm_backward(rows, op.n_outputs, x, dout, gamma, mean, variance, op.value, dx,
+                             dgamma, dbeta)
+    else:
+        _batch_norm_backward(rows, op.n_outputs, x, dout, gamma, mean, variance, op.value, True,
+                             dx, dgamma, dbeta)
 
 
 cdef double _regularize(Plan plan, real* precision) noexcept nogil:
     """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped."""
     cdef int i
     cdef const Operation* op
-    cdef double penalty = 0
+    cdef double penalty = 0, scale
     if plan.l2 > 0 and plan.weight_sum > 0:     # a batch without weight pulls at nothing
+        scale = plan.l2 / plan.weight_sum
         for i in range(plan.network.n_operations):
             op = &plan.network.operations[i]
             if op.kind == AFFINE:
                 penalty += _l2_penalty(op.n_inputs * op.n_outputs,
-                                       <real*> plan.network.params + op.W, plan.l2 / plan.weight_sum,
+                                       <real*> plan.network.params + op.W, scale,
                                        <real*> plan.grads + op.W)
     if plan.max_norm > 0:
         _clip_norm(plan.network.n_parameters, <real*> plan.grads, plan.max_norm,

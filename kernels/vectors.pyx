@@ -176,6 +176,9 @@ cdef extern from *:
             return vchoose_##s((words)(a <= b), x, y); \
         } \
         static inline vector vabs_##s(vector x) { return (vector)((words)x << 1 >> 1); } \
+        static inline vector vhead_##s(vector x) { \
+            return (vector)((words)x >> (at + 2) / 2 << (at + 2) / 2); \
+        } \
         static inline vector vcopysign_##s(vector x, vector y) { \
             return (vector)(((words)x << 1 >> 1) | ((words)y >> (bits - 1) << (bits - 1))); \
         } \
@@ -293,6 +296,8 @@ cdef extern from *:
     vdouble vselect_at_most_d(vdouble a, vdouble b, vdouble x, vdouble y) noexcept nogil
     vfloat vabs_f(vfloat x) noexcept nogil
     vdouble vabs_d(vdouble x) noexcept nogil
+    vfloat vhead_f(vfloat x) noexcept nogil
+    vdouble vhead_d(vdouble x) noexcept nogil
     vfloat vcopysign_f(vfloat x, vfloat y) noexcept nogil
     vdouble vcopysign_d(vdouble x, vdouble y) noexcept nogil
     vfloat vpower_f(vfloat t) noexcept nogil
@@ -415,12 +420,28 @@ cdef inline vector vmax(vector a, vector b) noexcept nogil:
         return vmax_d(a, b)
 
 
+cdef inline vector vmin(vector a, vector b) noexcept nogil:
+    """a where a < b, b elsewhere: where they are equal or one is NaN."""
+    if vector is vfloat:
+        return vmin_f(a, b)
+    else:
+        return vmin_d(a, b)
+
+
 cdef inline vector vabs(vector x) noexcept nogil:
     """|x|."""
     if vector is vfloat:
         return vabs_f(x)
     else:
         return vabs_d(x)
+
+
+cdef inline vector vhead(vector x) noexcept nogil:
+    """x without the lower half of its digits: the square of what is left is exact."""
+    if vector is vfloat:
+        return vhead_f(x)
+    else:
+        return vhead_d(x)
 
 
 cdef inline vector vcopysign(vector x, vector y) noexcept nogil:

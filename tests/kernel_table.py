@@ -50,6 +50,11 @@ def wide(rng, shape, sizes):
     return rng.standard_normal(shape) * 10 ** rng.uniform(-4, 2, shape)
 
 
+def bend(rng, shape, sizes):
+    """Where slopes are numbers in any precision, so that an infinity times one is no NaN."""
+    return rng.uniform(-9, 9, shape)
+
+
 def unit_interval(rng, shape, sizes):
     return rng.random(shape)
 
@@ -61,6 +66,11 @@ def minus_one_to_one(rng, shape, sizes):
 def logits(rng, shape, sizes):
     """Rows far from zero, so that an exponential of the bare logit would overflow."""
     return 5 * rng.standard_normal(shape) + rng.choice([0, -1e4, 1e4, 100], (shape[0], 1))
+
+
+def off_centre(rng, shape, sizes):
+    """Some columns far from 0, where a variance loses digits if it is a difference of squares."""
+    return rng.standard_normal(shape) + rng.choice([0, 30], shape[-1:])
 
 
 def squares(rng, shape, sizes):
@@ -117,6 +127,14 @@ def weight_decay(rng):
     return float(rng.choice([0.0, 10 ** rng.uniform(-4, 0)]))
 
 
+def any_share(rng):
+    return float(rng.choice([0.0, 0.1, 1.0, rng.uniform()]))
+
+
+def yes_or_no(rng):
+    return bool(rng.integers(2))
+
+
 def drop_rate(rng):
     return float(rng.choice([0.0, 0.1, 0.5, rng.uniform(0, 0.95)]))
 
@@ -147,6 +165,76 @@ def sigmoid_backward_terms(a):
 
 def tanh_backward_terms(a):
     return {"dx": (1, abs(a.dout) * (1 + a.y * a.y))}
+
+
+def gelu_terms(a):
+    """The error of exp(-x^2 / 2) may be that of its argument."""
+    return {"out": (1, abs(a.out) * (1 + np.minimum(a.x, 0) ** 2))}
+
+
+def gelu_backward_terms(a):
+    x = np.clip(a.x, -1e4, 1e4)
+    density = np.exp(-x * x / 2)
+    below = 1 / (1 + abs(x)) * density  # at least Phi(-|x|)
+    return {"dx": (1, abs(a.dout) * (np.where(x > 0, 1, below) + abs(x) * density) * (1 + x * x))}
+
+
+def silu_backward_terms(a):
+    x = np.clip(a.x, -1e4, 1e4)
+    share = reference.sigmoid_forward(x)
+    return {"dx": (1, abs(a.dout) * share * (1 + abs(x) * (1 - share)))}
+
+
+def normalized_terms(a, axis):
+    """Statistics along an axis, and what is normalized by them.
+
+    A mean's error is one of every distance, and by way of the variance of all results.
+    """
+    count = max(a.x.shape[axis], 1)
+    size = np.sum(abs(a.x), axis=axis, keepdims=True) / count
+    distance = a.x - np.expand_dims(a.mean, axis)
+    spread = np.sum(abs(distance) * (abs(a.x) + size), axis=axis) / count
+    inverse = np.expand_dims(1 / np.sqrt(a.variance + a.eps), axis)
+    out = (abs(a.x) + size + abs(distance) * np.expand_dims(spread, axis) * inverse**2) * inverse
+    terms = double_terms(a, count)
+    return {
+        "out": (terms, out * abs(a.gamma) + abs(a.beta)),
+        "mean": (terms, np.squeeze(size, axis)),
+        "variance": (terms, spread),
+    }
+
+
+def predict_terms(a):
+    scale = abs(a.gamma) / np.sqrt(a.variance + a.eps)
+    return {"out": (2, (abs(a.x) + abs(a.mean)) * scale + abs(a.beta))}
+
+
+def batch_norm_backward_terms(a):
+    inverse = 1 / np.sqrt(a.variance + a.eps)
+    n = (abs(a.x) + abs(a.mean)) * inverse
+    dgamma, dbeta = np.sum(abs(a.dout) * n, axis=0), np.sum(abs(a.dout), axis=0)
+    through = (dbeta + n * dgamma) / max(a.B, 1) if a.train else 0
+    terms = double_terms(a, a.B) + 3
+    dx = abs(a.gamma) * inverse * (abs(a.dout) + through)
+    return {"dx": (terms, dx), "dgamma": (terms, dgamma), "dbeta": (terms, dbeta)}
+
+
+def layer_norm_backward_terms(a):
+    inverse = 1 / np.sqrt(a.variance + a.eps)[:, np.newaxis]
+    n = (abs(a.x) + abs(a.mean)[:, np.newaxis]) * inverse
+    d, count = abs(a.dout * a.gamma), max(a.O, 1)
+    sum_d, sum_dn = np.sum(d, axis=1, keepdims=True), np.sum(d * n, axis=1, keepdims=True)
+    rows, columns = double_terms(a, a.B) + 3, double_terms(a, a.O) + 3
+    return {
+        "dx": (columns, (d + (sum_d + n * sum_dn) / count) * inverse),
+        "dgamma": (rows, np.sum(abs(a.dout) * n, axis=0)),
+        "dbeta": (rows, np.sum(abs(a.dout), axis=0)),
+    }
+
+
+def running_terms(a):
+    size = abs((1 - a.momentum) * a.running_mean_before) + abs(a.momentum * a.mean)
+    return {"running_mean": (1, size)}
 
 
 def row_distance(x):
@@ -435,6 +523,68 @@ KERNELS = {
             "dx[n]",
             value=minus_one_to_one,
             terms=tanh_backward_terms,
+        ),
+        elementwise("gelu_forward", "x[n]", "out[n]", value=wide, terms=gelu_terms),
+        elementwise(
+            "gelu_backward", "x[n] dout[n]", "dx[n]", value=bend, terms=gelu_backward_terms
+        ),
+        elementwise("silu_forward", "x[n]", "out[n]", value=wide),
+        elementwise(
+            "silu_backward", "x[n] dout[n]", "dx[n]", value=bend, terms=silu_backward_terms
+        ),
+        Kernel(
+            "batch_norm_forward",
+            arguments("x[B,O] gamma[O] beta[O]"),
+            arguments("out[B,O] mean[O] variance[O]"),
+            scalars={"eps": EPS},
+            values={"x": off_centre},
+            terms=lambda a: normalized_terms(a, 0),
+            aliases=(("out", "x"),),
+        ),
+        Kernel(
+            "batch_norm_predict",
+            arguments("x[B,O] gamma[O] beta[O] mean[O] variance[O]"),
+            arguments("out[B,O]"),
+            scalars={"eps": EPS},
+            values={"variance": squares},
+            terms=predict_terms,
+            aliases=(("out", "x"),),
+        ),
+        Kernel(
+            "batch_norm_backward",
+            arguments("x[B,O] dout[B,O] gamma[O] mean[O] variance[O]"),
+            arguments("dx[B,O] dgamma[O] dbeta[O]"),
+            scalars={"eps": EPS, "train": yes_or_no},
+            values={"variance": squares},
+            terms=batch_norm_backward_terms,
+            aliases=(("dx", "dout"),),
+        ),
+        Kernel(
+            "batch_norm_update",
+            arguments("mean[O] variance[O]"),
+            arguments("running_mean[O] running_var[O]"),
+            scalars={"momentum": any_share, "rows": whole(2, 1000)},
+            states=("running_mean", "running_var"),
+            values={"variance": squares, "running_var": squares},
+            terms=running_terms,
+        ),
+        Kernel(
+            "layer_norm_forward",
+            arguments("x[B,O] gamma[O] beta[O]"),
+            arguments("out[B,O] mean[B] variance[B]"),
+            scalars={"eps": EPS},
+            values={"x": off_centre},
+            terms=lambda a: normalized_terms(a, 1),
+            aliases=(("out", "x"),),
+        ),
+        Kernel(
+            "layer_norm_backward",
+            arguments("x[B,O] dout[B,O] gamma[O] mean[B] variance[B]"),
+            arguments("dx[B,O] dgamma[O] dbeta[O]"),
+            scalars={"eps": EPS},
+            values={"variance": squares},
+            terms=layer_norm_backward_terms,
+            aliases=(("dx", "dout"),),
         ),
         Kernel(
             "softmax_forward",

@@ -217,6 +217,8 @@ def test_initial_weights_of_a_given_size(train):
         (["--hidden", "3,4", "--dropout", "0"], ["Affine", "ReLU", "Affine", "ReLU", "Affine"]),
         (["--activation", "leaky_relu", "--dropout", "0"], ["Affine", "LeakyReLU", "Affine"]),
         (["--activation", "sigmoid", "--dropout", "0"], ["Affine", "Sigmoid", "Affine"]),
+        (["--activation", "gelu", "--dropout", "0"], ["Affine", "GELU", "Affine"]),
+        (["--activation", "silu", "--dropout", "0"], ["Affine", "SiLU", "Affine"]),
     ],
 )
 def test_layers(train, options, layers):

@@ -21,6 +21,10 @@ LAYERS = {
     "Sigmoid": an.Sigmoid,
     "Tanh": an.Tanh,
     "Dropout": lambda: an.Dropout(0.3, rng=1),
+    "GELU": an.GELU,
+    "SiLU": an.SiLU,
+    "BatchNorm": lambda: an.BatchNorm(3, momentum=0.2, eps=1e-3),
+    "LayerNorm": lambda: an.LayerNorm(3, eps=1e-4),
 }
 LOSSES = {
     "SoftmaxWithLoss": an.SoftmaxWithLoss,
@@ -122,6 +126,47 @@ def test_a_loaded_network_trains(saved):
     assert len(history.epochs) == 3
     net.layers[0].W = np.zeros((3, 4), np.float32)
     assert not net.params["0.W"].any()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_running_statistics_and_their_parameters_come_back(path, dtype):
+    net = an.Sequential(
+        an.Affine.init(3, 4, dtype=dtype), an.BatchNorm(4, 0.3, 1e-3, dtype=dtype),
+        an.LayerNorm(4, 1e-2, dtype=dtype), loss=an.SoftmaxWithLoss(),
+    )  # fmt: skip
+    x, t = draw("float64", (10, 3)), np.arange(10) % 4
+    net.fit(x, t, epochs=2, batch_size=5)
+    net.save(path)
+    _, arrays = entries(path)
+    assert list(arrays) == [*net.params, "1.running_mean", "1.running_var"]
+    loaded = an.load(path)
+    assert repr(loaded) == repr(net)
+    assert loaded.layers[1].config() == {"n": 4, "momentum": 0.3, "eps": 1e-3}
+    assert loaded._arrays().keys() == net._arrays().keys()
+    for name, array in net._arrays().items():
+        again = loaded._arrays()[name]
+        assert again.dtype == array.dtype
+        assert again.tobytes() == array.tobytes()
+    np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
+    for one in (net, loaded):  # and it goes on as it would have
+        one.fit(x, t, epochs=1, batch_size=5, optimizer=an.SGD(0.1))
+    np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
+
+
+@pytest.mark.parametrize("name", ["0.running_var", "0.gamma"])
+def test_a_missing_or_misshapen_array_of_a_batch_norm_is_named(path, name):
+    an.Sequential(an.BatchNorm(3)).save(path)
+    description, arrays = entries(path)
+    rewrite(path, description, {key: a for key, a in arrays.items() if key != name})
+    with pytest.raises(ValueError, match=rf"array {name} is missing"):
+        an.load(path)
+    rewrite(path, description, arrays | {name: np.ones(4, np.float32)})
+    with pytest.raises(ValueError, match=rf"array {name} has shape \(4,\)"):
+        an.load(path)
+    shapes = {key: shape for key, shape in description["shapes"].items() if key != name}
+    rewrite(path, description | {"shapes": shapes}, arrays)
+    with pytest.raises(ValueError, match="the layers want"):
+        an.load(path)
 
 
 def test_check_finite_comes_back(path):

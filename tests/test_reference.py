@@ -94,7 +94,8 @@ def test_the_reference_needs_numpy_alone():
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             modules.add(node.module)
-    assert modules == {"__future__", "typing", "numpy", "numpy.typing"}
+    # NumPy has no error function; the standard library's math has.
+    assert modules == {"__future__", "math", "typing", "numpy", "numpy.typing"}
 
 
 # Gradients against central differences -----------------------------------------------------------
@@ -144,6 +145,42 @@ def test_activation_gradients(name, scalars):
     x, dout = 2 * away_from_the_kink(40), normal(40, seed=2)
     dx = backward(forward(x, *scalars), dout, *scalars)
     check_gradient(lambda x: np.sum(forward(x, *scalars) * dout), x, dx)
+
+
+@pytest.mark.parametrize("name", ["gelu", "silu"])
+def test_gradients_of_activations_that_keep_their_input(name):
+    forward = getattr(reference, f"{name}_forward")
+    x, dout = 3 * normal(40), normal(40, seed=2)
+    dx = getattr(reference, f"{name}_backward")(x, dout)
+    check_gradient(lambda x: np.sum(forward(x) * dout), x, dx)
+
+
+def given_statistics(x, gamma, beta, eps):
+    mean, variance = np.linspace(-1, 1, 5), np.linspace(0.5, 2, 5)
+    return reference.batch_norm_predict(x, gamma, beta, mean, variance, eps), mean, variance
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward"),
+    [
+        (reference.batch_norm_forward, lambda *a: reference.batch_norm_backward(*a, True)),
+        (given_statistics, lambda *a: reference.batch_norm_backward(*a, False)),
+        (reference.layer_norm_forward, reference.layer_norm_backward),
+    ],
+    ids=["batch", "given", "layer"],
+)
+def test_normalization_gradients(forward, backward):
+    x, dout = normal(4, 5), normal(4, 5, seed=1)
+    gamma, beta = normal(5, seed=2), normal(5, seed=3)
+
+    def f(x=x, gamma=gamma, beta=beta):
+        return np.sum(forward(x, gamma, beta, 1e-2)[0] * dout)
+
+    _, mean, variance = forward(x, gamma, beta, 1e-2)
+    dx, dgamma, dbeta = backward(x, dout, gamma, mean, variance, 1e-2)
+    check_gradient(lambda x: f(x=x), x, dx)
+    check_gradient(lambda gamma: f(gamma=gamma), gamma, dgamma)
+    check_gradient(lambda beta: f(beta=beta), beta, dbeta)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 5])
@@ -235,6 +272,51 @@ def test_affine_relu_by_hand():
     np.testing.assert_array_equal(out, [[np.nan, np.nan], [0, 2]])
 
 
+# Normalization -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["batch", "layer"])
+def test_what_is_normalized_has_mean_0_and_variance_1(name):
+    x = 3 * normal(6, 8) + normal(6, 8, seed=1) + 5
+    axis = 0 if name == "batch" else 1
+    forward = getattr(reference, f"{name}_norm_forward")
+    out, mean, variance = forward(x, np.ones(8), np.zeros(8), 1e-12)
+    np.testing.assert_allclose(out.mean(axis=axis), 0, atol=1e-12)
+    np.testing.assert_allclose(out.var(axis=axis), 1, rtol=1e-9)
+    np.testing.assert_allclose(mean, x.mean(axis=axis))
+    np.testing.assert_allclose(variance, x.var(axis=axis))
+    scaled, _, _ = forward(x, np.full(8, 2.0), np.full(8, 7.0), 1e-12)
+    np.testing.assert_allclose(scaled, 2 * out + 7)
+
+
+def test_running_statistics_of_equal_batches_go_to_theirs():
+    x = normal(5, 3)
+    _, mean, variance = reference.batch_norm_forward(x, np.ones(3), np.zeros(3), 1e-5)
+    running = np.zeros(3), np.ones(3)
+    for _ in range(200):
+        running = reference.batch_norm_update(mean, variance, 0.2, 5, *running)
+    np.testing.assert_allclose(running[0], x.mean(axis=0))
+    np.testing.assert_allclose(running[1], x.var(axis=0, ddof=1))
+
+
+def test_one_row_gives_no_unbiased_variance():
+    with pytest.raises(ValueError, match="rows is 1"):
+        reference.batch_norm_update(*np.ones((2, 3)), 0.1, 1, *np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["gamma", "beta", "mean", "variance", "dout"])
+def test_numpy_does_not_broadcast_in_normalizations(name):
+    arrays = {a: np.ones(4) for a in ("gamma", "beta", "mean", "variance")}
+    arrays |= {"x": np.ones((4, 4)), "dout": np.ones((4, 4)), name: np.ones(1)}
+    for kernel in KERNELS.values():
+        names = [argument.name for argument in kernel.inputs]
+        if "_norm_" in kernel.name and "x" in names and name in names:
+            scalars = {"eps": 1e-5, "train": True}
+            given = [arrays[n] for n in names] + [scalars[s] for s in kernel.scalars]
+            with pytest.raises(ValueError, match=rf"^{name} has shape \(1,\)"):
+                getattr(reference, kernel.name)(*given)
+
+
 # Activations -------------------------------------------------------------------------------------
 
 ODD = np.array([-np.inf, -2, -0.0, 0, 2, np.inf, np.nan])
@@ -250,6 +332,17 @@ def test_relu_blocks_even_an_infinite_gradient():
     dout = np.array([np.inf, np.nan, np.inf, np.nan])
     dx = reference.relu_backward(np.array([-1.0, 0, 1, 1]), dout)
     np.testing.assert_array_equal(dx, [0, 0, np.inf, np.nan])
+
+
+def test_gelu_and_silu_at_the_ends():
+    x = np.array([-np.inf, -1e4, -1.0, 0.0, 1.0, 1e4, np.inf, np.nan])
+    p, s = 0.8413447460685429, 1 / (1 + math.exp(-1))
+    gelu, silu = reference.gelu_forward(x), reference.silu_forward(x)
+    np.testing.assert_allclose(gelu, [0, 0, p - 1, 0, p, 1e4, np.inf, np.nan], rtol=1e-15)
+    np.testing.assert_allclose(silu, [0, 0, s - 1, 0, s, 1e4, np.inf, np.nan], rtol=1e-15)
+    for name in ("gelu", "silu"):
+        slopes = getattr(reference, f"{name}_backward")(x, np.ones(8))
+        np.testing.assert_array_equal(slopes[[0, 1, 3, 5, 6, 7]], [0, 0, 0.5, 1, 1, np.nan])
 
 
 def test_leaky_relu_by_hand():

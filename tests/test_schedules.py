@@ -10,7 +10,10 @@ import affinet as an
 from affinet import schedules
 from affinet.training import step as steps
 
-OPTIMIZERS = (an.SGD, an.Momentum, an.AdaGrad, an.Adam)
+OPTIMIZERS = (
+    *(an.SGD, an.Momentum, an.Nesterov, an.AdaGrad),
+    *(an.RMSprop, an.Adam, an.AdamW),
+)
 START = schedules.Progress(step=0, epoch=0, steps=20, steps_per_epoch=5, lr=0.3)
 
 

@@ -19,7 +19,19 @@ from typing import TYPE_CHECKING, Any
 from affinet import metrics, schedules
 from affinet._dispatch import runtime_info
 from affinet._version import __version__
-from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+from affinet.layers import (
+    GELU,
+    Affine,
+    BatchNorm,
+    Dropout,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 from affinet.losses import (
     Huber,
     Loss,
@@ -45,11 +57,13 @@ if TYPE_CHECKING:
     from affinet.training.checkpoint import Checkpoint
 
 __all__ = [
+    "GELU",
     "SGD",
     "AdaGrad",
     "Adam",
     "AdamW",
     "Affine",
+    "BatchNorm",
     "Checkpoint",
     "Dropout",
     "EarlyStopping",
@@ -57,6 +71,7 @@ __all__ = [
     "History",
     "Huber",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Loss",
     "MeanAbsoluteError",
@@ -70,6 +85,7 @@ __all__ = [
     "RMSprop",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "SigmoidWithLoss",
     "SoftmaxWithLoss",

@@ -30,7 +30,7 @@ from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
 from affinet.losses import ClassLoss, loss_of
 from affinet.metrics import Metrics, measure, named_metrics
-from affinet.operations import describe_layers, first_width
+from affinet.operations import describe_layers, first_width, layer_widths
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 
@@ -473,7 +473,6 @@ class Sequential:
     def _bind(self) -> None:
         with NETWORKS_LOCK:
             NETWORKS.add(self)
-        self._compile()
         for place, layer in enumerate(self.layers):
             names = parameter_names(layer)
             if isinstance(layer, ParameterLayer):
@@ -485,6 +484,7 @@ class Sequential:
             else:
                 for name in names:
                     setattr(layer, name, self.params[f"{place}.{name}"])
+        self._compile()
 
     def _collect_gradients(self, place: int, layer: Any) -> None:
         if isinstance(layer, ParameterLayer):
@@ -569,13 +569,14 @@ def require_layers(layers: tuple[Any, ...]) -> None:
                 f"layer {place} ({layer!r}) belongs to another network: "
                 "build a new one, or pass copy.deepcopy(layer)"
             )
-        if isinstance(layer, Affine):
-            if width is not None and layer.W.shape[0] != width:
+        widths = layer_widths(layer)
+        if widths is not None:
+            if width is not None and widths[0] != width:
                 raise ValueError(
-                    f"layer {place} takes {layer.W.shape[0]} numbers a row, "
+                    f"layer {place} takes {widths[0]} numbers a row, "
                     f"the layer before it gives {width}"
                 )
-            width = layer.W.shape[1]
+            width = widths[1]
         elif not isinstance(layer, Layer):
             width = None  # a layer of the user's own may change the width
 

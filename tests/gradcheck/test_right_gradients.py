@@ -11,6 +11,14 @@ import affinet as an
 from affinet.gradcheck import gradient_check
 from hand_written import Block, GeneratorDropout, MeanFree, OwnAffine, OwnDropout, Scale, normal
 
+
+def moved(layer):
+    """The layer with a gamma and a beta that nothing cancels in."""
+    layer.gamma = layer.gamma + (0.3 * normal(5, seed=3)).astype(layer.gamma.dtype)
+    layer.beta = layer.beta + normal(5, seed=4).astype(layer.beta.dtype)
+    return layer
+
+
 LAYERS = {
     "Affine": lambda dtype: an.Affine.init(5, 4, rng=0, dtype=dtype),
     "ReLU": lambda dtype: an.ReLU(),
@@ -20,6 +28,10 @@ LAYERS = {
     "Tanh": lambda dtype: an.Tanh(),
     "Dropout": lambda dtype: an.Dropout(0.4, rng=0),
     "Dropout(0)": lambda dtype: an.Dropout(0.0, rng=0),
+    "GELU": lambda dtype: an.GELU(),
+    "SiLU": lambda dtype: an.SiLU(),
+    "BatchNorm": lambda dtype: moved(an.BatchNorm(5, dtype=dtype)),
+    "LayerNorm": lambda dtype: moved(an.LayerNorm(5, dtype=dtype)),
 }
 
 LOSSES = {
@@ -45,8 +57,7 @@ LOSSES = {
 def test_every_layer_passes(name, dtype):
     report = gradient_check(LAYERS[name](dtype), normal(6, 5).astype(dtype))
     assert report.passed, str(report)
-    names = ["W", "b", "x"] if name == "Affine" else ["x"]
-    assert [check.name for check in report.checks] == names
+    assert [check.name for check in report.checks] == [*LAYERS[name](dtype).parameters, "x"]
     assert all(check.compared + check.kinks == check.size for check in report.checks)
     assert all(len(check.direction_errors) == 3 for check in report.checks)
 
@@ -89,6 +100,34 @@ def test_whole_networks_pass(dtype, input_scale, loss):
     report = gradient_check(net, x, targets())
     assert report.passed, str(report)
     assert [check.name for check in report.checks] == [*net.params, "x"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_network_with_normalizations_passes_and_keeps_its_statistics(dtype):
+    net = an.Sequential(
+        an.LayerNorm(5, dtype=dtype), an.Affine.init(5, 6, rng=0, dtype=dtype),
+        an.BatchNorm(6, dtype=dtype), an.GELU(), an.Dropout(0.3, rng=0),
+        an.Affine.init(6, 4, rng=1, dtype=dtype), an.SiLU(), an.BatchNorm(4, dtype=dtype),
+        loss=an.SoftmaxWithLoss(),
+    )  # fmt: skip
+    for layer in net.layers:
+        for name in layer.parameters:
+            setattr(layer, name, getattr(layer, name) + dtype(0.1))
+    net.forward(normal(6, 5), np.arange(6) % 4)
+    before = {name: array.copy() for name, array in net._arrays().items()}
+    report = gradient_check(net, normal(6, 5), np.arange(6) % 4)
+    assert report.passed, str(report)
+    assert [check.name for check in report.checks] == [*net.params, "x"]
+    assert len(before) == len(net.params) + 4
+    for name, array in net._arrays().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_statistics_of_a_single_layer_are_left_alone():
+    layer = an.BatchNorm(5)
+    assert gradient_check(layer, normal(6, 5))
+    np.testing.assert_array_equal(layer.running_mean, np.zeros(5))
+    np.testing.assert_array_equal(layer.running_var, np.ones(5))
 
 
 def test_network_without_parameters_is_checked_in_float64():

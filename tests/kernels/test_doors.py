@@ -162,6 +162,15 @@ def test_a_missing_argument_and_one_too_many_are_refused(kernels, dtype, kernel)
         ("softmax_cross_entropy_rows", "label_smoothing", [1.0, -0.1, np.nan, np.inf]),
         ("huber_loss", "delta", [0.0, -1.0, np.nan, np.inf]),
         ("quantile_loss", "q", [0.0, 1.0, -0.5, np.nan]),
+        *(
+            (f"{name}_norm_{way}", "eps", [0.0, -1e-5, np.nan, np.inf])
+            for name, way in [
+                *(("batch", way) for way in ("forward", "predict", "backward")),
+                *(("layer", way) for way in ("forward", "backward")),
+            ]
+        ),
+        ("batch_norm_update", "momentum", [-0.1, 1.1, np.nan]),
+        ("batch_norm_update", "rows", [1, 0, -3]),
     ],
 )
 def test_a_scalar_out_of_range_is_named(kernels, dtype, name, scalar, values):

@@ -46,6 +46,108 @@ def test_forward_equals_the_reference(level, dtype, rows):
     np.testing.assert_array_equal(writable, params)
 
 
+NORMALIZED = [
+    ("LayerNorm", 3, 0, 3, 1e-3),
+    ("GELU",),
+    ("Affine", 3, 70, 6, 216),
+    ("BatchNorm", 70, 286, 356, 1e-2, 0.1, "mean", "var"),
+    ("SiLU",),
+    ("Affine", 70, 5, 426, 776),
+    ("LayerNorm", 5, 781, 786, 1e-5),
+]
+
+
+def expected_normalized(params, mean, var, x):
+    """NORMALIZED over these parameters and running statistics, by the reference."""
+    out, _, _ = reference.layer_norm_forward(x, params[:3], params[3:6], 1e-3)
+    out = reference.gelu_forward(out)
+    out = reference.affine_forward(out, params[6:216].reshape(3, 70), params[216:286])
+    out = reference.batch_norm_predict(out, params[286:356], params[356:426], mean, var, 1e-2)
+    out = reference.silu_forward(out)
+    out = reference.affine_forward(out, params[426:776].reshape(70, 5), params[776:781])
+    return reference.layer_norm_forward(out, params[781:786], params[786:791], 1e-5)[0]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [0, 1, 129])
+def test_normalizations_and_what_keeps_its_input(level, dtype, rows):
+    kernels = importlib.import_module(f"affinet._kernels.{level}")
+    rng = np.random.default_rng(rows)
+    params, mean = rng.standard_normal(791).astype(dtype), rng.standard_normal(70).astype(dtype)
+    var = (rng.random(70) + 0.5).astype(dtype)
+    x = rng.standard_normal((rows, 3)).astype(dtype)
+    before = [a.copy() for a in (params, mean, var, x)]
+    arrays = {"mean": mean, "var": var}
+    layers = [tuple(arrays.get(v, v) for v in layer) for layer in NORMALIZED]
+    guarded = np.full((rows + 2, 5), np.nan, dtype)
+    kernels.make_operations(params, layers, 3).forward(x, guarded[1:-1])
+    wanted = expected_normalized(*(a.astype(np.float64) for a in (params, mean, var, x)))
+    tolerance = 1e-3 if dtype == "float32" else 1e-11
+    np.testing.assert_allclose(guarded[1:-1], wanted, rtol=tolerance, atol=tolerance)
+    assert np.isnan(guarded[[0, -1]]).all()
+    for array, kept in zip((params, mean, var, x), before, strict=True):
+        np.testing.assert_array_equal(array, kept)
+
+
+def batch_norm(**changes):
+    """Three operations, a BatchNorm in the middle with something changed."""
+    values = {
+        "n": 20, "gamma": 80, "beta": 100, "eps": 1e-5, "momentum": 0.1,
+        "running_mean": np.zeros(20), "running_var": np.ones(20),
+    } | changes  # fmt: skip
+    return [("Affine", 3, 20, 0, 60), ("BatchNorm", *values.values()), ("SiLU",)]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"n": 19}, ValueError),
+        ({"n": 21}, ValueError),
+        ({"gamma": -1}, ValueError),
+        ({"gamma": 166}, ValueError),
+        ({"beta": 166}, ValueError),
+        ({"eps": 0.0}, ValueError),
+        ({"eps": np.nan}, ValueError),
+        ({"momentum": 1.5}, ValueError),
+        ({"momentum": np.nan}, ValueError),
+        ({"running_mean": np.zeros(19)}, ValueError),
+        ({"running_var": np.ones(21)}, ValueError),
+        ({"running_mean": np.zeros(20, "f")}, (TypeError, ValueError)),
+        ({"running_var": np.ones(40)[::2]}, (TypeError, ValueError)),
+        ({"running_var": None}, (TypeError, ValueError)),
+    ],
+    ids=str,
+)
+def test_a_batch_norm_that_does_not_fit_is_refused(change, error):
+    make = _dispatch.kernels.make_operations
+    make(np.zeros(185), batch_norm(), 3)
+    make(np.zeros(185), batch_norm(beta=165), 3)
+    with pytest.raises(error):
+        make(np.zeros(185), batch_norm(**change), 3)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [("LayerNorm", 3, 0, 3), ("LayerNorm", 4, 0, 3, 1e-5), ("LayerNorm", 3, 0, 4, 1e-5),
+     ("LayerNorm", 3, -1, 3, 1e-5), ("LayerNorm", 3, 0, 3, -1.0)],
+    ids=str,
+)  # fmt: skip
+def test_a_layer_norm_that_does_not_fit_is_refused(layer):
+    with pytest.raises(ValueError, match=r"\w"):
+        _dispatch.kernels.make_operations(np.zeros(6), [layer], 3)
+
+
+def test_running_statistics_live_as_long_as_the_operations():
+    mean, var = np.full(2, 3.0), np.full(2, 4.0)
+    layers = [("BatchNorm", 2, 0, 2, 1e-9, 0.1, mean, var)]
+    operations = _dispatch.kernels.make_operations(np.array([2.0, 2.0, 1.0, 1.0]), layers, 2)
+    del mean, var, layers
+    out = np.empty((1, 2))
+    operations.forward(np.array([[3.0, 5.0]]), out)
+    np.testing.assert_allclose(out, [[1, 3]])
+
+
 @pytest.mark.parametrize(
     "layers",
     [

@@ -335,6 +335,71 @@ def momentum_with(sign=-1, late=False):
     return mutant
 
 
+def gelu_by_tanh(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu_that_cancels(x):
+    """Phi(x) as 1 - Phi(-x) on both sides."""
+    return x * (1 - reference.gelu_forward(-x) / -x)
+
+
+def batch_norm_with(factor=lambda B: 1, eps_outside=False, shift=0):
+    """The variance times a factor of B, eps outside of the root, or a neighbour's beta."""
+
+    def mutant(x, gamma, beta, eps):
+        _, mean, variance = reference.batch_norm_forward(x, gamma, beta, eps)
+        variance = variance * factor(len(x))
+        root = np.sqrt(variance) + eps if eps_outside else np.sqrt(variance + eps)
+        return (x - mean) / root * gamma + np.roll(beta, shift), mean, variance
+
+    return mutant
+
+
+def batch_norm_gradient_with(change=lambda dx, dgamma, dbeta: (dx, dgamma, dbeta), train=None):
+    def mutant(x, dout, gamma, mean, variance, eps, given_train):
+        mode = given_train if train is None else train
+        results = reference.batch_norm_backward(x, dout, gamma, mean, variance, eps, mode)
+        return change(*results)
+
+    return mutant
+
+
+def layer_norm_by_columns(x, gamma, beta, eps):
+    _, mean, variance = reference.layer_norm_forward(x, gamma, beta, eps)
+    return reference.batch_norm_forward(x, gamma, beta, eps)[0], mean, variance
+
+
+def batch_norm_by_rows(x, gamma, beta, eps):
+    _, mean, variance = reference.batch_norm_forward(x, gamma, beta, eps)
+    return reference.layer_norm_forward(x, gamma, beta, eps)[0], mean, variance
+
+
+def layer_norm_gradient_with(change=lambda dx, dgamma, dbeta: (dx, dgamma, dbeta), ones=False):
+    def mutant(x, dout, gamma, mean, variance, eps):
+        used = np.ones_like(gamma) if ones else gamma
+        return change(*reference.layer_norm_backward(x, dout, used, mean, variance, eps))
+
+    return mutant
+
+
+def layer_norm_without_the_mean(x, dout, gamma, mean, variance, eps):
+    _, dgamma, dbeta = reference.layer_norm_backward(x, dout, gamma, mean, variance, eps)
+    return dout * gamma / np.sqrt(variance + eps)[:, np.newaxis], dgamma, dbeta
+
+
+def running_with(biased=False, other_way=False, mean_too=False):
+    def mutant(mean, variance, momentum, rows, running_mean, running_var):
+        share = 1 - momentum if other_way else momentum
+        factor = 1 if biased else rows / (rows - 1)
+        return (
+            (1 - share) * running_mean + share * mean * (factor if mean_too else 1),
+            (1 - share) * running_var + share * variance * factor,
+        )
+
+    return mutant
+
+
 MUTANTS = {
     "gemm_nn": {
         "last term": lambda A, B: A[:, :-1] @ B[:-1],
@@ -399,6 +464,75 @@ MUTANTS = {
     "tanh_backward": {
         "no square": lambda y, dout: dout * (1 - y),
         "1 + y^2": lambda y, dout: dout * (1 + y * y),
+    },
+    "gelu_forward": {
+        "by way of tanh": gelu_by_tanh,
+        "inexact on the left": gelu_that_cancels,
+        "the distribution alone": lambda x: reference.gelu_forward(x) / x,
+        "NaN at -inf": lambda x: x * (reference.gelu_forward(x) / x),
+    },
+    "gelu_backward": {
+        "no density": lambda x, dout: dout * (reference.gelu_forward(x) / x),
+        "the other side": lambda x, dout: reference.gelu_backward(-x, dout),
+        "density unscaled": lambda x, dout: (
+            reference.gelu_backward(x, dout) + dout * x * np.exp(-x * x / 2)
+        ),
+    },
+    "silu_forward": {
+        "the logistic function": reference.sigmoid_forward,
+        "the other side": lambda x: reference.silu_forward(-x),
+        "NaN at -inf": lambda x: x * reference.sigmoid_forward(x),
+    },
+    "silu_backward": {
+        "no product rule": lambda x, dout: dout * reference.sigmoid_forward(x),
+        "of the logistic function": lambda x, dout: reference.sigmoid_backward(
+            reference.sigmoid_forward(x), dout
+        ),
+        "for the output": lambda x, dout: reference.silu_backward(reference.silu_forward(x), dout),
+    },
+    "batch_norm_forward": {
+        "unbiased variance": batch_norm_with(lambda B: B / max(B - 1, 1)),
+        "a sum of squares": batch_norm_with(lambda B: B),
+        "eps outside of the root": batch_norm_with(eps_outside=True),
+        "the neighbour's beta": batch_norm_with(shift=1),
+        "over rows": batch_norm_by_rows,
+    },
+    "batch_norm_predict": {
+        "eps outside of the root": lambda x, gamma, beta, mean, variance, eps: (
+            (x - mean) / (np.sqrt(variance) + eps) * gamma + beta
+        ),
+        "no mean": lambda x, gamma, beta, mean, variance, eps: (
+            x * gamma / np.sqrt(variance + eps) + beta
+        ),
+        "the batch's statistics": lambda x, gamma, beta, mean, variance, eps: (
+            reference.batch_norm_forward(x, gamma, beta, eps)[0]
+        ),
+    },
+    "batch_norm_backward": {
+        "always training": batch_norm_gradient_with(train=True),
+        "never training": batch_norm_gradient_with(train=False),
+        "gradients swapped": batch_norm_gradient_with(
+            lambda dx, dgamma, dbeta: (dx, dbeta, dgamma)
+        ),
+        "dgamma uphill": batch_norm_gradient_with(lambda dx, dgamma, dbeta: (dx, -dgamma, dbeta)),
+    },
+    "batch_norm_update": {
+        "biased variance": running_with(biased=True),
+        "momentum the other way round": running_with(other_way=True),
+        "a factor for the mean": running_with(mean_too=True),
+    },
+    "layer_norm_forward": {
+        "over columns": layer_norm_by_columns,
+        "no beta": lambda x, gamma, beta, eps: reference.layer_norm_forward(
+            x, gamma, 0 * beta, eps
+        ),
+    },
+    "layer_norm_backward": {
+        "no gamma": layer_norm_gradient_with(ones=True),
+        "through the numbers alone": layer_norm_without_the_mean,
+        "gradients swapped": layer_norm_gradient_with(
+            lambda dx, dgamma, dbeta: (dx, dbeta, dgamma)
+        ),
     },
     "softmax_forward": {
         "no maximum": wrong_softmax,

@@ -144,6 +144,27 @@ def test_gradients_refuses_an_empty_or_too_large_batch(rows):
         with_data(make()).gradients(np.zeros(rows, np.int64), 0)
 
 
+def test_one_row_and_a_batch_norm_are_refused():
+    """A batch of one row has no variance; nothing has changed then."""
+    mean, var = np.zeros(3), np.ones(3)
+    layers = [("BatchNorm", 3, 8, 11, 1e-5, 0.1, mean, var), ("Affine", 3, 2, 0, 6)]
+    params = np.arange(14.0)
+    plan = with_data(make(params, np.zeros(14), layers))
+    for order in (np.arange(5), np.arange(1)):
+        batches = -(-len(order) // 4)
+        with pytest.raises(ValueError, match=r"one row: layer 0, a BatchNorm"):
+            plan.run(order, 0, np.empty(batches), np.empty(batches))
+    with pytest.raises(ValueError, match=r"one row: layer 0, a BatchNorm"):
+        plan.gradients(np.arange(1), 0)
+    single = with_data(make(params, np.zeros(14), layers, batch_size=1))
+    with pytest.raises(ValueError, match=r"one row: layer 0, a BatchNorm"):
+        single.run(np.arange(4), 0, np.empty(4), np.empty(4))
+    np.testing.assert_array_equal(params, np.arange(14.0))
+    assert not mean.any()
+    plan.run(np.arange(4), 0, np.empty(1), np.empty(1))
+    np.testing.assert_allclose(mean, 0.1)
+
+
 @pytest.mark.parametrize("bad", [-1, 2, 2**40])
 def test_class_index_out_of_range_changes_no_parameter(bad):
     params = np.arange(8.0)

@@ -187,7 +187,9 @@ def test_the_kink_belongs_to_the_left(kernels, dtype, lanes, name, value):
     run_and_check(kernels, made, rng)
 
 
-@pytest.mark.parametrize("name", ["sigmoid_forward", "tanh_forward", "softmax_forward"])
+@pytest.mark.parametrize(
+    "name", ["sigmoid_forward", "tanh_forward", "gelu_forward", "silu_forward", "softmax_forward"]
+)
 def test_extreme_arguments(kernels, dtype, lanes, name):
     kernel, rng = KERNELS[name], np.random.default_rng(9)
     ladder = np.concatenate([np.linspace(-120, 120, 481), np.linspace(-760, 760, 381)])
@@ -421,6 +423,62 @@ def test_caches_have_a_size(kernels):
     for sizes in ((0, 1), (1, 0), (-1, -1)):
         with pytest.raises(ValueError, match="wanted 1 or more"):
             kernels.set_cache_sizes(*sizes)
+
+
+@pytest.mark.parametrize("offset", [0, 1e3, -1e5])
+@pytest.mark.parametrize("way", ["batch", "layer"])
+def test_statistics_of_numbers_far_from_zero(kernels, dtype, way, offset):
+    """A sum in single precision, or a difference of squares, would be off by whole per cents."""
+    rng = np.random.default_rng(18)
+    x = (rng.standard_normal((3001, 5)) + offset).astype(dtype)
+    x = np.ascontiguousarray(x if way == "batch" else x.T)
+    exact = x.astype(np.longdouble)
+    axis = 0 if way == "batch" else 1
+    mean, variance = np.empty(5, dtype), np.empty(5, dtype)
+    ones, zeros = np.ones(x.shape[1], dtype), np.zeros(x.shape[1], dtype)
+    kernel = getattr(kernels, f"{way}_norm_forward")
+    kernel(x, ones, zeros, 1e-5, np.empty_like(x), mean, variance)
+    # Half a unit for the rounding of a float32; 3001 roundings on the way to a float64.
+    units = 0.6 if dtype.itemsize == 4 else 3001
+    eps = float(np.finfo(dtype).eps)
+    size = abs(exact).mean(axis=axis)
+    assert (abs(mean - exact.mean(axis=axis)) <= units * eps * size).all()
+    assert (abs(variance - exact.var(axis=axis)) <= units * eps * exact.var(axis=axis)).all()
+
+
+@pytest.mark.parametrize("way", ["batch", "layer"])
+def test_equal_numbers_have_no_variance(kernels, dtype, way):
+    """The mean is theirs exactly where sums are wide enough, so beta alone is left."""
+    x = np.full((7, 7), 0.1, np.float32).astype(dtype)
+    out, mean, variance = np.empty_like(x), np.empty(7, dtype), np.empty(7, dtype)
+    gamma, beta = np.full(7, 2, dtype), np.arange(7).astype(dtype)
+    getattr(kernels, f"{way}_norm_forward")(x, gamma, beta, 1e-5, out, mean, variance)
+    np.testing.assert_array_equal(mean, x[0])
+    assert not variance.any()
+    np.testing.assert_array_equal(out, np.broadcast_to(beta, x.shape))
+
+
+def test_a_column_alone_and_in_its_batch(kernels, dtype):
+    """Blocks of columns and vectors change no bit."""
+    rng = np.random.default_rng(19)
+    x = rng.standard_normal((9, 200)).astype(dtype)
+    dout, gamma, beta = (rng.standard_normal(s).astype(dtype) for s in (x.shape, 200, 200))
+
+    def run(columns):
+        part = [np.ascontiguousarray(a[..., columns]) for a in (x, dout, gamma, beta)]
+        x_part, dout_part, gamma_part, beta_part = part
+        out, dx = np.empty_like(x_part), np.empty_like(x_part)
+        mean, variance, dgamma, dbeta = (np.empty_like(gamma_part) for _ in range(4))
+        kernels.batch_norm_forward(x_part, gamma_part, beta_part, 1e-5, out, mean, variance)
+        kernels.batch_norm_backward(
+            x_part, dout_part, gamma_part, mean, variance, 1e-5, True, dx, dgamma, dbeta
+        )
+        return out, mean, variance, dx, dgamma, dbeta
+
+    together = run(slice(None))
+    for start, stop in ((0, 1), (63, 64), (64, 65), (60, 131), (199, 200)):
+        for alone, whole in zip(run(slice(start, stop)), together, strict=True):
+            np.testing.assert_array_equal(alone, whole[..., start:stop])
 
 
 @every_kernel

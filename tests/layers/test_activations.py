@@ -1,4 +1,4 @@
-"""ReLU, LeakyReLU, Sigmoid and Tanh: values, gradients, and what happens at the edges."""
+"""ReLU, LeakyReLU, Sigmoid, Tanh, GELU and SiLU: values, gradients, and what happens at edges."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +19,29 @@ repeatable = settings(deadline=None, derandomize=True, max_examples=60)
 
 @dataclass(frozen=True)
 class Case:
-    """An activation, its two references, and the size of the terms of its derivative f'(x)."""
+    """An activation, its two references, and the size of the terms of its derivative f'(x).
+
+    ``backward`` and ``terms`` take the output, or the input where the layer keeps that.
+    """
 
     make: Any
     forward: Any
     backward: Any
     terms: Any
+    keeps_input: bool = False
+    forward_terms: Any = None
+
+
+def normal_terms(x):
+    """Of Phi(x) + x phi(x); the references' exp(-x^2 / 2) has the error of its argument."""
+    x = np.clip(x, -1e4, 1e4)
+    density = np.exp(-x * x / 2)
+    return (np.where(x > 0, 1, density / (1 + abs(x))) + abs(x) * density) * (1 + x * x)
+
+
+def logistic_terms(x):
+    share = reference.sigmoid_forward(x)
+    return share * (1 + np.minimum(abs(x), 1e4) * (1 - share))
 
 
 CASES = {
@@ -39,6 +56,17 @@ CASES = {
         an.Sigmoid, reference.sigmoid_forward, reference.sigmoid_backward, lambda y: y + y * y
     ),
     "Tanh": Case(an.Tanh, reference.tanh_forward, reference.tanh_backward, lambda y: 1 + y * y),
+    "GELU": Case(
+        an.GELU,
+        reference.gelu_forward,
+        reference.gelu_backward,
+        normal_terms,
+        keeps_input=True,
+        forward_terms=lambda x, out: abs(out) * (1 + np.clip(x, -40, 0) ** 2),
+    ),
+    "SiLU": Case(
+        an.SiLU, reference.silu_forward, reference.silu_backward, logistic_terms, keeps_input=True
+    ),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
@@ -47,11 +75,16 @@ def check(case, x, dout):
     """Forward and backward against the reference, with x and dout as they were."""
     layer, before = case.make(), (x.copy(), dout.copy())
     out = layer.forward(x)
-    assert_close(out, case.forward(np.array(x, np.float64)), name="out")
+    x64 = np.array(x, np.float64)
+    wanted = case.forward(x64)
+    scale = case.forward_terms(x64, wanted) if case.forward_terms else None
+    assert_close(out, wanted, scale=scale, name="out")
     dx = layer.backward(dout)
-    y, dout64 = np.array(out, np.float64), np.array(dout, np.float64)
-    scale = abs(dout64) * case.terms(y)
-    assert_close(dx, case.backward(y, dout64), scale=scale, name="dx")
+    dout64 = np.array(dout, np.float64)
+    needed = x64 if case.keeps_input else np.array(out, np.float64)
+    with np.errstate(under="ignore"):
+        scale = abs(dout64) * case.terms(needed)
+    assert_close(dx, case.backward(needed, dout64), scale=scale, name="dx")
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(dout, before[1])
     assert dx.shape == x.shape
@@ -136,22 +169,26 @@ def test_over_the_whole_range_of_exponents(case, dtype):
 # Edges, written out by hand ----------------------------------------------------------------------
 
 INF, NAN = np.inf, np.nan
-EDGES = {  # x: (y, dy/dx) for ReLU, LeakyReLU(0.25), Sigmoid, Tanh; s is the smallest number
-    "inf": ((INF, 1), (INF, 1), (1, 0), (1, 0)),
-    "-inf": ((0, 0), (-INF, SLOPE), (0, 0), (-1, 0)),
-    "nan": ((NAN, 1), (NAN, 1), (NAN, NAN), (NAN, NAN)),
-    "1e4": ((1e4, 1), (1e4, 1), (1, 0), (1, 0)),
-    "-1e4": ((0, 0), (-1e4 * SLOPE, SLOPE), (0, 0), (-1, 0)),
-    "0": ((0, 0), (0, SLOPE), (0.5, 0.25), (0, 1)),
-    "-0.0": ((0, 0), (0, SLOPE), (0.5, 0.25), (0, 1)),
+# x: (y, dy/dx) for ReLU, LeakyReLU(0.25), Sigmoid, Tanh, GELU and SiLU; s is the smallest number,
+# half of which may be rounded either way: GELU and SiLU have their own test of it
+EDGES = {
+    "inf": ((INF, 1), (INF, 1), (1, 0), (1, 0), (INF, 1), (INF, 1)),
+    "-inf": ((0, 0), (-INF, SLOPE), (0, 0), (-1, 0), (0, 0), (0, 0)),
+    "nan": ((NAN, 1), (NAN, 1), (NAN, NAN), (NAN, NAN), (NAN, NAN), (NAN, NAN)),
+    "1e4": ((1e4, 1), (1e4, 1), (1, 0), (1, 0), (1e4, 1), (1e4, 1)),
+    "-1e4": ((0, 0), (-1e4 * SLOPE, SLOPE), (0, 0), (-1, 0), (0, 0), (0, 0)),
+    "0": ((0, 0), (0, SLOPE), (0.5, 0.25), (0, 1), (0, 0.5), (0, 0.5)),
+    "-0.0": ((0, 0), (0, SLOPE), (0.5, 0.25), (0, 1), (0, 0.5), (0, 0.5)),
     "s": (("s", 1), ("s", 1), (0.5, 0.25), ("s", 1)),
     "-s": ((0, 0), (0, SLOPE), (0.5, 0.25), ("-s", 1)),
 }
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("edge", EDGES)
-@pytest.mark.parametrize("place", range(4), ids=CASES)
+@pytest.mark.parametrize(
+    ("place", "edge"),
+    [(place, edge) for edge, values in EDGES.items() for place in range(len(values))],
+)
 def test_edges(place, edge, dtype):
     smallest = np.finfo(dtype).smallest_subnormal
     named = {"s": smallest, "-s": -smallest}
@@ -160,6 +197,18 @@ def test_edges(place, edge, dtype):
     layer = list(CASES.values())[place].make()
     np.testing.assert_array_equal(layer.forward(x), np.full(9, named.get(y, y), dtype))
     np.testing.assert_array_equal(layer.backward(np.full(9, 2, dtype)), np.full(9, 2 * slope))
+
+
+@pytest.mark.parametrize("layer", [an.GELU(), an.SiLU()], ids=repr)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_smallest_numbers_are_halved(layer, dtype):
+    s = np.finfo(dtype).smallest_subnormal
+    x = np.array([2 * s, -2 * s, s, -s], dtype)
+    y = layer.forward(x)
+    np.testing.assert_array_equal(y[:2], [s, -s])
+    assert 0 <= y[2] <= s
+    assert -s <= y[3] <= 0
+    np.testing.assert_array_equal(layer.backward(np.ones(4, dtype)), np.full(4, 0.5, dtype))
 
 
 @pytest.mark.parametrize("case", [CASES["ReLU"], CASES["LeakyReLU"]], ids=["ReLU", "LeakyReLU"])
@@ -202,6 +251,38 @@ def test_symmetries():
     np.testing.assert_array_equal(an.Tanh().forward(-x), -an.Tanh().forward(x))
     np.testing.assert_array_equal(an.ReLU().forward(x) - an.ReLU().forward(-x), x)
     np.testing.assert_allclose(an.Tanh().forward(x), 2 * an.Sigmoid().forward(2 * x) - 1)
+
+
+def test_known_values():
+    """Phi(1), and the logistic function of 1, to sixteen digits."""
+    for layer, known in ((an.GELU(), 0.8413447460685429), (an.SiLU(), 0.7310585786300049)):
+        y = layer.forward([1.0, -1.0])
+        np.testing.assert_allclose(y, [known, known - 1], rtol=1e-15)
+
+
+def test_parts_of_the_identity():
+    """x Phi(x) - (-x) Phi(-x) = x, and the same for the logistic function."""
+    x = 5 * draw("float64", 100)
+    for layer in (an.GELU(), an.SiLU()):
+        np.testing.assert_allclose(layer.forward(x) - layer.forward(-x), x, rtol=1e-15)
+        slope = layer.backward(np.ones(100))  # at -x
+        layer.forward(x)
+        np.testing.assert_allclose(slope + layer.backward(np.ones(100)), 1, rtol=1e-15)
+
+
+def test_what_keeps_its_input_says_so():
+    kept = {name for name, case in CASES.items() if case.make().needs_input}
+    assert kept == {name for name, case in CASES.items() if case.keeps_input} == {"GELU", "SiLU"}
+
+
+@every_case
+def test_an_output_that_is_overwritten_matters_only_where_it_is_kept(case):
+    """In a network the next layer may work on it: what keeps its input goes on as it was."""
+    layer, x = case.make(), draw("float64", 20)
+    y = layer.forward(x)
+    before = layer.backward(np.ones(20))
+    y[:] = 0.9
+    assert (layer.backward(np.ones(20)) == before).all() == case.keeps_input
 
 
 def test_leaky_relu_of_slope_zero_is_relu():

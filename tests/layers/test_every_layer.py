@@ -16,7 +16,12 @@ LAYERS = {
     "Sigmoid": an.Sigmoid,
     "Tanh": an.Tanh,
     "Dropout": lambda: an.Dropout(0.5, rng=0),
+    "GELU": an.GELU,
+    "SiLU": an.SiLU,
+    "BatchNorm": lambda: an.BatchNorm(3, dtype="float64"),
+    "LayerNorm": lambda: an.LayerNorm(3, dtype="float64"),
 }
+WANTS_TWO_ROWS = an.BatchNorm  # in training
 X, DOUT = draw("float64", (5, 3)), draw("float64", (5, 3), 1)
 COPIES = {
     "pickle": lambda layer: pickle.loads(pickle.dumps(layer)),
@@ -130,13 +135,13 @@ def test_a_refused_forward_leaves_the_last_one_in_place(layer):
 
 
 def test_no_rows_and_one_row(layer):
-    for rows in (0, 1):
+    for rows in (0, 1 if not isinstance(layer, WANTS_TWO_ROWS) else 2):
         assert layer.forward(X[:rows]).shape == (rows, 3)
         assert layer.backward(DOUT[:rows]).shape == (rows, 3)
 
 
 def test_shapes_may_change_from_call_to_call(layer):
-    for rows in (5, 1, 4, 0, 5):
+    for rows in (5, 1 if not isinstance(layer, WANTS_TWO_ROWS) else 2, 4, 0, 5):
         layer.forward(X[:rows])
         assert layer.backward(DOUT[:rows]).shape == (rows, 3)
 

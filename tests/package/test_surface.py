@@ -16,6 +16,7 @@ FIXED = {
     "StopTraining", "TrainingState", "EarlyStopping", "Checkpoint", "every_steps",
     "metrics", "schedules",
     "SigmoidWithLoss", "MeanAbsoluteError", "Huber", "Poisson", "Quantile",
+    "GELU", "SiLU", "BatchNorm", "LayerNorm",
 }  # fmt: skip
 CALLABLES = [name for name in an.__all__ if callable(getattr(an, name, None))]
 TAKES_WHAT_EXCEPTIONS_TAKE = {"StopTraining"}
@@ -80,8 +81,9 @@ def test_names_know_where_they_live(name):
 
 
 def test_the_train_flag_is_second_and_positional():
-    parameters = list(inspect.signature(an.Dropout.forward).parameters)
-    assert parameters == ["self", "x", "train"]
+    for layer in (an.Dropout, an.BatchNorm):
+        parameters = list(inspect.signature(layer.forward).parameters)
+        assert parameters == ["self", "x", "train"]
 
 
 def test_signatures_that_are_fixed():
@@ -94,6 +96,8 @@ def test_signatures_that_are_fixed():
         an.Nesterov: "(lr, momentum)",
         an.RMSprop: "(lr, decay, eps)",
         an.AdamW: "(lr, beta1, beta2, eps, weight_decay)",
+        an.BatchNorm: "(n, momentum, eps, dtype)",
+        an.LayerNorm: "(n, eps, dtype)",
         an.Momentum: "(lr, momentum)",
         an.AdaGrad: "(lr)",
         an.Adam: "(lr, beta1, beta2, eps)",

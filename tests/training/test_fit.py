@@ -103,6 +103,45 @@ def test_steps_per_epoch_round_up():
     assert [steps_per_epoch(n, 4) for n in (1, 4, 5, 8, 9)] == [1, 1, 2, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "length"),
+    [(23, 11, {"epochs": 1}), (23, 22, {"steps": 2}), (23, 1, {"steps": 1}), (1, 32, {"steps": 1})],
+)
+def test_a_batch_norm_refuses_a_batch_of_one_row_by_name(rows, batch_size, length):
+    net = normalized()
+    before = {name: array.copy() for name, array in net._arrays().items()}
+    x, t = np.random.default_rng(0).standard_normal((rows, 4)), np.arange(rows) % 3
+    with pytest.raises(ValueError, match=rf"batch_size is {batch_size}: .*layer 1, BatchNorm"):
+        net.fit(x, t, batch_size=batch_size, **length)
+    for name, array in net._arrays().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert net.history is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "length"),
+    [
+        (23, 22, {"steps": 1}),
+        (23, 21, {"epochs": 1}),
+        (2, 32, {"epochs": 1}),
+        (4, 2, {"epochs": 1}),
+    ],
+)
+def test_a_batch_norm_takes_what_never_comes_to_one_row(rows, batch_size, length):
+    x, t = np.random.default_rng(0).standard_normal((rows, 4)), np.arange(rows) % 3
+    net = normalized()
+    net.fit(x, t, batch_size=batch_size, **length)
+    assert net.layers[1].running_mean.any()
+    assert all(np.isfinite(array).all() for array in net._arrays().values())
+
+
+def normalized():
+    return an.Sequential(
+        an.Affine.init(4, 6, rng=0), an.BatchNorm(6), an.Affine.init(6, 3, rng=1),
+        loss=an.SoftmaxWithLoss(),
+    )  # fmt: skip
+
+
 # Length ------------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,30 @@ def every_layer(dtype, loss, input_scale=None):
     )
 
 
+def normalized_net(dtype, loss):
+    """Normalizations first, last, behind each other, and around what keeps its input."""
+    return an.Sequential(
+        an.BatchNorm(I, momentum=0.3, dtype=dtype),
+        an.ReLU(),
+        an.LayerNorm(I, dtype=dtype),
+        an.Affine.init(I, 16, rng=0, dtype=dtype),
+        an.BatchNorm(16, dtype=dtype),
+        an.Sigmoid(),
+        an.GELU(),
+        an.ReLU(),
+        an.Dropout(0.2, rng=0),
+        an.SiLU(),
+        an.LayerNorm(16, eps=1e-2, dtype=dtype),
+        an.BatchNorm(16, eps=1e-3, dtype=dtype),
+        an.Affine.init(16, O, rng=1, dtype=dtype),
+        an.SiLU(),
+        an.GELU(),
+        an.Tanh(),
+        an.LayerNorm(O, dtype=dtype),
+        loss=loss,
+    )
+
+
 def small_net(**options):
     return an.Sequential(
         an.Affine.init(I, 8, rng=0), an.ReLU(), an.Affine.init(8, O, rng=1), **options
@@ -84,6 +108,8 @@ def fit_both(net, x, t, monkeypatch, optimizer=an.SGD, **options):
 
 
 def assert_same(net, other, fused, layerwise):
+    for name, array in net._arrays().items():
+        np.testing.assert_array_equal(array, other._arrays()[name], name)
     np.testing.assert_array_equal(net.params.flat, other.params.flat)
     np.testing.assert_array_equal(net.grads.flat, other.grads.flat)
     assert fused.steps == layerwise.steps
@@ -146,6 +172,52 @@ def test_callback_changes_the_loss(loss, monkeypatch):
     both = fit_both(net, x, t, monkeypatch, epochs=3, batch_size=8, callbacks=[change])
     assert_same(*both)
     assert (net.params.flat != kept.params.flat).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_normalizations_and_what_keeps_its_input(dtype, loss, optimizer, monkeypatch):
+    net = normalized_net(dtype, LOSSES[loss]())
+    before = {name: array.copy() for name, array in net._arrays().items()}
+    x, t = data(net.loss)
+    both = fit_both(net, x, t, monkeypatch, optimizer, epochs=3, batch_size=10, seed=5)
+    assert_same(*both)
+    for name, array in net._arrays().items():
+        assert (array != before[name]).any(), name
+    np.testing.assert_array_equal(net.predict(x), both[1].predict(x))
+
+
+@pytest.mark.parametrize("first", [an.BatchNorm, an.LayerNorm])
+@pytest.mark.parametrize("rows", [2, 5, 7, 53, 99])
+def test_batch_sizes_of_a_network_that_begins_with_a_normalization(first, rows, monkeypatch):
+    net = an.Sequential(
+        first(I, dtype="float64"), an.Affine.init(I, O, dtype="float64"), loss=an.SoftmaxWithLoss()
+    )
+    x, t = data(net.loss)
+    assert_same(*fit_both(net, x[:52], t[:52], monkeypatch, epochs=2, batch_size=rows))
+
+
+def test_a_network_of_normalizations_alone(monkeypatch):
+    net = an.Sequential(an.LayerNorm(O), an.BatchNorm(O), loss=an.MeanSquaredError())
+    x = np.random.default_rng(1).standard_normal((N, O))
+    assert_same(*fit_both(net, x, x**2, monkeypatch, epochs=2, batch_size=10))
+
+
+def test_a_callback_changes_a_batch_norm(monkeypatch):
+    def change(state):
+        layer = state.net.layers[4]
+        layer.momentum = 0.5
+        layer.running_mean = np.full(16, 2.0)
+        layer.running_var[:] *= 3
+        layer.gamma *= 0.5
+
+    net = normalized_net(np.float64, an.SoftmaxWithLoss())
+    plain = copy.deepcopy(net)
+    x, t = data(net.loss)
+    assert_same(*fit_both(net, x, t, monkeypatch, epochs=3, batch_size=8, callbacks=[change]))
+    plain.fit(x, t, optimizer=an.SGD(lr=0.01), epochs=3, batch_size=8)
+    assert (plain.layers[4].running_mean != net.layers[4].running_mean).any()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 10, 52, 53, 99])

@@ -15,7 +15,10 @@ import affinet as an
 from affinet import archive, schedules
 from affinet.training import step as steps
 
-OPTIMIZERS = (an.SGD, an.Momentum, an.AdaGrad, an.Adam)
+OPTIMIZERS = (
+    *(an.SGD, an.Momentum, an.Nesterov, an.AdaGrad),
+    *(an.RMSprop, an.Adam, an.AdamW),
+)
 KINDS = ("fused", "layer by layer")
 ROWS, BATCH, EPOCHS = 23, 5, 3
 STEPS = 5 * EPOCHS

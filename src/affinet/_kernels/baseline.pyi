@@ -90,6 +90,50 @@ def mean_absolute_error(y: Array, t: Array, weights: Array | None, dx: Array) ->
 def huber_loss(y: Array, t: Array, weights: Array | None, delta: float, dx: Array) -> float: ...
 def poisson_loss(y: Array, t: Array, weights: Array | None, dx: Array) -> float: ...
 def quantile_loss(y: Array, t: Array, weights: Array | None, q: float, dx: Array) -> float: ...
+def gelu_forward(x: Array, out: Array) -> None: ...
+def gelu_backward(x: Array, dout: Array, dx: Array) -> None: ...
+def silu_forward(x: Array, out: Array) -> None: ...
+def silu_backward(x: Array, dout: Array, dx: Array) -> None: ...
+def batch_norm_forward(
+    x: Array, gamma: Array, beta: Array, eps: float, out: Array, mean: Array, variance: Array
+) -> None: ...
+def batch_norm_predict(
+    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float, out: Array
+) -> None: ...
+def batch_norm_backward(
+    x: Array,
+    dout: Array,
+    gamma: Array,
+    mean: Array,
+    variance: Array,
+    eps: float,
+    train: bool,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None: ...
+def batch_norm_update(
+    mean: Array,
+    variance: Array,
+    momentum: float,
+    rows: int,
+    running_mean: Array,
+    running_var: Array,
+) -> None: ...
+def layer_norm_forward(
+    x: Array, gamma: Array, beta: Array, eps: float, out: Array, mean: Array, variance: Array
+) -> None: ...
+def layer_norm_backward(
+    x: Array,
+    dout: Array,
+    gamma: Array,
+    mean: Array,
+    variance: Array,
+    eps: float,
+    dx: Array,
+    dgamma: Array,
+    dbeta: Array,
+) -> None: ...
 
 # A whole forward pass, and the training step
 class Operations:

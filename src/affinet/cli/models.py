@@ -9,8 +9,8 @@ from affinet import datasets
 from affinet._validation import Array
 from affinet.cli.recipes import FROM_FILES
 from affinet.datasets.pixels import Splits
-from affinet.layers import Affine
 from affinet.network import Sequential
+from affinet.operations import layer_widths
 
 SPIRAL_TRAIN, SPIRAL_TEST = 200, 100  # points on each arm
 
@@ -48,7 +48,8 @@ def require_width(net: Sequential, model: str, source: str, x: Array) -> None:
 
 def n_inputs(net: Sequential) -> int | None:
     """The numbers in a row that ``net`` takes; None if any number will do."""
-    return next((layer.W.shape[0] for layer in net.layers if isinstance(layer, Affine)), None)
+    widths = filter(None, map(layer_widths, net.layers))
+    return next((n_inputs for n_inputs, _ in widths), None)
 
 
 def class_names(net: Sequential, n_classes: int) -> list[str]:

@@ -146,8 +146,8 @@ def add_train(commands: Commands[Parser]) -> None:
         "--init",
         initial_scale,
         "auto|S",
-        "initial weights: auto is He for the ReLUs and Xavier for the others, a number S is "
-        "S times N(0, 1) (default: auto)",
+        "initial weights: auto is Xavier for sigmoid and tanh, He for the others; a "
+        "number S is S times N(0, 1) (default: auto)",
         "auto",
     )
     choice(network, "--dtype", DTYPES, "float32", "float32", "precision")

@@ -71,7 +71,7 @@ LEARNING_RATES = {
     "rmsprop": 0.001,
     "adamw": 0.001,
 }
-ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh")
+ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu")
 DTYPES = ("float32", "float64")
 
 

@@ -16,7 +16,7 @@ from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.output import CommandError, named_lines, plain, print_json, say
 from affinet.cli.recipes import LEARNING_RATES, RECIPES, Recipe
 from affinet.cli.sources import Material, prepare
-from affinet.layers import Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+from affinet.layers import GELU, Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
@@ -30,6 +30,8 @@ ACTIVATIONS: dict[str, type[Layer]] = {
     "leaky_relu": LeakyReLU,
     "sigmoid": Sigmoid,
     "tanh": Tanh,
+    "gelu": GELU,
+    "silu": SiLU,
 }
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": SGD,

@@ -1,8 +1,21 @@
 """Layers: forward, backward, and the parameters between."""
 
-from affinet.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
+from affinet.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
+from affinet.layers.normalization import BatchNorm, LayerNorm
 
-__all__ = ["Affine", "Dropout", "Layer", "LeakyReLU", "ReLU", "Sigmoid", "Tanh"]
+__all__ = [
+    "GELU",
+    "Affine",
+    "BatchNorm",
+    "Dropout",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Tanh",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,13 +14,21 @@ from affinet.layers.base import Layer, gradient_array, input_array
 
 
 class Activation(Layer):
-    """An elementwise function whose backward needs its output and nothing else."""
+    """An elementwise function whose backward needs one array.
+
+    Attributes
+    ----------
+    needs_input : bool
+        Which one: the input if True, else the output.
+    """
+
+    needs_input: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._y: Array | None = None
+        self._needed: Array | None = None
 
     def forward(self, x: ArrayLike) -> Array:
-        """f(x), keeping the output for the backward.
+        """f(x), keeping for the backward what that needs.
 
         Parameters
         ----------
@@ -30,8 +38,10 @@ class Activation(Layer):
         -------
         array of the shape of x, in its dtype, at least float32
         """
-        self._y = self.predict(x)
-        return self._y
+        x = input_array(x)
+        y = self.predict(x)
+        self._needed = x if self.needs_input else y
+        return y
 
     def predict(self, x: ArrayLike) -> Array:
         """f(x), keeping nothing; shapes as in :meth:`forward`."""
@@ -52,12 +62,12 @@ class Activation(Layer):
         -------
         array of the shape of x
         """
-        y = self._kept(self._y)
-        dout = gradient_array(dout, y.shape)
-        dtype = compute_dtype(dout, y)
-        dx = np.empty(y.shape, dtype)
+        needed = self._kept(self._needed)
+        dout = gradient_array(dout, needed.shape)
+        dtype = compute_dtype(dout, needed)
+        dx = np.empty(needed.shape, dtype)
         self._apply_backward(
-            ready(y, dtype).reshape(-1), ready(dout, dtype).reshape(-1), dx.reshape(-1)
+            ready(needed, dtype).reshape(-1), ready(dout, dtype).reshape(-1), dx.reshape(-1)
         )
         return dx
 
@@ -66,8 +76,8 @@ class Activation(Layer):
         """Write f(x) into out, both flat."""
 
     @abstractmethod
-    def _apply_backward(self, y: Array, dout: Array, dx: Array) -> None:
-        """Write dout f'(x) into dx, given y = f(x), all flat."""
+    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
+        """Write dout f'(x) into dx, given x or y = f(x), all flat."""
 
 
 class ReLU(Activation):
@@ -88,8 +98,8 @@ class ReLU(Activation):
     def _apply(self, x: Array, out: Array) -> None:
         kernels.relu_forward(x, out)
 
-    def _apply_backward(self, y: Array, dout: Array, dx: Array) -> None:
-        kernels.relu_backward(y, dout, dx)
+    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
+        kernels.relu_backward(needed, dout, dx)
 
 
 class LeakyReLU(Activation):
@@ -118,8 +128,8 @@ class LeakyReLU(Activation):
     def _apply(self, x: Array, out: Array) -> None:
         kernels.leaky_relu_forward(x, self.slope, out)
 
-    def _apply_backward(self, y: Array, dout: Array, dx: Array) -> None:
-        kernels.leaky_relu_backward(y, dout, self.slope, dx)
+    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
+        kernels.leaky_relu_backward(needed, dout, self.slope, dx)
 
 
 class Sigmoid(Activation):
@@ -138,8 +148,8 @@ class Sigmoid(Activation):
     def _apply(self, x: Array, out: Array) -> None:
         kernels.sigmoid_forward(x, out)
 
-    def _apply_backward(self, y: Array, dout: Array, dx: Array) -> None:
-        kernels.sigmoid_backward(y, dout, dx)
+    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
+        kernels.sigmoid_backward(needed, dout, dx)
 
 
 class Tanh(Activation):
@@ -156,5 +166,56 @@ class Tanh(Activation):
     def _apply(self, x: Array, out: Array) -> None:
         kernels.tanh_forward(x, out)
 
-    def _apply_backward(self, y: Array, dout: Array, dx: Array) -> None:
-        kernels.tanh_backward(y, dout, dx)
+    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
+        kernels.tanh_backward(needed, dout, dx)
+
+
+class GELU(Activation):
+    """Gaussian error linear unit, ``x Phi(x)`` with Phi the normal distribution's function.
+
+    Hendrycks & Gimpel, arXiv 1606.08415, 2016; exact, not by way of tanh. Its derivative is
+    ``Phi(x) + x phi(x)`` with ``phi(x) = exp(-x^2 / 2) / sqrt(2 pi)``. The function falls, then
+    rises, so its output does not tell x: the layer keeps its input for the backward.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> gelu = an.GELU()
+    >>> gelu.forward(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
+    >>> gelu.backward(np.ones(3)).round(4)
+    array([-0.0833,  0.5   ,  1.0833])
+    """
+
+    needs_input = True
+
+    def _apply(self, x: Array, out: Array) -> None:
+        kernels.gelu_forward(x, out)
+
+    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
+        kernels.gelu_backward(needed, dout, dx)
+
+
+class SiLU(Activation):
+    """Sigmoid linear unit, ``x s(x)`` with ``s(x) = 1 / (1 + exp(-x))``; also called swish.
+
+    Elfwing, Uchibe & Doya, Neural Networks 107, 2018. Its derivative is
+    ``s(x) (1 + x (1 - s(x)))``. The layer keeps its input for the backward, as :class:`GELU`.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> silu = an.SiLU()
+    >>> silu.forward(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.2689,  0.    ,  0.7311])
+    >>> silu.backward(np.ones(3)).round(4)
+    array([0.0723, 0.5   , 0.9277])
+    """
+
+    needs_input = True
+
+    def _apply(self, x: Array, out: Array) -> None:
+        kernels.silu_forward(x, out)
+
+    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
+        kernels.silu_backward(needed, dout, dx)

@@ -30,6 +30,9 @@ class Layer(ABC):
     ----------
     parameters : tuple of str
         Names of the attributes that hold parameters; the gradient of ``W`` is ``dW``.
+    buffers : tuple of str
+        Names of the attributes that hold other arrays which belong to the model, such as running
+        statistics: they are saved with it and not trained.
 
     Examples
     --------
@@ -39,6 +42,7 @@ class Layer(ABC):
     """
 
     parameters: ClassVar[tuple[str, ...]] = ()
+    buffers: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> Array:
@@ -96,7 +100,11 @@ class Parameter:
 
 
 class ParameterLayer(Layer):
-    """A layer with parameters: keeps its arrays, and lets one network bind them to views."""
+    """A layer with parameters: keeps its arrays, and lets one network bind them to views.
+
+    States become the layer's own copies then, of the parameters' dtype: a compiled plan reads and
+    writes them where they lie, so assigning to them copies too.
+    """
 
     def __init__(self) -> None:
         self._arrays: dict[str, Array] = {}
@@ -112,7 +120,9 @@ class ParameterLayer(Layer):
         self, owner: Parameters, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
     ) -> None:
         """Make the parameters and their gradients views, for as long as their owner lives."""
-        self._arrays = dict(arrays)
+        dtype = owner.flat.dtype
+        self._arrays = {name: np.array(self._arrays[name], dtype) for name in self.buffers}
+        self._arrays |= arrays
         self._gradients = dict(gradients)
         self._owner = weakref.ref(owner)
         for name, gradient in gradients.items():

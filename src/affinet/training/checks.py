@@ -16,8 +16,10 @@ from affinet._validation import (
     row_weights,
     whole_number,
 )
+from affinet.layers import BatchNorm
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.network import Sequential
+from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.weights import training_weights
 
@@ -78,6 +80,19 @@ def require_weights(
     require_takes_weights(net.loss, "class_weight" if sample_weight is None else "sample_weight")
     n_outputs = net._predict(x[:1]).reshape(1, -1).shape[1]
     return training_weights(net.loss, t, n_outputs, sample_weight, class_weight)
+
+
+def require_variances(net: Sequential, n_rows: int, batch_size: int, steps: int) -> None:
+    """Raise if a batch would hold one row, of which a BatchNorm can take no variance."""
+    reaches_last = steps >= steps_per_epoch(n_rows, batch_size)
+    if batch_size > 1 and not (n_rows % batch_size == 1 and reaches_last):
+        return
+    for place, layer in enumerate(net.layers):
+        if isinstance(layer, BatchNorm):
+            raise ValueError(
+                f"batch_size is {batch_size}: for {n_rows} rows that makes a batch of one, and "
+                f"layer {place}, {layer!r}, wants 2 or more in training"
+            )
 
 
 def require_data(

@@ -236,7 +236,7 @@ def make_step(
 def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:
     """True if all parts are affinet's own and rows can be gathered from x as it lies."""
     return (
-        first_width(net.layers) is not None
+        first_width(net.layers) == x[0].size
         and type(net.loss) in FUSED_LOSSES
         and type(optimizer) in FUSED_OPTIMIZERS
         and is_one_of(x, ROW_TYPES)

@@ -20,6 +20,7 @@ from affinet.training.checks import (
     require_data,
     require_schedule,
     require_validation_data,
+    require_variances,
     require_weights,
 )
 from affinet.training.history import History
@@ -72,7 +73,7 @@ def fit(
         Number of updates after which to end, in place of ``epochs``; the record then closes the
         last, begun epoch too.
     batch_size : int
-        Rows a step.
+        Rows a step. With a :class:`~affinet.BatchNorm`, no batch may hold one row alone.
     optimizer : Optimizer, optional
         ``Adam()`` if left out. Its state goes on from earlier use.
     validation_data : tuple of arrays, optional
@@ -174,6 +175,7 @@ def fit(
             steps = per_epoch * epochs
         else:
             steps = whole_number("steps", steps, 1)
+        require_variances(net, len(x), batch_size, steps)
         step = make_step(net, optimizer, x, t, batch_size, seed, regularization, weights)
         run = Run(
             net, optimizer, step, schedule, callbacks, len(x), steps, batch_size, seed, weights

@@ -1,0 +1,354 @@
+"""Normalization layers: to mean 0 and variance 1, then a scale and a shift that are learned."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from affinet._dispatch import kernels
+from affinet._validation import (
+    Array,
+    any_number,
+    compute_dtype,
+    fold_rows,
+    positive_number,
+    ready,
+    require_shape,
+    whole_number,
+)
+from affinet.layers.base import Parameter, ParameterLayer, gradient_array, input_array
+from affinet.parameters import Parameters
+
+
+class Normalization(ParameterLayer):
+    """What normalizing columns and normalizing rows have in common: gamma, beta, their gradients.
+
+    Backward needs the input and the mean and variance that it was normalized by.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = ("gamma", "beta")
+    gamma = Parameter(ndim=1)
+    beta = Parameter(ndim=1)
+
+    def __init__(self, n: int, eps: float, dtype: DTypeLike) -> None:
+        super().__init__()
+        n = whole_number("n", n, 1)
+        kind: np.dtype[Any] = np.dtype(dtype)
+        if kind.kind != "f" or kind.itemsize > 8:
+            raise TypeError(f"dtype is {kind}, wanted float16, float32 or float64")
+        self._eps = positive_number("eps", eps)
+        self.gamma = np.ones(n, kind)
+        self.beta = np.zeros(n, kind)
+        self.dgamma: Array | None = None
+        self.dbeta: Array | None = None
+        self._x: Array | None = None  # (B, n), as the kernels read it
+        self._shape: tuple[int, ...] = ()
+        self._statistics: tuple[Array, Array] = (np.empty(0), np.empty(0))  # mean, variance
+
+    @property
+    def n(self) -> int:
+        """Numbers a row."""
+        return int(self.gamma.shape[0])
+
+    @property
+    def eps(self) -> float:
+        """What is added to the variance; fixed at construction."""
+        return self._eps
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """Gradients for the last forward: stores dgamma and dbeta, returns dx.
+
+        Parameters
+        ----------
+        dout : array of the shape of x
+            Gradient of the loss with respect to the output; not modified.
+
+        Returns
+        -------
+        array of the shape of x
+        """
+        x = self._kept(self._x)
+        dout = gradient_array(dout, self._shape)
+        dtype = compute_dtype(dout, x, self.gamma)
+        gamma = self._of_width("gamma", dtype)
+        mean, variance = (ready(a, dtype) for a in self._statistics)
+        dout = ready(dout, dtype).reshape(x.shape)
+        dx = np.empty(x.shape, dtype)
+        dgamma = self._gradient_target("gamma", gamma.shape, dtype)
+        dbeta = self._gradient_target("beta", gamma.shape, dtype)
+        self._apply_backward(ready(x, dtype), dout, gamma, mean, variance, dx, dgamma, dbeta)
+        self._keep_gradient("gamma", dgamma)
+        self._keep_gradient("beta", dbeta)
+        return dx.reshape(self._shape)
+
+    def config(self) -> dict[str, Any]:
+        """Width and eps, for a model file."""
+        return {"n": self.n, "eps": self.eps}
+
+    def bind(
+        self, owner: Parameters, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
+    ) -> None:
+        """Make the parameters and their gradients views; see :class:`ParameterLayer`."""
+        for name in (*self.parameters, *self.buffers):
+            require_shape(name, getattr(self, name), self.gamma.shape)
+        super().bind(owner, arrays, gradients)
+
+    @abstractmethod
+    def _apply_backward(self, *arrays: Array) -> None:
+        """Call the kernel on x, dout, gamma, mean, variance and the outputs dx, dgamma, dbeta."""
+
+    def _rows(self, x: ArrayLike) -> tuple[Array, tuple[int, ...]]:
+        """x as (B, n), contiguous and of at least float32, and the shape that it came in."""
+        array = input_array(x)
+        if array.ndim == 0:
+            raise ValueError(f"x has shape (), wanted rows of {self.n} numbers")
+        rows = self._fold(array)
+        if rows.shape[1] != self.n:
+            raise ValueError(f"x has shape {array.shape}, wanted rows of {self.n} numbers")
+        return rows, array.shape
+
+    def _fold(self, x: Array) -> Array:
+        """x as (rows, numbers a row); one dimension is one row, unless rows have one number."""
+        return x.reshape(-1, 1) if x.ndim == 1 and self.n == 1 else fold_rows(x)
+
+    def _of_width(self, name: str, dtype: np.dtype[Any]) -> Array:
+        """One of the layer's arrays as the kernels read it."""
+        array: Array = getattr(self, name)
+        require_shape(name, array, self.gamma.shape)
+        return ready(array, dtype)
+
+
+class BatchNorm(Normalization):
+    """Batch normalization: each column of a batch to mean 0 and variance 1, then gamma and beta.
+
+    In training with the batch's own mean and variance, in evaluation with running ones::
+
+        out = gamma (x - mean) / sqrt(variance + eps) + beta
+
+    Ioffe & Szegedy, ICML 2015. The variance to divide by is the mean of the squared distances;
+    the running one is unbiased, as PyTorch's.
+
+    Parameters
+    ----------
+    n : int
+        Numbers a row, each with statistics of its own.
+    momentum : float
+        How far the running statistics go towards those of a batch, from 0 to 1:
+        ``running = (1 - momentum) running + momentum batch``.
+    eps : float
+        Added to the variance, above 0.
+    dtype : dtype
+        float16, float32 or float64, of the parameters.
+
+    Attributes
+    ----------
+    gamma, beta : array of shape (n,)
+        The parameters, 1 and 0 at first.
+    dgamma, dbeta : array or None
+        Their gradients after a backward, None before the first.
+    running_mean, running_var : array of shape (n,)
+        What evaluation normalizes by, 0 and 1 at first; of at least float32, not trained, changed
+        by every forward in training mode, saved with the model. Inside a
+        :class:`~affinet.Sequential` they have the network's dtype, and assigning to them copies.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used.
+
+    Notes
+    -----
+    A batch of one row has no variance: in training it is refused. So ``fit`` refuses a
+    ``batch_size`` that leaves one row for the last batch of an epoch.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> layer = an.BatchNorm(1, dtype="float64")
+    >>> layer.forward(np.array([[1.0], [3.0]]), True).round(3)
+    array([[-1.],
+           [ 1.]])
+    >>> layer.running_mean, layer.running_var
+    (array([0.2]), array([1.1]))
+    >>> layer.forward(np.array([[1.2], [2.2]]), False).round(3)
+    array([[0.953],
+           [1.907]])
+    """
+
+    buffers: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
+    running_mean = Parameter(ndim=1)
+    running_var = Parameter(ndim=1)
+
+    def __init__(
+        self,
+        n: int,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(n, eps, dtype)
+        self.momentum = any_number("momentum", momentum)
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum is {self.momentum!r}, wanted 0 <= momentum <= 1")
+        kind = np.result_type(np.float32, self.gamma.dtype)
+        self.running_mean = np.zeros(n, kind)
+        self.running_var = np.ones(n, kind)
+        self._train = True  # the mode of the last forward
+
+    def forward(self, x: ArrayLike, train: bool = True) -> Array:
+        """x normalized, keeping it for the backward; in training the running statistics change.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...)
+            B rows of n numbers each; in training not one row only. One dimension of n numbers is
+            one row.
+        train : bool
+            The mode.
+
+        Returns
+        -------
+        array of the shape of x
+        """
+        rows, shape = self._rows(x)
+        dtype = compute_dtype(rows, self.gamma, self.beta)
+        if train:
+            if len(rows) == 1:
+                raise ValueError(
+                    f"x has shape {shape}, one row: BatchNorm in training wants 2 or more"
+                )
+            gamma, beta = self._of_width("gamma", dtype), self._of_width("beta", dtype)
+            out = np.empty(rows.shape, dtype)
+            mean, variance = np.empty(self.n, dtype), np.empty(self.n, dtype)
+            kernels.batch_norm_forward(
+                ready(rows, dtype), gamma, beta, self.eps, out, mean, variance
+            )
+            if len(rows):
+                self._move_running(mean, variance, len(rows))
+        else:
+            out = self._evaluate(rows, dtype)
+            mean, variance = np.array(self.running_mean), np.array(self.running_var)
+        self._x, self._shape, self._train = rows, shape, bool(train)
+        self._statistics = (mean, variance)
+        return out.reshape(shape)
+
+    def predict(self, x: ArrayLike) -> Array:
+        """x normalized by the running statistics, keeping nothing; shapes as in :meth:`forward`."""
+        rows, shape = self._rows(x)
+        return self._evaluate(rows, compute_dtype(rows, self.gamma, self.beta)).reshape(shape)
+
+    def config(self) -> dict[str, Any]:
+        """Width, momentum and eps, for a model file."""
+        return {"n": self.n, "momentum": self.momentum, "eps": self.eps}
+
+    def _evaluate(self, rows: Array, dtype: np.dtype[Any]) -> Array:
+        gamma, beta = self._of_width("gamma", dtype), self._of_width("beta", dtype)
+        mean, variance = (self._of_width(name, dtype) for name in self.buffers)
+        out = np.empty(rows.shape, dtype)
+        kernels.batch_norm_predict(ready(rows, dtype), gamma, beta, mean, variance, self.eps, out)
+        return out
+
+    def _move_running(self, mean: Array, variance: Array, n_rows: int) -> None:
+        """Let the running statistics follow those of a batch, in place."""
+        dtype = compute_dtype(self.running_mean, self.running_var)
+        running = [self._of_width(name, dtype) for name in self.buffers]
+        kernels.batch_norm_update(
+            ready(mean, dtype), ready(variance, dtype), self.momentum, n_rows, *running
+        )
+        for name, moved in zip(self.buffers, running, strict=True):
+            if moved is not getattr(self, name):
+                getattr(self, name)[...] = moved
+
+    def _apply_backward(self, *arrays: Array) -> None:
+        x, dout, gamma, mean, variance, dx, dgamma, dbeta = arrays
+        kernels.batch_norm_backward(
+            x, dout, gamma, mean, variance, self.eps, self._train, dx, dgamma, dbeta
+        )
+
+
+class LayerNorm(Normalization):
+    """Layer normalization: each row to mean 0 and variance 1, then gamma and beta.
+
+    In training and in evaluation alike, with the row's own mean and variance::
+
+        out = gamma (x - mean) / sqrt(variance + eps) + beta
+
+    Ba, Kiros & Hinton, arXiv 1607.06450, 2016. The variance is the mean of the squared distances.
+
+    Parameters
+    ----------
+    n : int
+        Numbers a row: the length of the last axis of x.
+    eps : float
+        Added to the variance, above 0.
+    dtype : dtype
+        float16, float32 or float64, of the parameters.
+
+    Attributes
+    ----------
+    gamma, beta : array of shape (n,)
+        The parameters, 1 and 0 at first.
+    dgamma, dbeta : array or None
+        Their gradients after a backward, None before the first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> layer = an.LayerNorm(2)
+    >>> layer.forward(np.array([[1.0, 3.0], [30.0, 10.0]])).round(3)
+    array([[-1.,  1.],
+           [ 1., -1.]])
+    """
+
+    def __init__(self, n: int, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
+        super().__init__(n, eps, dtype)
+
+    def forward(self, x: ArrayLike) -> Array:
+        """x normalized, keeping it for the backward.
+
+        Parameters
+        ----------
+        x : array of shape (..., n)
+
+        Returns
+        -------
+        array of the shape of x
+        """
+        rows, shape = self._rows(x)
+        out, statistics = self._normalize(rows)
+        self._x, self._shape, self._statistics = rows, shape, statistics
+        return out.reshape(shape)
+
+    def predict(self, x: ArrayLike) -> Array:
+        """x normalized, keeping nothing; shapes as in :meth:`forward`."""
+        rows, shape = self._rows(x)
+        return self._normalize(rows)[0].reshape(shape)
+
+    def _normalize(self, rows: Array) -> tuple[Array, tuple[Array, Array]]:
+        """The output, and each row's mean and variance."""
+        dtype = compute_dtype(rows, self.gamma, self.beta)
+        gamma, beta = self._of_width("gamma", dtype), self._of_width("beta", dtype)
+        out = np.empty(rows.shape, dtype)
+        mean, variance = np.empty(len(rows), dtype), np.empty(len(rows), dtype)
+        kernels.layer_norm_forward(ready(rows, dtype), gamma, beta, self.eps, out, mean, variance)
+        return out, (mean, variance)
+
+    def _fold(self, x: Array) -> Array:
+        """x as (rows, numbers a row): the last axis, whatever stands before it."""
+        if x.ndim == 1:
+            return super()._fold(x)
+        return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+    def _apply_backward(self, *arrays: Array) -> None:
+        x, dout, gamma, mean, variance, dx, dgamma, dbeta = arrays
+        kernels.layer_norm_backward(x, dout, gamma, mean, variance, self.eps, dx, dgamma, dbeta)
