@@ -9,7 +9,6 @@ from typing import Any
 from affinet.cli.figures import (
     by_class,
     class_table,
-    confusion_counts,
     confusion_table,
     headline,
     split_table,
@@ -27,6 +26,7 @@ from affinet.cli.sources import (
     refuse_options_of_files,
 )
 from affinet.losses import SoftmaxWithLoss
+from affinet.metrics import confusion_matrix
 from affinet.model_file import load
 from affinet.network import Sequential
 
@@ -80,7 +80,7 @@ def measure(net: Sequential, model: str, rows: Rows) -> dict[str, Any]:
     figures: dict[str, Any] = {"rows": len(t), **figures_of(net, x, t, target)}
     if isinstance(net.loss, SoftmaxWithLoss):
         y = net.predict(x)
-        counts = confusion_counts(t, y.argmax(axis=1), y.shape[1])
+        counts = confusion_matrix(y, t, y.shape[1])
         figures["classes"] = by_class(counts, class_names(net, y.shape[1]))
         figures["confusion"] = counts.tolist()
     return figures

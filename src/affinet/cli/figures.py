@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from affinet._validation import Array
 from affinet.cli.output import figure, table
 
 QUALITY = {"mae": "MAE", "rmse": "RMSE", "r2": "R2"}  # names in JSON and in words
-
-
-def regression_figures(y: Array, t: Array) -> dict[str, float]:
-    """Mean absolute error, root of the mean squared error, and R², of predictions y (N,) for t.
-
-    R² = 1 - sum (t - y)² / sum (t - mean t)², NaN if all of t are the same.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> regression_figures(np.array([1.0, 2.0, 6.0]), np.array([1.0, 3.0, 5.0]))["r2"]
-    0.75
-    """
-    error = t - y
-    spread = float(np.sum((t - t.mean()) ** 2))
-    return {
-        "mae": float(np.abs(error).mean()),
-        "rmse": math.sqrt(float(np.mean(error**2))),
-        "r2": 1 - float(np.sum(error**2)) / spread if spread else math.nan,
-    }
-
-
-def confusion_counts(t: Array, found: Array, n_classes: int) -> Array:
-    """Rows (C, C) by true class, down, and found class, across.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> confusion_counts(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
-    array([[1, 1],
-           [0, 1]])
-    """
-    pairs = np.bincount(t * n_classes + found, minlength=n_classes * n_classes)
-    return pairs.reshape(n_classes, n_classes)
 
 
 def by_class(counts: Array, names: Sequence[str]) -> list[dict[str, Any]]:

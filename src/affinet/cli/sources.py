@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array
-from affinet.cli.figures import regression_figures
+from affinet.cli.figures import QUALITY
 from affinet.cli.models import class_names, load_named, require_width
 from affinet.cli.output import say
 from affinet.cli.recipes import RECIPES, TABLE, VALIDATION, Recipe, table_epochs
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
+from affinet.metrics import measure, named_metrics
 from affinet.network import Sequential
 from affinet.tables import (
     ClassTarget,
@@ -274,7 +275,8 @@ def figures_of(
     figures = net.evaluate(x, t)
     if not isinstance(net.loss, ElementwiseLoss):
         return figures
-    return {**figures, **regression_figures(in_unit(net.predict(x), target), in_unit(t, target))}
+    y, t = in_unit(net.predict(x), target), in_unit(t, target)
+    return {**figures, **measure(named_metrics(tuple(QUALITY)), y, t)}
 
 
 def in_unit(y: Array, target: ClassTarget | NumberTarget | None) -> Array:
