@@ -26,6 +26,8 @@ def test_public_names() -> None:
         "load_mnist",
         "read_idx",
         "spiral",
+        "two_moons",
+        "xor",
     }
     for name in affinet.datasets.__all__:
         assert ">>> " in getattr(affinet.datasets, name).__doc__

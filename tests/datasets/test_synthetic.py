@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affinet.datasets import spiral
+from affinet.datasets import spiral, two_moons, xor
 
 
 def test_defaults() -> None:
@@ -106,3 +106,40 @@ def test_rng_kind(rng: Any) -> None:
 def test_negative_seed() -> None:
     with pytest.raises(ValueError, match="rng must be at least 0 as a seed, got -1"):
         spiral(rng=-1)
+
+
+def test_xor_has_its_classes_at_the_corners() -> None:
+    x, t = xor(3, noise=0)
+    assert (x.dtype, t.dtype) == (np.float32, np.int64)
+    assert x[::3].tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert t.tolist() == [0] * 3 + [1] * 6 + [0] * 3
+    assert (t == (x[:, 0] != x[:, 1])).all()
+
+
+def test_two_moons_are_half_circles() -> None:
+    x, t = two_moons(50, noise=0)
+    assert (x.dtype, t.dtype) == (np.float32, np.int64)
+    assert t.tolist() == [0] * 50 + [1] * 50
+    centres = np.array([[0.0, 0.0], [1.0, 0.5]])[t]
+    np.testing.assert_allclose(np.hypot(*(x - centres).T), 1, rtol=0, atol=1e-6)
+    assert (x[:50, 1] >= -1e-6).all()
+    assert (x[50:, 1] <= 0.5 + 1e-6).all()
+
+
+@pytest.mark.parametrize("make", [xor, two_moons])
+def test_noise_of_points_is_a_standard_deviation_in_each_direction(make: Any) -> None:
+    noise = make(3000, noise=0.2)[0].astype(float) - make(3000, noise=0)[0]
+    assert (np.abs(noise.std(axis=0) - 0.2) < 0.01).all()
+    assert (np.abs(noise.mean(axis=0)) < 0.02).all()
+    np.testing.assert_array_equal(make(5, rng=3)[0], make(5, rng=np.random.default_rng(3))[0])
+    assert not np.array_equal(make(5, rng=3)[0], make(5, rng=4)[0])
+
+
+@pytest.mark.parametrize(("make", "count"), [(xor, "n_per_corner"), (two_moons, "n_per_class")])
+def test_what_makes_no_points_is_refused(make: Any, count: str) -> None:
+    with pytest.raises(ValueError, match=f"{count} must be at least 1, got 0"):
+        make(0)
+    with pytest.raises(ValueError, match="noise must be finite and not negative"):
+        make(noise=-1)
+    with pytest.raises(TypeError, match="rng must be an int"):
+        make(rng=None)

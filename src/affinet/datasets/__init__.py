@@ -1,13 +1,22 @@
 """Data sets to learn and test with; nothing is read or fetched before a function is called.
 
-``load_digits`` ships with affinet and ``spiral`` is computed; ``load_mnist`` and
-``load_fashion_mnist`` read the official files from a folder, or fetch them once with pooch.
-``read_idx`` reads any file of their format. This package needs NumPy and nothing else of affinet.
+``load_digits`` ships with affinet; ``spiral``, ``two_moons`` and ``xor`` are computed;
+``load_mnist`` and ``load_fashion_mnist`` read the official files from a folder, or fetch them once
+with pooch. ``read_idx`` reads any file of their format. This package needs NumPy and nothing else
+of affinet.
 """
 
 from affinet.datasets.digits import load_digits
 from affinet.datasets.idx import read_idx
 from affinet.datasets.mnist import load_fashion_mnist, load_mnist
-from affinet.datasets.synthetic import spiral
+from affinet.datasets.synthetic import spiral, two_moons, xor
 
-__all__ = ["load_digits", "load_fashion_mnist", "load_mnist", "read_idx", "spiral"]
+__all__ = [
+    "load_digits",
+    "load_fashion_mnist",
+    "load_mnist",
+    "read_idx",
+    "spiral",
+    "two_moons",
+    "xor",
+]

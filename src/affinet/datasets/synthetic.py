@@ -74,6 +74,97 @@ def spiral(
     return x.reshape(-1, 2).astype(np.float32), t
 
 
+def xor(
+    n_per_corner: int = 50, noise: float = 0.15, rng: int | np.random.Generator = 0
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Points around the corners of the unit square, classes as exclusive or says.
+
+    The smallest problem that needs a hidden layer: a straight line has at most three of the four
+    corners on their right side.
+
+    Parameters
+    ----------
+    n_per_corner : int, default 50
+        Points around each corner, at least 1.
+    noise : float, default 0.15
+        Standard deviation of the normal distances from the corner, in each direction.
+    rng : int or numpy.random.Generator, default 0
+        The source of the noise: a seed of 0 or more, or a Generator, whose state then advances.
+
+    Returns
+    -------
+    x : (4 n_per_corner, 2) float32 array
+        The points, around (0, 0), (0, 1), (1, 0) and (1, 1) in this order.
+    t : (4 n_per_corner,) int64 array
+        The classes: 0 where the corner's two numbers are equal, 1 where they differ.
+
+    Raises
+    ------
+    ValueError
+        A count below 1, a noise that is negative or not finite, a negative seed.
+    TypeError
+        A count that is not an integer, a noise that is not a number, an rng of another kind.
+
+    Examples
+    --------
+    >>> from affinet.datasets import xor
+    >>> x, t = xor(n_per_corner=1, noise=0)
+    >>> x.tolist(), t.tolist()
+    ([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0])
+    """
+    n = _count("n_per_corner", n_per_corner)
+    noise = _deviation(noise)
+    generator = _generator(rng)
+    corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    x = np.repeat(corners, n, axis=0) + noise * generator.standard_normal((4 * n, 2))
+    return x.astype(np.float32), np.repeat(np.array([0, 1, 1, 0], dtype=np.int64), n)
+
+
+def two_moons(
+    n_per_class: int = 100, noise: float = 0.1, rng: int | np.random.Generator = 0
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Points on two half circles that reach into each other: no straight line separates them.
+
+    Parameters
+    ----------
+    n_per_class : int, default 100
+        Points on each half circle, at least 1.
+    noise : float, default 0.1
+        Standard deviation of the normal distances from the half circle, in each direction.
+    rng : int or numpy.random.Generator, default 0
+        The source of the noise: a seed of 0 or more, or a Generator, whose state then advances.
+
+    Returns
+    -------
+    x : (2 n_per_class, 2) float32 array
+    t : (2 n_per_class,) int64 array
+        The classes: n_per_class zeros, the upper half circle around (0, 0), then as many ones,
+        the lower half circle around (1, 0.5).
+
+    Raises
+    ------
+    ValueError
+        A count below 1, a noise that is negative or not finite, a negative seed.
+    TypeError
+        A count that is not an integer, a noise that is not a number, an rng of another kind.
+
+    Examples
+    --------
+    >>> from affinet.datasets import two_moons
+    >>> x, t = two_moons(n_per_class=2, noise=0)
+    >>> x.round(2).tolist(), t.tolist()
+    ([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.5], [2.0, 0.5]], [0, 0, 1, 1])
+    """
+    n = _count("n_per_class", n_per_class)
+    noise = _deviation(noise)
+    generator = _generator(rng)
+    angle = np.linspace(0.0, math.pi, n)
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    lower = np.stack([1.0 - np.cos(angle), 0.5 - np.sin(angle)], axis=-1)
+    x = np.concatenate([upper, lower]) + noise * generator.standard_normal((2 * n, 2))
+    return x.astype(np.float32), np.repeat(np.arange(2, dtype=np.int64), n)
+
+
 def _count(name: str, value: SupportsIndex) -> int:
     """``value`` as an int of at least 1."""
     if isinstance(value, bool | np.bool_):
