@@ -50,7 +50,7 @@ from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import EarlyStopping, History, StopTraining, TrainingState, every_steps
 
 if TYPE_CHECKING:
-    from affinet import datasets, diagnostics, onnx, plotting, reference, tables
+    from affinet import datasets, onnx, plotting, reference, tables
     from affinet.conversion import from_sklearn
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
@@ -95,7 +95,6 @@ __all__ = [
     "TrainingState",
     "__version__",
     "datasets",
-    "diagnostics",
     "every_steps",
     "from_sklearn",
     "get_num_threads",
@@ -123,7 +122,6 @@ _LATER = {
     "load": "model_file",
     "from_sklearn": "conversion",
     "datasets": None,
-    "diagnostics": None,
     "onnx": None,
     "plotting": None,
     "reference": None,
