@@ -136,155 +136,187 @@ cdef void _silu_backward(Py_ssize_t n, const real* x, const real* dout, real* dx
     _map(SILU_GRADIENT, n, x, dout, 0, dx)
 
 
-def _exp(const real[::1] x not None, real[::1] out not None):
+cdef void _element_held(ElementFunction function, const Held* held, double slope,
+                        real* precision) noexcept nogil:
+    """Any of them, over the arrays held: what it needs, dout in a backward, and its result."""
+    cdef Py_ssize_t n = held_size(held, 0, 0)
+    cdef const real* x = <real*> held_data(held, 0)
+    cdef const real* dout = <real*> held_data(held, held.n - 2)
+    cdef real* out = <real*> held_data(held, held.n - 1)
+    if function == EXP_OF:
+        _exp_forward(n, x, out)
+    elif function == RELU_OF:
+        _relu_forward(n, x, out)
+    elif function == RELU_GRADIENT:
+        _relu_backward(n, x, dout, out)
+    elif function == LEAKY_RELU_OF:
+        _leaky_relu_forward(n, x, <real> slope, out)
+    elif function == LEAKY_RELU_GRADIENT:
+        _leaky_relu_backward(n, x, dout, <real> slope, out)
+    elif function == SIGMOID_OF:
+        _sigmoid_forward(n, x, out)
+    elif function == SIGMOID_GRADIENT:
+        _sigmoid_backward(n, x, dout, out)
+    elif function == TANH_OF:
+        _tanh_forward(n, x, out)
+    elif function == TANH_GRADIENT:
+        _tanh_backward(n, x, dout, out)
+    elif function == NORMAL_OF:
+        _normal_forward(n, x, out)
+    elif function == GELU_OF:
+        _gelu_forward(n, x, out)
+    elif function == GELU_GRADIENT:
+        _gelu_backward(n, x, dout, out)
+    elif function == SILU_OF:
+        _silu_forward(n, x, out)
+    else:
+        _silu_backward(n, x, dout, out)
+
+
+cdef int _apply_to_held(ElementFunction function, Held* held, double slope) except -1:
+    with nogil:
+        if held.single:
+            _element_held(function, held, slope, <float*> NULL)
+        else:
+            _element_held(function, held, slope, <double*> NULL)
+    return 0
+
+
+cdef int _forward_door(ElementFunction function, object x, double slope, object out) except -1:
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "x", x, READ, ANY)
+        hold_vector(&held, "out", out, WRITE, held_size(&held, 0, 0))
+        _apply_to_held(function, &held, slope)
+    finally:
+        let_go(&held)
+    return 0
+
+
+cdef int _backward_door(ElementFunction function, str name, object x, object dout, double slope,
+                        object dx) except -1:
+    """For a backward whose first argument is called ``name``."""
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, name, x, READ, ANY)
+        hold_vector(&held, "dout", dout, READ, held_size(&held, 0, 0))
+        hold_vector(&held, "dx", dx, WRITE, held_size(&held, 0, 0))
+        _apply_to_held(function, &held, slope)
+    finally:
+        let_go(&held)
+    return 0
+
+
+def _exp(x, out):
     """out = exp(x): what softmax and sigmoid are made of, alone, for its tests.
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _exp_forward(x.shape[0], flat_address(x), flat_address(out))
+    _forward_door(EXP_OF, x, 0, out)
 
 
-def relu_forward(const real[::1] x not None, real[::1] out not None):
+def relu_forward(x, out):
     """out = x where x >= 0, 0 where x < 0; NaN stays NaN.
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _relu_forward(x.shape[0], flat_address(x), flat_address(out))
+    _forward_door(RELU_OF, x, 0, out)
 
 
-def relu_backward(const real[::1] y not None, const real[::1] dout not None,
-                  real[::1] dx not None):
+def relu_backward(y, dout, dx):
     """dx = dout where y > 0, 0 where y <= 0; dout passes where y is NaN.
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    require_length("dout", dout.shape[0], y.shape[0])
-    require_length("dx", dx.shape[0], y.shape[0])
-    with nogil:
-        _relu_backward(y.shape[0], flat_address(y), flat_address(dout), flat_address(dx))
+    _backward_door(RELU_GRADIENT, "y", y, dout, 0, dx)
 
 
-def leaky_relu_forward(const real[::1] x not None, double slope, real[::1] out not None):
+def leaky_relu_forward(x, double slope, out):
     """out = x where x >= 0, slope * x where x < 0.
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _leaky_relu_forward(x.shape[0], flat_address(x), <real> slope, flat_address(out))
+    _forward_door(LEAKY_RELU_OF, x, slope, out)
 
 
-def leaky_relu_backward(const real[::1] y not None, const real[::1] dout not None, double slope,
-                        real[::1] dx not None):
+def leaky_relu_backward(y, dout, double slope, dx):
     """dx = dout where y > 0, slope * dout where y <= 0.
 
     y, dout, dx: (n,). dx is overwritten and may be dout. slope >= 0, so that the sign of y is
     the sign of x.
     """
-    require_length("dout", dout.shape[0], y.shape[0])
-    require_length("dx", dx.shape[0], y.shape[0])
-    with nogil:
-        _leaky_relu_backward(y.shape[0], flat_address(y), flat_address(dout), <real> slope,
-                             flat_address(dx))
+    _backward_door(LEAKY_RELU_GRADIENT, "y", y, dout, slope, dx)
 
 
-def sigmoid_forward(const real[::1] x not None, real[::1] out not None):
+def sigmoid_forward(x, out):
     """out = 1 / (1 + exp(-x)).
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _sigmoid_forward(x.shape[0], flat_address(x), flat_address(out))
+    _forward_door(SIGMOID_OF, x, 0, out)
 
 
-def sigmoid_backward(const real[::1] y not None, const real[::1] dout not None,
-                     real[::1] dx not None):
+def sigmoid_backward(y, dout, dx):
     """dx = dout y (1 - y).
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    require_length("dout", dout.shape[0], y.shape[0])
-    require_length("dx", dx.shape[0], y.shape[0])
-    with nogil:
-        _sigmoid_backward(y.shape[0], flat_address(y), flat_address(dout), flat_address(dx))
+    _backward_door(SIGMOID_GRADIENT, "y", y, dout, 0, dx)
 
 
-def tanh_forward(const real[::1] x not None, real[::1] out not None):
+def tanh_forward(x, out):
     """out = tanh(x).
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _tanh_forward(x.shape[0], flat_address(x), flat_address(out))
+    _forward_door(TANH_OF, x, 0, out)
 
 
-def tanh_backward(const real[::1] y not None, const real[::1] dout not None,
-                  real[::1] dx not None):
+def tanh_backward(y, dout, dx):
     """dx = dout (1 - y^2).
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    require_length("dout", dout.shape[0], y.shape[0])
-    require_length("dx", dx.shape[0], y.shape[0])
-    with nogil:
-        _tanh_backward(y.shape[0], flat_address(y), flat_address(dout), flat_address(dx))
+    _backward_door(TANH_GRADIENT, "y", y, dout, 0, dx)
 
 
-def _normal(const real[::1] x not None, real[::1] out not None):
+def _normal(x, out):
     """out = Phi(x), the normal distribution's function: what gelu is made of, for its tests.
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _normal_forward(x.shape[0], flat_address(x), flat_address(out))
+    _forward_door(NORMAL_OF, x, 0, out)
 
 
-def gelu_forward(const real[::1] x not None, real[::1] out not None):
+def gelu_forward(x, out):
     """out = x Phi(x), with Phi the normal distribution's function; 0 for -inf.
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _gelu_forward(x.shape[0], flat_address(x), flat_address(out))
+    _forward_door(GELU_OF, x, 0, out)
 
 
-def gelu_backward(const real[::1] x not None, const real[::1] dout not None,
-                  real[::1] dx not None):
+def gelu_backward(x, dout, dx):
     """dx = dout (Phi(x) + x phi(x)), with phi(x) = exp(-x^2 / 2) / sqrt(2 pi).
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    require_length("dout", dout.shape[0], x.shape[0])
-    require_length("dx", dx.shape[0], x.shape[0])
-    with nogil:
-        _gelu_backward(x.shape[0], flat_address(x), flat_address(dout), flat_address(dx))
+    _backward_door(GELU_GRADIENT, "x", x, dout, 0, dx)
 
 
-def silu_forward(const real[::1] x not None, real[::1] out not None):
+def silu_forward(x, out):
     """out = x s(x), with s(x) = 1 / (1 + exp(-x)); 0 for -inf.
 
     x, out: (n,). out is overwritten and may be x.
     """
-    require_length("out", out.shape[0], x.shape[0])
-    with nogil:
-        _silu_forward(x.shape[0], flat_address(x), flat_address(out))
+    _forward_door(SILU_OF, x, 0, out)
 
 
-def silu_backward(const real[::1] x not None, const real[::1] dout not None,
-                  real[::1] dx not None):
+def silu_backward(x, dout, dx):
     """dx = dout s(x) (1 + x (1 - s(x))), with s(x) = 1 / (1 + exp(-x)).
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    require_length("dout", dout.shape[0], x.shape[0])
-    require_length("dx", dx.shape[0], x.shape[0])
-    with nogil:
-        _silu_backward(x.shape[0], flat_address(x), flat_address(dout), flat_address(dx))
+    _backward_door(SILU_GRADIENT, "x", x, dout, 0, dx)

@@ -15,69 +15,115 @@ cdef void _affine_backward_db(Py_ssize_t B, Py_ssize_t O, const real* dout,
             db[j] += dout[i * O + j]
 
 
-cdef int _require_affine_shapes(const real[:, ::1] x, const real[:, ::1] W, const real[::1] b,
-                                const real[:, ::1] out) except -1:
-    require_shape("W", W.shape[0], W.shape[1], x.shape[1], W.shape[1])
-    require_length("b", b.shape[0], W.shape[1])
-    require_shape("out", out.shape[0], out.shape[1], x.shape[0], W.shape[1])
+cdef void _affine_held(const Held* held, Finish finish, real* precision) noexcept nogil:
+    """Forward over x, W, b and out, held in this order."""
+    _gemm_nn(held_size(held, 0, 0), held_size(held, 0, 1), held_size(held, 1, 1),
+             <real*> held_data(held, 0), <real*> held_data(held, 1), <real*> held_data(held, 2),
+             finish, <real*> held_data(held, 3))
+
+
+cdef int _affine_door(object x, object W, object b, object out, Finish finish) except -1:
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, "x", x, READ, ANY, ANY)
+        hold_matrix(&held, "W", W, READ, held_size(&held, 0, 1), ANY)
+        hold_vector(&held, "b", b, READ, held_size(&held, 1, 1))
+        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 1, 1))
+        with nogil:
+            if held.single:
+                _affine_held(&held, finish, <float*> NULL)
+            else:
+                _affine_held(&held, finish, <double*> NULL)
+    finally:
+        let_go(&held)
     return 0
 
 
-def affine_forward(const real[:, ::1] x not None, const real[:, ::1] W not None,
-                   const real[::1] b not None, real[:, ::1] out not None):
+def affine_forward(x, W, b, out):
     """out = x W + b.
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
     """
-    _require_affine_shapes(x, W, b, out)
-    with nogil:
-        _gemm_nn(x.shape[0], x.shape[1], W.shape[1], address(x), address(W), flat_address(b),
-                 NOTHING, address(out))
+    _affine_door(x, W, b, out, NOTHING)
 
 
-def affine_relu_forward(const real[:, ::1] x not None, const real[:, ::1] W not None,
-                        const real[::1] b not None, real[:, ::1] out not None):
+def affine_relu_forward(x, W, b, out):
     """out = max(x W + b, 0), with NaN kept.
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
     """
-    _require_affine_shapes(x, W, b, out)
-    with nogil:
-        _gemm_nn(x.shape[0], x.shape[1], W.shape[1], address(x), address(W), flat_address(b),
-                 RELU_OF_SUM, address(out))
+    _affine_door(x, W, b, out, RELU_OF_SUM)
 
 
-def affine_backward_dx(const real[:, ::1] dout not None, const real[:, ::1] W not None,
-                       real[:, ::1] dx not None):
+def affine_backward_dx(dout, W, dx):
     """dx = dout W^T.
 
     dout: (B, O), W: (I, O), dx: (B, I), overwritten, apart from the inputs in memory.
     """
-    cdef Py_ssize_t B = dout.shape[0], I = W.shape[0], O = dout.shape[1]
-    require_shape("W", I, W.shape[1], I, O)
-    require_shape("dx", dx.shape[0], dx.shape[1], B, I)
-    with nogil:
-        _gemm_nt(B, O, I, address(dout), address(W), <real*> NULL, address(dx))
+    cdef Held held
+    cdef Py_ssize_t B, I, O
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, "dout", dout, READ, ANY, ANY)
+        B, O = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        hold_matrix(&held, "W", W, READ, ANY, O)
+        I = held_size(&held, 1, 0)
+        hold_matrix(&held, "dx", dx, WRITE, B, I)
+        with nogil:
+            if held.single:
+                _gemm_nt(B, O, I, <float*> held_data(&held, 0), <float*> held_data(&held, 1),
+                         <float*> NULL, <float*> held_data(&held, 2))
+            else:
+                _gemm_nt(B, O, I, <double*> held_data(&held, 0), <double*> held_data(&held, 1),
+                         <double*> NULL, <double*> held_data(&held, 2))
+    finally:
+        let_go(&held)
 
 
-def affine_backward_dw(const real[:, ::1] x not None, const real[:, ::1] dout not None,
-                       real[:, ::1] dW not None):
+def affine_backward_dw(x, dout, dW):
     """dW = x^T dout.
 
     x: (B, I), dout: (B, O), dW: (I, O), overwritten, apart from the inputs in memory.
     """
-    cdef Py_ssize_t B = x.shape[0], I = x.shape[1], O = dout.shape[1]
-    require_shape("dout", dout.shape[0], O, B, O)
-    require_shape("dW", dW.shape[0], dW.shape[1], I, O)
-    with nogil:
-        _gemm_tn(I, B, O, address(x), address(dout), address(dW))
+    cdef Held held
+    cdef Py_ssize_t B, I, O
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, "x", x, READ, ANY, ANY)
+        B, I = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        hold_matrix(&held, "dout", dout, READ, B, ANY)
+        O = held_size(&held, 1, 1)
+        hold_matrix(&held, "dW", dW, WRITE, I, O)
+        with nogil:
+            if held.single:
+                _gemm_tn(I, B, O, <float*> held_data(&held, 0), <float*> held_data(&held, 1),
+                         <float*> held_data(&held, 2))
+            else:
+                _gemm_tn(I, B, O, <double*> held_data(&held, 0), <double*> held_data(&held, 1),
+                         <double*> held_data(&held, 2))
+    finally:
+        let_go(&held)
 
 
-def affine_backward_db(const real[:, ::1] dout not None, real[::1] db not None):
+def affine_backward_db(dout, db):
     """db = sum of dout over its rows, from the first to the last.
 
     dout: (B, O), db: (O,), overwritten.
     """
-    require_length("db", db.shape[0], dout.shape[1])
-    with nogil:
-        _affine_backward_db(dout.shape[0], dout.shape[1], address(dout), flat_address(db))
+    cdef Held held
+    cdef Py_ssize_t B, O
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, "dout", dout, READ, ANY, ANY)
+        B, O = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        hold_vector(&held, "db", db, WRITE, O)
+        with nogil:
+            if held.single:
+                _affine_backward_db(B, O, <float*> held_data(&held, 0),
+                                    <float*> held_data(&held, 1))
+            else:
+                _affine_backward_db(B, O, <double*> held_data(&held, 0),
+                                    <double*> held_data(&held, 1))
+    finally:
+        let_go(&held)

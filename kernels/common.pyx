@@ -52,20 +52,6 @@ cdef inline real fmadd(real a, real b, real c) noexcept nogil:
         return affinet_fma(a, b, c)
 
 
-cdef inline real* address(const real[:, ::1] a) noexcept nogil:
-    """Pointer to the first element, NULL for an empty array (indexing one would be an error)."""
-    if a.shape[0] == 0 or a.shape[1] == 0:
-        return NULL
-    return <real*> &a[0, 0]
-
-
-cdef inline real* flat_address(const real[::1] a) noexcept nogil:
-    """Pointer to the first element, NULL for an empty array."""
-    if a.shape[0] == 0:
-        return NULL
-    return <real*> &a[0]
-
-
 cdef int require_shape(str name, Py_ssize_t rows, Py_ssize_t columns,
                        Py_ssize_t want_rows, Py_ssize_t want_columns) except -1:
     if rows != want_rows or columns != want_columns:

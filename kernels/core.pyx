@@ -2,7 +2,7 @@
 """The compiled kernels of affinet: one translation unit, built once per instruction-set level.
 
 Kernels know memory and arithmetic and nothing of affinet. Every kernel has two doors: a checked
-``def``, safe for any arrays that fit its types, over an unchecked ``cdef ... noexcept nogil``.
+``def``, safe for any arrays (doors.pyx), over an unchecked ``cdef ... noexcept nogil``.
 B is the number of rows of a batch, I the number of inputs, O the number of outputs; ``dout`` is
 the gradient that comes in, ``dx`` the one that goes out. ``affinet.reference`` says the same in
 plain NumPy.

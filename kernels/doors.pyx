@@ -1,57 +1,154 @@
 """Doors that take hold of their arrays by the buffer protocol itself.
 
-A typed memoryview does the same in three times the time, and a fused one looks for its type first:
-in a product of small matrices that is longer than the product. These doors promise what the type
-``real[:, ::1]`` does: contiguous arrays of one precision, results writable, or an error before
-anything is written.
+A typed memoryview does the same in three times the time and ten times the code, and a fused one
+looks for its type first: in a product of small matrices that is longer than the product. These
+doors promise what the type ``real[:, ::1]`` does: contiguous arrays of one precision, results
+writable, shapes that fit, or an error before anything is written.
+
+A door holds its arrays one after another, asks ``held_data`` for their addresses, and lets go of
+all of them in its ``finally``. ``precision`` is a NULL whose type says which of the two bodies of
+a fused function is meant.
 """
 
 from cpython.buffer cimport (
-    Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release,
+    Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release,
     PyObject_GetBuffer,
 )
 
 cdef enum:
-    MOST_HELD = 4           # arrays of one call
+    MOST_HELD = 8           # arrays of one call
+    ANY = -1                # a size that the array decides
 
-cdef struct Held:           # the arrays of one call; {} to begin with, and let_go at the end
+cdef enum Access:
+    READ
+    WRITE
+
+cdef enum Numbers:          # what an array holds
+    NO_NUMBERS
+    UINT8
+    INT32
+    INT64
+    FLOAT
+    DOUBLE
+    REAL                    # FLOAT or DOUBLE, in all arrays of a call the same
+
+cdef struct Held:           # the arrays of one call
     int n
-    bint single             # precision of the first, and so of all
+    Numbers real_numbers    # FLOAT or DOUBLE, NO_NUMBERS before the first such array
+    bint single             # real_numbers is FLOAT
     Py_buffer[MOST_HELD] buffers
 
 
-cdef int hold(Held* held, str name, object array, int ndim, bint written) except -1:
-    """Take hold of one more array, of as many dimensions and of the first one's precision."""
-    cdef Py_buffer* buffer = &held.buffers[held.n]
-    cdef int access = PyBUF_WRITABLE if written else PyBUF_SIMPLE
-    if array is None:
-        raise TypeError(f"{name} is None, wanted an array")
-    PyObject_GetBuffer(array, buffer, access | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-    held.n += 1
-    if held.n == 1:
-        held.single = buffer.format != NULL and buffer.format[0] == c"f"
-    if (buffer.format == NULL or buffer.format[0] != (c"f" if held.single else c"d")
-            or buffer.format[1] != 0):
-        raise TypeError(f"{name} has the wrong dtype, wanted float32 or float64, all alike")
-    if buffer.ndim != ndim:
-        raise TypeError(f"{name} has {buffer.ndim} dimensions, wanted {ndim}")
-    return 0
+cdef inline void hold_nothing(Held* held) noexcept:
+    held.n, held.real_numbers, held.single = 0, NO_NUMBERS, False
 
 
-cdef void let_go(Held* held) noexcept:
+cdef inline void let_go(Held* held) noexcept:
     while held.n > 0:
         held.n -= 1
         PyBuffer_Release(&held.buffers[held.n])
 
 
-cdef inline void* held_data(Held* held, int i) noexcept nogil:
+cdef Numbers numbers_of(const Py_buffer* buffer) noexcept:
+    """What a buffer holds, in the machine's own byte order; NO_NUMBERS for anything else.
+
+    The order may stand before the letter; wherever there are kernels it is the little-endian one.
+    """
+    cdef const char* format = buffer.format
+    cdef char code
+    if format == NULL:
+        return UINT8
+    if format[0] in (c"@", c"=", c"<"):
+        format += 1
+    code = format[0]
+    if code == 0 or format[1] != 0:
+        return NO_NUMBERS
+    if code == c"f":
+        return FLOAT
+    if code == c"d":
+        return DOUBLE
+    if code == c"B":
+        return UINT8
+    if code in (c"i", c"l", c"q"):
+        return INT32 if buffer.itemsize == 4 else INT64
+    return NO_NUMBERS
+
+
+cdef int take_hold(Held* held, str name, object array, int ndim, int access) except -1:
+    """One more array, of whatever numbers and sizes."""
+    if array is None:
+        raise TypeError(f"{name} is None, wanted an array")
+    PyObject_GetBuffer(array, &held.buffers[held.n], access | PyBUF_FORMAT)
+    held.n += 1
+    if held.buffers[held.n - 1].ndim != ndim:
+        raise TypeError(f"{name} has {held.buffers[held.n - 1].ndim} dimensions, wanted {ndim}")
+    return 0
+
+
+cdef int hold(Held* held, str name, object array, Numbers numbers, int ndim,
+              Access access) except -1:
+    """One more contiguous array, of these numbers."""
+    cdef Numbers found
+    take_hold(held, name, array, ndim,
+              PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if access == WRITE else 0))
+    found = numbers_of(&held.buffers[held.n - 1])
+    if numbers == REAL:
+        if held.real_numbers == NO_NUMBERS and found in (FLOAT, DOUBLE):
+            held.real_numbers, held.single = found, found == FLOAT
+        if found != held.real_numbers or found == NO_NUMBERS:
+            raise TypeError(f"{name} has the wrong dtype, wanted float32 or float64, all alike")
+    elif found != numbers:
+        raise TypeError(f"{name} has the wrong dtype, wanted {_DTYPES[numbers]}")
+    return 0
+
+
+_DTYPES = {UINT8: "uint8", INT64: "int64", FLOAT: "float32", DOUBLE: "float64"}
+
+
+cdef int hold_vector(Held* held, str name, object array, Access access,
+                     Py_ssize_t length) except -1:
+    """One more array (length,) of real numbers."""
+    hold(held, name, array, REAL, 1, access)
+    return require_held_length(held, name, length)
+
+
+cdef int hold_matrix(Held* held, str name, object array, Access access, Py_ssize_t rows,
+                     Py_ssize_t columns) except -1:
+    """One more array (rows, columns) of real numbers."""
+    hold(held, name, array, REAL, 2, access)
+    return require_held_shape(held, name, rows, columns)
+
+
+cdef int require_held_length(Held* held, str name, Py_ssize_t length) except -1:
+    """Of the array held last."""
+    cdef Py_ssize_t found = held.buffers[held.n - 1].shape[0]
+    return require_length(name, found, found if length == ANY else length)
+
+
+cdef int require_held_shape(Held* held, str name, Py_ssize_t rows, Py_ssize_t columns) except -1:
+    """Of the array held last."""
+    cdef Py_ssize_t* found = held.buffers[held.n - 1].shape
+    return require_shape(name, found[0], found[1], found[0] if rows == ANY else rows,
+                         found[1] if columns == ANY else columns)
+
+
+cdef inline void* held_data(const Held* held, int i) noexcept nogil:
     return held.buffers[i].buf
 
 
-cdef inline Py_ssize_t held_size(Held* held, int i, int dimension) noexcept nogil:
+cdef inline Py_ssize_t held_size(const Held* held, int i, int dimension) noexcept nogil:
     return held.buffers[i].shape[dimension]
 
 
-cdef int require_held_shape(Held* held, int i, str name, Py_ssize_t rows,
-                            Py_ssize_t columns) except -1:
-    return require_shape(name, held_size(held, i, 0), held_size(held, i, 1), rows, columns)
+cdef char* own_vector(dict owners, str name, object array, bint single,
+                      Py_ssize_t length) except? NULL:
+    """The address of an array (length,) of this precision, to write to as long as owners live."""
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        hold(&held, name, array, FLOAT if single else DOUBLE, 1, WRITE)
+        require_held_length(&held, name, length)
+        owners[name, len(owners)] = memoryview(array)
+        return <char*> held_data(&held, 0)
+    finally:
+        let_go(&held)

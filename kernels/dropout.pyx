@@ -90,34 +90,64 @@ cdef int _require_probability(double p) except -1:
     return 0
 
 
-def dropout_forward(const real[:, ::1] x not None, double p, uint64_t key, uint64_t step,
-                    uint64_t row, real[:, ::1] out not None, uint8_t[:, ::1] mask not None):
+cdef void _drop_held(const Held* held, double p, uint64_t key, uint64_t step, uint64_t row,
+                     real* precision) noexcept nogil:
+    """Forward over x, out and mask, held in this order."""
+    _dropout_forward(held_size(held, 0, 0), held_size(held, 0, 1), <real*> held_data(held, 0), p,
+                     key, step, row, <real*> held_data(held, 1), <uint8_t*> held_data(held, 2))
+
+
+cdef void _undrop_held(const Held* held, double p, real* precision) noexcept nogil:
+    """Backward over dout, dx and mask, held in this order."""
+    _dropout_backward(held_size(held, 0, 0) * held_size(held, 0, 1),
+                      <real*> held_data(held, 0), <uint8_t*> held_data(held, 2),
+                      <real> (1 / (1 - p)), <real*> held_data(held, 1))
+
+
+cdef int _hold_mask(Held* held, str name, object x, str out_name, object out, object mask,
+                    Access access) except -1:
+    """What goes in, what comes out and the mask between them: 0, 1 and 2."""
+    hold_matrix(held, name, x, READ, ANY, ANY)
+    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
+    hold_matrix(held, out_name, out, WRITE, B, O)
+    hold(held, "mask", mask, UINT8, 2, access)
+    return require_held_shape(held, "mask", B, O)
+
+
+def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out, mask):
     """mask = 0 with probability p, else 1; out = x / (1 - p) where mask is 1, 0 elsewhere.
 
     x, out, mask: (B, O); x[0] stands at place ``row`` of the whole batch. out and mask are
     overwritten; out may be x.
     """
-    cdef Py_ssize_t B = x.shape[0], O = x.shape[1]
+    cdef Held held
     _require_probability(p)
-    require_shape("out", out.shape[0], out.shape[1], B, O)
-    require_shape("mask", mask.shape[0], mask.shape[1], B, O)
-    if B == 0 or O == 0:
-        return
-    with nogil:
-        _dropout_forward(B, O, address(x), p, key, step, row, address(out), &mask[0, 0])
+    hold_nothing(&held)
+    try:
+        _hold_mask(&held, "x", x, "out", out, mask, WRITE)
+        with nogil:
+            if held.single:
+                _drop_held(&held, p, key, step, row, <float*> NULL)
+            else:
+                _drop_held(&held, p, key, step, row, <double*> NULL)
+    finally:
+        let_go(&held)
 
 
-def dropout_backward(const real[:, ::1] dout not None, const uint8_t[:, ::1] mask not None,
-                     double p, real[:, ::1] dx not None):
+def dropout_backward(dout, mask, double p, dx):
     """dx = dout / (1 - p) where mask is 1, 0 elsewhere.
 
     dout, mask, dx: (B, O). dx is overwritten and may be dout.
     """
-    cdef Py_ssize_t B = dout.shape[0], O = dout.shape[1]
+    cdef Held held
     _require_probability(p)
-    require_shape("mask", mask.shape[0], mask.shape[1], B, O)
-    require_shape("dx", dx.shape[0], dx.shape[1], B, O)
-    if B == 0 or O == 0:
-        return
-    with nogil:
-        _dropout_backward(B * O, address(dout), &mask[0, 0], <real> (1 / (1 - p)), address(dx))
+    hold_nothing(&held)
+    try:
+        _hold_mask(&held, "dout", dout, "dx", dx, mask, READ)
+        with nogil:
+            if held.single:
+                _undrop_held(&held, p, <float*> NULL)
+            else:
+                _undrop_held(&held, p, <double*> NULL)
+    finally:
+        let_go(&held)

@@ -203,63 +203,75 @@ cdef double _elementwise_loss(LossKind kind, Py_ssize_t B, Py_ssize_t O, const r
 # Doors -------------------------------------------------------------------------------------------
 
 
-cdef double _checked_loss(LossKind kind, str name, const real[:, ::1] y, const real[:, ::1] t,
-                          const double[::1] weights, double number,
-                          real[:, ::1] dx) except? -1:
-    """The loss for a door whose first argument is called ``name``."""
-    cdef Py_ssize_t B = y.shape[0], O = y.shape[1]
+cdef double _loss_of_held(LossKind kind, const Held* held, const double* weights, double number,
+                          real* precision) noexcept nogil:
+    """The loss of y and t, its gradient in dx, held in this order."""
+    cdef Py_ssize_t B = held_size(held, 0, 0)
+    return _elementwise_loss(kind, B, held_size(held, 0, 1), <real*> held_data(held, 0),
+                             <real*> held_data(held, 1), weights, _weight_sum(B, weights),
+                             number, <real*> held_data(held, 2))
+
+
+cdef double _loss_door(LossKind kind, str name, object y, object t, object weights,
+                       double number, object dx) except? -1:
+    """For a loss whose first argument is called ``name``."""
+    cdef Held held
+    cdef Py_ssize_t B, O
     cdef const double* w
     cdef double loss
-    if B == 0 or O == 0:
-        raise ValueError(f"{name} has shape ({B}, {O}), wanted at least one element")
-    require_shape("t", t.shape[0], t.shape[1], B, O)
-    w = _address_of_weights(weights, B)
-    require_shape("dx", dx.shape[0], dx.shape[1], B, O)
-    with nogil:
-        loss = _elementwise_loss(kind, B, O, address(y), address(t), w, _weight_sum(B, w), number,
-                                 address(dx))
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, name, y, READ, ANY, ANY)
+        B, O = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        if B == 0 or O == 0:
+            raise ValueError(f"{name} has shape ({B}, {O}), wanted at least one element")
+        hold_matrix(&held, "t", t, READ, B, O)
+        hold_matrix(&held, "dx", dx, WRITE, B, O)
+        w = _hold_weights(&held, weights, B)
+        with nogil:
+            if held.single:
+                loss = _loss_of_held(kind, &held, w, number, <float*> NULL)
+            else:
+                loss = _loss_of_held(kind, &held, w, number, <double*> NULL)
+    finally:
+        let_go(&held)
     return loss
 
 
-def mean_squared_error(const real[:, ::1] y not None, const real[:, ::1] t not None,
-                       const double[::1] weights, real[:, ::1] dx not None):
+def mean_squared_error(y, t, weights, dx):
     """Loss = sum_i w_i sum_j (y - t)^2 / (O sum_i w_i); dx = 2 w_i (y - t) / (O sum_i w_i).
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
     """
-    return _checked_loss(MEAN_SQUARED_ERROR, "y", y, t, weights, 0, dx)
+    return _loss_door(MEAN_SQUARED_ERROR, "y", y, t, weights, 0, dx)
 
 
-def sum_squared_error(const real[:, ::1] y not None, const real[:, ::1] t not None,
-                      const double[::1] weights, real[:, ::1] dx not None):
+def sum_squared_error(y, t, weights, dx):
     """Loss = 1/2 sum_i w_i sum_j (y - t)^2; dx = w_i (y - t).
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
     """
-    return _checked_loss(SUM_SQUARED_ERROR, "y", y, t, weights, 0, dx)
+    return _loss_door(SUM_SQUARED_ERROR, "y", y, t, weights, 0, dx)
 
 
-def sigmoid_cross_entropy(const real[:, ::1] x not None, const real[:, ::1] t not None,
-                          const double[::1] weights, real[:, ::1] dx not None):
+def sigmoid_cross_entropy(x, t, weights, dx):
     """Loss = sum_i w_i sum_j (log(1 + exp(x)) - t x) / sum_i w_i.
 
     dx = w_i (sigmoid(x) - t) / sum_i w_i. x, t, dx: (B, O) with B, O >= 1, 0 <= t <= 1, weights:
     (B,) or None. dx is overwritten and may be x or t.
     """
-    return _checked_loss(SIGMOID_WITH_LOSS, "x", x, t, weights, 0, dx)
+    return _loss_door(SIGMOID_WITH_LOSS, "x", x, t, weights, 0, dx)
 
 
-def mean_absolute_error(const real[:, ::1] y not None, const real[:, ::1] t not None,
-                        const double[::1] weights, real[:, ::1] dx not None):
+def mean_absolute_error(y, t, weights, dx):
     """Loss = sum_i w_i sum_j |y - t| / (O sum_i w_i); dx = w_i sign(y - t) / (O sum_i w_i).
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
     """
-    return _checked_loss(MEAN_ABSOLUTE_ERROR, "y", y, t, weights, 0, dx)
+    return _loss_door(MEAN_ABSOLUTE_ERROR, "y", y, t, weights, 0, dx)
 
 
-def huber_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
-               const double[::1] weights, double delta, real[:, ::1] dx not None):
+def huber_loss(y, t, weights, double delta, dx):
     """Loss = sum_i w_i sum_j h(y - t) / (O sum_i w_i).
 
     h(d) = d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); dx = w_i clip(y - t, -delta,
@@ -268,21 +280,19 @@ def huber_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
     """
     if not 0 < delta < INFINITY:
         raise ValueError(f"delta is {delta}, wanted a finite number above 0")
-    return _checked_loss(HUBER, "y", y, t, weights, delta, dx)
+    return _loss_door(HUBER, "y", y, t, weights, delta, dx)
 
 
-def poisson_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
-                 const double[::1] weights, real[:, ::1] dx not None):
+def poisson_loss(y, t, weights, dx):
     """Loss = sum_i w_i sum_j (exp(y) - t y) / (O sum_i w_i).
 
     dx = w_i (exp(y) - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or
     None. dx is overwritten and may be y or t.
     """
-    return _checked_loss(POISSON, "y", y, t, weights, 0, dx)
+    return _loss_door(POISSON, "y", y, t, weights, 0, dx)
 
 
-def quantile_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
-                  const double[::1] weights, double q, real[:, ::1] dx not None):
+def quantile_loss(y, t, weights, double q, dx):
     """Loss = sum_i w_i sum_j max(q (t - y), (q - 1) (t - y)) / (O sum_i w_i).
 
     dx = w_i (-q where y < t, 1 - q where y > t, else 0) / (O sum_i w_i). y, t, dx: (B, O) with
@@ -290,4 +300,4 @@ def quantile_loss(const real[:, ::1] y not None, const real[:, ::1] t not None,
     """
     if not 0 < q < 1:
         raise ValueError(f"q is {q}, wanted 0 < q < 1")
-    return _checked_loss(QUANTILE, "y", y, t, weights, q, dx)
+    return _loss_door(QUANTILE, "y", y, t, weights, q, dx)

@@ -48,7 +48,7 @@ cdef struct Operation:
 cdef class Operations:
     """A row of operations over a flat buffer of parameters; see ``make_operations``."""
 
-    cdef list owners        # the arrays that the pointers point into
+    cdef dict owners        # views of the arrays that the pointers point into
     cdef bint single        # single precision, or double
     cdef char* params
     cdef Py_ssize_t n_parameters
@@ -72,15 +72,13 @@ cdef class Operations:
         cdef Held held
         cdef Py_ssize_t B
         cdef int status
-        held.n = 0
+        hold_nothing(&held)
         try:
-            hold(&held, "x", x, 2, False)
-            hold(&held, "out", out, 2, True)
+            hold_matrix(&held, "x", x, READ, ANY, self.n_inputs)
+            B = held_size(&held, 0, 0)
+            hold_matrix(&held, "out", out, WRITE, B, self.n_outputs)
             if held.single != self.single:
                 raise TypeError("x and out want the precision of the parameters")
-            B = held_size(&held, 0, 0)
-            require_held_shape(&held, 0, "x", B, self.n_inputs)
-            require_held_shape(&held, 1, "out", B, self.n_outputs)
             with nogil:
                 if self.single:
                     status = _predict(self, B, <const float*> held_data(&held, 0),
@@ -94,7 +92,7 @@ cdef class Operations:
             raise MemoryError("no memory for a block of rows")
 
 
-def make_operations(real[::1] params not None, list layers not None, Py_ssize_t n_inputs):
+def make_operations(params, list layers not None, Py_ssize_t n_inputs):
     """Operations over ``params`` for rows of ``n_inputs`` numbers.
 
     layers: a tuple for each, its class name and then for an Affine (I, O, where W starts, where b
@@ -102,13 +100,19 @@ def make_operations(real[::1] params not None, list layers not None, Py_ssize_t 
     starts, where beta starts, eps), for a BatchNorm the same and (momentum, running_mean,
     running_var), two arrays (n,) of the parameters' precision; a training overwrites them.
     """
+    cdef Held held
     cdef Operations operations = Operations.__new__(Operations)
     if n_inputs < 1 or not 1 <= len(layers) <= MAX_OPERATIONS:
         raise ValueError("operations want at least one input and one layer")
-    operations.owners = [params]
-    operations.single = sizeof(real) == sizeof(float)
-    operations.params = <char*> flat_address(params)
-    operations.n_parameters = params.shape[0]
+    operations.owners = {}
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "params", params, WRITE, ANY)
+        operations.single, operations.n_parameters = held.single, held_size(&held, 0, 0)
+    finally:
+        let_go(&held)
+    operations.params = own_vector(operations.owners, "params", params, operations.single,
+                                   operations.n_parameters)
     _write_operations(operations, layers, n_inputs)
     return operations
 
@@ -167,23 +171,11 @@ cdef int _set_running(Operations row, Operation* operation, list values) except 
     """Take over a BatchNorm's momentum and the two arrays of its running statistics."""
     operation.momentum, running_mean, running_var = values
     _require_share(operation.momentum)
-    operation.running_mean = _running_address(row, "running_mean", running_mean, operation)
-    operation.running_var = _running_address(row, "running_var", running_var, operation)
+    operation.running_mean = own_vector(row.owners, "running_mean", running_mean, row.single,
+                                        operation.n_outputs)
+    operation.running_var = own_vector(row.owners, "running_var", running_var, row.single,
+                                       operation.n_outputs)
     return 0
-
-
-cdef char* _running_address(Operations row, str name, array,
-                            const Operation* operation) except NULL:
-    cdef float[::1] single
-    cdef double[::1] double_
-    row.owners.append(array)
-    if row.single:
-        single = array
-        require_length(name, single.shape[0], operation.n_outputs)
-        return <char*> &single[0]
-    double_ = array
-    require_length(name, double_.shape[0], operation.n_outputs)
-    return <char*> &double_[0]
 
 
 cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const real* x,

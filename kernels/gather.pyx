@@ -4,31 +4,19 @@ Rows are uint8, float32 or float64, class indices uint8, int32 or int64, with an
 maps are read in place, so a data set is never copied.
 """
 
+from cpython.buffer cimport PyBUF_STRIDES
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef enum:
     ENOUGH_NUMBERS = 20000  # numbers to gather a part for which a thread more surely pays
-
-cdef enum Source:
-    NO_SOURCE
-    UINT8
-    INT32
-    INT64
-    FLOAT
-    DOUBLE
 
 ctypedef fused number:      # what rows may be gathered from
     const uint8_t
     const float
     const double
 
-ctypedef fused label:       # what class indices may be gathered from
-    const uint8_t
-    const int32_t
-    const int64_t
-
 cdef struct Rows:
-    Source source           # what the numbers are
+    Numbers source          # what the rows are made of
     const char* data
     Py_ssize_t n_rows
     Py_ssize_t n_columns
@@ -36,24 +24,41 @@ cdef struct Rows:
     Py_ssize_t column_step
 
 
-cdef int _set_rows(Rows* rows, number[:, :] array, Py_ssize_t n_columns,
-                   str name) except -1:
-    """Gather from this array, which its user keeps alive."""
-    require_shape(name, array.shape[0], array.shape[1], array.shape[0], n_columns)
-    rows.source = UINT8 if sizeof(number) == 1 else FLOAT if sizeof(number) == 4 else DOUBLE
-    rows.n_rows, rows.n_columns = array.shape[0], array.shape[1]
-    rows.row_step, rows.column_step = array.strides[0], array.strides[1]
-    rows.data = <const char*> &array[0, 0] if array.shape[0] else NULL
-    return 0
+cdef object _set_rows(Rows* rows, object array, Py_ssize_t n_columns, str name):
+    """Gather from this array (N, n_columns); returns what keeps its memory in place."""
+    cdef Held held
+    cdef const Py_buffer* buffer = &held.buffers[0]
+    hold_nothing(&held)
+    try:
+        take_hold(&held, name, array, 2, PyBUF_STRIDES)
+        if numbers_of(buffer) not in (UINT8, FLOAT, DOUBLE):
+            raise TypeError(f"{name} has the wrong dtype, wanted uint8, float32 or float64")
+        require_held_shape(&held, name, ANY, n_columns)
+        return _gather_from_held(rows, &held, n_columns, buffer.strides[1], array)
+    finally:
+        let_go(&held)
 
 
-cdef int _set_labels(Rows* rows, label[:] array) except -1:
-    """Gather class indices from this array, which its user keeps alive."""
-    rows.source = UINT8 if sizeof(label) == 1 else INT32 if sizeof(label) == 4 else INT64
-    rows.n_rows, rows.n_columns = array.shape[0], 0
-    rows.row_step = array.strides[0]
-    rows.data = <const char*> &array[0] if array.shape[0] else NULL
-    return 0
+cdef object _set_labels(Rows* rows, object array):
+    """Gather class indices from this array (N,); returns what keeps its memory in place."""
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        take_hold(&held, "t", array, 1, PyBUF_STRIDES)
+        if numbers_of(&held.buffers[0]) not in (UINT8, INT32, INT64):
+            raise TypeError("t has the wrong dtype, wanted uint8, int32 or int64")
+        return _gather_from_held(rows, &held, 0, 0, array)
+    finally:
+        let_go(&held)
+
+
+cdef object _gather_from_held(Rows* rows, const Held* held, Py_ssize_t n_columns,
+                              Py_ssize_t column_step, object array):
+    keeper = memoryview(array)
+    rows.source, rows.data = numbers_of(&held.buffers[0]), <const char*> held_data(held, 0)
+    rows.n_rows, rows.n_columns = held_size(held, 0, 0), n_columns
+    rows.row_step, rows.column_step = held.buffers[0].strides[0], column_step
+    return keeper
 
 
 cdef struct Gather:

@@ -646,33 +646,33 @@ cdef void _gemm_tn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, cons
     _gemm(&p, out)
 
 
-cdef int _product_of_held(Held* held, Py_ssize_t M, Py_ssize_t K, Py_ssize_t N,
-                          bint A_turned, bint B_turned) except -1:
-    """out = A B for the three arrays held: A, B and out."""
+cdef int _product_door(object A, object B, object out, bint A_turned, bint B_turned) except -1:
+    """out = A B, or with one of them turned, for arrays still to be checked."""
+    cdef Held held
     cdef Product p
-    if B_turned:
-        require_held_shape(held, 1, "B", N, K)
-    else:
-        require_held_shape(held, 1, "B", K, N)
-    require_held_shape(held, 2, "out", M, N)
-    p.M, p.K, p.N = M, K, N
-    p.A_row, p.A_k = 1 if A_turned else K, M if A_turned else 1
-    p.B_k, p.B_column = 1 if B_turned else N, K if B_turned else 1
-    p.A, p.B = <char*> held_data(held, 0), <char*> held_data(held, 1)
-    p.out = <char*> held_data(held, 2)
-    p.start, p.start_row, p.finish, p.y = NULL, 0, NOTHING, p.out
-    with nogil:
-        if held.single:
-            _gemm(&p, <float*> NULL)
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, "A", A, READ, ANY, ANY)
+        p.M, p.K = held_size(&held, 0, A_turned), held_size(&held, 0, not A_turned)
+        p.A_row, p.A_k = 1 if A_turned else p.K, p.M if A_turned else 1
+        if B_turned:
+            hold_matrix(&held, "B", B, READ, ANY, p.K)
         else:
-            _gemm(&p, <double*> NULL)
+            hold_matrix(&held, "B", B, READ, p.K, ANY)
+        p.N = held_size(&held, 1, not B_turned)
+        p.B_k, p.B_column = 1 if B_turned else p.N, p.K if B_turned else 1
+        hold_matrix(&held, "out", out, WRITE, p.M, p.N)
+        p.A, p.B = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
+        p.out = <char*> held_data(&held, 2)
+        p.start, p.start_row, p.finish, p.y = NULL, 0, NOTHING, p.out
+        with nogil:
+            if held.single:
+                _gemm(&p, <float*> NULL)
+            else:
+                _gemm(&p, <double*> NULL)
+    finally:
+        let_go(&held)
     return 0
-
-
-cdef int _hold_operands(Held* held, object A, object B, object out) except -1:
-    hold(held, "A", A, 2, False)
-    hold(held, "B", B, 2, False)
-    return hold(held, "out", out, 2, True)
 
 
 def gemm_nn(A, B, out):
@@ -680,14 +680,7 @@ def gemm_nn(A, B, out):
 
     A: (M, K), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    cdef Held held
-    held.n = 0
-    try:
-        _hold_operands(&held, A, B, out)
-        _product_of_held(&held, held_size(&held, 0, 0), held_size(&held, 0, 1),
-                         held_size(&held, 1, 1), False, False)
-    finally:
-        let_go(&held)
+    _product_door(A, B, out, False, False)
 
 
 def gemm_nt(A, B, out):
@@ -695,14 +688,7 @@ def gemm_nt(A, B, out):
 
     A: (M, K), B: (N, K), out: (M, N), overwritten, apart from A and B in memory.
     """
-    cdef Held held
-    held.n = 0
-    try:
-        _hold_operands(&held, A, B, out)
-        _product_of_held(&held, held_size(&held, 0, 0), held_size(&held, 0, 1),
-                         held_size(&held, 1, 0), False, True)
-    finally:
-        let_go(&held)
+    _product_door(A, B, out, False, True)
 
 
 def gemm_tn(A, B, out):
@@ -710,11 +696,4 @@ def gemm_tn(A, B, out):
 
     A: (K, M), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    cdef Held held
-    held.n = 0
-    try:
-        _hold_operands(&held, A, B, out)
-        _product_of_held(&held, held_size(&held, 0, 1), held_size(&held, 0, 0),
-                         held_size(&held, 1, 1), True, False)
-    finally:
-        let_go(&held)
+    _product_door(A, B, out, True, False)

@@ -282,22 +282,23 @@ cdef double _softmax_cross_entropy_rows(Py_ssize_t B, Py_ssize_t C, const real* 
 # Doors -------------------------------------------------------------------------------------------
 
 
-cdef int _require_logits(const real[:, ::1] x, const real[:, ::1] y,
-                         const real[:, ::1] dx) except -1:
-    if x.shape[0] == 0 or x.shape[1] == 0:
-        raise ValueError(f"x has shape ({x.shape[0]}, {x.shape[1]}), wanted at least one row "
-                         "and one class")
-    require_shape("y", y.shape[0], y.shape[1], x.shape[0], x.shape[1])
-    require_shape("dx", dx.shape[0], dx.shape[1], x.shape[0], x.shape[1])
-    return 0
+cdef int _hold_logits(Held* held, object x, object y, object dx) except -1:
+    """The logits, what softmax makes of them and their gradient: 0, 1 and 2."""
+    hold_matrix(held, "x", x, READ, ANY, ANY)
+    cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
+    if B == 0 or C == 0:
+        raise ValueError(f"x has shape ({B}, {C}), wanted at least one row and one class")
+    hold_matrix(held, "y", y, WRITE, B, C)
+    return hold_matrix(held, "dx", dx, WRITE, B, C)
 
 
-cdef const double* _address_of_weights(const double[::1] weights, Py_ssize_t B) except? NULL:
-    """Pointer to the weights of B >= 1 rows, NULL for None."""
+cdef const double* _hold_weights(Held* held, object weights, Py_ssize_t B) except? NULL:
+    """The address of the weights of B rows, NULL for None."""
     if weights is None:
         return NULL
-    require_length("weights", weights.shape[0], B)
-    return &weights[0]
+    hold(held, "weights", weights, DOUBLE, 1, READ)
+    require_held_length(held, "weights", B)
+    return <double*> held_data(held, held.n - 1)
 
 
 cdef int _require_smoothing(double smoothing) except -1:
@@ -306,21 +307,77 @@ cdef int _require_smoothing(double smoothing) except -1:
     return 0
 
 
-def softmax_forward(const real[:, ::1] x not None, real[:, ::1] y not None):
+cdef double _softmax_loss_of_held(const Held* held, const double* weights, double smoothing,
+                                  real* precision) noexcept nogil:
+    """The loss of what _hold_logits holds, and the targets after it: class indices or rows."""
+    cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
+    cdef double weight_sum = _weight_sum(B, weights)
+    cdef const real* x = <real*> held_data(held, 0)
+    cdef real* y = <real*> held_data(held, 1)
+    cdef real* dx = <real*> held_data(held, 2)
+    if held.buffers[3].ndim == 1:
+        return _softmax_cross_entropy_labels(B, C, x, <int64_t*> held_data(held, 3), weights,
+                                             weight_sum, smoothing, y, dx)
+    return _softmax_cross_entropy_rows(B, C, x, <real*> held_data(held, 3), weights, weight_sum,
+                                       smoothing, y, dx)
+
+
+cdef double _softmax_loss_door(object x, object t, bint labels, object weights, double smoothing,
+                               object y, object dx) except? -1:
+    cdef Held held
+    cdef Py_ssize_t B, C, bad_row
+    cdef const double* w
+    cdef double loss
+    _require_smoothing(smoothing)
+    hold_nothing(&held)
+    try:
+        _hold_logits(&held, x, y, dx)
+        B, C = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        if labels:
+            hold(&held, "t", t, INT64, 1, READ)
+            require_held_length(&held, "t", B)
+            bad_row = _first_bad_label(B, C, <int64_t*> held_data(&held, 3))
+            if bad_row >= 0:
+                raise ValueError(f"t[{bad_row}] is {(<int64_t*> held_data(&held, 3))[bad_row]}, "
+                                 f"wanted a class index 0..{C - 1}")
+        else:
+            hold_matrix(&held, "t", t, READ, B, C)
+        w = _hold_weights(&held, weights, B)
+        with nogil:
+            if held.single:
+                loss = _softmax_loss_of_held(&held, w, smoothing, <float*> NULL)
+            else:
+                loss = _softmax_loss_of_held(&held, w, smoothing, <double*> NULL)
+    finally:
+        let_go(&held)
+    return loss
+
+
+def softmax_forward(x, y):
     """y_ij = exp(x_ij) / sum_k exp(x_ik).
 
     x, y: (B, C). y is overwritten and may be x.
     """
-    require_shape("y", y.shape[0], y.shape[1], x.shape[0], x.shape[1])
-    if x.shape[1] == 0:
-        return
-    with nogil:
-        _softmax_forward(x.shape[0], x.shape[1], address(x), address(y))
+    cdef Held held
+    cdef Py_ssize_t B, C
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, "x", x, READ, ANY, ANY)
+        B, C = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        hold_matrix(&held, "y", y, WRITE, B, C)
+        if C > 0:
+            with nogil:
+                if held.single:
+                    _softmax_forward(B, C, <float*> held_data(&held, 0),
+                                     <float*> held_data(&held, 1))
+                else:
+                    _softmax_forward(B, C, <double*> held_data(&held, 0),
+                                     <double*> held_data(&held, 1))
+    finally:
+        let_go(&held)
 
 
-def softmax_cross_entropy_labels(const real[:, ::1] x not None, const int64_t[::1] t not None,
-                                 const double[::1] weights, double label_smoothing,
-                                 real[:, ::1] y not None, real[:, ::1] dx not None):
+def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx):
     """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
 
     t' = (1 - s) onehot(t) + s / C for s = label_smoothing; dx = w_i (y - t') / sum_i w_i.
@@ -328,42 +385,14 @@ def softmax_cross_entropy_labels(const real[:, ::1] x not None, const int64_t[::
     0 <= s < 1. y and dx are overwritten, apart from x and from each other in memory; neither is
     touched when a label is refused.
     """
-    cdef Py_ssize_t bad_row
-    cdef double loss
-    cdef const double* w
-    _require_logits(x, y, dx)
-    require_length("t", t.shape[0], x.shape[0])
-    w = _address_of_weights(weights, x.shape[0])
-    _require_smoothing(label_smoothing)
-    with nogil:
-        bad_row = _first_bad_label(x.shape[0], x.shape[1], &t[0])
-    if bad_row >= 0:
-        raise ValueError(f"t[{bad_row}] is {t[bad_row]}, wanted a class index "
-                         f"0..{x.shape[1] - 1}")
-    with nogil:
-        loss = _softmax_cross_entropy_labels(x.shape[0], x.shape[1], address(x), &t[0], w,
-                                             _weight_sum(x.shape[0], w), label_smoothing,
-                                             address(y), address(dx))
-    return loss
+    return _softmax_loss_door(x, t, True, weights, label_smoothing, y, dx)
 
 
-def softmax_cross_entropy_rows(const real[:, ::1] x not None, const real[:, ::1] t not None,
-                               const double[::1] weights, double label_smoothing,
-                               real[:, ::1] y not None, real[:, ::1] dx not None):
+def softmax_cross_entropy_rows(x, t, weights, double label_smoothing, y, dx):
     """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
 
     t' = (1 - s) t + s / C for s = label_smoothing; dx = w_i (y_ij sum_k t'_ik - t'_ij) /
     sum_i w_i. x, t, y, dx: (B, C) with B, C >= 1, weights: (B,) or None, 0 <= s < 1. y and dx are
     overwritten, apart from x, t and each other in memory.
     """
-    cdef double loss
-    cdef const double* w
-    _require_logits(x, y, dx)
-    require_shape("t", t.shape[0], t.shape[1], x.shape[0], x.shape[1])
-    w = _address_of_weights(weights, x.shape[0])
-    _require_smoothing(label_smoothing)
-    with nogil:
-        loss = _softmax_cross_entropy_rows(x.shape[0], x.shape[1], address(x), address(t), w,
-                                           _weight_sum(x.shape[0], w), label_smoothing,
-                                           address(y), address(dx))
-    return loss
+    return _softmax_loss_door(x, t, False, weights, label_smoothing, y, dx)

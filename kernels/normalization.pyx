@@ -367,72 +367,141 @@ cdef int _require_share(double momentum) except -1:
     return 0
 
 
-cdef int _require_normalizable(const real[:, ::1] x, const real[::1] gamma, const real[::1] beta,
-                               double eps, const real[:, ::1] out) except -1:
+cdef int _hold_normalizable(Held* held, object x, object gamma, object beta, double eps,
+                            object out) except -1:
+    """The first four of a forward."""
     _require_epsilon(eps)
-    require_length("gamma", gamma.shape[0], x.shape[1])
-    require_length("beta", beta.shape[0], x.shape[1])
-    require_shape("out", out.shape[0], out.shape[1], x.shape[0], x.shape[1])
-    return 0
+    hold_matrix(held, "x", x, READ, ANY, ANY)
+    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
+    hold_vector(held, "gamma", gamma, READ, O)
+    hold_vector(held, "beta", beta, READ, O)
+    return hold_matrix(held, "out", out, WRITE, B, O)
 
 
-cdef int _require_statistics(const real[::1] mean, const real[::1] variance,
-                             Py_ssize_t length) except -1:
-    require_length("mean", mean.shape[0], length)
-    require_length("variance", variance.shape[0], length)
-    return 0
+cdef int _hold_statistics(Held* held, object mean, object variance, Access access,
+                          Py_ssize_t length) except -1:
+    hold_vector(held, "mean", mean, access, length)
+    return hold_vector(held, "variance", variance, access, held_size(held, held.n - 1, 0))
 
 
-cdef int _require_gradients(const real[:, ::1] x, const real[:, ::1] dout, const real[::1] gamma,
-                            double eps, const real[:, ::1] dx, const real[::1] dgamma,
-                            const real[::1] dbeta) except -1:
+cdef int _hold_gradients(Held* held, object x, object dout, object gamma, double eps, object dx,
+                         object dgamma, object dbeta) except -1:
+    """The first six of a backward."""
     _require_epsilon(eps)
-    require_shape("dout", dout.shape[0], dout.shape[1], x.shape[0], x.shape[1])
-    require_shape("dx", dx.shape[0], dx.shape[1], x.shape[0], x.shape[1])
-    require_length("gamma", gamma.shape[0], x.shape[1])
-    require_length("dgamma", dgamma.shape[0], x.shape[1])
-    require_length("dbeta", dbeta.shape[0], x.shape[1])
+    hold_matrix(held, "x", x, READ, ANY, ANY)
+    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
+    hold_matrix(held, "dout", dout, READ, B, O)
+    hold_vector(held, "gamma", gamma, READ, O)
+    hold_matrix(held, "dx", dx, WRITE, B, O)
+    hold_vector(held, "dgamma", dgamma, WRITE, O)
+    return hold_vector(held, "dbeta", dbeta, WRITE, O)
+
+
+cdef enum Normalization:
+    BATCH_FORWARD
+    BATCH_PREDICT
+    LAYER_FORWARD
+
+
+cdef void _normalize_held(Normalization kind, const Held* held, double eps,
+                          real* precision) noexcept nogil:
+    """One of the three forwards over x, gamma, beta, out, mean and variance, in this order."""
+    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
+    cdef const real* x = <real*> held_data(held, 0)
+    cdef const real* gamma = <real*> held_data(held, 1)
+    cdef const real* beta = <real*> held_data(held, 2)
+    cdef real* out = <real*> held_data(held, 3)
+    cdef real* mean = <real*> held_data(held, 4)
+    cdef real* variance = <real*> held_data(held, 5)
+    if kind == BATCH_FORWARD:
+        _batch_norm_forward(B, O, x, gamma, beta, eps, out, mean, variance)
+    elif kind == BATCH_PREDICT:
+        _batch_norm_predict(B, O, x, gamma, beta, mean, variance, eps, out)
+    else:
+        _layer_norm_forward(B, O, x, gamma, beta, eps, out, mean, variance)
+
+
+cdef int _normalize_door(Normalization kind, object x, object gamma, object beta, double eps,
+                         object out, object mean, object variance) except -1:
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        _hold_normalizable(&held, x, gamma, beta, eps, out)
+        _hold_statistics(&held, mean, variance, READ if kind == BATCH_PREDICT else WRITE,
+                         held_size(&held, 0, 0 if kind == LAYER_FORWARD else 1))
+        with nogil:
+            if held.single:
+                _normalize_held(kind, &held, eps, <float*> NULL)
+            else:
+                _normalize_held(kind, &held, eps, <double*> NULL)
+    finally:
+        let_go(&held)
     return 0
 
 
-def batch_norm_forward(const real[:, ::1] x not None, const real[::1] gamma not None,
-                       const real[::1] beta not None, double eps, real[:, ::1] out not None,
-                       real[::1] mean not None, real[::1] variance not None):
+cdef void _unnormalize_held(bint by_rows, const Held* held, double eps, bint train,
+                            real* precision) noexcept nogil:
+    """A backward over x, dout, gamma, dx, dgamma, dbeta, mean and variance, in this order."""
+    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
+    cdef const real* x = <real*> held_data(held, 0)
+    cdef const real* dout = <real*> held_data(held, 1)
+    cdef const real* gamma = <real*> held_data(held, 2)
+    cdef real* dx = <real*> held_data(held, 3)
+    cdef real* dgamma = <real*> held_data(held, 4)
+    cdef real* dbeta = <real*> held_data(held, 5)
+    cdef const real* mean = <real*> held_data(held, 6)
+    cdef const real* variance = <real*> held_data(held, 7)
+    if by_rows:
+        _layer_norm_backward(B, O, x, dout, gamma, mean, variance, eps, dx, dgamma, dbeta)
+    else:
+        _batch_norm_backward(B, O, x, dout, gamma, mean, variance, eps, train, dx, dgamma, dbeta)
+
+
+cdef int _unnormalize_door(bint by_rows, object x, object dout, object gamma, object mean,
+                           object variance, double eps, bint train, object dx, object dgamma,
+                           object dbeta) except -1:
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        _hold_gradients(&held, x, dout, gamma, eps, dx, dgamma, dbeta)
+        _hold_statistics(&held, mean, variance, READ, held_size(&held, 0, not by_rows))
+        with nogil:
+            if held.single:
+                _unnormalize_held(by_rows, &held, eps, train, <float*> NULL)
+            else:
+                _unnormalize_held(by_rows, &held, eps, train, <double*> NULL)
+    finally:
+        let_go(&held)
+    return 0
+
+
+cdef void _update_statistics_held(const Held* held, double momentum, Py_ssize_t rows,
+                                  real* precision) noexcept nogil:
+    _batch_norm_update(held_size(held, 0, 0), <real*> held_data(held, 0),
+                       <real*> held_data(held, 1), momentum, rows, <real*> held_data(held, 2),
+                       <real*> held_data(held, 3))
+
+
+def batch_norm_forward(x, gamma, beta, double eps, out, mean, variance):
     """out = gamma (x - mean) / sqrt(variance + eps) + beta, with the batch's own statistics.
 
     x, out: (B, O), gamma, beta, mean, variance: (O,), eps > 0. variance is the mean of the
     squared distances to the mean; both are 0 for no rows. out, mean and variance are overwritten;
     out may be x.
     """
-    _require_normalizable(x, gamma, beta, eps, out)
-    _require_statistics(mean, variance, x.shape[1])
-    with nogil:
-        _batch_norm_forward(x.shape[0], x.shape[1], address(x), flat_address(gamma),
-                            flat_address(beta), eps, address(out), flat_address(mean),
-                            flat_address(variance))
+    _normalize_door(BATCH_FORWARD, x, gamma, beta, eps, out, mean, variance)
 
 
-def batch_norm_predict(const real[:, ::1] x not None, const real[::1] gamma not None,
-                       const real[::1] beta not None, const real[::1] mean not None,
-                       const real[::1] variance not None, double eps,
-                       real[:, ::1] out not None):
+def batch_norm_predict(x, gamma, beta, mean, variance, double eps, out):
     """out = scale x + shift; scale = gamma / sqrt(variance + eps), shift = beta - scale mean.
 
     x, out: (B, O), gamma, beta, mean, variance: (O,), eps > 0. out is overwritten and may be x.
     """
-    _require_normalizable(x, gamma, beta, eps, out)
-    _require_statistics(mean, variance, x.shape[1])
-    with nogil:
-        _batch_norm_predict(x.shape[0], x.shape[1], address(x), flat_address(gamma),
-                            flat_address(beta), flat_address(mean), flat_address(variance), eps,
-                            address(out))
+    _normalize_door(BATCH_PREDICT, x, gamma, beta, eps, out, mean, variance)
 
 
-def batch_norm_backward(const real[:, ::1] x not None, const real[:, ::1] dout not None,
-                        const real[::1] gamma not None, const real[::1] mean not None,
-                        const real[::1] variance not None, double eps, bint train,
-                        real[:, ::1] dx not None, real[::1] dgamma not None,
-                        real[::1] dbeta not None):
+def batch_norm_backward(x, dout, gamma, mean, variance, double eps, bint train, dx, dgamma,
+                        dbeta):
     """With n = (x - mean) / sqrt(variance + eps): dgamma = sum of dout n, dbeta = sum of dout.
 
     The sums go over the rows. dx = gamma / sqrt(variance + eps) (dout - dbeta / B - n dgamma / B)
@@ -441,54 +510,44 @@ def batch_norm_backward(const real[:, ::1] x not None, const real[:, ::1] dout n
     x, dout, dx: (B, O), gamma, mean, variance, dgamma, dbeta: (O,), eps > 0. dx, dgamma and dbeta
     are overwritten; dx may be dout.
     """
-    _require_gradients(x, dout, gamma, eps, dx, dgamma, dbeta)
-    _require_statistics(mean, variance, x.shape[1])
-    with nogil:
-        _batch_norm_backward(x.shape[0], x.shape[1], address(x), address(dout),
-                             flat_address(gamma), flat_address(mean), flat_address(variance),
-                             eps, train, address(dx), flat_address(dgamma), flat_address(dbeta))
+    _unnormalize_door(False, x, dout, gamma, mean, variance, eps, train, dx, dgamma, dbeta)
 
 
-def batch_norm_update(const real[::1] mean not None, const real[::1] variance not None,
-                      double momentum, Py_ssize_t rows, real[::1] running_mean not None,
-                      real[::1] running_var not None):
+def batch_norm_update(mean, variance, double momentum, Py_ssize_t rows, running_mean,
+                      running_var):
     """running_mean goes to mean by the share momentum; running_var to variance rows / (rows - 1).
 
     mean, variance, running_mean, running_var: (O,), 0 <= momentum <= 1, rows >= 2, the number
     that the mean and the variance were taken of. running_mean and running_var are overwritten.
     """
+    cdef Held held
     _require_share(momentum)
     if rows < 2:
         raise ValueError(f"rows is {rows}, wanted 2 or more")
-    _require_statistics(mean, variance, mean.shape[0])
-    require_length("running_mean", running_mean.shape[0], mean.shape[0])
-    require_length("running_var", running_var.shape[0], mean.shape[0])
-    with nogil:
-        _batch_norm_update(mean.shape[0], flat_address(mean), flat_address(variance), momentum,
-                           rows, flat_address(running_mean), flat_address(running_var))
+    hold_nothing(&held)
+    try:
+        _hold_statistics(&held, mean, variance, READ, ANY)
+        hold_vector(&held, "running_mean", running_mean, WRITE, held_size(&held, 0, 0))
+        hold_vector(&held, "running_var", running_var, WRITE, held_size(&held, 0, 0))
+        with nogil:
+            if held.single:
+                _update_statistics_held(&held, momentum, rows, <float*> NULL)
+            else:
+                _update_statistics_held(&held, momentum, rows, <double*> NULL)
+    finally:
+        let_go(&held)
 
 
-def layer_norm_forward(const real[:, ::1] x not None, const real[::1] gamma not None,
-                       const real[::1] beta not None, double eps, real[:, ::1] out not None,
-                       real[::1] mean not None, real[::1] variance not None):
+def layer_norm_forward(x, gamma, beta, double eps, out, mean, variance):
     """out = gamma (x - mean) / sqrt(variance + eps) + beta, with each row's own statistics.
 
     x, out: (B, O), gamma, beta: (O,), mean, variance: (B,), eps > 0. variance is the mean of the
     squared distances to the mean. out, mean and variance are overwritten; out may be x.
     """
-    _require_normalizable(x, gamma, beta, eps, out)
-    _require_statistics(mean, variance, x.shape[0])
-    with nogil:
-        _layer_norm_forward(x.shape[0], x.shape[1], address(x), flat_address(gamma),
-                            flat_address(beta), eps, address(out), flat_address(mean),
-                            flat_address(variance))
+    _normalize_door(LAYER_FORWARD, x, gamma, beta, eps, out, mean, variance)
 
 
-def layer_norm_backward(const real[:, ::1] x not None, const real[:, ::1] dout not None,
-                        const real[::1] gamma not None, const real[::1] mean not None,
-                        const real[::1] variance not None, double eps,
-                        real[:, ::1] dx not None, real[::1] dgamma not None,
-                        real[::1] dbeta not None):
+def layer_norm_backward(x, dout, gamma, mean, variance, double eps, dx, dgamma, dbeta):
     """With n = (x - mean) / sqrt(variance + eps): dgamma = sum of dout n, dbeta = sum of dout.
 
     The sums go over the rows. dx = (d - mean of d - n mean of d n) / sqrt(variance + eps) for
@@ -496,9 +555,4 @@ def layer_norm_backward(const real[:, ::1] x not None, const real[:, ::1] dout n
     x, dout, dx: (B, O), gamma, dgamma, dbeta: (O,), mean, variance: (B,), eps > 0. dx, dgamma and
     dbeta are overwritten; dx may be dout.
     """
-    _require_gradients(x, dout, gamma, eps, dx, dgamma, dbeta)
-    _require_statistics(mean, variance, x.shape[0])
-    with nogil:
-        _layer_norm_backward(x.shape[0], x.shape[1], address(x), address(dout),
-                             flat_address(gamma), flat_address(mean), flat_address(variance),
-                             eps, address(dx), flat_address(dgamma), flat_address(dbeta))
+    _unnormalize_door(True, x, dout, gamma, mean, variance, eps, True, dx, dgamma, dbeta)

@@ -173,101 +173,75 @@ cdef void _adam_step(Py_ssize_t n, const real* dW, double lr, double beta1, doub
                       rate, small, <real> (lr * weight_decay), least_v, m, v, W)
 
 
-def sgd_update(const real[::1] dW not None, double lr, double weight_decay,
-               real[::1] W not None):
+def sgd_update(dW, double lr, double weight_decay, W):
     """W -= lr (dW + weight_decay W).
 
     dW, W: (n,).
     """
-    require_length("W", W.shape[0], dW.shape[0])
-    with nogil:
-        _sgd_update(dW.shape[0], flat_address(dW), <real> lr, <real> weight_decay,
-                    flat_address(W))
+    cdef double[2] numbers = [lr, weight_decay]
+    _update_door(SGD, dW, numbers, 0, None, None, None, None, W)
 
 
-def momentum_update(const real[::1] dW not None, double lr, double momentum,
-                    real[::1] v not None, real[::1] W not None):
+def momentum_update(dW, double lr, double momentum, v, W):
     """v = momentum v - lr dW; W += v.
 
     dW, v, W: (n,).
     """
-    require_length("v", v.shape[0], dW.shape[0])
-    require_length("W", W.shape[0], dW.shape[0])
-    with nogil:
-        _momentum_update(dW.shape[0], flat_address(dW), <real> lr, <real> momentum,
-                         flat_address(v), flat_address(W))
+    cdef double[2] numbers = [lr, momentum]
+    _update_door(MOMENTUM, dW, numbers, 0, "v", v, None, None, W)
 
 
-def nesterov_update(const real[::1] dW not None, double lr, double momentum,
-                    real[::1] v not None, real[::1] W not None):
+def nesterov_update(dW, double lr, double momentum, v, W):
     """v = momentum v - lr dW; W += momentum v - lr dW.
 
     dW, v, W: (n,). Sutskever et al., ICML 2013, with W at the point where dW was taken.
     """
-    require_length("v", v.shape[0], dW.shape[0])
-    require_length("W", W.shape[0], dW.shape[0])
-    with nogil:
-        _nesterov_update(dW.shape[0], flat_address(dW), <real> lr, <real> momentum,
-                         flat_address(v), flat_address(W))
+    cdef double[2] numbers = [lr, momentum]
+    _update_door(NESTEROV, dW, numbers, 0, "v", v, None, None, W)
 
 
-def adagrad_update(const real[::1] dW not None, double lr, double eps, real[::1] h not None,
-                   real[::1] W not None):
+def adagrad_update(dW, double lr, double eps, h, W):
     """h += dW^2; W -= lr dW / (sqrt(h) + eps).
 
     dW, h, W: (n,). Duchi, Hazan, Singer, JMLR 12 (2011).
     """
-    require_length("h", h.shape[0], dW.shape[0])
-    require_length("W", W.shape[0], dW.shape[0])
-    with nogil:
-        _adagrad_update(dW.shape[0], flat_address(dW), <real> lr, <real> eps, flat_address(h),
-                        flat_address(W))
+    cdef double[2] numbers = [lr, eps]
+    _update_door(ADAGRAD, dW, numbers, 0, "h", h, None, None, W)
 
 
-def rmsprop_update(const real[::1] dW not None, double lr, double decay, double eps,
-                   real[::1] h not None, real[::1] W not None):
+def rmsprop_update(dW, double lr, double decay, double eps, h, W):
     """h = decay h + (1 - decay) dW^2; W -= lr dW / (sqrt(h) + eps).
 
     dW, h, W: (n,). Tieleman, Hinton, Neural Networks for Machine Learning (2012), lecture 6.5.
     """
-    require_length("h", h.shape[0], dW.shape[0])
-    require_length("W", W.shape[0], dW.shape[0])
-    with nogil:
-        _rmsprop_step(dW.shape[0], flat_address(dW), lr, decay, eps, flat_address(h),
-                      flat_address(W))
+    cdef double[3] numbers = [lr, decay, eps]
+    _update_door(RMSPROP, dW, numbers, 0, "h", h, None, None, W)
 
 
-def adam_update(const real[::1] dW not None, double lr, double beta1, double beta2, double eps,
-                uint64_t step, real[::1] m not None, real[::1] v not None,
-                real[::1] W not None):
+def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step, m, v, W):
     """m = beta1 m + (1 - beta1) dW; v = beta2 v + (1 - beta2) dW^2; W -= lr m' / (sqrt(v') + eps).
 
     m' = m / (1 - beta1^step) and v' = v / (1 - beta2^step), with step = 1, 2, ...
     dW, m, v, W: (n,). Kingma, Ba, "Adam", ICLR 2015, algorithm 1.
     """
-    require_length("m", m.shape[0], dW.shape[0])
-    require_length("v", v.shape[0], dW.shape[0])
-    require_length("W", W.shape[0], dW.shape[0])
-    if step < 1:
-        raise ValueError(f"step is {step}, wanted 1 or more")
-    with nogil:
-        _adam_step(dW.shape[0], flat_address(dW), lr, beta1, beta2, eps, 0, step,
-                   flat_address(m), flat_address(v), flat_address(W))
+    cdef double[4] numbers = [lr, beta1, beta2, eps]
+    _require_step(step)
+    _update_door(ADAM, dW, numbers, step, "m", m, "v", v, W)
 
 
-def adamw_update(const real[::1] dW not None, double lr, double beta1, double beta2, double eps,
-                 double weight_decay, uint64_t step, real[::1] m not None, real[::1] v not None,
-                 real[::1] W not None):
+def adamw_update(dW, double lr, double beta1, double beta2, double eps, double weight_decay,
+                 uint64_t step, m, v, W):
     """W -= lr weight_decay W, then as adam_update, which it is if weight_decay is 0.
 
     dW, m, v, W: (n,). Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019,
     algorithm 2, with the decay multiplied by lr.
     """
-    require_length("m", m.shape[0], dW.shape[0])
-    require_length("v", v.shape[0], dW.shape[0])
-    require_length("W", W.shape[0], dW.shape[0])
+    cdef double[5] numbers = [lr, beta1, beta2, eps, weight_decay]
+    _require_step(step)
+    _update_door(ADAMW, dW, numbers, step, "m", m, "v", v, W)
+
+
+cdef int _require_step(uint64_t step) except -1:
     if step < 1:
         raise ValueError(f"step is {step}, wanted 1 or more")
-    with nogil:
-        _adam_step(dW.shape[0], flat_address(dW), lr, beta1, beta2, eps, weight_decay, step,
-                   flat_address(m), flat_address(v), flat_address(W))
+    return 0

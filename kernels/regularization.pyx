@@ -122,27 +122,53 @@ cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out)
     return norm
 
 
-def l2_penalty(const real[::1] W not None, double scale, real[::1] dW not None):
+def l2_penalty(W, double scale, dW):
     """Returns scale / 2 sum W^2; dW += scale W.
 
     W, dW: (n,), apart from each other in memory.
     """
+    cdef Held held
+    cdef Py_ssize_t n
     cdef double loss
-    require_length("dW", dW.shape[0], W.shape[0])
-    with nogil:
-        loss = _l2_penalty(W.shape[0], flat_address(W), scale, flat_address(dW))
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "W", W, READ, ANY)
+        n = held_size(&held, 0, 0)
+        hold_vector(&held, "dW", dW, WRITE, n)
+        with nogil:
+            if held.single:
+                loss = _l2_penalty(n, <float*> held_data(&held, 0), scale,
+                                   <float*> held_data(&held, 1))
+            else:
+                loss = _l2_penalty(n, <double*> held_data(&held, 0), scale,
+                                   <double*> held_data(&held, 1))
+    finally:
+        let_go(&held)
     return loss
 
 
-def clip_norm(const real[::1] dW not None, double max_norm, real[::1] out not None):
+def clip_norm(dW, double max_norm, out):
     """Returns norm = sqrt(sum dW^2); out = dW min(1, max_norm / norm), NaN if norm is not finite.
 
     dW, out: (n,). out is overwritten and may be dW. Pascanu, Mikolov, Bengio, ICML 2013.
     """
+    cdef Held held
+    cdef Py_ssize_t n
     cdef double norm
-    require_length("out", out.shape[0], dW.shape[0])
     if not max_norm > 0:
         raise ValueError(f"max_norm is {max_norm}, wanted a number above 0")
-    with nogil:
-        norm = _clip_norm(dW.shape[0], flat_address(dW), max_norm, flat_address(out))
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "dW", dW, READ, ANY)
+        n = held_size(&held, 0, 0)
+        hold_vector(&held, "out", out, WRITE, n)
+        with nogil:
+            if held.single:
+                norm = _clip_norm(n, <float*> held_data(&held, 0), max_norm,
+                                  <float*> held_data(&held, 1))
+            else:
+                norm = _clip_norm(n, <double*> held_data(&held, 0), max_norm,
+                                  <double*> held_data(&held, 1))
+    finally:
+        let_go(&held)
     return norm

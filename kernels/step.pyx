@@ -55,7 +55,7 @@ cdef struct Space:
 cdef class Plan:
     """A network, its loss and its optimizer over memory set aside once; see ``make_plan``."""
 
-    cdef object owners      # the arrays that the pointers point into
+    cdef dict owners        # views of the arrays that the pointers point into
     cdef Operations network
     cdef Space* spaces      # one for each operation
     cdef Py_ssize_t batch_size
@@ -87,29 +87,32 @@ cdef class Plan:
         free(self.memory)
         free(self.spaces)
 
-    def set_inputs(self, number[:, :] x not None):
+    def set_inputs(self, x):
         """Gather rows from x (N, n_inputs), of uint8, float32 or float64, where it lies."""
-        _set_rows(&self.x, x, self.network.n_inputs, "x")
-        self.owners["x"] = x
+        self.owners["x"] = _set_rows(&self.x, x, self.network.n_inputs, "x")
 
-    def set_target_rows(self, number[:, :] t not None):
+    def set_target_rows(self, t):
         """Gather target rows from t (N, n_outputs)."""
-        _set_rows(&self.t, t, self.network.n_outputs, "t")
-        self.owners["t"] = t
+        self.owners["t"] = _set_rows(&self.t, t, self.network.n_outputs, "t")
 
-    def set_labels(self, label[:] t not None):
+    def set_labels(self, t):
         """Gather class indices from t (N,), of uint8, int32 or int64."""
         if self.loss != SOFTMAX_WITH_LOSS:
             raise ValueError("class indices go with SoftmaxWithLoss only")
-        _set_labels(&self.t, t)
-        self.owners["t"] = t
+        self.owners["t"] = _set_labels(&self.t, t)
 
-    def set_weights(self, const double[::1] weights not None):
+    def set_weights(self, weights):
         """Gather the rows' weights from ``weights`` (N,), each 0 or more."""
-        if weights.shape[0] == 0:
-            raise ValueError("weights has shape (0,), wanted one a row")
-        self.weights, self.n_weights = &weights[0], weights.shape[0]
-        self.owners["weights"] = weights
+        cdef Held held
+        hold_nothing(&held)
+        try:
+            hold(&held, "weights", weights, DOUBLE, 1, READ)
+            if held_size(&held, 0, 0) == 0:
+                raise ValueError("weights has shape (0,), wanted one a row")
+            self.owners["weights"] = memoryview(weights)
+            self.weights, self.n_weights = <double*> held_data(&held, 0), held_size(&held, 0, 0)
+        finally:
+            let_go(&held)
 
     def set_loss(self, str name, double number):
         """The loss's number: the label smoothing, a Huber's delta, a Quantile's q, or 0."""
@@ -126,7 +129,7 @@ cdef class Plan:
             self.rule_numbers[i] = numbers[i]
         self.updates = updates
 
-    def set_regularization(self, double l2, clip_norm):
+    def set_regularization(self, double l2, object clip_norm):
         """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient's norm.
 
         W are the affine operations' weights. clip_norm: None or the greatest Euclidean norm of
@@ -139,8 +142,7 @@ cdef class Plan:
             raise ValueError(f"clip_norm is {max_norm}, wanted a finite number above 0")
         self.l2, self.max_norm = l2, max_norm
 
-    def run(self, const int64_t[::1] order not None, uint64_t step, double[::1] losses not None,
-            double[::1] hits not None, const double[::1] lrs=None):
+    def run(self, order, uint64_t step, losses, hits, lrs=None):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
@@ -150,46 +152,45 @@ cdef class Plan:
         lrs: (number of batches,): the learning rate of each update, the first of every rule's
         numbers; None leaves it as set_rule gave it. The last one stays.
         """
-        cdef Py_ssize_t n = order.shape[0], batches, i, rows
-        cdef int status = 0
-        cdef bint scheduled = lrs is not None
-        batches = (n + self.batch_size - 1) // self.batch_size
-        require_length("losses", losses.shape[0], batches)
-        require_length("hits", hits.shape[0], batches)
-        if scheduled:
-            require_length("lrs", lrs.shape[0], batches)
-        _require_rows_in_range(self, order)
-        if n % self.batch_size == 1 or self.batch_size == 1:
-            _require_no_batch_norm(self)
-        with nogil:
-            _pool_eager(True)
-            for i in range(batches):
-                rows = min(self.batch_size, n - i * self.batch_size)
-                status = _gradients(self, rows, &order[i * self.batch_size],
-                                    step + <uint64_t> i, &losses[i], &hits[i])
-                if status < 0:
-                    break
-                if scheduled:
-                    self.rule_numbers[0] = lrs[i]
-                _update(self)
-            _pool_eager(False)
-        if status < 0:
-            raise ValueError("t holds a class index that is not one of the network's outputs")
+        cdef Held held
+        cdef Py_ssize_t n, batches
+        cdef const double* rates = NULL
+        cdef int status
+        hold_nothing(&held)
+        try:
+            n = _hold_order(self, &held, order)
+            batches = (n + self.batch_size - 1) // self.batch_size
+            _hold_numbers(&held, "losses", losses, WRITE, batches)
+            _hold_numbers(&held, "hits", hits, WRITE, batches)
+            if lrs is not None:
+                rates = _hold_numbers(&held, "lrs", lrs, READ, batches)
+            if n % self.batch_size == 1 or self.batch_size == 1:
+                _require_no_batch_norm(self)
+            with nogil:
+                status = _run(self, n, <int64_t*> held_data(&held, 0), step,
+                              <double*> held_data(&held, 1), <double*> held_data(&held, 2), rates)
+        finally:
+            let_go(&held)
+        _require_good_labels(status)
 
-    def gradients(self, const int64_t[::1] order not None, uint64_t step):
+    def gradients(self, order, uint64_t step):
         """Gather, forward, loss and backward for one batch; returns the loss and the hits."""
+        cdef Held held
+        cdef Py_ssize_t n
         cdef double loss = 0, hits = 0
         cdef int status
-        if not 1 <= order.shape[0] <= self.batch_size:
-            raise ValueError(f"order has shape ({order.shape[0]},), wanted 1 to "
-                             f"{self.batch_size} rows")
-        _require_rows_in_range(self, order)
-        if order.shape[0] == 1:
-            _require_no_batch_norm(self)
-        with nogil:
-            status = _gradients(self, order.shape[0], &order[0], step, &loss, &hits)
-        if status < 0:
-            raise ValueError("t holds a class index that is not one of the network's outputs")
+        hold_nothing(&held)
+        try:
+            n = _hold_order(self, &held, order)
+            if not 1 <= n <= self.batch_size:
+                raise ValueError(f"order has shape ({n},), wanted 1 to {self.batch_size} rows")
+            if n == 1:
+                _require_no_batch_norm(self)
+            with nogil:
+                status = _gradients(self, n, <int64_t*> held_data(&held, 0), step, &loss, &hits)
+        finally:
+            let_go(&held)
+        _require_good_labels(status)
         return loss, hits
 
     def update(self):
@@ -198,8 +199,8 @@ cdef class Plan:
             _update(self)
 
 
-def make_plan(Operations network not None, real[::1] grads not None, str loss not None,
-              str rule not None, list averages not None, Py_ssize_t batch_size, input_scale):
+def make_plan(Operations network not None, grads, str loss not None, str rule not None,
+              list averages not None, Py_ssize_t batch_size, object input_scale):
     """A plan for batches of up to ``batch_size`` rows.
 
     network: from make_operations. grads: a flat buffer for the gradients, as long as that of the
@@ -207,31 +208,26 @@ def make_plan(Operations network not None, real[::1] grads not None, str loss no
     input_scale: None or a number.
     """
     cdef Plan plan = Plan.__new__(Plan)
-    cdef real[::1] average
-    cdef int i
-    if (sizeof(real) == sizeof(float)) != network.single:
-        raise TypeError("grads want the precision of the parameters")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, wanted 1 or more")
-    require_length("grads", grads.shape[0], network.n_parameters)
-    plan.owners = {"grads": grads}
-    plan.network, plan.batch_size = network, batch_size
-    plan.grads = <char*> flat_address(grads)
+    plan.owners, plan.network, plan.batch_size = {}, network, batch_size
+    plan.grads = _own_parameters(plan, "grads", grads)
     plan.loss, plan.loss_number = _LOSSES[loss], 0
     plan.input_scale = 1.0 if input_scale is None else input_scale
     plan.rule = _RULES[rule][0]
     if len(averages) != _RULES[rule][1]:
         raise ValueError(f"{rule} keeps {_RULES[rule][1]} averages, got {len(averages)}")
-    for i in range(len(averages)):
-        average = averages[i]
-        require_length("average", average.shape[0], network.n_parameters)
-        plan.owners[f"average {i}"] = average
-        if i == 0:
-            plan.first_average = <char*> flat_address(average)
-        else:
-            plan.second_average = <char*> flat_address(average)
-    _set_memory_aside(plan, sizeof(real))
+    if averages:
+        plan.first_average = _own_parameters(plan, "average", averages[0])
+    if len(averages) > 1:
+        plan.second_average = _own_parameters(plan, "average", averages[1])
+    _set_memory_aside(plan, sizeof(float) if network.single else sizeof(double))
     return plan
+
+
+cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
+    """The address of a flat array as the parameters are."""
+    return own_vector(plan.owners, name, array, plan.network.single, plan.network.n_parameters)
 
 
 cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
@@ -316,20 +312,59 @@ cdef int _require_no_batch_norm(Plan plan) except -1:
     return 0
 
 
-cdef int _require_rows_in_range(Plan plan, const int64_t[::1] order) except -1:
+cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
+    """The first of a call's arrays, of rows that there are; returns its length."""
+    hold(held, "order", order, INT64, 1, READ)
+    _require_rows_in_range(plan, held_size(held, 0, 0), <int64_t*> held_data(held, 0))
+    return held_size(held, 0, 0)
+
+
+cdef double* _hold_numbers(Held* held, str name, object array, Access access,
+                           Py_ssize_t length) except? NULL:
+    """One more array (length,), of float64 whatever the network's precision is."""
+    hold(held, name, array, DOUBLE, 1, access)
+    require_held_length(held, name, length)
+    return <double*> held_data(held, held.n - 1)
+
+
+cdef int _require_good_labels(int status) except -1:
+    if status < 0:
+        raise ValueError("t holds a class index that is not one of the network's outputs")
+    return 0
+
+
+cdef int _require_rows_in_range(Plan plan, Py_ssize_t n_rows, const int64_t* order) except -1:
     cdef Py_ssize_t i
     cdef int64_t n = min(plan.x.n_rows, plan.t.n_rows)
-    if plan.x.source == NO_SOURCE or plan.t.source == NO_SOURCE:
+    if plan.x.source == NO_NUMBERS or plan.t.source == NO_NUMBERS:
         raise RuntimeError("a plan wants inputs and targets before it runs")
     if plan.weights != NULL:
         n = min(n, plan.n_weights)
-    for i in range(order.shape[0]):
+    for i in range(n_rows):
         if not 0 <= order[i] < n:
             raise ValueError(f"order[{i}] is {order[i]}, wanted a row 0..{n - 1}")
     return 0
 
 
 # The step ----------------------------------------------------------------------------------------
+
+
+cdef int _run(Plan plan, Py_ssize_t n, const int64_t* order, uint64_t step, double* losses,
+              double* hits, const double* lrs) noexcept nogil:
+    """Batch after batch of the n rows; -1 for a class index out of range."""
+    cdef Py_ssize_t start = 0, i = 0
+    cdef int status = 0
+    _pool_eager(True)
+    while start < n and status == 0:
+        status = _gradients(plan, min(plan.batch_size, n - start), order + start,
+                            step + <uint64_t> i, losses + i, hits + i)
+        if status == 0:
+            if lrs != NULL:
+                plan.rule_numbers[0] = lrs[i]
+            _update(plan)
+        start, i = start + plan.batch_size, i + 1
+    _pool_eager(False)
+    return status
 
 
 cdef int _gradients(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
@@ -505,7 +540,7 @@ cdef void _update(Plan plan) noexcept nogil:
     job.numbers, job.step = plan.rule_numbers, plan.updates
     job.W, job.dW = plan.network.params, plan.grads
     job.first, job.second = plan.first_average, plan.second_average
-    _pool_run(_work_update, &job, _parts(job.n, ENOUGH_UPDATES))
+    _run_update(&job)
 
 
 # Hits ------------------------------------------------------------------------------------------

@@ -63,3 +63,33 @@ cdef void _work_update_in(const Update* job, int part, int parts, real* precisio
         _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3],
                    numbers[4] if job.rule == ADAMW else 0, job.step, first,
                    <real*> job.second + i, W)
+
+
+cdef void _run_update(Update* job) noexcept nogil:
+    _pool_run(_work_update, job, _parts(job.n, ENOUGH_UPDATES))
+
+
+cdef int _update_door(Rule rule, object dW, const double* numbers, uint64_t step, str first_name,
+                      object first, str second_name, object second, object W) except -1:
+    """For a rule that keeps averages of these names, None where it keeps none."""
+    cdef Held held
+    cdef Update job
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "dW", dW, READ, ANY)
+        job.n = held_size(&held, 0, 0)
+        hold_vector(&held, "W", W, WRITE, job.n)
+        job.first = job.second = NULL
+        if first_name is not None:
+            hold_vector(&held, first_name, first, WRITE, job.n)
+            job.first = <char*> held_data(&held, 2)
+        if second_name is not None:
+            hold_vector(&held, second_name, second, WRITE, job.n)
+            job.second = <char*> held_data(&held, 3)
+        job.single, job.rule, job.numbers, job.step = held.single, rule, numbers, step
+        job.dW, job.W = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
+        with nogil:
+            _run_update(&job)
+    finally:
+        let_go(&held)
+    return 0

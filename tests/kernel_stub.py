@@ -98,21 +98,17 @@ def argument_types():
     types = {}
     for source in sorted(SOURCES.glob("*.pyx")):
         for match in DEFINITION.finditer(source.read_text(encoding="utf-8")):
-            declarations = re.split(r",(?![^\[]*\])", match[2])  # commas that no bracket holds
-            types[match[1]] = dict(typed(d) for d in declarations if d.strip())
+            types[match[1]] = dict(typed(d) for d in match[2].split(",") if d.strip())
     return types
 
 
 def typed(declaration):
-    """``const real[:, ::1] x not None`` is ``("x", "Array")``."""
-    refuses_none = "not None" in declaration
-    *kind, name = re.sub(r"not None|=.*|\bconst\b", "", declaration).split()
+    """``double p`` is ``("p", "float")``; what has no type is an array."""
+    *kind, name = re.sub(r"not None|=.*", "", declaration).split()
     kind = " ".join(kind)
-    if "[" in kind:  # a memoryview takes None unless it says otherwise
-        return name, "Array" if refuses_none else "Array | None"
     if re.search("int|size", kind):
         return name, "int"
-    return name, TYPES.get(kind, kind or "Any")
+    return name, TYPES.get(kind, kind or "Array")
 
 
 def main():
