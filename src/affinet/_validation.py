@@ -13,6 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = NDArray[Any]
 BLOCK_ROWS = 4096
+# NumPy makes one object of each of these, so ``is`` finds nearly every array of them, at once: in a
+# small network's step layer by layer such questions took as long as the arithmetic.
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 
 
 def number_array(name: str, value: ArrayLike) -> Array:
@@ -25,6 +29,8 @@ def number_array(name: str, value: ArrayLike) -> Array:
     ValueError
         For nested sequences of unequal lengths, by name.
     """
+    if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
+        return value
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -36,6 +42,13 @@ def number_array(name: str, value: ArrayLike) -> Array:
 
 def compute_dtype(*arrays: Array) -> np.dtype[Any]:
     """The dtype to compute in: the arrays' common one, at least float32, in native byte order."""
+    first = arrays[0].dtype
+    if first is FLOAT32 or first is FLOAT64:
+        for array in arrays:
+            if array.dtype is not first:
+                break
+        else:
+            return first
     return np.result_type(np.float32, *(array.dtype for array in arrays))
 
 
@@ -44,11 +57,15 @@ def ready(array: Array, dtype: np.dtype[Any]) -> Array:
 
     Copied only where it has to be. Zero-dimensional arrays come back with one element.
     """
+    if array.dtype is dtype and array.ndim and array.flags.c_contiguous:
+        return array
     return np.ascontiguousarray(array, dtype=dtype)
 
 
 def fold_rows(array: Array) -> Array:
     """An array of any rank as (rows, everything else); one dimension counts as one row."""
+    if array.ndim == 2:
+        return array
     if array.ndim == 1:
         return array.reshape(1, -1)
     return array.reshape(array.shape[0], math.prod(array.shape[1:]))

@@ -39,13 +39,15 @@ class Activation(Layer):
         array of the shape of x, in its dtype, at least float32
         """
         x = input_array(x)
-        y = self.predict(x)
+        y = self._values(x)
         self._needed = x if self.needs_input else y
         return y
 
     def predict(self, x: ArrayLike) -> Array:
         """f(x), keeping nothing; shapes as in :meth:`forward`."""
-        x = input_array(x)
+        return self._values(input_array(x))
+
+    def _values(self, x: Array) -> Array:
         y = np.empty_like(x)
         self._apply(x.reshape(-1), y.reshape(-1))
         return y

@@ -155,7 +155,8 @@ class ParameterLayer(Layer):
 def input_array(x: ArrayLike) -> Array:
     """A layer's input as a contiguous array of the dtype that the layer computes in."""
     array = number_array("x", x)
-    return ready(array, compute_dtype(array)).reshape(array.shape)
+    rows = ready(array, compute_dtype(array))
+    return rows if array.ndim else rows.reshape(())
 
 
 def gradient_array(dout: ArrayLike, shape: tuple[int, ...]) -> Array:
