@@ -9,7 +9,8 @@ from libc.stdlib cimport calloc, free, malloc
 
 cdef enum:
     MAX_OPERATIONS = 1000
-    BLOCK_ROWS = 128        # rows that go through the whole network together
+    BLOCK_ROWS = 256        # rows that go through the whole network together
+    ROWS_A_PART = 64        # that a thread gets at least
     SMALL = 8192            # bytes of buffers that a call takes from its own stack
 
 cdef enum Kind:
@@ -80,12 +81,7 @@ cdef class Operations:
             if held.single != self.single:
                 raise TypeError("x and out want the precision of the parameters")
             with nogil:
-                if self.single:
-                    status = _predict(self, B, <const float*> held_data(&held, 0),
-                                      <float*> held_data(&held, 1))
-                else:
-                    status = _predict(self, B, <const double*> held_data(&held, 0),
-                                      <double*> held_data(&held, 1))
+                status = _predict(self, B, held_data(&held, 0), held_data(&held, 1))
         finally:
             let_go(&held)
         if status < 0:
@@ -209,39 +205,78 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
         memcpy(out, x, n * sizeof(real))
 
 
-cdef int _predict(Operations row, Py_ssize_t B, const real* x, real* out) noexcept nogil:
-    """The whole forward pass, block by block; -1 if there is no memory for a block."""
-    cdef Py_ssize_t start = 0, rows, size = min(B, <Py_ssize_t> BLOCK_ROWS) * row.widest
+cdef struct Prediction:     # one forward pass
+    bint single
+    const Operation* operations
+    int n_operations
+    int last_affine
+    const char* params
+    Py_ssize_t n_inputs
+    Py_ssize_t n_outputs
+    Py_ssize_t widest
+    Py_ssize_t B
+    const char* x
+    char* out
+    bint no_memory          # for some part of the rows
+
+
+cdef int _predict(Operations row, Py_ssize_t B, const void* x, void* out) noexcept nogil:
+    """The whole forward pass; -1 if there is no memory for a block.
+
+    Where every thread gets rows enough, threads share the rows out; else each product is theirs.
+    """
+    cdef Prediction job
+    cdef int parts = _parts(B * row.n_parameters, ENOUGH)   # about a row's multiply-adds
+    job.single, job.operations, job.n_operations = row.single, row.operations, row.n_operations
+    job.last_affine, job.params, job.widest = row.last_affine, row.params, row.widest
+    job.n_inputs, job.n_outputs, job.B = row.n_inputs, row.n_outputs, B
+    job.x, job.out, job.no_memory = <const char*> x, <char*> out, False
+    _pool_run(_work_prediction, &job, parts if B >= parts * <Py_ssize_t> ROWS_A_PART else 1)
+    return -1 if job.no_memory else 0
+
+
+cdef void _work_prediction(void* job, int part, int parts) noexcept nogil:
+    if (<Prediction*> job).single:
+        _work_prediction_in(<Prediction*> job, part, parts, <float*> NULL)
+    else:
+        _work_prediction_in(<Prediction*> job, part, parts, <double*> NULL)
+
+
+cdef void _work_prediction_in(Prediction* job, int part, int parts, real* precision) noexcept nogil:
+    """One part of the rows, block by block."""
+    cdef Py_ssize_t i = _cut(job.B, part, parts, TILE_ROWS)
+    cdef Py_ssize_t last = _cut(job.B, part + 1, parts, TILE_ROWS), rows
+    cdef Py_ssize_t size = min(last - i, <Py_ssize_t> BLOCK_ROWS) * job.widest
     cdef char[SMALL] small
     cdef char* buffers = small
     if 2 * size * <Py_ssize_t> sizeof(real) > SMALL:
         buffers = <char*> malloc(2 * size * sizeof(real))
         if buffers == NULL:
-            return -1
-    while start < B:
-        rows = min(<Py_ssize_t> BLOCK_ROWS, B - start)
-        _predict_block(row, rows, x + start * row.n_inputs, <real*> buffers,
-                       <real*> buffers + size, out + start * row.n_outputs)
-        start += rows
+            job.no_memory = True
+            return
+    while i < last:
+        rows = min(<Py_ssize_t> BLOCK_ROWS, last - i)
+        _predict_block(job, rows, <const real*> job.x + i * job.n_inputs, <real*> buffers,
+                       <real*> buffers + size, <real*> job.out + i * job.n_outputs)
+        i += rows
     if buffers != small:
         free(buffers)
-    return 0
 
 
-cdef void _predict_block(Operations row, Py_ssize_t rows, const real* x, real* buffer,
+cdef void _predict_block(const Prediction* job, Py_ssize_t rows, const real* x, real* buffer,
                          real* other, real* out) noexcept nogil:
     cdef int i
     cdef const Operation* op
     cdef const real* now = x
     cdef real* to
-    for i in range(row.n_operations):
-        op = &row.operations[i]
-        if i >= row.last_affine:
+    for i in range(job.n_operations):
+        op = &job.operations[i]
+        if i >= job.last_affine:
             to = out                # what comes behind the last affine works in place there
         elif op.kind == AFFINE or now == x:
             to = buffer
             buffer, other = other, buffer
         else:
             to = <real*> now
-        _apply(op, rows, <const real*> row.params, now, to)
+        _apply(op, rows, <const real*> job.params, now, to)
         now = to

@@ -7,6 +7,12 @@ maps are read in place, so a data set is never copied.
 from cpython.buffer cimport PyBUF_STRIDES
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+cdef extern from *:
+    """
+    #define affinet_prefetch(address) __builtin_prefetch(address, 0, 2)    /* to the second cache */
+    """
+    void _prefetch "affinet_prefetch"(const char* address) noexcept nogil
+
 cdef enum:
     ENOUGH_NUMBERS = 20000  # numbers to gather a part for which a thread more surely pays
 
@@ -108,11 +114,21 @@ cdef void _gather_from(const Rows* rows, Py_ssize_t B, const int64_t* order, num
     for i in range(B):
         row = rows.data + order[i] * rows.row_step
         if rows.column_step == sizeof(number):
+            if i + 1 < B:
+                _fetch(rows.n_columns * sizeof(number), rows.data + order[i + 1] * rows.row_step)
             for j in range(rows.n_columns):
                 out[i * rows.n_columns + j] = <real> (<number*> row)[j]
         else:
             for j in range(rows.n_columns):
                 out[i * rows.n_columns + j] = <real> (<number*> (row + j * rows.column_step))[0]
+
+
+cdef inline void _fetch(Py_ssize_t size, const char* row) noexcept nogil:
+    """Ask for a row's memory: where the next one of a shuffle lies, no processor can guess."""
+    cdef Py_ssize_t at = 0
+    while at < size:
+        _prefetch(row + at)
+        at += LINE
 
 
 cdef void _gather_labels(const Rows* rows, Py_ssize_t B, const int64_t* order,

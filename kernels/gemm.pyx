@@ -346,12 +346,17 @@ cdef inline real* _aligned_panel(char* memory, real* precision) noexcept nogil:
 
 
 cdef inline Py_ssize_t _steps(const Product* p, Py_ssize_t size) noexcept nogil:
-    """Steps of k in a block, for numbers of this size.
+    """Steps of k in a block of a product with K > 0, for numbers of this size.
 
     Few enough for a panel to stay in the first cache; but where out leaves the second before the
     next block goes on with it, fetching it again costs more than a panel from there.
     """
-    return MOST_DEPTH if 2 * p.M * p.N * size > _second else _depth
+    cdef Py_ssize_t blocks
+    if 2 * p.M * p.N * size > _second:
+        return MOST_DEPTH
+    # An eighth more rather than another block that is a sliver.
+    blocks = (p.K + _depth * 9 // 8 - 1) // (_depth * 9 // 8)
+    return min(<Py_ssize_t> MOST_DEPTH, ((p.K + blocks - 1) // blocks + 3) // 4 * 4)
 
 
 cdef void _blocked(const Product* p, Py_ssize_t i_0, Py_ssize_t M, Py_ssize_t j_0, Py_ssize_t N,
