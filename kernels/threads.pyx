@@ -8,6 +8,7 @@ no bit. Where a second thread calls while the pool is busy, it works its parts o
 cdef extern from *:
     """
     /* By this symbol threadpoolctl knows the module from others whose names begin alike. */
+    #include <stdint.h>
     #if defined(_WIN32)
     __declspec(dllexport)
     #else
@@ -19,18 +20,40 @@ cdef extern from *:
     typedef void (*affinet_part)(void* job, int part, int parts);
     #define AFFINET_MAX_THREADS 256
 
+    /* What a system calls its locks, its conditions and its threads. */
     #if defined(_WIN32)
-    /* No pool on this platform: every job is worked off by its caller. */
-    static void affinet_pool_run(affinet_part work, void* job, int parts) {
-        for (int part = 0; part < parts; part++) work(job, part, parts);
-    }
-    static int affinet_pool_workers(void) { return 0; }
-    static void affinet_pool_eager(int on) { (void)on; }
-    static int affinet_pool_is_eager(void) { return 0; }
+    #define WIN32_LEAN_AND_MEAN
+    #define NOMINMAX
+    #include <windows.h>
+    typedef SRWLOCK affinet_mutex;
+    typedef CONDITION_VARIABLE affinet_condition;
+    #define AFFINET_MUTEX SRWLOCK_INIT
+    #define AFFINET_CONDITION CONDITION_VARIABLE_INIT
+    #define affinet_try_lock(mutex) TryAcquireSRWLockExclusive(mutex)
+    #define affinet_do_lock(mutex) AcquireSRWLockExclusive(mutex)
+    #define affinet_unlock(mutex) ReleaseSRWLockExclusive(mutex)
+    #define affinet_wait(condition, mutex) SleepConditionVariableSRW(condition, mutex, INFINITE, 0)
+    #define affinet_wake_all(condition) WakeAllConditionVariable(condition)
+    #define affinet_yield() SwitchToThread()
+    typedef HANDLE affinet_thread;
+    #define AFFINET_WORKER(name, place) static DWORD WINAPI name(void* place)
     #else
     #include <pthread.h>
     #include <sched.h>
     #include <signal.h>
+    typedef pthread_mutex_t affinet_mutex;
+    typedef pthread_cond_t affinet_condition;
+    #define AFFINET_MUTEX PTHREAD_MUTEX_INITIALIZER
+    #define AFFINET_CONDITION PTHREAD_COND_INITIALIZER
+    #define affinet_try_lock(mutex) (pthread_mutex_trylock(mutex) == 0)
+    #define affinet_do_lock(mutex) pthread_mutex_lock(mutex)
+    #define affinet_unlock(mutex) pthread_mutex_unlock(mutex)
+    #define affinet_wait(condition, mutex) pthread_cond_wait(condition, mutex)
+    #define affinet_wake_all(condition) pthread_cond_broadcast(condition)
+    #define affinet_yield() sched_yield()
+    typedef pthread_t affinet_thread;
+    #define AFFINET_WORKER(name, place) static void* name(void* place)
+    #endif
 
     /* Turns of waiting before a thread gives way: some 100 microseconds for the caller, some two
        milliseconds for a worker during a training. A worker that sleeps sooner can be woken
@@ -47,13 +70,12 @@ cdef extern from *:
     #endif
 
     /* A worker's own line of the cache: the number of the job that it is called to. */
-    typedef struct { _Alignas(64) unsigned long called; pthread_t thread; } affinet_slot;
+    typedef struct { _Alignas(64) unsigned long called; affinet_thread thread; } affinet_slot;
     static affinet_slot affinet_slots[AFFINET_MAX_THREADS];
-    static pthread_mutex_t affinet_busy = PTHREAD_MUTEX_INITIALIZER;    /* held during a job */
-    static pthread_mutex_t affinet_lock = PTHREAD_MUTEX_INITIALIZER;    /* guards sleeping */
-    static pthread_cond_t affinet_wake = PTHREAD_COND_INITIALIZER;
+    static affinet_mutex affinet_busy = AFFINET_MUTEX;      /* held during a job */
+    static affinet_mutex affinet_lock = AFFINET_MUTEX;      /* guards sleeping */
+    static affinet_condition affinet_wake = AFFINET_CONDITION;
     static int affinet_sleepers, affinet_workers, affinet_eager, affinet_pending;
-    static int affinet_fork_handler;
     static int affinet_place = -1, affinet_placed;  /* the caller's processor, workers told of it */
     static affinet_part affinet_work;
     static void* affinet_job;
@@ -77,8 +99,8 @@ cdef extern from *:
     #endif
     }
 
-    static void* affinet_worker(void* place) {
-        affinet_slot* slot = &affinet_slots[(long)place];
+    AFFINET_WORKER(affinet_worker, place) {
+        affinet_slot* slot = &affinet_slots[(intptr_t)place];
         unsigned long done = 0, called;
         for (;;) {
             for (int turn = 0; turn < AFFINET_WORKER_SPINS; turn++) {
@@ -87,25 +109,35 @@ cdef extern from *:
                 affinet_pause();
             }
             if (__atomic_load_n(&slot->called, __ATOMIC_ACQUIRE) == done) {
-                pthread_mutex_lock(&affinet_lock);
+                affinet_do_lock(&affinet_lock);
                 __atomic_add_fetch(&affinet_sleepers, 1, __ATOMIC_SEQ_CST);
                 while (__atomic_load_n(&slot->called, __ATOMIC_SEQ_CST) == done)
-                    pthread_cond_wait(&affinet_wake, &affinet_lock);
+                    affinet_wait(&affinet_wake, &affinet_lock);
                 __atomic_sub_fetch(&affinet_sleepers, 1, __ATOMIC_SEQ_CST);
-                pthread_mutex_unlock(&affinet_lock);
+                affinet_unlock(&affinet_lock);
             }
             called = __atomic_load_n(&slot->called, __ATOMIC_ACQUIRE);
-            affinet_work(affinet_job, (int)(long)place, affinet_parts);
+            affinet_work(affinet_job, (int)(intptr_t)place, affinet_parts);
             done = called;
             __atomic_sub_fetch(&affinet_pending, 1, __ATOMIC_RELEASE);
         }
-        return NULL;
+        return 0;
     }
 
+    #if defined(_WIN32)
+    static int affinet_pool_ready(void) { return 1; }
+    /* The one worker more; 0 if the system has none to give. */
+    static int affinet_pool_start(int place) {
+        affinet_slots[place].thread = CreateThread(NULL, AFFINET_STACK, affinet_worker,
+                                                   (void*)(intptr_t)place,
+                                                   STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+        return affinet_slots[place].thread != NULL;
+    }
+    #else
     /* A forked child has only the thread that forked: it starts with an empty pool. */
     static void affinet_after_fork(void) {
-        pthread_mutex_t fresh_lock = PTHREAD_MUTEX_INITIALIZER;
-        pthread_cond_t fresh_wake = PTHREAD_COND_INITIALIZER;
+        affinet_mutex fresh_lock = AFFINET_MUTEX;
+        affinet_condition fresh_wake = AFFINET_CONDITION;
         affinet_busy = fresh_lock;
         affinet_lock = fresh_lock;
         affinet_wake = fresh_wake;
@@ -114,35 +146,44 @@ cdef extern from *:
         for (int i = 0; i < AFFINET_MAX_THREADS; i++) affinet_slots[i].called = 0;
     }
 
-    /* Workers take no signals: those are for Python's threads. */
-    static void affinet_pool_grow(int workers) {
+    static int affinet_pool_ready(void) {
+        static int handler;
+        if (!handler) handler = pthread_atfork(NULL, NULL, affinet_after_fork) == 0;
+        return handler;
+    }
+
+    /* The one worker more; 0 if the system has none to give. It takes no signals: those are for
+       Python's threads. */
+    static int affinet_pool_start(int place) {
         sigset_t all, before;
-        pthread_t thread;
         pthread_attr_t attributes;
-        if (!affinet_fork_handler) {
-            if (pthread_atfork(NULL, NULL, affinet_after_fork) != 0) return;
-            affinet_fork_handler = 1;
-        }
-        if (pthread_attr_init(&attributes) != 0) return;
+        int started;
+        if (pthread_attr_init(&attributes) != 0) return 0;
         pthread_attr_setstacksize(&attributes, AFFINET_STACK);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        while (affinet_workers < workers) {
-            affinet_slots[affinet_workers + 1].called = 0;
-            if (pthread_create(&thread, &attributes, affinet_worker,
-                               (void*)(long)(affinet_workers + 1)) != 0) break;
-            affinet_slots[affinet_workers + 1].thread = thread;
-            pthread_detach(thread);
-            affinet_workers++;
-        }
+        started = pthread_create(&affinet_slots[place].thread, &attributes, affinet_worker,
+                                 (void*)(intptr_t)place) == 0;
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&attributes);
+        return started;
+    }
+    #endif
+
+    static void affinet_pool_grow(int workers) {
+        if (!affinet_pool_ready()) return;
+        while (affinet_workers < workers) {
+            affinet_slots[affinet_workers + 1].called = 0;
+            if (!affinet_pool_start(affinet_workers + 1)) return;
+            affinet_workers++;
+        }
     }
 
     static void affinet_pool_run(affinet_part work, void* job, int parts) {
         int called = 1;
         if (parts > AFFINET_MAX_THREADS) parts = AFFINET_MAX_THREADS;
-        if (parts > 1 && pthread_mutex_trylock(&affinet_busy) == 0) {
+        if (parts > 1 && affinet_try_lock(&affinet_busy)) {
             if (affinet_workers < parts - 1) affinet_pool_grow(parts - 1);
             affinet_pool_place();
             /* Where threads could not be started, the caller takes their parts too. */
@@ -154,17 +195,17 @@ cdef extern from *:
             for (int i = 1; i < called; i++)
                 __atomic_add_fetch(&affinet_slots[i].called, 1, __ATOMIC_SEQ_CST);
             if (__atomic_load_n(&affinet_sleepers, __ATOMIC_SEQ_CST) > 0) {
-                pthread_mutex_lock(&affinet_lock);
-                pthread_cond_broadcast(&affinet_wake);
-                pthread_mutex_unlock(&affinet_lock);
+                affinet_do_lock(&affinet_lock);
+                affinet_wake_all(&affinet_wake);
+                affinet_unlock(&affinet_lock);
             }
             work(job, 0, parts);
             for (int part = called; part < parts; part++) work(job, part, parts);
             for (int turn = 0; __atomic_load_n(&affinet_pending, __ATOMIC_ACQUIRE) > 0; turn++) {
                 if (turn < AFFINET_SPINS) affinet_pause();
-                else sched_yield();
+                else affinet_yield();
             }
-            pthread_mutex_unlock(&affinet_busy);
+            affinet_unlock(&affinet_busy);
         } else {
             for (int part = 0; part < parts; part++) work(job, part, parts);
         }
@@ -177,7 +218,6 @@ cdef extern from *:
     static int affinet_pool_is_eager(void) {
         return __atomic_load_n(&affinet_eager, __ATOMIC_RELAXED);
     }
-    #endif
     """
     ctypedef void (*part_function "affinet_part")(void* job, int part, int parts) noexcept nogil
     const int MAX_THREADS "AFFINET_MAX_THREADS"
