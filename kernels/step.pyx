@@ -17,18 +17,22 @@ cdef extern from *:
     #if defined(__linux__)
     #include <sys/mman.h>
     #endif
-    /* Zeroed memory, for free(): large pieces in large pages where the system has them, for the
-       products walk through it in steps of whole rows. */
+    /* Memory for free(): large pieces in large pages where the system has them, for the products
+       walk through it in steps of whole rows. A step writes all that it reads: a build for
+       debugging fills the memory with NaN, so that what it forgets to write is seen. */
     static void* affinet_set_aside(size_t size) {
+        void* memory = NULL;
     #if defined(MADV_HUGEPAGE)
         const size_t page = (size_t)1 << 21;
-        void* memory = NULL;
-        if (size >= page && posix_memalign(&memory, page, size) == 0) {
+        if (size >= page && posix_memalign(&memory, page, size) == 0)
             madvise(memory, size, MADV_HUGEPAGE);
-            return memset(memory, 0, size);
-        }
+        else
     #endif
-        return calloc(size, 1);
+            memory = malloc(size);
+    #if defined(AFFINET_DEBUG_KERNELS)
+        if (memory != NULL) memset(memory, 0xFF, size);
+    #endif
+        return memory;
     }
     """
     void* _set_aside "affinet_set_aside"(size_t size) noexcept nogil
