@@ -298,6 +298,7 @@ class Sequential:
         l2: float = 0.0,
         clip_norm: float | None = None,
         resume: str | PathLike[str] | None = None,
+        shuffle: bool = True,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
         from affinet.training import fit
@@ -321,6 +322,7 @@ class Sequential:
             l2=l2,
             clip_norm=clip_norm,
             resume=resume,
+            shuffle=shuffle,
         )
 
     def save(self, path: str | PathLike[str]) -> None:

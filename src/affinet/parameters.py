@@ -108,4 +108,12 @@ class Parameters(dict[str, Array]):
     __delitem__ = pop = popitem = clear = setdefault = _fixed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Parameters, (self.shapes, self.flat.dtype, self.flat)
+        return restored, (self.shapes, self.flat.dtype, self.flat)
+
+
+def restored(shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike, flat: Array) -> Parameters:
+    """Parameters that were pickled or copied, in a buffer that can be written to.
+
+    joblib hands large arrays to its workers as read-only maps of files.
+    """
+    return Parameters(shapes, dtype, flat if flat.flags.writeable else flat.copy())

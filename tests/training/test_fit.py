@@ -99,6 +99,13 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert (order != epoch_order(10, 2, 2)).any()
 
 
+def test_rows_in_the_order_of_the_data(recording):
+    """In every epoch; the seed plays no part in it."""
+    net, recorder, data = recording
+    net.fit(*data, epochs=2, batch_size=4, seed=3, shuffle=False)
+    assert np.concatenate(recorder.batches).ravel().tolist() == [*range(23)] * 2
+
+
 def test_steps_per_epoch_round_up():
     assert [steps_per_epoch(n, 4) for n in (1, 4, 5, 8, 9)] == [1, 1, 2, 2, 3]
 

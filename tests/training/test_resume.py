@@ -297,6 +297,12 @@ def test_steps_that_end_in_an_epoch(kind, data, path):
     assert resumed[2].stopped_by == "steps"
 
 
+def test_rows_in_the_order_of_the_data(data, path):
+    whole = train(data, shuffle=False)
+    interrupted(data, path, 7, shuffle=False)
+    assert_same(whole, train(data, net=build(seed=5), shuffle=False, resume=path))
+
+
 def test_rates_and_figures_of_every_kind_of_number_survive(data, path):
     def note(state):
         state.metrics["own"] = np.float32(1 / 3)
@@ -445,6 +451,7 @@ def refused(data, match, error=ValueError, **options):
 OTHERS = {
     "batch size": ({"batch_size": 4}, "batch_size is 5, in this training it is 4"),
     "seed": ({"seed": 4}, "seed is 3, in this training it is 4"),
+    "order": ({"shuffle": False}, "shuffle is True, in this training it is False"),
     "optimizer": ({"optimizer": an.SGD(0.123)}, "optimizer is 'Adam', .* 'SGD'"),
     "schedule": ({"schedule": schedules.Cosine(0.1)}, "schedule is None, .* 'Cosine'"),
     "callbacks": ({"callbacks": [an.EarlyStopping()]}, "callbacks with a state .*EarlyStopping"),

@@ -7,8 +7,10 @@ import numpy as np
 from affinet._validation import Array
 
 
-def epoch_order(n_rows: int, seed: int, epoch: int) -> Array:
-    """The rows' order in an epoch, a permutation of 0..n_rows-1."""
+def epoch_order(n_rows: int, seed: int, epoch: int, shuffle: bool = True) -> Array:
+    """The rows' order in an epoch, a permutation of 0..n_rows-1; as they lie if not shuffled."""
+    if not shuffle:
+        return np.arange(n_rows)
     return np.random.default_rng([seed, epoch]).permutation(n_rows)
 
 

@@ -154,6 +154,7 @@ def identity(run: Run) -> dict[str, Any]:
         "rows": run.n_rows,
         "batch_size": run.batch_size,
         "seed": run.seed,
+        "shuffle": run.shuffle,
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
         "optimizer": type(run.optimizer).__name__,

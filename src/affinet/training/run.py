@@ -57,6 +57,7 @@ class Run:
         batch_size: int,
         seed: int,
         weights: Array | None = None,
+        shuffle: bool = True,
     ) -> None:
         self.net = net
         self.optimizer = optimizer
@@ -70,6 +71,7 @@ class Run:
         self.batch_size = batch_size
         self.seed = seed
         self.weights = weights
+        self.shuffle = shuffle
         self.classes = isinstance(net.loss, ClassLoss)
         self.base_lr = float(getattr(optimizer, "lr", 0.0))
         self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
@@ -126,7 +128,7 @@ class Run:
         """One pass over the rows, or what is left of it; returns its figures."""
         started = time.perf_counter()
         history, sums, size = self.history, self.sums, self.batch_size
-        order = epoch_order(self.n_rows, self.seed, len(history.epochs))
+        order = epoch_order(self.n_rows, self.seed, len(history.epochs), self.shuffle)
         before = history.steps - sums.batches  # updates before this epoch
         rows = (self.steps - before) * size
         if rows < len(order):

@@ -130,19 +130,19 @@ class FusedStep:
         regularization: Regularization = NO_REGULARIZATION,
         weights: Array | None = None,
     ) -> None:
-        self.net, self.optimizer, self.seed = net, optimizer, seed
+        self.net, self.optimizer = net, optimizer
         self.regularization = regularization
         self.x, self.t, self.weights = x.reshape(len(x), -1), t, weights
         self.batch_size = min(batch_size, len(x))
         self.state = optimizer.state_of(net.params.flat)
         self.updates = 0
+        self.keys = [dropout_key(seed, place) for place in range(len(net.layers))]
         self.description: Any = None
         self.refresh()
 
     def refresh(self) -> None:
         """Make the plan anew if a layer has changed; always take over the optimizer's numbers."""
-        keys = [dropout_key(self.seed, place) for place in range(len(self.net.layers))]
-        description = (describe_layers(self.net.layers, keys), self.net.input_scale)
+        description = (describe_layers(self.net.layers, self.keys), self.net.input_scale)
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description

@@ -52,6 +52,7 @@ def fit(
     l2: float = 0.0,
     clip_norm: float | None = None,
     resume: str | PathLike[str] | None = None,
+    shuffle: bool = True,
 ) -> History:
     """Train a network by mini-batches.
 
@@ -123,6 +124,8 @@ def fit(
         same data and arguments this one goes on there and ends with the same bits; ``epochs`` or
         ``steps`` count from the beginning and may be more than they were. The numbers of the
         optimizer are those of the file.
+    shuffle : bool
+        False leaves the rows in the order of the data, in every epoch.
 
     Returns
     -------
@@ -178,7 +181,17 @@ def fit(
         require_variances(net, len(x), batch_size, steps)
         step = make_step(net, optimizer, x, t, batch_size, seed, regularization, weights)
         run = Run(
-            net, optimizer, step, schedule, callbacks, len(x), steps, batch_size, seed, weights
+            net,
+            optimizer,
+            step,
+            schedule,
+            callbacks,
+            len(x),
+            steps,
+            batch_size,
+            seed,
+            weights,
+            shuffle,
         )
         run.begin(resume)
         whole, rest = divmod(steps, per_epoch)
