@@ -131,6 +131,25 @@ def test_the_model_can_be_saved(tmp_path):
     assert (back.predict(X) == net.predict(X)).all()
 
 
+def test_affinets_own_estimators():
+    """A copy of their network, with what scikit-learn's have not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = an.estimators.MLPClassifier(
+            (7, 5), ["tanh", "relu"], dropout=0.5, max_iter=2, random_state=0
+        ).fit(X, NAMES[T])
+    net = an.from_sklearn(model)
+    np.testing.assert_array_equal(net.predict_proba(X), model.predict_proba(X))
+    assert [type(layer).__name__ for layer in net.layers] == [
+        *("Affine", "Tanh", "Dropout", "Affine", "ReLU", "Dropout", "Affine")
+    ]
+    assert net.metadata == {"classes": ["ash", "elm", "oak"]}
+    assert model.net_.metadata == {}
+    model.coefs_[0] = np.zeros((4, 7))
+    assert (an.from_sklearn(model).params["0.W"] == 0).all()
+    assert (net.params["0.W"] != 0).any()
+
+
 @pytest.mark.parametrize(
     "model",
     [

@@ -12,6 +12,7 @@ import affinet
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 NEEDS = {  # modules whose examples want a package from an extra
     "affinet.conversion": "sklearn",
+    "affinet.estimators": "sklearn",
     "affinet.onnx": "onnx",
     "affinet.onnx.graph": "onnx",
     "affinet.onnx.products": "onnx",
@@ -37,6 +38,7 @@ def test_docstring_examples(name, tmp_path, monkeypatch):
 
 def test_readme_examples(tmp_path, monkeypatch):
     pytest.importorskip("onnx", reason="the README writes an ONNX file")
+    pytest.importorskip("sklearn", reason="the README trains scikit-learn's estimators")
     monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(README), module_relative=False, optionflags=FLAGS)
     assert result.failed == 0

@@ -50,7 +50,7 @@ from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import EarlyStopping, History, StopTraining, TrainingState, every_steps
 
 if TYPE_CHECKING:
-    from affinet import datasets, onnx, plotting, reference, tables
+    from affinet import datasets, estimators, onnx, plotting, reference, tables
     from affinet.conversion import from_sklearn
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
@@ -95,6 +95,7 @@ __all__ = [
     "TrainingState",
     "__version__",
     "datasets",
+    "estimators",
     "every_steps",
     "from_sklearn",
     "get_num_threads",
@@ -122,6 +123,7 @@ _LATER = {
     "load": "model_file",
     "from_sklearn": "conversion",
     "datasets": None,
+    "estimators": None,
     "onnx": None,
     "plotting": None,
     "reference": None,

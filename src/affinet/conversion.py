@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def from_sklearn(model: Any) -> Sequential:
     ----------
     model : MLPClassifier or MLPRegressor
         Fitted; it is only read, and its weights are copied. Neither a Pipeline nor a search: pass
-        their fitted MLP, and remember what stands before it.
+        their fitted MLP, and remember what stands before it. Those of ``affinet.estimators`` will
+        do too, and bring their dropout and their loss.
 
     Returns
     -------
@@ -62,16 +64,32 @@ def from_sklearn(model: Any) -> Sequential:
     True
     """
     require_fitted(model)
+    net = own_network(model) or scikit_learns_network(model)
+    if hasattr(model, "classes_"):
+        net.metadata["classes"] = np.asarray(model.classes_).tolist()
+    return net
+
+
+def own_network(model: Any) -> Sequential | None:
+    """A copy of the network of one of affinet's own estimators; None for another's.
+
+    The estimator is copied, for that takes over ``coefs_`` which were put in place of its own.
+    """
+    if not isinstance(getattr(model, "net_", None), Sequential):
+        return None
+    net: Sequential = copy.deepcopy(model).net_
+    return net
+
+
+def scikit_learns_network(model: Any) -> Sequential:
+    """The network of scikit-learn's weights."""
     layers: list[Any] = []
     for W, b in zip(model.coefs_, model.intercepts_, strict=True):
         if layers:
             layers += hidden_activation(model)
         layers.append(Affine(W, b))
     last, loss = output(model)
-    net = Sequential(*layers, *last, loss=loss)
-    if hasattr(model, "classes_"):
-        net.metadata["classes"] = np.asarray(model.classes_).tolist()
-    return net
+    return Sequential(*layers, *last, loss=loss)
 
 
 def require_fitted(model: Any) -> None:

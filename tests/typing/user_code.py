@@ -51,6 +51,14 @@ def report(state: an.TrainingState) -> None:
         raise an.StopTraining
 
 
+def scikit_learn(x: Array, t: Array) -> None:
+    model = an.estimators.MLPClassifier((64,), class_weight="balanced", dropout=[0.1])
+    assert_type(model.fit(x, t), an.estimators.MLPClassifier)
+    assert_type(model.predict_proba(x), Array)
+    regressor = an.estimators.MLPRegressor(an.Huber(0.5), activation=["tanh"], callbacks=[report])
+    assert_type(regressor.fit(x, t, sample_weight=t).predict(x), Array)
+
+
 def files(net: an.Sequential, path: Path) -> None:
     net.save(path / "model.npz")
     assert_type(an.load(path / "model.npz"), an.Sequential)

@@ -1,0 +1,25 @@
+"""scikit-learn's ``MLPClassifier`` and ``MLPRegressor``, trained by affinet (extra ``sklearn``).
+
+Parameters and fitted attributes have scikit-learn's names, order and meaning, so that another
+import is all that a program has to change; behind them come parameters that scikit-learn has not.
+
+Examples
+--------
+>>> from affinet.estimators import MLPClassifier
+>>> from sklearn.datasets import load_iris
+>>> X, y = load_iris(return_X_y=True)
+>>> MLPClassifier((16,), learning_rate_init=0.05, random_state=0).fit(X, y).score(X, y) > 0.95
+True
+"""
+
+try:
+    from affinet.estimators.classifier import MLPClassifier
+    from affinet.estimators.regressor import MLPRegressor
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] not in ("sklearn", "scipy"):
+        raise
+    raise ImportError(
+        'affinet.estimators needs scikit-learn: pip install "affinet[sklearn]"'
+    ) from error
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

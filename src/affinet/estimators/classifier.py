@@ -1,0 +1,336 @@
+"""scikit-learn's ``MLPClassifier``, trained by affinet."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import unique_labels
+
+from affinet._validation import Array
+from affinet.estimators.base import BaseMLP
+from affinet.estimators.class_weights import weights_by_class
+from affinet.estimators.labels import Labels
+from affinet.estimators.objectives import Objective, classifier_objective
+from affinet.estimators.parameters import CLASSIFIER, require_parameters
+from affinet.estimators.rows import Rows
+from affinet.losses import SigmoidWithLoss, SoftmaxWithLoss
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """A multilayer perceptron that classifies, with scikit-learn's interface.
+
+    One class of several by softmax, one of two by one logit, or several labels by a logit each.
+    Parameters up to ``max_fun`` and attributes are those of
+    ``sklearn.neural_network.MLPClassifier``, with the same meaning and, for one ``random_state``,
+    the same initial weights; the order of the rows in an epoch is another.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Width of each hidden layer; ``()`` for none.
+    activation : str or list of str
+        "identity", "logistic", "tanh", "relu" or "leaky_relu", of all hidden layers or, as a
+        list, of each. affinet's further activations go by their lower-case names.
+    solver : {"lbfgs", "sgd", "adam"}
+        "lbfgs" is SciPy's L-BFGS-B over all rows at once, in double precision.
+    alpha : float
+        Strength of the L2 penalty ``alpha / 2 sum W^2 / (sum of the batch's weights)``.
+    batch_size : int or "auto"
+        Rows a step; "auto" is ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}
+        Only for "sgd". "invscaling" is ``learning_rate_init / (t_ + 1)^power_t``, "adaptive"
+        divides by 5 whenever the epochs of ``n_iter_no_change`` bring no improvement.
+    learning_rate_init : float
+        Learning rate to begin with.
+    power_t : float
+        Exponent of "invscaling".
+    max_iter : int
+        Most epochs, or iterations of "lbfgs".
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    random_state : int, RandomState or None
+        Decides initial weights, held-out rows, orders and masks of dropout.
+    tol : float
+        An epoch is an improvement if it betters the best loss, or score, by this.
+    verbose : bool or int
+        True prints a line an epoch.
+    warm_start : bool
+        True lets ``fit`` go on from the last solution.
+    momentum : float
+        Of "sgd", 0..1.
+    nesterovs_momentum : bool
+        Whether it is Nesterov's.
+    early_stopping : bool
+        True holds out ``validation_fraction`` of the rows, in equal shares of the classes,
+        ends when their score has not improved by tol for ``n_iter_no_change`` epochs, and goes
+        back to the best weights. ``validation_data`` takes the place of the held-out rows.
+    validation_fraction : float
+        Share of the rows to hold out.
+    beta_1, beta_2 : float
+        Decays of Adam's two averages, 0 <= beta < 1.
+    epsilon : float
+        Of Adam, above 0; added outside the root of the unbiased average.
+    n_iter_no_change : int or inf
+        Epochs in a row without an improvement that are borne.
+    max_fun : int
+        Most evaluations of the objective by "lbfgs".
+    class_weight : dict, "balanced" or None
+        Weight of each class, by its label; those left out have weight 1. "balanced" gives a class
+        ``(sum of all weights) / (C (sum of its rows' weights))``, C the number of classes. With
+        several labels a list with a dict for each, or "balanced".
+    dropout : float or list of float
+        Probability of dropping a hidden unit, of all hidden layers or of each; not with "lbfgs".
+    loss : "log_loss" or loss object
+        An object takes logits (N, O) and class indices, or rows of 0 and 1 if there are two
+        classes or several labels, such as ``an.SoftmaxWithLoss(label_smoothing=0.1)``.
+    validation_data : tuple, optional
+        ``(X, y)`` or ``(X, y, sample_weight)`` to measure after every epoch, into
+        ``validation_loss_curve_``.
+    callbacks : list of callables, optional
+        Called with an :class:`affinet.TrainingState` after every epoch, whose ``metrics`` also
+        hold "val_loss" and "val_score" if rows are validated with. One that raises
+        :class:`affinet.StopTraining` ends the training. With "lbfgs" they are called after every
+        iteration, and ``optimizer`` is None.
+    n_threads : int, optional
+        Threads to train and predict on; None leaves them as they are.
+    dtype : dtype, optional
+        float32 or float64 to compute in; None follows X: float32 stays, all else is float64.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        Labels in the order of the outputs.
+    loss_ : float
+        Loss of the last epoch, penalty included.
+    best_loss_ : float or None
+        Least loss of an epoch; None with early_stopping.
+    loss_curve_ : list of float
+        Loss of each epoch; not with "lbfgs".
+    validation_loss_curve_ : list of float or None
+        Loss of the rows validated with, without the penalty; None if there are none.
+    validation_scores_ : list of float or None
+        Accuracy of the rows validated with, with early_stopping.
+    best_validation_score_ : float or None
+        The best of them.
+    t_ : int
+        Rows trained on so far, counted in every epoch.
+    coefs_, intercepts_ : list of arrays
+        W (I, O) and b (O,) of each layer: views of the network's parameters.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Only if all columns of X have names.
+    n_iter_ : int
+        Epochs of the last ``fit``.
+    n_layers_, n_outputs_ : int
+        Layers, input included, and outputs.
+    out_activation_ : str
+        "softmax", or "logistic" for two classes and for several labels.
+    net_ : Sequential
+        The network. It can be saved, exported and trained on by itself.
+    stopped_ : bool
+        Only after ``partial_fit`` with early_stopping: whether it has ended, in which case the
+        model has its best weights and further calls change nothing.
+
+    Examples
+    --------
+    >>> from affinet.estimators import MLPClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> model = MLPClassifier((64,), learning_rate_init=0.01, early_stopping=True, random_state=0)
+    >>> model = model.fit(X_train, y_train)
+    >>> model.score(X_test, y_test) > 0.95
+    True
+    >>> model.predict_proba(X_test[:1]).shape
+    (1, 10)
+    """
+
+    _table = CLASSIFIER
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Any = None,
+        dropout: Any = 0.0,
+        loss: Any = "log_loss",
+        validation_data: Any = None,
+        callbacks: Any = None,
+        n_threads: int | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self._store(locals())
+
+    @available_if(BaseMLP._stochastic)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train on X and y for one epoch more.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Part of the data.
+        y : array of shape (n_samples,) or (n_samples, n_labels)
+            Classes, or rows of 0 and 1 for several labels.
+        sample_weight : array of shape (n_samples,), optional
+            Weights of the rows.
+        classes : array, optional
+            All classes that there are; wanted in the first call, but not for several labels.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If classes are missing in the first call or others than in the first, if y holds one
+            that is not among them, if class_weight is "balanced", or if early_stopping comes
+            without validation_data.
+        """
+        require_parameters(self, self._table)
+        if getattr(self, "stopped_", False):
+            return self
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight is 'balanced', which partial_fit cannot know from a part of the "
+                "data; wanted a dict"
+            )
+        self._announce(y, classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Any) -> Any:
+        """The likeliest class of each row, or for several labels rows of 0 and 1.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_labels)
+        """
+        outputs = self._outputs(X)
+        return self._labels.decode(outputs)
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            In the order of ``classes_``. Rows sum to 1, but not for several labels.
+        """
+        outputs = self._outputs(X)
+        labels = self._labels
+        if len(labels.classes) == 1 and not labels.several:
+            return np.ones((len(outputs), 1), outputs.dtype)
+        loss = self.net_.loss
+        if not hasattr(loss, "probabilities"):
+            loss = SoftmaxWithLoss() if self.out_activation_ == "softmax" else SigmoidWithLoss()
+        p: Array = loss.probabilities(outputs)
+        return np.hstack([1 - p, p]) if labels.width == 1 and not labels.several else p
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithm of :meth:`predict_proba`, -inf where that is 0.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    # What the base class asks for -----------------------------------------------------------------
+
+    def _announce(self, y: Any, classes: Any) -> None:
+        """Learn of the classes in the first partial_fit; hold later ones against them."""
+        if not hasattr(self, "net_"):
+            self._keep(Labels.announced(classes, y))
+        elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise ValueError(
+                f"classes is {classes}, wanted those of the first call to partial_fit, "
+                f"{self.classes_}"
+            )
+
+    def _keep(self, labels: Labels) -> None:
+        self._labels, self.classes_ = labels, labels.classes
+
+    def _learn_targets(self, y: Any, first: bool, incremental: bool) -> Array:
+        if not incremental:
+            labels = Labels.of(y)
+            if not first and not labels.same_as(self._labels):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous "
+                    f"call to fit. Previously got {self.classes_}, `y` has {labels.classes}"
+                )
+            self._keep(labels)
+        return self._labels.encode("y", y)
+
+    def _known_targets(self, name: str, y: Any) -> Array:
+        return self._labels.encode(name, y)
+
+    def _width_of(self, t: Array) -> int:
+        return self._labels.width
+
+    def _output_name(self) -> str:
+        return self._labels.out_activation
+
+    def _classes_of(self, t: Array) -> Array | None:
+        return None if self._labels.several else t.reshape(-1)
+
+    def _weighted(self, rows: Rows) -> Rows:
+        if self.class_weight is None:
+            return rows
+        if self._labels.several:
+            weights = compute_sample_weight(self.class_weight, rows.t)
+        else:
+            places = rows.t.reshape(-1)
+            by_class = weights_by_class(self.class_weight, self.classes_, places, rows.weights)
+            weights = by_class[places]
+        return Rows(rows.x, rows.t, weights if rows.weights is None else weights * rows.weights)
+
+    def _objective(self, t: Array, weights: Array | None) -> Objective:
+        return classifier_objective(self.loss, self._output_name())
+
+    def _score_outputs(self, outputs: Array, t: Array, weights: Array | None) -> float:
+        return float(np.average(self._labels.hits(outputs, t), weights=weights))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

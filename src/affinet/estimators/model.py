@@ -1,0 +1,96 @@
+"""The fitted side of an estimator: its network, what it puts out, and how it travels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from affinet._validation import Array
+from affinet.estimators.building import affine_places, weight_views
+from affinet.estimators.limits import thread_limit
+from affinet.network import Sequential
+
+BLOCK_ROWS = 1024  # of a sparse matrix that are made dense at once to predict
+SPARSE = ("csr", "csc")
+FLOATS = (np.float64, np.float32)
+
+
+class Model(BaseEstimator):
+    """An estimator around a network, ``net_``.
+
+    ``coefs_`` and ``intercepts_`` are views of its parameters.
+    """
+
+    net_: Sequential
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    n_outputs_: int
+    _structure: tuple[Any, ...]  # widths, activations and dropout rates of the network
+
+    def _store(self, arguments: dict[str, Any]) -> None:
+        """Keep every argument of the constructor under its own name, as it came."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
+
+    def _stochastic(self) -> bool:
+        """True if the solver can go on from where it stands; else AttributeError."""
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+            )
+        return True
+
+    def _network(self) -> Sequential:
+        """The network, with the weights that coefs_ and intercepts_ hold now.
+
+        They may have been replaced, as scikit-learn's may.
+        """
+        net: Sequential = self.net_
+        found = [*self.coefs_, *self.intercepts_]
+        views = [view for arrays in weight_views(net) for view in arrays]
+        if len(found) != len(views):
+            raise ValueError(
+                f"coefs_ and intercepts_ hold {len(found)} arrays, wanted {len(views)}"
+            )
+        if any(array is not view for array, view in zip(found, views, strict=True)):
+            places = affine_places(net)
+            for place, W, b in zip(places, self.coefs_, self.intercepts_, strict=True):
+                net.params[f"{place}.W"], net.params[f"{place}.b"] = W, b
+            self.coefs_, self.intercepts_ = weight_views(net)
+        return net
+
+    def _outputs(self, X: Any) -> Array:
+        """The network's outputs (N, O) for checked X."""
+        check_is_fitted(self, "net_")
+        X = validate_data(self, X, accept_sparse=SPARSE, dtype=FLOATS, reset=False)
+        net = self._network()
+        with thread_limit(self.n_threads):
+            if not issparse(X):
+                return net.predict(X)
+            X = X.tocsr()
+            out = np.empty((X.shape[0], self.n_outputs_), net.dtype)
+            for start in range(0, X.shape[0], BLOCK_ROWS):
+                block = slice(start, start + BLOCK_ROWS)
+                out[block] = net.predict(X[block].toarray())
+            return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "net_" in state:  # its parameters travel once, and coefs_ are views of them again
+            self._network()
+            del state["coefs_"], state["intercepts_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "net_" in state:
+            self.coefs_, self.intercepts_ = weight_views(self.net_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

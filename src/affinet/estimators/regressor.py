@@ -1,0 +1,270 @@
+"""scikit-learn's ``MLPRegressor``, trained by affinet."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+
+from affinet._validation import Array
+from affinet.estimators.base import BaseMLP
+from affinet.estimators.objectives import Objective, regressor_objective
+from affinet.estimators.parameters import REGRESSOR, require_parameters
+from affinet.estimators.rows import Rows
+from affinet.losses import Poisson
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """A multilayer perceptron for one or several numbers, with scikit-learn's interface.
+
+    Parameters up to ``max_fun`` and attributes are those of
+    ``sklearn.neural_network.MLPRegressor``, with the same meaning and, for one ``random_state``,
+    the same initial weights; the order of the rows in an epoch is another.
+
+    Parameters
+    ----------
+    loss : str or loss object
+        "squared_error" (half the mean square), "poisson" (half the deviance, of counts
+        ``y >= 0``; predictions are ``exp`` of the outputs), "absolute_error", "huber"
+        (``affinet.Huber(1.0)``), "quantile", or an object such as ``affinet.Huber(0.1)``, which
+        takes outputs and targets (N, O).
+    hidden_layer_sizes : int or sequence of int
+        Width of each hidden layer; ``()`` for none.
+    activation : str or list of str
+        "identity", "logistic", "tanh", "relu" or "leaky_relu", of all hidden layers or, as a
+        list, of each. affinet's further activations go by their lower-case names.
+    solver : {"lbfgs", "sgd", "adam"}
+        "lbfgs" is SciPy's L-BFGS-B over all rows at once, in double precision.
+    alpha : float
+        Strength of the L2 penalty ``alpha / 2 sum W^2 / (sum of the batch's weights)``.
+    batch_size : int or "auto"
+        Rows a step; "auto" is ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}
+        Only for "sgd". "invscaling" is ``learning_rate_init / (t_ + 1)^power_t``, "adaptive"
+        divides by 5 whenever the epochs of ``n_iter_no_change`` bring no improvement.
+    learning_rate_init : float
+        Learning rate to begin with.
+    power_t : float
+        Exponent of "invscaling".
+    max_iter : int
+        Most epochs, or iterations of "lbfgs".
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    random_state : int, RandomState or None
+        Decides initial weights, held-out rows, orders and masks of dropout.
+    tol : float
+        An epoch is an improvement if it betters the best loss, or score, by this.
+    verbose : bool or int
+        True prints a line an epoch.
+    warm_start : bool
+        True lets ``fit`` go on from the last solution.
+    momentum : float
+        Of "sgd", 0..1.
+    nesterovs_momentum : bool
+        Whether it is Nesterov's.
+    early_stopping : bool
+        True holds out ``validation_fraction`` of the rows, chosen at random,
+        ends when their score has not improved by tol for ``n_iter_no_change`` epochs, and goes
+        back to the best weights. ``validation_data`` takes the place of the held-out rows.
+    validation_fraction : float
+        Share of the rows to hold out.
+    beta_1, beta_2 : float
+        Decays of Adam's two averages, 0 <= beta < 1.
+    epsilon : float
+        Of Adam, above 0; added outside the root of the unbiased average.
+    n_iter_no_change : int or inf
+        Epochs in a row without an improvement that are borne.
+    max_fun : int
+        Most evaluations of the objective by "lbfgs".
+    dropout : float or list of float
+        Probability of dropping a hidden unit, of all hidden layers or of each; not with "lbfgs".
+    quantile : float
+        Of ``loss="quantile"``, between 0 and 1.
+    validation_data : tuple, optional
+        ``(X, y)`` or ``(X, y, sample_weight)`` to measure after every epoch, into
+        ``validation_loss_curve_``.
+    callbacks : list of callables, optional
+        Called with an :class:`affinet.TrainingState` after every epoch, whose ``metrics`` also
+        hold "val_loss" and "val_score" if rows are validated with. One that raises
+        :class:`affinet.StopTraining` ends the training. With "lbfgs" they are called after every
+        iteration, and ``optimizer`` is None.
+    n_threads : int, optional
+        Threads to train and predict on; None leaves them as they are.
+    dtype : dtype, optional
+        float32 or float64 to compute in; None follows X: float32 stays, all else is float64.
+
+    Attributes
+    ----------
+    loss_ : float
+        Loss of the last epoch, penalty included.
+    best_loss_ : float or None
+        Least loss of an epoch; None with early_stopping.
+    loss_curve_ : list of float
+        Loss of each epoch; not with "lbfgs".
+    validation_loss_curve_ : list of float or None
+        Loss of the rows validated with, without the penalty; None if there are none.
+    validation_scores_ : list of float or None
+        R2 of the rows validated with, with early_stopping.
+    best_validation_score_ : float or None
+        The best of them.
+    t_ : int
+        Rows trained on so far, counted in every epoch.
+    coefs_, intercepts_ : list of arrays
+        W (I, O) and b (O,) of each layer: views of the network's parameters.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Only if all columns of X have names.
+    n_iter_ : int
+        Epochs of the last ``fit``.
+    n_layers_, n_outputs_ : int
+        Layers, input included, and outputs.
+    out_activation_ : str
+        "identity", or "exp" for Poisson's loss.
+    net_ : Sequential
+        The network. It can be saved, exported and trained on by itself.
+    stopped_ : bool
+        Only after ``partial_fit`` with early_stopping: whether it has ended, in which case the
+        model has its best weights and further calls change nothing.
+
+    Notes
+    -----
+    As in scikit-learn the gradient of several outputs' squares is that of their sum, and ``loss_``
+    shows their mean; the penalty in it is divided by the number of outputs as well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.estimators import MLPRegressor
+    >>> X = np.random.default_rng(0).standard_normal((300, 2))
+    >>> model = MLPRegressor(solver="lbfgs", hidden_layer_sizes=(20,), random_state=0, max_iter=500)
+    >>> model.fit(X, np.sin(X[:, 0]) + X[:, 1]).score(X, np.sin(X[:, 0]) + X[:, 1]) > 0.99
+    True
+    """
+
+    _table = REGRESSOR
+
+    def __init__(
+        self,
+        loss: Any = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: Any = 0.0,
+        quantile: float = 0.5,
+        validation_data: Any = None,
+        callbacks: Any = None,
+        n_threads: int | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self._store(locals())
+
+    @available_if(BaseMLP._stochastic)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on X and y for one epoch more.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Part of the data.
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If early_stopping comes without validation_data, or the data has other widths than
+            before.
+        """
+        require_parameters(self, self._table)
+        if getattr(self, "stopped_", False):
+            return self
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Any) -> Array:
+        """The numbers for each row.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        values = self._values(self._outputs(X))
+        return values.ravel() if self.n_outputs_ == 1 else values
+
+    def _values(self, outputs: Array) -> Array:
+        """What outputs predict."""
+        values: Array = np.exp(outputs) if self.out_activation_ == "exp" else outputs
+        return values
+
+    def _learn_targets(self, y: Array, first: bool, incremental: bool) -> Array:
+        return self._known_targets("y", y)
+
+    def _known_targets(self, name: str, y: Array) -> Array:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        t = y.reshape(len(y), -1).astype(np.float64, copy=False)
+        if self._output_name() == "exp" and (t < 0).any():
+            place = int(np.flatnonzero((t < 0).any(axis=1))[0])
+            raise ValueError(f"{name}[{place}] is {t[place].min()}, wanted 0 or more: counts")
+        return t
+
+    def _width_of(self, t: Array) -> int:
+        return int(t.shape[1])
+
+    def _weighted(self, rows: Rows) -> Rows:
+        return rows
+
+    def _objective(self, t: Array, weights: Array | None) -> Objective:
+        return regressor_objective(self.loss, self.quantile, t, weights)
+
+    def _output_name(self) -> str:
+        poisson = isinstance(self.loss, Poisson) or (
+            isinstance(self.loss, str) and self.loss == "poisson"
+        )
+        return "exp" if poisson else "identity"
+
+    def _score_outputs(self, outputs: Array, t: Array, weights: Array | None) -> float:
+        values = self._values(outputs)
+        return float(r2_score(t, values, sample_weight=weights)) if len(t) > 1 else np.nan
+
+    def _classes_of(self, t: Array) -> Array | None:
+        return None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
