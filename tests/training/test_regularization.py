@@ -122,6 +122,31 @@ def test_each_batch_divides_by_its_own_rows(kind, monkeypatch):
 
 
 @every_kind
+def test_the_penalty_is_shared_out_by_weights(kind, monkeypatch):
+    """l2 / 2 sum W^2 over the sum of the batch's weights: twice the weights, half the penalty.
+
+    A row of weight 2 is two rows. A batch in which no row has a weight has no penalty either.
+    """
+    net = make()
+    x, t = make_data(net, rows=6)
+    counts = np.array([2.0, 0, 1, 3, 1, 2])
+    twin, alone = copy.deepcopy(net), copy.deepcopy(net)
+    fit(net, kind, monkeypatch, (x, t), batch_size=6, l2=0.7, sample_weight=counts)
+    repeated = np.repeat(np.arange(6), counts.astype(int))
+    fit(twin, kind, monkeypatch, (x[repeated], t[repeated]), batch_size=9, l2=0.7)
+    assert_close(net.params.flat, twin.params.flat, scale=1 + abs(net.params.flat), reduction=100)
+    weights = np.zeros(6)
+    weights[2] = 1
+    before = alone.params.flat.copy()
+    history = fit(alone, kind, monkeypatch, (x, t), batch_size=1, l2=0.7, sample_weight=weights)
+    once = make()
+    once.params.flat[:] = before
+    fit(once, kind, monkeypatch, (x[2:3], t[2:3]), batch_size=1, l2=0.7)
+    np.testing.assert_array_equal(alone.params.flat, once.params.flat)
+    assert np.isfinite(history["loss"]).all()
+
+
+@every_kind
 def test_a_penalty_alone_shrinks_the_weights_by_a_factor(kind, monkeypatch):
     """With inputs of 0 the first layer's W has no other gradient: W (1 - lr l2 / B) a step."""
     net = make()
