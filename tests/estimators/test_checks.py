@@ -27,16 +27,10 @@ from sklearn.utils.estimator_checks import check_estimator
 from affinet.estimators import MLPClassifier, MLPRegressor
 for estimator in MLPClassifier(), MLPRegressor():
     results = check_estimator(estimator, on_fail=None, on_skip=None)
-    bad = [r["check_name"] for r in results if r["status"] not in ("passed", "skipped")]
-    assert len(results) > 50 and not bad, bad
-    print(len(results))
+    bad = [r for r in results if r["status"] not in ("passed", "skipped")]
+    assert len(results) > 50 and not bad, [(r["check_name"], r["exception"]) for r in bad]
+    print(*(r["check_name"] for r in results if r["status"] == "skipped"))
 """
-
-
-@pytest.mark.filterwarnings("ignore")  # they are about the checks' own tiny data
-@estimator_checks.parametrize_with_checks([MLPClassifier(), MLPRegressor()])
-def test_check(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -47,7 +41,7 @@ def test_a_weight_of_two_is_two_rows(estimator, data):
     check(type(estimator).__name__, estimator)
 
 
-def test_all_checks_with_the_array_api_switched_on():
+def test_every_check_with_the_array_api_switched_on():
     result = subprocess.run(
         [sys.executable, "-c", ARRAY_API],
         env=os.environ | {"SCIPY_ARRAY_API": "1"},
@@ -56,4 +50,5 @@ def test_all_checks_with_the_array_api_switched_on():
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.split()) == 2
+    # One wants a decision_function, which scikit-learn's MLPClassifier has not either.
+    assert [len(line.split()) <= 1 for line in result.stdout.splitlines()] == [True, True]

@@ -167,7 +167,7 @@ NAMED = {
 def test_losses_by_name(name, solver, n_outputs):
     y = np.c_[VALUES, X[:, 2] ** 2][:, :n_outputs].squeeze()
     loss, formula = NAMED[name]
-    options = SMALL | {"solver": solver, "max_iter": 40, "alpha": 0.0, "learning_rate_init": 0.05}
+    options = SMALL | {"solver": solver, "max_iter": 25, "alpha": 0.0, "learning_rate_init": 0.05}
     a = MLPRegressor(name, **options).fit(X, y)
     assert_same(a, MLPRegressor(loss, **options).fit(X, y))
     value = formula((a.predict(X) - y).reshape(-1))
@@ -332,6 +332,27 @@ def test_a_callback_sees_and_steers():
     assert 0 <= seen[-1][2]["val_score"] <= 1
     assert model.n_iter_ == 4
     assert model._optimizer.lr == pytest.approx(0.001 / 16)
+
+
+def test_callbacks_between_epochs():
+    """One that ends the first epoch early leaves the attributes that an epoch leaves."""
+
+    def stop(state):
+        raise an.StopTraining
+
+    steps = []
+    note = an.every_steps(4, lambda state: steps.append(state.step))
+    MLPClassifier(callbacks=[note], batch_size=50, max_iter=4, **SMALL).fit(X, CLASSES)
+    assert steps == [4, 8, 12]
+    model = MLPClassifier(
+        callbacks=[an.every_steps(2, stop)], validation_data=(X, CLASSES), batch_size=50, **SMALL
+    ).fit(X, CLASSES)
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_loss_curve_) == 1
+    assert model.loss_ == model.loss_curve_[0] > 0
+    steps.clear()
+    note = an.every_steps(3, lambda state: steps.append(state.step))
+    MLPClassifier(solver="lbfgs", callbacks=[note], max_iter=7, **SMALL).fit(X, CLASSES)
+    assert steps == [3, 6]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

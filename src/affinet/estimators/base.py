@@ -262,7 +262,7 @@ class BaseMLP(Model, ABC):
             self._optimizer = objective.optimizer(self)
         rules = Rules(self, objective, self._optimizer, len(rows), validation, incremental)
         try:
-            self.net_.fit(
+            history = self.net_.fit(
                 rows.x,
                 rows.t,
                 epochs=1 if incremental else self.max_iter,
@@ -275,6 +275,8 @@ class BaseMLP(Model, ABC):
                 sample_weight=rows.weights,
                 shuffle=bool(self.shuffle),
             )
+            if len(history.epochs) > self.n_iter_:  # a callback ended it between two steps
+                rules.keep(history.epochs[-1], self.net_)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         if rules.exhausted:

@@ -67,7 +67,8 @@ class Iterations:
             model.validation_loss_curve_.append(figures["val_loss"])
         self.history.epochs.append(figures)
         for callback in self.callbacks:
-            callback(self.state(figures))
+            if model.n_iter_ % (getattr(callback, "every_steps", None) or 1) == 0:
+                callback(self.state(figures))
 
     def tell(self, event: str) -> None:
         """Call the callbacks' ``begin`` or ``end``, of those that have one."""

@@ -77,8 +77,12 @@ class Rules:
         self.exhausted = False  # whether the last epoch was reached without an end by the rules
 
     def record(self, state: TrainingState) -> None:
-        """Keep the epoch's figures, and whether they are better than the best so far."""
-        model, figures = self.model, state.metrics
+        """Keep the figures of the epoch that ended."""
+        self.keep(state.metrics, state.net)
+
+    def keep(self, figures: dict[str, Any], net: Sequential) -> None:
+        """Keep an epoch's figures, and whether they are better than the best so far."""
+        model = self.model
         figures["loss"] = self.objective.show(figures["loss"])
         model.n_iter_ += 1
         model.t_ += self.n_rows
@@ -87,10 +91,10 @@ class Rules:
         if model.verbose:
             print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
         if self.validation is not None:
-            figures |= self.validation.measure(state.net)
+            figures |= self.validation.measure(net)
             model.validation_loss_curve_.append(figures["val_loss"])
         if model.early_stopping:
-            self.compare_score(figures["val_score"], state.net)
+            self.compare_score(figures["val_score"], net)
         else:
             self.compare_loss()
 
