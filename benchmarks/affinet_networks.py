@@ -109,6 +109,7 @@ class SequentialNetwork:
         epochs: int | None = None,
         seed: int = 0,
         steps: int | None = None,
+        l2: float = 0.0,
     ) -> an.History:
         """Train for so many epochs, or so many steps, with ``net.fit`` and a new optimizer."""
         return self.net.fit(
@@ -119,6 +120,7 @@ class SequentialNetwork:
             batch_size=batch,
             optimizer=self.rule(self.lr),
             seed=seed,
+            l2=l2,
             verbose=0,
         )
 

@@ -182,6 +182,7 @@ class Jobs:
             "deviation": deviation,
             "pieces_a_sample": repeats * asked.pieces,
             "note": getattr(contender, "note", ""),
+            "accuracies": contender.accuracies() if hasattr(contender, "accuracies") else [],
         }
 
     def sample(self, name: str, count: int) -> dict[str, Any]:

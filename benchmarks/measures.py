@@ -5,6 +5,7 @@ A case is made of plain numbers and names, so that it can be sent to a process a
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -25,10 +26,13 @@ PREDICTED_NETS = ("tiny", "seed", "mid")
 PREDICTED_ROWS = (1, 32, 1000)
 CUBES = (1024, 512)
 FITS = {
-    "MNIST shape": Net("MNIST shape", (784, 50, 10), 100, 600),
-    "digits": Net("digits", (64, 64, 10), 200, 20),
+    "MNIST": Net("MNIST", (784, 50, 10), 100, 600),
+    "MNIST shape": Net("MNIST shape", (784, 50, 10), 100, 600),  # random images in its place
+    "digits": Net("digits", (64, 64, 10), 200, 8),
 }
-FIT_EPOCHS = {"MNIST shape": 2, "digits": 20}
+FIT_EPOCHS = {"MNIST": 5, "MNIST shape": 5, "digits": 200}  # of digits as many as by default
+FIT_EPOCHS_QUICK = {"MNIST": 2, "MNIST shape": 1, "digits": 200}
+FIT_L2 = 1e-4  # scikit-learn's alpha, as the learning rate is its default too
 SEED_PROGRAM = Net("seed program", (784, 50, 10), 100, 600)
 SEED_STEPS, SEED_STEPS_QUICK = 10_000, 300
 SEED_LR = 0.1
@@ -84,19 +88,34 @@ class FitCase:
     @property
     def flops(self) -> float:
         net = FITS[self.net]
-        rows = len(digits()[0]) if self.net == "digits" else net.batches * net.batch
+        rows = len(digits()[0][0]) if self.net == "digits" else net.batches * net.batch
         return net.step_flops * rows / (net.batches * net.batch)  # the last batch may be smaller
 
     def task(self) -> Training:
         net = FITS[self.net]
-        x, t = digits() if self.net == "digits" else scaled_images(net.batches * net.batch)
-        first = first_parameters(net, "float32")
-        return Training(net, first, x, t, lr=1e-3, adam=True, epochs=self.epochs, shuffled=True)
+        if self.net == "MNIST shape":
+            (x, t), held_out = scaled_images(net.batches * net.batch), None
+        else:
+            (x, t), held_out = digits() if self.net == "digits" else mnist()
+        return Training(
+            net,
+            first_parameters(net, "float32"),
+            x,
+            t,
+            lr=1e-3,
+            adam=True,
+            l2=FIT_L2,
+            epochs=self.epochs,
+            shuffled=True,
+            held_out=held_out,
+        )
 
     def check(self, kind: Any) -> float:
         task = self.task()
         rows = CHECKED_BATCHES * task.net.batch
-        task = replace(task, x=task.x[:rows], t=task.t[:rows], epochs=1, shuffled=False)
+        # Without the penalty, which is all the gradient that weights of ever empty pixels have: so
+        # little that it matters where Adam's epsilon is added, and scikit-learn adds it elsewhere.
+        task = replace(task, x=task.x[:rows], t=task.t[:rows], l2=0.0, epochs=1, shuffled=False)
         return check_training(kind, task)
 
 
@@ -202,6 +221,7 @@ class ProductCase:
         return require_close(self.title, task.out, A.astype(np.float64) @ B.astype(np.float64))
 
 
+Splits: TypeAlias = tuple[tuple[Array, Array], tuple[Array, Array]]  # rows to train on, to test on
 Case: TypeAlias = StepCase | FitCase | SeedCase | PredictCase | ProductCase
 CASES: dict[str, Any] = {
     kind.measure: kind for kind in (StepCase, FitCase, SeedCase, PredictCase, ProductCase)
@@ -213,7 +233,9 @@ def cases(measure: str, nets: list[str], quick: bool) -> list[Case]:
     if measure == "step":
         return [StepCase(net) for net in nets]
     if measure == "fit":
-        return [FitCase(net, FIT_EPOCHS[net] if not quick else 1) for net in FITS]
+        epochs = FIT_EPOCHS_QUICK if quick else FIT_EPOCHS
+        images = "MNIST" if has_mnist() else "MNIST shape"
+        return [FitCase(net, epochs[net]) for net in (images, "digits")]
     if measure == "seed":
         return [SeedCase(SEED_STEPS_QUICK if quick else SEED_STEPS)]
     if measure == "predict":
@@ -322,7 +344,20 @@ def scaled_images(rows: int) -> tuple[Array, Array]:
 
 
 @lru_cache(maxsize=1)
-def digits() -> tuple[Array, Array]:
-    """The training rows of the digits that affinet ships."""
-    (x, t), _ = an.datasets.load_digits()
-    return np.ascontiguousarray(x, np.float32), t.astype(np.int64)
+def digits() -> Splits:
+    """The training and test rows of the digits that affinet ships, float32."""
+    return an.datasets.load_digits()
+
+
+@lru_cache(maxsize=1)
+def mnist() -> Splits:
+    """Those of MNIST."""
+    return an.datasets.load_mnist()
+
+
+def has_mnist() -> bool:
+    """Whether AFFINET_DATA_DIR names a folder with MNIST's files; they are not fetched."""
+    try:
+        return "AFFINET_DATA_DIR" in os.environ and len(mnist()) == 2
+    except FileNotFoundError:
+        return False

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,12 @@ from nets import NETS
 from report import RESULTS, write_json
 from tasks import Unavailable
 from timing import Plan, interleaved, summary
-from verification import PREDICTION_TOLERANCE, TOLERANCES, VerificationError
+from verification import (
+    PREDICTION_TOLERANCE,
+    TOLERANCES,
+    VerificationError,
+    require_as_accurate,
+)
 
 HERE = Path(__file__).parent
 AFFINET = "affinet"
@@ -49,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if options.contenders is not None:
         return contender_process.serve(options.contenders)
+    if options.data_dir is not None:
+        os.environ["AFFINET_DATA_DIR"] = options.data_dir  # the contenders' processes inherit it
     load = machine.load()
     content: dict[str, Any] = {
         "script": "peers",
@@ -108,6 +116,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=LIBRARIES,
         default=list(LIBRARIES),
         help="libraries beside affinet (default: all that are installed)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="folder of MNIST's files, for whole fits (default: AFFINET_DATA_DIR; without either "
+        "random images take its place, of which no accuracy is taken)",
     )
     parser.add_argument("--quick", action="store_true", help="short samples, rough figures")
     parser.add_argument("--repeats", type=int, help="samples of each (default: 15, quick: 3)")
@@ -188,6 +202,7 @@ def measure_case(case: Case, processes: list[Contenders], plan: Plan, cores: int
                 skipped[name] = str(reason)
             else:
                 ready[name, process.threads] = process, about
+    require_as_accurate({name: about["accuracies"] for (name, _), (_, about) in ready.items()})
     tell(f"{title}: timing")
     runners = {
         f"{name} at {threads}": partial(process.sample, name)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from affinet_networks import SequentialNetwork
+from estimator_fits import WholeFit
 from nets import Array
-from tasks import Multiplication, Prediction, Training, set_back
+from tasks import Multiplication, Prediction, Training, Unavailable, set_back
 
 import affinet as an
 from affinet._dispatch import kernels
@@ -32,7 +33,9 @@ class FitTraining:
         task = self.task
         kind = "steps" if task.steps else "epochs"
         amount = {kind: count * (task.steps or task.epochs)}
-        history = self.network.fit(task.x, task.t, task.net.batch, seed=task.seed, **amount)
+        history = self.network.fit(
+            task.x, task.t, task.net.batch, seed=task.seed, l2=task.l2, **amount
+        )
         self.losses = history["loss"]
         self.note = f"steps run {history.step_kind}"
 
@@ -43,8 +46,19 @@ class FitTraining:
         return list(self.network.parameters)
 
 
-class WholeFit(FitTraining):
-    """A fit at a time, each with an optimizer and a plan of its own."""
+class ClassifierFit(WholeFit):
+    """``affinet.estimators.MLPClassifier.fit``."""
+
+    def estimator(self) -> Any:
+        try:
+            from affinet.estimators import MLPClassifier
+        except ImportError as error:
+            raise Unavailable(str(error)) from None
+        return MLPClassifier
+
+
+class SequentialFit(FitTraining):
+    """``net.fit``, a fit at a time, each with an optimizer and a plan of its own."""
 
     def run(self, count: int) -> None:
         for _ in range(count):
@@ -123,7 +137,7 @@ class Product:
 
 CONTENDERS = {  # the first of each is the one that the peers are compared with
     "step": {"affinet fit": FitTraining, "affinet Sequential": SequentialTraining},
-    "fit": {"affinet fit": WholeFit},
+    "fit": {"affinet MLPClassifier": ClassifierFit, "affinet fit": SequentialFit},
     "seed": {"affinet fit": FitTraining},
     "predict": {"affinet predict": Predict, "affinet predict out=": PredictInto},
     "product": {"affinet": Product},

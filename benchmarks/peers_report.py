@@ -8,11 +8,14 @@ from report import table
 
 TITLES = {
     "step": "A training step: forward, backward, plain gradient descent (µs a step)",
-    "fit": "A whole fit with Adam (µs a step)",
+    "fit": "A whole fit with Adam and scikit-learn's defaults (µs a step)",
     "seed": "The seed program (µs a step)",
     "predict": "A forward pass (µs a call)",
     "product": "Matrix products alone (µs a product)",
 }
+# How many times as fast as scikit-learn's a whole fit is to be, by data and cores.
+GOALS = {("MNIST", 1): 2.5, ("MNIST", 2): 4.0, ("digits", 1): 5.0}
+CLASSIFIERS = "affinet MLPClassifier", "scikit-learn MLPClassifier"
 Group = dict[str, Any]
 
 
@@ -25,6 +28,9 @@ def text(content: dict[str, Any]) -> str:
         if chosen[0]:
             make = products if measure == "product" else contests
             parts.append(f"{title}\n{make([run['cores'] for run in runs], chosen)}")
+        if measure == "fit":
+            lines = [classifiers_line(group) for groups in chosen for group in groups]
+            parts += filter(None, ["\n".join(filter(None, lines))])
     if content["memory"]:
         parts.append(memory(content["memory"]))
     return "\n\n".join(parts)
@@ -63,6 +69,26 @@ def contests(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
         "products use;\n(n): at its best with n threads"
     )
     return "\n".join([table(header, rows), explained, *notes])
+
+
+def classifiers_line(group: Group) -> str:
+    """How the two libraries' classifiers compare, in time and accuracy; empty without either."""
+    if not set(CLASSIFIERS) <= group["contenders"].keys():
+        return ""
+    own, other = (best(group["contenders"][name]) for name in CLASSIFIERS)
+    data, cores = group["case"]["net"].partition(" ")[0], group["cores"]
+    goal = GOALS.get((data, cores))
+    wanted = "" if goal is None else f" (wanted: {goal:g})"
+    text = (
+        f"{group['case']['net']}, {cores_text(cores)}: "
+        f"{other['median_us'] / own['median_us']:.2f} times as fast as scikit-learn{wanted}"
+    )
+    if not own["accuracies"] or not other["accuracies"]:
+        return text
+    means = (sum(found["accuracies"]) / len(found["accuracies"]) for found in (own, other))
+    return "{}; accuracy {:.4f}, scikit-learn's {:.4f} (means of {})".format(
+        text, *means, len(own["accuracies"])
+    )
 
 
 def contest_cells(group: Group, name: str) -> list[str]:

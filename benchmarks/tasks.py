@@ -36,6 +36,8 @@ class Training:
         Learning rate.
     adam : bool
         Adam instead of plain stochastic gradient descent.
+    l2 : float
+        Strength of a penalty ``l2 / 2 sum W^2 / B`` on the weights.
     epochs : int
         Passes over the data in one piece of work, for those who train many in a call.
     shuffled : bool
@@ -46,6 +48,8 @@ class Training:
         Updates in one piece of work, for those who draw batches; 0: so many epochs.
     seed : int
         For those who shuffle.
+    held_out : tuple of arrays (M, I) and (M,), optional
+        Rows to measure accuracy on, and their classes.
     """
 
     net: Net
@@ -54,11 +58,13 @@ class Training:
     t: Array
     lr: float
     adam: bool = False
+    l2: float = 0.0
     epochs: int = 1
     shuffled: bool = False
     order: list[Array] | None = None
     steps: int = 0
     seed: int = 0
+    held_out: tuple[Array, Array] | None = None
 
     def batches(self) -> list[tuple[Array, Array]]:
         """The data in batches, in order, as views."""

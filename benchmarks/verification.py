@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ TOLERANCES = {"float32": 3e-2, "float64": 1e-9}
 # Largest difference between two products or predictions, as a share of the right one (Frobenius
 # norms). Rounding in float32 stays below 2e-6 on the networks here.
 PREDICTION_TOLERANCE = 1e-5
+
+# By how much the mean accuracy of affinet's classifier may lie below that of scikit-learn's.
+ACCURACY_TOLERANCE = 0.003
 
 
 class VerificationError(Exception):
@@ -98,3 +102,23 @@ def require_close(name: str, found: Array, wanted: Array) -> float:
             f"tolerance {PREDICTION_TOLERANCE:.0e}"
         )
     return deviation
+
+
+def require_as_accurate(accuracies: Mapping[str, Sequence[float]]) -> None:
+    """Raise if the first contender's mean accuracy is below another's by more than may be.
+
+    Parameters
+    ----------
+    accuracies : mapping of names to lists of float
+        One for each random state; those who trained nothing to be measured have none.
+    """
+    means = {name: float(np.mean(found)) for name, found in accuracies.items() if len(found)}
+    if not means:
+        return
+    ours = next(iter(means))
+    for name, mean in means.items():
+        if not means[ours] >= mean - ACCURACY_TOLERANCE:
+            raise VerificationError(
+                f"{ours}: accuracy {means[ours]:.4f}, {name} has {mean:.4f}, "
+                f"tolerance {ACCURACY_TOLERANCE}"
+            )

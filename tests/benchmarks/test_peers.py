@@ -264,6 +264,36 @@ def test_verification_finds_wrong_predictions_and_products(load: Any, wrong: flo
             case.check(kind)
 
 
+def test_a_classifier_that_is_less_accurate_is_found(load: Any) -> None:
+    verification = load("verification")
+    theirs = {"affinet fit": [], "theirs": [0.9, 0.95]}
+    verification.require_as_accurate({"ours": [0.92, 0.925]} | theirs)
+    verification.require_as_accurate({"ours": []} | theirs)
+    for wrong, text in ((0.918, r"0\.9190, theirs has 0\.9250"), (np.nan, "nan")):
+        with pytest.raises(verification.VerificationError, match=f"ours: accuracy {text}"):
+            verification.require_as_accurate({"ours": [0.92, wrong]} | theirs)
+
+
+def test_accuracies_of_whole_fits(load: Any) -> None:
+    """Five random states from their own first parameters; the contender stays as it was."""
+    pytest.importorskip("sklearn")
+    case = load("measures").FitCase("digits", 30)
+    kind = load("peers_affinet").CONTENDERS["fit"]["affinet MLPClassifier"]
+    contender = kind(case.task())
+    found = contender.accuracies()
+    assert len(set(found)) > 1
+    assert all(0.9 < accuracy < 1 for accuracy in found)
+    for parameter, first in zip(contender.parameters(), contender.task.first, strict=True):
+        np.testing.assert_array_equal(parameter, first)
+
+
+def test_images_stand_in_for_mnist(load: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    measures = load("measures")
+    monkeypatch.setenv("AFFINET_DATA_DIR", str(tmp_path))
+    images, digits = measures.cases("fit", [], quick=True)
+    assert (images.net, digits.net) == ("MNIST shape", "digits")
+
+
 def test_a_result_of_another_shape_is_found(load: Any) -> None:
     verification = load("verification")
     with pytest.raises(verification.VerificationError, match=r"\(2,\), wanted \(1, 2\)"):
@@ -364,6 +394,24 @@ def test_without_a_peer_there_is_no_ratio(load: Any) -> None:
     alone = group(affinet={"1": 40.0})
     assert report.best_peer(alone) is None
     assert report.products([1], [[alone]]).splitlines()[1].split() == ["net", "40.0", "25%", "-"]
+
+
+def test_classifiers_are_compared_with_each_other(load: Any) -> None:
+    report = load("peers_report")
+    found = group(
+        **{"affinet MLPClassifier": {"2": 10.0}, "scikit-learn MLPClassifier": {"1": 35.0}}
+    ) | {"measure": "fit", "case": {"net": "MNIST shape", "epochs": 1}}
+    for contender in found["contenders"].values():
+        contender["by_threads"][str(contender["best_threads"])]["accuracies"] = []
+    shape = "MNIST shape, 2 cores: 3.50 times as fast as scikit-learn (wanted: 4)"
+    assert report.classifiers_line(found) == shape
+    for name, accuracy in zip(report.CLASSIFIERS, (0.97, 0.96), strict=True):
+        for figures in found["contenders"][name]["by_threads"].values():
+            figures["accuracies"] = [accuracy, accuracy + 0.01]
+    assert report.classifiers_line(found) == (
+        f"{shape}; accuracy 0.9750, scikit-learn's 0.9650 (means of 2)"
+    )
+    assert report.classifiers_line(group(affinet={"1": 40.0})) == ""
 
 
 def test_no_chart_without_steps(load: Any, tmp_path: Path) -> None:
