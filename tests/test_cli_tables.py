@@ -221,6 +221,25 @@ def test_the_task_can_be_said(shell):
         assert not any("the task" in line for line in err)
 
 
+def test_the_penalty_follows_from_the_task_and_the_rows(shell):
+    """For numbers it is there by default, and few noisy rows are not learned by heart."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((150, 8))
+    rows = np.c_[x, x @ rng.standard_normal(8) + 2 * rng.standard_normal(150)]
+    write_csv("a.csv", [*"abcdefgh", "t"], [[*map("{:.9f}".format, row)] for row in rows])
+    found = {}
+    for name, options in {"default": [], "none": ["--l2", "0"]}.items():
+        out, _ = shell("train", "a.csv", "--target", "t", "--seed", "1", "--json", *options)
+        found[name] = json.loads("".join(out))["validation"]["r2"]
+        kept = an.load("a-model.npz").metadata["options"]["l2"]
+        assert kept == (10 * 32 / 120 if name == "default" else 0.0)
+    assert found["default"] > found["none"] + 0.05
+    write_csv("c.csv", ["a", "t"], [[place, "ab"[place % 2]] for place in range(60)])
+    for options, wanted in (([], 0.0), (["--l2", "0.5"], 0.5)):
+        shell("train", "c.csv", "--target", "t", "--epochs", "1", "--quiet", *options)
+        assert an.load("c-model.npz").metadata["options"]["l2"] == wanted
+
+
 def test_ignored_and_categorical_columns(shell):
     rows = [[f"id {place}", place % 4, place % 2] for place in range(60)]
     write_csv("a.csv", ["id", "code", "t"], rows)

@@ -251,6 +251,7 @@ def test_help_tells_the_defaults(capsys):
         f"update rule (default: {OPTIMIZER})",
         "0.1 for sgd, 0.01 for momentum, 0.05 for adagrad, 0.001 for adam, 0.01 for nesterov, "
         "0.001 for rmsprop, 0.001 for adamw",
+        "(default: 10 * batch size / rows for numbers, 0 for classes)",
         "(default: relu)",
         "(default: float32)",
         "(default: auto)",
@@ -383,6 +384,8 @@ REFUSED = {
     "dropout of one": (["digits", "--dropout", "1"], "--dropout"),
     "dropout negative": (["digits", "--dropout", "-0.1"], "--dropout"),
     "input dropout not a number": (["digits", "--input-dropout", "nan"], "--input-dropout"),
+    "penalty negative": (["digits", "--l2", "-0.1"], "--l2"),
+    "penalty infinite": (["digits", "--l2", "inf"], "--l2"),
     "no epochs": (["digits", "--epochs", "0"], "--epochs"),
     "half an epoch": (["digits", "--epochs", "0.5"], "--epochs"),
     "epochs and steps": (["digits", "--epochs", "1", "--steps", "1"], "not allowed with"),

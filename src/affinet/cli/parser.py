@@ -12,6 +12,7 @@ from affinet.cli.recipes import (
     FROM_FILES,
     IMPUTATIONS,
     LEARNING_RATES,
+    NUMBERS_L2,
     OPTIMIZER,
     RECIPES,
     TASKS,
@@ -27,6 +28,7 @@ from affinet.cli.values import (
     positive_count,
     positive_number,
     share,
+    strength,
     widths,
 )
 
@@ -162,6 +164,14 @@ def add_train(commands: Commands[Parser]) -> None:
         positive_count,
         "N",
         f"rows a step ({by_dataset('batch_size')})",
+    )
+    option(
+        training,
+        "--l2",
+        strength,
+        "S",
+        "penalty: S / 2 times the sum of squared weights, over the rows of a step, is added to the "
+        f"loss (default: {NUMBERS_L2:g} * batch size / rows for numbers, 0 for classes)",
     )
     length = training.add_mutually_exclusive_group()
     option(

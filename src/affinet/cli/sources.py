@@ -14,7 +14,7 @@ from affinet._validation import Array
 from affinet.cli.figures import QUALITY
 from affinet.cli.models import class_names, load_named, require_width
 from affinet.cli.output import say
-from affinet.cli.recipes import RECIPES, TABLE, VALIDATION, Recipe, table_epochs
+from affinet.cli.recipes import RECIPES, TABLE, VALIDATION, Recipe, numbers_l2, table_epochs
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
 from affinet.metrics import measure, named_metrics
 from affinet.network import Sequential
@@ -151,6 +151,7 @@ def table_file(options: argparse.Namespace) -> Material:
         classes=classes,
         input_shape=(encoding.width,),
         epochs=table_epochs(len(train), batch_size),
+        l2=0.0 if classes else numbers_l2(len(train), batch_size),
     )
     meaning = {
         "dataset": Path(options.dataset).name,

@@ -83,7 +83,7 @@ def complete(options: argparse.Namespace, recipe: Recipe) -> None:
     """Fill in what was left open: from the data set's recipe, the rate from the optimizer's."""
     if options.input_dropout is None and options.dropout == 0:
         options.input_dropout = 0.0
-    for name in ("hidden", "dropout", "input_dropout", "batch_size"):
+    for name in ("hidden", "dropout", "input_dropout", "batch_size", "l2"):
         if getattr(options, name) is None:
             setattr(options, name, getattr(recipe, name))
     if options.epochs is None and options.steps is None:
@@ -145,6 +145,7 @@ def fit(net: Sequential, options: argparse.Namespace, material: Material) -> His
                 callbacks=callbacks,
                 seed=options.seed,
                 verbose=0 if options.quiet else 1,
+                l2=options.l2,
                 resume=options.resume,
             )
     except KeyboardInterrupt:
@@ -195,7 +196,7 @@ def metadata(
     """What is kept in the file beside the network: the data's meaning, options and the record."""
     names = [
         *("hidden", "activation", "dropout", "input_dropout", "init", "dtype"),
-        *("optimizer", "lr", "batch_size", "epochs", "steps", "seed"),
+        *("optimizer", "lr", "batch_size", "l2", "epochs", "steps", "seed"),
     ]
     content = {
         **material.meaning,

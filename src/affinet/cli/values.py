@@ -76,6 +76,11 @@ def share(text: str) -> float:
     return number(text, "a number from 0 up to, but not, 1", low=0.0, below=1.0)
 
 
+def strength(text: str) -> float:
+    """A finite number of at least 0."""
+    return number(text, "a number of at least 0")
+
+
 def number(
     text: str, wanted: str, low: float = 0.0, above: float = -math.inf, below: float = math.inf
 ) -> float:
