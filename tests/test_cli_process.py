@@ -107,10 +107,11 @@ def test_help_imports_neither_matplotlib_nor_tqdm(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("shell", [CONSOLE, SHELL, [sys.executable, "-maffinet"]])
 @pytest.mark.parametrize(("level", "code"), [("bogus", 2), ("", 0)])
-def test_the_console_tells_in_one_line_why_affinet_cannot_be_imported(level, code):
+def test_the_shell_tells_in_one_line_why_affinet_cannot_be_imported(shell, level, code):
     done = subprocess.run(
-        [*CONSOLE, "info"],
+        [*shell, "info"],
         env={**os.environ, "AFFINET_ISA": level},
         capture_output=True,
         text=True,

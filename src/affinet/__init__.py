@@ -13,11 +13,20 @@ Examples
 True
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+try:
+    from affinet._dispatch import runtime_info
+except ImportError as error:
+    # `python -m affinet` imports the package before its __main__, which could tell it in one line.
+    if sys.argv[:1] != ["-m"] or not {"affinet", "-maffinet"} & {*sys.orig_argv}:
+        raise
+    print(f"affinet: error: {' '.join(str(error).split())}", file=sys.stderr)
+    raise SystemExit(2) from None
+
 from affinet import metrics, schedules
-from affinet._dispatch import runtime_info
 from affinet._version import __version__
 from affinet.layers import (
     GELU,
