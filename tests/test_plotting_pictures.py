@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import affinet as an
+from affinet.diagnostics.functions import POINTS
 from affinet.plotting import (
     activation_functions,
     confusion_matrix,
@@ -17,7 +18,6 @@ from affinet.plotting import (
     save_figure,
 )
 from affinet.plotting.figures import COLOURS, MARKERS
-from affinet.plotting.functions import POINTS
 from affinet.plotting.images import image_shape, mosaic
 from affinet.plotting.regions import blend
 from tolerance import assert_close

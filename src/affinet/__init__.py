@@ -59,7 +59,7 @@ from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import EarlyStopping, History, StopTraining, TrainingState, every_steps
 
 if TYPE_CHECKING:
-    from affinet import datasets, estimators, onnx, plotting, reference, tables
+    from affinet import datasets, diagnostics, estimators, onnx, plotting, reference, tables
     from affinet.conversion import from_sklearn
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
@@ -104,6 +104,7 @@ __all__ = [
     "TrainingState",
     "__version__",
     "datasets",
+    "diagnostics",
     "estimators",
     "every_steps",
     "from_sklearn",
@@ -132,6 +133,7 @@ _LATER = {
     "load": "model_file",
     "from_sklearn": "conversion",
     "datasets": None,
+    "diagnostics": None,
     "estimators": None,
     "onnx": None,
     "plotting": None,

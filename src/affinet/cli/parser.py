@@ -12,8 +12,10 @@ from affinet.cli.recipes import (
     FROM_FILES,
     IMPUTATIONS,
     LEARNING_RATES,
+    NAMED_PICTURES,
     NUMBERS_L2,
     OPTIMIZER,
+    PICTURE_SETS,
     RECIPES,
     TASKS,
     UNKNOWN,
@@ -21,10 +23,12 @@ from affinet.cli.recipes import (
     by_dataset,
 )
 from affinet.cli.values import (
+    any_number,
     count,
     data_source,
     delimiter,
     initial_scale,
+    numbers,
     positive_count,
     positive_number,
     share,
@@ -328,16 +332,78 @@ def add_gradcheck(commands: Commands[Parser]) -> None:
 
 
 def add_plot(commands: Commands[Parser]) -> None:
-    """``affinet plot MODEL``."""
+    """``affinet plot NAME`` and ``affinet plot MODEL``."""
+    names = ", ".join(NAMED_PICTURES)
     parser = add_command(
         commands,
         "plot",
-        "draw the learning curve of a saved network",
-        "Draw the learning curve from the training record in a model file.",
+        "draw how networks learn and fail, or the learning curve of a saved network",
+        "Draw one of the pictures of how networks learn and fail, and print the figures behind it; "
+        "or draw the learning curve from the training record in a model file. The last line that "
+        "is printed is the picture's name.",
     )
-    add_model(parser)
     parser.add_argument(
-        "--out", metavar="CURVE.png", help="the picture (default: MODEL's name, ending -curve.png)"
+        "what",
+        metavar="NAME|MODEL",
+        help=f"{names}; or a file that 'affinet train' or net.save wrote",
+    )
+    parser.add_argument(
+        "--save",
+        "--out",
+        dest="out",
+        metavar="FILE.png",
+        help="the picture, .png, .pdf or .svg (default: NAME.png, or MODEL's name, ending "
+        "-curve.png)",
+    )
+    own = parser.add_argument_group("options of one picture")
+    option(
+        own,
+        "--function",
+        str,
+        "F",
+        "derivative: a formula in x, such as 'x**3 - x' (default: sin(x)); descent: convex, flat, "
+        "two-valley, or a formula in w, or in w1 and w2 (default: all three; convex with "
+        "--optimizers or --start)",
+    )
+    option(own, "--at", any_number, "X", "derivative: where the tangent touches (default: 1)")
+    option(
+        own,
+        "--start",
+        numbers,
+        "W,W",
+        "descent: the first w, or w1,w2 (default: one that suits the named errors); "
+        "--start=-1,2 where it begins with a minus",
+    )
+    option(
+        own, "--rates", numbers, "R,R", "descent: learning rates (default: too small, good, too "
+        "large for the named errors; 0.01,0.1,1 for a formula)",
+    )  # fmt: skip
+    option(own, "--steps", positive_count, "N", "descent: updates (default: 20)")
+    option(
+        own, "--parameters", positive_count, "N", "descent: 1 or 2 of a named error (default: 1)"
+    )
+    own.add_argument(
+        "--optimizers",
+        action="store_true",
+        default=None,
+        help="descent: every optimizer from the same start, in place of learning rates",
+    )
+    option(own, "--reach", positive_number, "X", "activations: from -X to X (default: 4)")
+    own.add_argument(
+        "--histograms",
+        action="store_true",
+        default=None,
+        help="vanishing-gradient: what each layer puts out instead",
+    )
+    choice(own, "--dataset", PICTURE_SETS, None, "digits", "overfitting: whose images")
+    own.add_argument("--data-dir", metavar="DIR", help="overfitting: folder of their files")
+    option(
+        own,
+        "--label-noise",
+        share,
+        "P",
+        "overfitting: share of the labels, of training and test rows, that are wrong "
+        "(default: 0.2)",
     )
 
 

@@ -81,6 +81,20 @@ LEARNING_RATES = {
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu")
 DTYPES = ("float32", "float64")
 
+# Pictures that 'affinet plot' draws by name, each with the options that mean something to it.
+NAMED_PICTURES: dict[str, tuple[str, ...]] = {
+    "derivative": ("function", "at"),
+    "descent": ("function", "start", "rates", "steps", "parameters", "optimizers"),
+    "gradient-cost": (),
+    "three-steps": (),
+    "activations": ("reach",),
+    "vanishing-gradient": ("histograms",),
+    "dead-relu": (),
+    "overfitting": ("dataset", "data_dir", "label_noise"),
+    "regions": (),
+}
+PICTURE_SETS = ("digits", "mnist", "fashion-mnist")  # that overfitting can be looked at on
+
 
 def table_epochs(n_rows: int, batch_size: int) -> int:
     """Epochs that make about TABLE_STEPS steps, within bounds.

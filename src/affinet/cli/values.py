@@ -71,6 +71,22 @@ def positive_number(text: str) -> float:
     return number(text, "a number above 0", above=0.0)
 
 
+def any_number(text: str) -> float:
+    """A finite number."""
+    return number(text, "a number", low=-math.inf, above=-math.inf)
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Finite numbers with commas between them.
+
+    Examples
+    --------
+    >>> numbers("0.5"), numbers("-1,2")
+    ((0.5,), (-1.0, 2.0))
+    """
+    return tuple(any_number(part) for part in text.split(","))
+
+
 def share(text: str) -> float:
     """A number p with 0 <= p < 1."""
     return number(text, "a number from 0 up to, but not, 1", low=0.0, below=1.0)

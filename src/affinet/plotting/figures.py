@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from affinet._validation import Array
+from affinet._validation import Array, whole_number
 from affinet.archive import write_atomically
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ Style = dict[str, Any]
 DPI = 150
 
 
-def save_figure(figure: Figure | Axes, path: str | os.PathLike[str]) -> None:
+def save_figure(
+    figure: Figure | Axes,
+    path: str | os.PathLike[str],
+    *,
+    dpi: int = DPI,
+    colours: int | None = None,
+) -> None:
     """Write a figure, or the one that the axes belong to, to a file.
 
     The file is written under a temporary name and then renamed, so it is never half a picture.
@@ -34,11 +41,16 @@ def save_figure(figure: Figure | Axes, path: str | os.PathLike[str]) -> None:
     figure : matplotlib.figure.Figure or matplotlib.axes.Axes
     path : path
         Its suffix says the format: ``.png``, ``.pdf``, ``.svg``.
+    dpi : int
+        Pixels to an inch, where the format has pixels.
+    colours : int, optional
+        The most colours that a ``.png`` may have, 2 to 256: some dozens do for lines and marks, and
+        make the file a third as large. Left out, as many as there are.
 
     Raises
     ------
     ValueError
-        If matplotlib does not know the format.
+        If matplotlib does not know the format, or colours is out of range.
     OSError
         If the file cannot be written.
 
@@ -52,10 +64,25 @@ def save_figure(figure: Figure | Axes, path: str | os.PathLike[str]) -> None:
     b'PNG'
     """
     target = Path(path)
+    dpi = whole_number("dpi", dpi, 1)
+    if colours is not None and not 2 <= whole_number("colours", colours, 2) <= 256:
+        raise ValueError(f"colours is {colours}, wanted 2 to 256")
     whole: Any = getattr(figure, "figure", None) or figure
+    kind = target.suffix.lstrip(".") or "png"
 
     def write(file: IO[bytes]) -> None:
-        whole.savefig(file, format=target.suffix.lstrip(".") or "png", dpi=DPI)
+        if colours is None or kind.lower() != "png":
+            whole.savefig(file, format=kind, dpi=dpi)
+            return
+        from PIL.Image import Dither, Quantize  # matplotlib writes its own files with it
+        from PIL.Image import open as open_picture
+
+        whole_colours = io.BytesIO()
+        whole.savefig(whole_colours, format=kind, dpi=dpi)
+        picture = open_picture(whole_colours).convert("RGB")
+        # By coverage of the colours that there are, not by how often: a mark keeps its own.
+        picture = picture.quantize(colours, Quantize.MAXCOVERAGE, dither=Dither.NONE)
+        picture.save(file, "PNG", optimize=True)
 
     write_atomically(target, write)
 
@@ -106,3 +133,19 @@ def draw_grid(ax: Axes) -> None:
 def open_frame(ax: Axes) -> None:
     """Take away the frame at the top and at the right."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def note(ax: Axes, text: str, corner: str, size: float = 8.5) -> None:
+    """A few words at a corner or an edge: "upper left", "center right", ..., on white."""
+    vertical, horizontal = corner.split()
+    ax.text(
+        0.04 if horizontal == "left" else 0.96,
+        {"upper": 0.96, "center": 0.5, "lower": 0.04}[vertical],
+        text,
+        transform=ax.transAxes,
+        ha=horizontal,
+        va={"upper": "top", "center": "center", "lower": "bottom"}[vertical],
+        fontsize=size,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
+        zorder=6,
+    )

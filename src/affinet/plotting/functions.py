@@ -7,24 +7,35 @@ from typing import Any
 
 import numpy as np
 
-import affinet.layers
-from affinet._validation import Array, positive_number
-from affinet.layers import Affine, Dropout, Layer
-from affinet.plotting.figures import BLUE, VERMILION, draw_grid, open_frame, own_or_new_grid
+import affinet.diagnostics
+from affinet._validation import Array
+from affinet.diagnostics import ActivationCurve
+from affinet.layers import Layer
+from affinet.plotting.figures import (
+    BLACK,
+    BLUE,
+    VERMILION,
+    draw_grid,
+    open_frame,
+    own_or_new_grid,
+)
 
-POINTS = 400  # an even number, so that 0, where the ReLUs have a corner, is not among them
 JUMP = 0.2  # of a derivative between neighbouring points, where its line is interrupted
 
 
 def activation_functions(
-    layers: Sequence[Layer] | Layer | None = None, ax: Any = None, *, reach: float = 4.0
+    layers: Sequence[Layer | ActivationCurve] | Layer | None = None,
+    ax: Any = None,
+    *,
+    reach: float = 4.0,
 ) -> Array:
-    """Draw activation functions with their derivatives, one panel each.
+    """Draw activation functions with their derivatives, one panel each; the greatest are marked.
 
     Parameters
     ----------
     layers : Layer or sequence of Layer, optional
-        Those to draw; all of affinet's if left out.
+        Those to draw; all of affinet's if left out. What
+        :func:`affinet.diagnostics.activation_functions` found will do as well.
     ax : matplotlib.axes.Axes or array of them, optional
         Where to draw, as many axes as layers; left out, a figure of its own is made.
     reach : float
@@ -52,19 +63,15 @@ def activation_functions(
     >>> [panel.get_title() for panel in axes]
     ['Sigmoid()', 'Tanh()']
     """
-    reach = positive_number("reach", reach)
-    chosen = all_activations() if layers is None else layers
-    chosen = [chosen] if isinstance(chosen, Layer) else list(chosen)
-    if not chosen:
-        raise ValueError("layers is empty, wanted at least one")
-    x = np.linspace(-reach, reach, POINTS).reshape(1, -1)
-    drawn = [values_of(layer, x) for layer in chosen]
-    panels = own_or_new_grid(ax, len(chosen), 4, (2.9, 2.7))
-    for panel, layer, (y, dx) in zip(panels, chosen, drawn, strict=True):
-        panel.plot(x[0], y, color=BLUE, label="function")
-        panel.plot(x[0], dx, color=VERMILION, linestyle="--", label="derivative")
-        panel.set_title(repr(layer), fontsize=11)
-        panel.set_xlabel("input")
+    curves = curves_of(layers, reach)
+    panels = own_or_new_grid(ax, len(curves), 4 if len(curves) in (4, 7, 8) else 3, (2.9, 2.7))
+    for panel, curve in zip(panels, curves, strict=True):
+        dy = curve.dy.copy()
+        dy[1:][np.abs(np.diff(dy)) > JUMP] = np.nan
+        panel.plot(curve.x, curve.y, color=BLUE, label="function")
+        panel.plot(curve.x, dy, color=VERMILION, linestyle="--", label="derivative")
+        mark_greatest(panel, curve)
+        panel.set_title(curve.name, fontsize=11)
         panel.set_ylabel("output")
         draw_grid(panel)
         open_frame(panel)
@@ -72,24 +79,22 @@ def activation_functions(
     return panels
 
 
-def all_activations() -> list[Layer]:
-    """One of each of affinet's layers that work on every number by itself and have no parameter."""
-    kinds = [value for value in vars(affinet.layers).values() if isinstance(value, type)]
-    return [
-        kind()
-        for kind in kinds
-        if issubclass(kind, Layer)
-        and kind.__module__ == "affinet.layers.activations"
-        and not kind.parameters
-        and not getattr(kind, "__abstractmethods__", None)
-    ]
+def curves_of(layers: Any, reach: float) -> list[ActivationCurve]:
+    """What is to be drawn: worked out, unless it has been."""
+    ready = isinstance(layers, Sequence) and len(layers) > 0
+    if ready and all(isinstance(one, ActivationCurve) for one in layers):
+        return list(layers)
+    return affinet.diagnostics.activation_functions(layers, reach=reach)
 
 
-def values_of(layer: Layer, x: Array) -> tuple[Array, Array]:
-    """The function and its derivative at x (1, N); NaN where the derivative jumps."""
-    if not isinstance(layer, Layer) or isinstance(layer, Affine | Dropout):
-        raise TypeError(f"layers has {layer!r}, wanted activations such as ReLU()")
-    y = layer.forward(x)
-    dx = layer.backward(np.ones_like(y))[0].copy()
-    dx[1:][np.abs(np.diff(dx)) > JUMP] = np.nan
-    return y[0], dx
+def mark_greatest(ax: Any, curve: ActivationCurve) -> None:
+    """A mark and a number where the derivative is greatest."""
+    everywhere = np.isclose(curve.dy, curve.greatest, rtol=1e-3).mean() > 0.25  # a ReLU's is
+    place = curve.x[-1] / 2 if everywhere else curve.at
+    if abs(place) <= curve.x[-1]:
+        ax.scatter(
+            [place], [curve.greatest], marker="D", s=26, color=VERMILION, edgecolors=BLACK, zorder=4
+        )
+    where = "for x > 0" if everywhere else f"at x = {curve.at:.2f}"
+    # Below the panel: inside, each corner has a line of one function or another.
+    ax.set_xlabel(f"input\ngreatest slope {curve.greatest:.4g} {where}", fontsize=9)

@@ -1,0 +1,144 @@
+"""What linear, wide and deep nets make of problems that no straight line solves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from affinet._validation import Array, whole_number
+from affinet.datasets import spiral, two_moons, xor
+from affinet.diagnostics.study import Study
+from affinet.layers import Affine, Layer, ReLU
+from affinet.losses import SoftmaxWithLoss
+from affinet.network import Sequential
+from affinet.optimizers import Adam
+
+WIDTHS: dict[str, tuple[int, ...]] = {"linear": (), "wide": (128,), "deep": (16, 16, 16)}
+# Of each problem so many rows to train on and, drawn anew, to test with.
+PROBLEMS: dict[str, Callable[[int], tuple[Array, Array]]] = {
+    "XOR": lambda rng: xor(50, rng=rng),
+    "two moons": lambda rng: two_moons(100, rng=rng),
+    "spiral": lambda rng: spiral(100, rng=rng),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One net on one problem.
+
+    Attributes
+    ----------
+    problem, name : str
+        Of the problem and the net.
+    widths : tuple of int
+        Units of its hidden layers.
+    net : Sequential
+        As it was trained.
+    x, t : array
+        Rows (N, 2) and classes (N,) that it was trained on.
+    train, test : float
+        Accuracy on these, and on as many other rows.
+    """
+
+    problem: str
+    name: str
+    widths: tuple[int, ...]
+    net: Sequential
+    x: Array
+    t: Array
+    train: float
+    test: float
+
+
+@dataclass(frozen=True)
+class NetworkRegions(Study):
+    """Nets of several forms, trained on several problems.
+
+    Attributes
+    ----------
+    trials : tuple of tuples of Trial
+        A tuple for each problem, with one trial for each net.
+    """
+
+    trials: tuple[tuple[Trial, ...], ...]
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row for each net on each problem."""
+        rows: list[tuple[str, ...]] = [
+            ("problem", "net", "hidden units", "parameters", "training", "test")
+        ]
+        for row in self.trials:
+            for trial in row:
+                units = "-".join(map(str, trial.widths)) or "none"
+                size = f"{trial.net.params.flat.size:,}"
+                figures = f"{trial.train:.3f}", f"{trial.test:.3f}"
+                rows.append((trial.problem, trial.name, units, size, *figures))
+        return rows
+
+
+def network_regions(
+    problems: Sequence[str] = tuple(PROBLEMS),
+    *,
+    widths: Mapping[str, Sequence[int]] | None = None,
+    steps: int = 2000,
+    seed: int = 0,
+) -> NetworkRegions:
+    """Train nets without, with one and with several hidden layers on points in a plane.
+
+    Without a hidden layer the regions are separated by straight lines, which XOR defies: at most
+    three of its four corners lie on the right side (Minsky, Papert, "Perceptrons", 1969).
+
+    Parameters
+    ----------
+    problems : sequence of str
+        Out of ``"XOR"``, ``"two moons"`` and ``"spiral"``.
+    widths : dict of str to sequences of int, optional
+        Hidden units of the nets, by their names; left out, a linear, a wide and a deep one.
+    steps : int
+        Updates, with Adam(0.01) and batches of 32.
+    seed : int
+        Of the weights and the order of the rows.
+
+    Returns
+    -------
+    NetworkRegions
+
+    Examples
+    --------
+    >>> from affinet.diagnostics import network_regions
+    >>> found = network_regions(["XOR"], steps=500)
+    >>> linear, wide, deep = found.trials[0]
+    >>> linear.train < 0.8, wide.train > 0.95
+    (True, True)
+    """
+    steps = whole_number("steps", steps, 1)
+    unknown = [name for name in problems if name not in PROBLEMS]
+    if unknown or not len(problems):
+        raise ValueError(f"problems is {problems!r}, wanted some of {', '.join(PROBLEMS)}")
+    forms = {name: tuple(units) for name, units in (WIDTHS if widths is None else widths).items()}
+    if not forms:
+        raise ValueError("widths is empty, wanted at least one net")
+    return NetworkRegions(
+        tuple(
+            tuple(try_net(problem, name, units, steps, seed) for name, units in forms.items())
+            for problem in problems
+        )
+    )
+
+
+def try_net(problem: str, name: str, units: tuple[int, ...], steps: int, seed: int) -> Trial:
+    """Train one net on one problem and measure it."""
+    (x, t), test = PROBLEMS[problem](0), PROBLEMS[problem](1)
+    rng = np.random.default_rng(seed)
+    layers: list[Layer] = []
+    width = 2
+    for n in units:
+        layers += [Affine.init(width, whole_number("widths", n, 1), rng=rng), ReLU()]
+        width = n
+    layers.append(Affine.init(width, int(t.max()) + 1, rng=rng, activation="softmax"))
+    net = Sequential(*layers, loss=SoftmaxWithLoss())
+    net.fit(x, t, steps=steps, optimizer=Adam(0.01), seed=seed, verbose=0)
+    figures = [net.evaluate(*part)["accuracy"] for part in ((x, t), test)]
+    return Trial(problem, name, units, net, x, t, figures[0], figures[1])

@@ -1,0 +1,365 @@
+"""Gradient descent on an error E(w): the paths that learning rates and optimizers take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array, number_array, require_finite, require_shape, whole_number
+from affinet.diagnostics.study import Study, positive_numbers
+from affinet.gradcheck import numerical_gradient
+from affinet.gradcheck.numerical import scalar
+from affinet.optimizers import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Momentum,
+    Nesterov,
+    Optimizer,
+    RMSprop,
+)
+
+ARRIVED = 0.01  # of the first gradient's norm: what is left of it at the end of a good descent
+CURVE_POINTS = {1: 401, 2: 81}  # of the landscape along each parameter
+OWN_RATES = (0.01, 0.1, 1.0)  # for an error of the user's own
+
+Window = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class ErrorFunction:
+    """An error to descend on.
+
+    Attributes
+    ----------
+    name, formula : str
+    f : callable
+        ``f(w) -> number`` for w of shape (n,), n = 1 or 2.
+    gradient : callable or None
+        ``gradient(w) -> (n,)``; None: numerical, by central differences.
+    start : array of shape (n,)
+    rates : array of shape (R,)
+        Learning rates that show something: for the errors below too small, good, too large.
+    window : tuple of n pairs, or None
+        What part of the landscape to show; None: what the paths call for.
+    """
+
+    name: str
+    formula: str
+    f: Callable[[Array], Any]
+    gradient: Callable[[Array], Array] | None
+    start: Array
+    rates: Array
+    window: Window | None
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where one descent went.
+
+    Attributes
+    ----------
+    label : str
+        The learning rate, or the optimizer.
+    w : array of shape (T + 1, n)
+        The parameters before the first update and after each; a path ends where they, or E, are
+        no finite numbers any more.
+    errors : array of shape (T + 1,)
+        E(w).
+    outcome : str
+        ``"diverging"``: E is larger at the end than at the start, or not finite. ``"converged"``:
+        the gradient's norm fell to a hundredth. ``"slow"``: neither.
+    """
+
+    label: str
+    w: Array
+    errors: Array
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Descent(Study):
+    """Descents on one error from one start.
+
+    Attributes
+    ----------
+    error : ErrorFunction
+    paths : tuple of Path
+    edges : tuple of n arrays (P,)
+        Places along each parameter at which the landscape is known.
+    landscape : array of shape (P,) or (P, P)
+        E there; the second parameter runs down.
+    """
+
+    error: ErrorFunction
+    paths: tuple[Path, ...]
+    edges: tuple[Array, ...]
+    landscape: Array
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row for each path."""
+        rows: list[tuple[str, ...]] = [("path", "updates", "E before", "E after", "outcome")]
+        for path in self.paths:
+            ends = (f"{path.errors[0]:.4g}", f"{path.errors[-1]:.4g}")
+            rows.append((path.label, str(len(path.w) - 1), *ends, path.outcome))
+        return rows
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """``E = sum lambda_i (w_i - m_i)^2 / 2``."""
+
+    curvature: tuple[float, ...]
+    minimum: tuple[float, ...]
+
+    def __call__(self, w: Array) -> Any:
+        """E(w)."""
+        return 0.5 * np.sum(np.array(self.curvature) * (w - np.array(self.minimum)) ** 2)
+
+    def gradient(self, w: Array) -> Array:
+        """dE/dw."""
+        gradient: Array = np.array(self.curvature) * (w - np.array(self.minimum))
+        return gradient
+
+
+def quartic(w: Array) -> Any:
+    """``sum w_i^4 / 4``, flat around its minimum."""
+    return 0.25 * np.sum(w**4)
+
+
+def quartic_gradient(w: Array) -> Array:
+    """The gradient of :func:`quartic`."""
+    return w**3
+
+
+def two_valleys(w: Array) -> Any:
+    """``(w1^2 - 1)^2 + 0.3 w1``, and 2 w2^2 if there is a second parameter."""
+    return (w[0] ** 2 - 1) ** 2 + 0.3 * w[0] + 2 * np.sum(w[1:] ** 2)
+
+
+def two_valleys_gradient(w: Array) -> Array:
+    """The gradient of :func:`two_valleys`."""
+    return np.array([4 * w[0] * (w[0] ** 2 - 1) + 0.3, *(4 * w[1:])])
+
+
+def known_errors() -> dict[tuple[str, int], ErrorFunction]:
+    """Errors to learn on, by name and number of parameters."""
+    one, two = Quadratic((1.0,), (1.0,)), Quadratic((1.0, 10.0), (1.0, 0.5))
+    errors = [
+        ErrorFunction(
+            "convex", "½ (w − 1)²", one, one.gradient,
+            np.array([-3.0]), np.array([0.1, 0.6, 2.1]), ((-4.5, 6.5),),
+        ),
+        ErrorFunction(
+            "convex", "½ (w₁ − 1)² + 5 (w₂ − ½)²", two, two.gradient,
+            np.array([-3.0, 2.0]), np.array([0.02, 0.15, 0.205]), ((-4.0, 5.0), (-2.5, 3.5)),
+        ),
+        ErrorFunction(
+            "flat", "¼ w⁴", quartic, quartic_gradient,
+            np.array([-2.0]), np.array([0.01, 0.2, 0.52]), ((-3.0, 3.0),),
+        ),
+        ErrorFunction(
+            "flat", "¼ (w₁⁴ + w₂⁴)", quartic, quartic_gradient,
+            np.array([-2.0, 1.5]), np.array([0.01, 0.2, 0.52]), ((-3.0, 3.0), (-3.0, 3.0)),
+        ),
+        ErrorFunction(
+            "two-valley", "(w² − 1)² + 0.3 w", two_valleys, two_valleys_gradient,
+            np.array([1.7]), np.array([0.003, 0.05, 0.4]), ((-2.0, 2.0),),
+        ),
+        ErrorFunction(
+            "two-valley", "(w₁² − 1)² + 0.3 w₁ + 2 w₂²", two_valleys, two_valleys_gradient,
+            np.array([1.7, 1.0]), np.array([0.003, 0.05, 0.4]), ((-2.0, 2.0), (-1.5, 1.5)),
+        ),
+    ]  # fmt: skip
+    return {(error.name, len(error.start)): error for error in errors}
+
+
+ERRORS = known_errors()
+ERROR_NAMES = ("convex", "flat", "two-valley")
+
+
+def all_optimizers() -> list[Optimizer]:
+    """One of each of affinet's optimizers, at a rate that suits the errors of this module."""
+    return [
+        SGD(0.15),
+        Momentum(0.02),
+        Nesterov(0.02),
+        AdaGrad(1.0),
+        RMSprop(0.1),
+        Adam(0.3),
+        AdamW(0.3),
+    ]
+
+
+def descent(
+    error: str | Callable[[Array], Any] = "convex",
+    start: ArrayLike | None = None,
+    *,
+    rates: Sequence[float] | None = None,
+    optimizers: Sequence[Optimizer] | None = None,
+    steps: int = 20,
+    parameters: int = 1,
+    gradient: Callable[[Array], Array] | None = None,
+    name: str = "E(w)",
+    window: Window | None = None,
+) -> Descent:
+    """Follow ``w <- w - rho dE/dw``, or an optimizer's rule, downhill from one start.
+
+    On ``E = lambda w^2 / 2`` an update multiplies w by ``1 - rho lambda``: it converges for
+    rho < 2 / lambda and diverges beyond.
+
+    Parameters
+    ----------
+    error : str or callable
+        ``"convex"``, ``"flat"`` or ``"two-valley"``, or ``E(w) -> number`` for an array w (n,).
+    start : array of shape (n,), or a number
+        The first w, of 1 or 2 numbers; a named error has one of its own.
+    rates : sequence of float, optional
+        Learning rates rho of plain gradient descent, a path each; left out, one that is too small,
+        a good one and one that is too large for a named error, (0.01, 0.1, 1) for another.
+    optimizers : sequence of Optimizer, optional
+        A path each, in place of ``rates``.
+    steps : int
+        Updates, 1 or more.
+    parameters : int
+        1 or 2: which form of a named error, where ``start`` does not say so.
+    gradient : callable, optional
+        ``gradient(w) -> (n,)`` of an error of one's own; left out, it is worked out numerically.
+    name : str
+        What an error of one's own is called in the picture.
+    window : sequence of n pairs, optional
+        What part of the landscape to show.
+
+    Returns
+    -------
+    Descent
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, there is no start, or it has not 1 or 2 numbers.
+
+    Examples
+    --------
+    >>> from affinet.diagnostics import descent
+    >>> [(path.label, path.outcome) for path in descent("convex").paths]
+    [('ρ = 0.1', 'slow'), ('ρ = 0.6', 'converged'), ('ρ = 2.1', 'diverging')]
+    >>> mine = descent(lambda w: abs(w[0]) ** 1.5, start=2.0, rates=[0.1], steps=40)
+    >>> round(float(mine.paths[0].w[-1, 0]), 3)
+    0.006
+    """
+    steps = whole_number("steps", steps, 1)
+    chosen = choose(error, start, parameters, gradient, name, window)
+    if optimizers is not None:
+        runs = [(repr_of(rule), rule) for rule in optimizers]
+    else:
+        known = chosen.rates if rates is None else positive_numbers("rates", rates)
+        runs = [(f"ρ = {rho:g}", SGD(float(rho))) for rho in known]
+    if not runs:
+        raise ValueError("optimizers is empty, wanted at least one")
+    paths = tuple(follow(chosen, label, optimizer, steps) for label, optimizer in runs)
+    edges = edges_of(chosen, paths)
+    return Descent(chosen, paths, edges, landscape_of(chosen.f, edges))
+
+
+def choose(
+    error: Any, start: Any, parameters: int, gradient: Any, name: str, window: Window | None
+) -> ErrorFunction:
+    """The error to descend on, with what was said about it in place of its own."""
+    w = None if start is None else number_array("start", start).astype(float).reshape(-1)
+    if w is not None:
+        require_finite("start", w)
+    n = parameters if w is None else w.size
+    if n not in (1, 2):
+        raise ValueError(f"{'parameters' if w is None else 'start'} has {n}, wanted 1 or 2")
+    if isinstance(error, str):
+        if (error, n) not in ERRORS:
+            raise ValueError(f"error is {error!r}, wanted {', '.join(ERROR_NAMES)} or a function")
+        own = ERRORS[error, n]
+        return ErrorFunction(
+            own.name, own.formula, own.f, own.gradient, own.start if w is None else w, own.rates,
+            window or (own.window if w is None else None),
+        )  # fmt: skip
+    if not callable(error):
+        raise TypeError(f"error is {error!r}, wanted a name or a function")
+    if w is None:
+        raise ValueError("start is None, wanted the first w: an error of one's own has none")
+    return ErrorFunction(name, "", error, gradient, w, np.array(OWN_RATES), window)
+
+
+def repr_of(optimizer: Optimizer) -> str:
+    """An optimizer's name and its rate."""
+    return f"{type(optimizer).__name__}, ρ = {optimizer.lr:g}"
+
+
+def follow(error: ErrorFunction, label: str, optimizer: Optimizer, steps: int) -> Path:
+    """One descent."""
+    w = error.start.copy()
+    with np.errstate(all="ignore"):  # a descent may run away: its path then ends
+        places, errors = [w.copy()], [value_at(error.f, w)]
+        if not np.isfinite(errors[0]):
+            raise ValueError(f"E is {errors[0]} at the start, wanted a finite number")
+        first = last = gradient_at(error, w)
+        for _ in range(steps):
+            optimizer.update(w, last)
+            value, last = value_at(error.f, w), gradient_at(error, w)
+            if not (np.isfinite(w).all() and np.isfinite(value) and np.isfinite(last).all()):
+                return Path(label, np.array(places), np.array(errors), "diverging")
+            places.append(w.copy())
+            errors.append(value)
+    return Path(label, np.array(places), np.array(errors), outcome_of(errors, first, last))
+
+
+def outcome_of(errors: Sequence[float], first: Array, last: Array) -> str:
+    """What became of a descent, from E and from the gradients at its ends."""
+    if errors[-1] > errors[0]:
+        return "diverging"
+    arrived = np.linalg.norm(last) <= ARRIVED * np.linalg.norm(first)
+    return "converged" if arrived else "slow"
+
+
+def value_at(f: Callable[[Array], Any], w: Array) -> float:
+    """E(w) as a float, infinite where Python's own functions overflow."""
+    try:
+        return float(scalar(f(w), "E(w)"))
+    except OverflowError:
+        return float("inf")
+
+
+def gradient_at(error: ErrorFunction, w: Array) -> Array:
+    """dE/dw, as a new array (n,)."""
+    if error.gradient is None:
+        if not np.isfinite(w).all():
+            return np.full(w.shape, np.nan)
+        # A far place needs a longer step: 1e-5 would be lost beside 1e12.
+        h = 1e-5 * max(1.0, float(np.abs(w).max()))
+        return numerical_gradient(lambda place: value_at(error.f, place), w.copy(), h)
+    found = np.asarray(error.gradient(w), float)
+    require_shape("gradient(w)", found, w.shape)
+    return found.copy()
+
+
+def edges_of(error: ErrorFunction, paths: Sequence[Path]) -> tuple[Array, ...]:
+    """Places along each parameter: the window, or what surrounds the paths that stayed."""
+    n = CURVE_POINTS[len(error.start)]
+    if error.window is not None:
+        return tuple(np.linspace(low, high, n) for low, high in error.window)
+    stayed = [path for path in paths if path.outcome != "diverging"] or [paths[0]]
+    best = min(stayed, key=lambda path: path.errors[-1])
+    middle = best.w[-1]
+    reach = np.max([np.abs(path.w - middle).max(axis=0) for path in stayed], axis=0)
+    reach = 2.0 * np.maximum(reach, 0.3 * reach.max()) if reach.max() else np.ones_like(middle)
+    return tuple(np.linspace(c - r, c + r, n) for c, r in zip(middle, reach, strict=True))
+
+
+def landscape_of(f: Callable[[Array], Any], edges: Sequence[Array]) -> Array:
+    """E on the lattice of these places; the second parameter runs down."""
+    lattice = np.stack(np.meshgrid(*edges), axis=-1)
+    with np.errstate(all="ignore"):
+        flat = [value_at(f, w) for w in lattice.reshape(-1, len(edges))]
+    return np.array(flat).reshape(lattice.shape[:-1])

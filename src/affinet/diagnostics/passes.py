@@ -1,0 +1,189 @@
+"""One batch through a network in the three steps of learning, every number kept."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array, number_array
+from affinet.diagnostics.study import Study
+from affinet.diagnostics.walks import errors, outputs
+from affinet.layers import Affine, ReLU
+from affinet.losses import SoftmaxWithLoss
+from affinet.network import Sequential, parameter_names
+from affinet.optimizers import SGD, Optimizer
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class LayerPass:
+    """What one layer did with a batch.
+
+    Attributes
+    ----------
+    name : str
+        The layer's ``repr``.
+    out : array of shape (B, O)
+        Its output.
+    dout, dx : array
+        The gradient of the loss with respect to its output and to its input.
+    before, gradients, after : dict of str to array
+        Its parameters before the update, their gradients, and the parameters after the update.
+    """
+
+    name: str
+    out: Array
+    dout: Array
+    dx: Array
+    before: dict[str, Array]
+    gradients: dict[str, Array]
+    after: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class ThreeSteps(Study):
+    """One batch forward, backward, and the update.
+
+    Attributes
+    ----------
+    x, t : array
+        The batch and its targets.
+    layers : tuple of LayerPass
+    y : array or None
+        The probabilities, where the loss knows any.
+    loss, loss_after : float
+        Of this batch before the update and after it.
+    optimizer : str
+        The rule, as its ``repr`` says it.
+    """
+
+    x: Array
+    t: Array
+    layers: tuple[LayerPass, ...]
+    y: Array | None
+    loss: float
+    loss_after: float
+    optimizer: str
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Every number, matrix by matrix, in the order in which it is worked out."""
+        return [("quantity", "values"), *self._lines()]
+
+    def _lines(self) -> Iterator[tuple[str, ...]]:
+        yield "1 forward", ""
+        yield from matrix_rows("x", self.x)
+        for layer in self.layers:
+            yield from matrix_rows(f"{layer.name} out", layer.out)
+        if self.y is not None:
+            yield from matrix_rows("probabilities y", self.y)
+        yield from matrix_rows("targets t", self.t)
+        yield "loss", f"{self.loss:.4f}"
+        yield "2 backward", ""
+        for layer in reversed(self.layers):
+            yield from matrix_rows(f"{layer.name} dout", layer.dout)
+            for name, gradient in layer.gradients.items():
+                yield from matrix_rows(f"{layer.name} d{name}", gradient)
+            yield from matrix_rows(f"{layer.name} dx", layer.dx)
+        yield f"3 update, {self.optimizer}", ""
+        for layer in self.layers:
+            for name, value in layer.after.items():
+                yield from matrix_rows(f"{layer.name} {name} after", value)
+        yield "loss after", f"{self.loss_after:.4f}"
+
+
+def matrix_rows(name: str, values: Array) -> Iterator[tuple[str, ...]]:
+    """A matrix's rows as texts, the first one named."""
+    whole = values.dtype.kind in "bui"
+    for row in np.atleast_2d(values):
+        yield name, "  ".join(f"{v:7d}" if whole else f"{v:7.3f}" for v in row.reshape(-1))
+        name = ""
+
+
+def three_steps(
+    net: Sequential | None = None,
+    x: ArrayLike | None = None,
+    t: ArrayLike | None = None,
+    *,
+    optimizer: Optimizer | None = None,
+) -> ThreeSteps:
+    """Send one batch forward, its error back, and update the parameters; keep every number.
+
+    Parameters
+    ----------
+    net : Sequential, optional
+        With a loss; it is left as it is, the work is done on a copy. Left out, a net
+        2 - 3 - 2 with ReLU and softmax.
+    x : array of shape (B, I), optional
+        The batch; left out, two rows of two numbers.
+    t : array, optional
+        Its targets.
+    optimizer : Optimizer, optional
+        ``SGD(0.5)`` if left out.
+
+    Returns
+    -------
+    ThreeSteps
+
+    Raises
+    ------
+    ValueError
+        If a net comes without a batch, or a batch without targets.
+
+    Examples
+    --------
+    >>> from affinet.diagnostics import three_steps
+    >>> found = three_steps()
+    >>> [layer.name for layer in found.layers]
+    ['Affine(2 -> 3)', 'ReLU()', 'Affine(3 -> 2)']
+    >>> found.loss_after < found.loss
+    True
+    """
+    if (x is None) != (t is None):
+        raise ValueError("x and t: one of them came without the other")
+    if x is None or t is None:
+        if net is not None:
+            raise ValueError("x is None, wanted a batch that fits the net")
+        x, t = np.array([[1.0, 0.5], [-0.5, 2.0]]), np.array([0, 1])
+    net = make_net() if net is None else copy.deepcopy(net)
+    rule = SGD(0.5) if optimizer is None else copy.deepcopy(optimizer)
+    x, t = number_array("x", x), number_array("t", t)
+
+    loss_layer = net._require_loss()
+    before = {name: value.copy() for name, value in net.params.items()}
+    outs = outputs(net, x, train=True)
+    loss = float(loss_layer.forward(outs[-1], t))
+    y = getattr(loss_layer, "y", None)
+    passed = errors(net, loss_layer.backward())
+    rule.update(net.params, net.grads)
+    layers = []
+    for place, layer in enumerate(net.layers):
+        names = {name: f"{place}.{name}" for name in parameter_names(layer)}
+        layers.append(
+            LayerPass(
+                name=repr(layer),
+                out=outs[place],
+                dout=passed[place + 1],
+                dx=passed[place],
+                before={name: before[key] for name, key in names.items()},
+                gradients={name: net.grads[key].copy() for name, key in names.items()},
+                after={name: net.params[key].copy() for name, key in names.items()},
+            )
+        )
+    loss_after = net.forward(x, t)
+    return ThreeSteps(x, t, tuple(layers), y, loss, loss_after, repr(rule))
+
+
+def make_net() -> Sequential:
+    """The net of the example: small enough to follow with a pencil."""
+    rng = np.random.default_rng(SEED)
+    return Sequential(
+        Affine.init(2, 3, rng=rng, dtype=np.float64),
+        ReLU(),
+        Affine.init(3, 2, rng=rng, activation="softmax", dtype=np.float64),
+        loss=SoftmaxWithLoss(),
+    )

@@ -1,0 +1,312 @@
+"""Derivatives and what follows them downhill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from affinet._validation import Array
+from affinet.diagnostics import Derivative, Descent, GradientCost, Path
+from affinet.plotting.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    draw_grid,
+    note,
+    open_frame,
+    own_or_new_grid,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SECANT_STYLES = ((PURPLE, ":"), (ORANGE, "-."), (GREEN, "--"), (VERMILION, (0, (5, 1))))
+OUTCOME_COLOURS = {"slow": ORANGE, "converged": BLUE, "diverging": VERMILION}
+LEVELS = 14
+
+
+# The derivative ----------------------------------------------------------------------------------
+
+
+def derivative(data: Derivative, axes: Any = None) -> Array:
+    """Draw secants that close in on a tangent, and the errors of differences by their step.
+
+    Parameters
+    ----------
+    data : Derivative
+        From :func:`affinet.diagnostics.derivative`.
+    axes : array of 2 matplotlib.axes.Axes, optional
+        Where to draw; left out, a figure of its own is made.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes, (2,)
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there are fewer axes.
+
+    Examples
+    --------
+    >>> import math, affinet as an
+    >>> data = an.diagnostics.derivative(math.sin, 1.0, df=math.cos, name="sin x")
+    >>> [panel.get_xlabel() for panel in an.plotting.derivative(data)]
+    ['x', 'step h']
+    """
+    panels = own_or_new_grid(axes, 2, 2, (5.0, 3.9))
+    draw_secants(panels[0], data)
+    draw_difference_errors(panels[1], data)
+    return panels
+
+
+def draw_secants(ax: Axes, data: Derivative) -> None:
+    """The function, its secants and its tangent."""
+    ax.plot(data.x, data.y, color=BLACK, linewidth=2, label=data.name)
+    for k, (h, slope) in enumerate(zip(data.widths, data.secants, strict=True)):
+        colour, stroke = SECANT_STYLES[k % len(SECANT_STYLES)]
+        line = data.value + slope * (data.x - data.a)
+        ax.plot(
+            data.x, line, color=colour, linestyle=stroke, linewidth=1.3,
+            label=f"secant, h = {h:g}: slope {slope:.3f}",
+        )  # fmt: skip
+        ax.plot(data.a + h, data.value + slope * h, "o", color=colour, markersize=5)
+    tangent = data.value + data.slope * (data.x - data.a)
+    ax.plot(data.x, tangent, color=BLUE, linewidth=1.8, label=f"tangent: slope {data.slope:.3f}")
+    ax.plot(data.a, data.value, "o", color=BLUE, markersize=7, zorder=4)
+    known = data.y[np.isfinite(data.y)]
+    margin = 0.25 * float(np.ptp(known)) or 1.0
+    # The legend takes the lower part, where steep secants would only leave the picture.
+    ax.set_ylim(known.min() - 4.0 * margin, known.max() + margin)
+    ax.set_xlabel("x")
+    ax.set_ylabel(data.name)
+    ax.set_title(f"secants close in on the tangent at x = {data.a:g}", fontsize=11)
+    ax.legend(loc="lower left", fontsize=8, frameon=False)
+    draw_grid(ax)
+    open_frame(ax)
+
+
+def draw_difference_errors(ax: Axes, data: Derivative) -> None:
+    """Errors of both difference quotients by their step, with what theory expects of them."""
+    truncations = data.truncation
+    found = (data.forward_errors, data.central_errors)
+    parts = (data.rounding, data.rounding / 2)
+    styles = (("forward", VERMILION, "s", "--", ":"), ("central", BLUE, "o", "-", "-."))
+    for errors, truncation, rounding, best, (name, colour, mark, stroke, dots) in zip(
+        found, truncations, parts, data.best_steps, styles, strict=True
+    ):
+        shown = np.where(errors > 0, errors, np.nan)  # an exact hit has no logarithm
+        ax.plot(data.steps, shown, mark, color=colour, markersize=4, label=f"{name} differences")
+        model = truncation + rounding
+        ax.plot(
+            data.steps, np.where(model > 0, model, np.nan), color=colour, linewidth=1,
+            linestyle=stroke, label=f"{name}: truncation + rounding",
+        )  # fmt: skip
+        if np.isfinite(best):
+            label = f"{name}: best step"
+            ax.axvline(best, color=colour, linewidth=0.9, linestyle=dots, label=label)
+    if data.slope_error:
+        ax.axhline(
+            data.slope_error, color="0.4", linestyle=(0, (8, 3)), linewidth=1,
+            label="as good as f'(a) is known",
+        )  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high * 10.0**3)  # room for the legend
+    ax.set_xlabel("step h")
+    ax.set_ylabel("error of the slope")
+    ax.set_title("rounding on the left, truncation on the right", fontsize=11)
+    ax.legend(loc="upper center", fontsize=7, framealpha=1, edgecolor="0.8", ncols=2)
+    draw_grid(ax)
+    open_frame(ax)
+
+
+# Descents ----------------------------------------------------------------------------------------
+
+
+def descent(data: Descent | Sequence[Descent], axes: Any = None) -> Array:
+    """Draw the paths of descents: a curve for one parameter, contours for two; a panel each.
+
+    Parameters
+    ----------
+    data : Descent, or sequence of Descent
+        From :func:`affinet.diagnostics.descent`; several of them are drawn below each other.
+    axes : array of matplotlib.axes.Axes, optional
+        Where to draw, as many axes as paths; left out, a figure of its own is made.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes, (P,)
+        One for each path.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there are fewer axes than paths, or several descents have different numbers of paths.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> axes = an.plotting.descent(an.diagnostics.descent("convex"))
+    >>> [panel.get_title() for panel in axes]
+    ['ρ = 0.1: slow', 'ρ = 0.6: converged', 'ρ = 2.1: diverging']
+    """
+    several = [data] if isinstance(data, Descent) else list(data)
+    counts = {len(one.paths) for one in several}
+    if len(counts) != 1:
+        raise ValueError(f"data has descents of {sorted(counts)} paths, wanted as many in each")
+    (n,) = counts
+    n_columns = n if len(several) > 1 or n <= 3 else 4
+    panels = own_or_new_grid(axes, n * len(several), n_columns, (3.2, 2.8))
+    for place, ax in enumerate(panels):
+        row, column = divmod(place, n)
+        draw_descent(ax, several[row], several[row].paths[column], column == 0)
+    panels[0].legend(loc="best", fontsize=8, framealpha=0.9)
+    return panels
+
+
+def draw_descent(ax: Axes, data: Descent, path: Path, first: bool) -> None:
+    """One path, with what became of it in words; the first one names E as well."""
+    curve = len(data.edges) == 1
+    (draw_curve if curve else draw_contours)(ax, data, path)
+    ax.set_title(f"{path.label}: {path.outcome}", fontsize=10)
+    # Below the panel's name for the parameter: inside, every corner may have a path in it.
+    ends = f"E {figure_of(path.errors[0])} → {figure_of(path.errors[-1])}"
+    ax.set_xlabel(f"{'w' if curve else 'w₁'}\n{ends}, {len(path.w) - 1} updates", fontsize=9)
+    names = [data.error.name, f"E = {data.error.formula}"] if data.error.formula else []
+    names = (names or [data.error.name]) if first else []
+    ax.set_ylabel("\n".join([*names, "E(w)" if curve else "w₂"]), fontsize=9)
+
+
+def figure_of(value: float) -> str:
+    """A value of E in few characters.
+
+    Examples
+    --------
+    >>> figure_of(19.25), figure_of(2.4e304), figure_of(0.0)
+    ('19.2', '2e+304', '0')
+    """
+    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e3 or not value else f"{value:.0e}"
+
+
+def draw_curve(ax: Axes, data: Descent, path: Path) -> None:
+    """One path on E(w) of one parameter."""
+    (edges,) = data.edges
+    ax.plot(edges, data.landscape, color="0.45", linewidth=1.5)
+    draw_path(ax, path.w[:, 0], path.errors, path.outcome)
+    known = data.landscape[np.isfinite(data.landscape)]
+    margin = 0.08 * float(np.ptp(known)) or 1.0
+    # What the start sees is what matters, not how high the walls at the edges are.
+    top = min(float(known.max()), known.min() + 1.6 * (path.errors[0] - known.min()) + margin)
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_ylim(known.min() - margin, max(top, float(path.errors[0])) + margin)
+    draw_grid(ax)
+    open_frame(ax)
+
+
+def draw_contours(ax: Axes, data: Descent, path: Path) -> None:
+    """One path over the contours of E(w1, w2)."""
+    across, down = data.edges
+    known = np.where(np.isfinite(data.landscape), data.landscape, np.nan)
+    low, high = float(np.nanmin(known)), float(np.nanmax(known))
+    # Levels at squares of even steps: near the minimum, where E is flat, they lie closer.
+    levels = low + (high - low or 1.0) * np.linspace(0.02, 1.0, LEVELS) ** 2
+    ax.contour(across, down, known, levels=levels, colors="0.6", linewidths=0.7)
+    draw_path(ax, path.w[:, 0], path.w[:, 1], path.outcome)
+    ax.set_xlim(across[0], across[-1])
+    ax.set_ylim(down[0], down[-1])
+
+
+def draw_path(ax: Axes, x: Array, y: Array, outcome: str) -> None:
+    """The steps of one path, a square at the start and a cross at the end."""
+    colour = OUTCOME_COLOURS[outcome]
+    ax.plot(x, y, color=colour, linewidth=1.2, marker="o", markersize=3.5, zorder=3)
+    ax.plot(
+        x[0], y[0], "s", color="white", markeredgecolor=BLACK, markersize=7, zorder=4,
+        linestyle="none", label="start",
+    )  # fmt: skip
+    ax.plot(
+        x[-1], y[-1], "X", color=colour, markeredgecolor=BLACK, markersize=8, zorder=5,
+        linestyle="none", label="end",
+    )  # fmt: skip
+
+
+# Costs -------------------------------------------------------------------------------------------
+
+
+def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
+    """Draw what numerical gradients cost beside a backward, and how far they are off.
+
+    Parameters
+    ----------
+    data : GradientCost
+        From :func:`affinet.diagnostics.gradient_cost`.
+    axes : array of 3 matplotlib.axes.Axes, optional
+        Where to draw; left out, a figure of its own is made.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes, (3,)
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If there are fewer axes.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> axes = an.plotting.gradient_cost(an.diagnostics.gradient_cost([1, 2]))
+    >>> [panel.get_ylabel() for panel in axes]
+    ['evaluations of the loss', 'seconds', 'relative error']
+    """
+    panels = own_or_new_grid(axes, 3, 3, (3.4, 3.3))
+    styles = {
+        "central": (BLUE, "o", "-"),
+        "forward": (VERMILION, "s", "--"),
+        "backward": (GREEN, "^", "-."),
+    }
+    names = {
+        "central": "central differences",
+        "forward": "forward differences",
+        "backward": "one backward",
+    }
+    quantities = (
+        (data.evaluations, "evaluations of the loss", "what it takes"),
+        (data.seconds, "seconds", "how long that takes"),
+        (data.errors, "relative error", "how far it is off the backward"),
+    )
+    for ax, (values, label, title) in zip(panels, quantities, strict=True):
+        for method, numbers in values.items():
+            colour, mark, stroke = styles[method]
+            ax.plot(
+                data.parameters, numbers, color=colour, marker=mark, linestyle=stroke,
+                markersize=5, label=names[method],
+            )  # fmt: skip
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel("parameters of the net")
+        ax.set_ylabel(label)
+        ax.set_title(title, fontsize=11)
+        draw_grid(ax)
+        open_frame(ax)
+    n, count = int(data.parameters[-1]), int(data.evaluations["central"][-1])
+    note(panels[0], f"2 · {n:,} = {count:,}\nevaluations", "center right")
+    ratio = data.seconds["central"][-1] / data.seconds["backward"][-1]
+    note(panels[1], f"{ratio:,.0f} times as long\nat {n:,} parameters", "center right")
+    low, high = panels[2].get_ylim()
+    panels[2].set_ylim(low / 10, high * 10)
+    panels[0].legend(loc="upper left", fontsize=8, frameon=False)
+    return panels
