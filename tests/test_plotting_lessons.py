@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 import shlex
 import subprocess
 import sys
@@ -284,19 +285,20 @@ def test_few_colours_make_a_small_file_that_looks_the_same(studies, tmp_path):
 
 
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the tour is not here")
-def test_the_tour_shows_every_picture_and_how_it_is_made():
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
+def test_a_tour_shows_every_picture_and_how_it_is_made(page):
     from affinet.cli.parser import make_parser
 
-    text = (DOCS / "tour.md").read_text(encoding="utf-8")
-    commands = [
-        line.split("#")[0] for line in text.splitlines() if line.startswith("affinet plot ")
-    ]
-    asked = [make_parser().parse_args(shlex.split(line)[1:]) for line in commands]
-    assert {options.what for options in asked} == set(NAMED_PICTURES)
-    made = {options.out or f"{options.what}.png" for options in asked}
-    pictures = {path.name: path.stat().st_size for path in (DOCS / "pictures").iterdir()}
-    shown = {part.split(")")[0] for part in text.split("(pictures/")[1:]}
-    assert shown == set(pictures)
-    assert shown <= made
-    assert max(pictures.values()) <= 60_000
-    assert sum(pictures.values()) <= 500_000
+    path = DOCS.parent / page
+    text = path.read_text(encoding="utf-8")
+    # A picture, and under it the block of commands of which the first one makes it.
+    parts = re.findall(r"!\[[^\]]+\]\(([^)]*pictures/[^)]+)\)\s+```\n(.*?)\n```", text, re.DOTALL)
+    assert len(parts) >= len(NAMED_PICTURES)
+    shown = set()
+    for picture, commands in parts:
+        assert (path.parent / picture).stat().st_size <= 64_000
+        asked = [make_parser().parse_args(shlex.split(line)[1:]) for line in commands.splitlines()]
+        if asked[0].command == "plot":
+            assert (asked[0].out or f"{asked[0].what}.png") == Path(picture).name
+            shown.add(asked[0].what)
+    assert shown == set(NAMED_PICTURES)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from affinet._validation import Array, whole_number
 from affinet.datasets import spiral, two_moons, xor
-from affinet.diagnostics.study import Study
-from affinet.layers import Affine, Layer, ReLU
-from affinet.losses import SoftmaxWithLoss
+from affinet.diagnostics.study import Rows, Study, make_net
+from affinet.layers import ReLU
 from affinet.network import Sequential
 from affinet.optimizers import Adam
 
@@ -64,11 +61,9 @@ class NetworkRegions(Study):
 
     trials: tuple[tuple[Trial, ...], ...]
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Rows:
         """A row for each net on each problem."""
-        rows: list[tuple[str, ...]] = [
-            ("problem", "net", "hidden units", "parameters", "training", "test")
-        ]
+        rows: Rows = [("problem", "net", "hidden units", "parameters", "training", "test")]
         for row in self.trials:
             for trial in row:
                 units = "-".join(map(str, trial.widths)) or "none"
@@ -131,14 +126,7 @@ def network_regions(
 def try_net(problem: str, name: str, units: tuple[int, ...], steps: int, seed: int) -> Trial:
     """Train one net on one problem and measure it."""
     (x, t), test = PROBLEMS[problem](0), PROBLEMS[problem](1)
-    rng = np.random.default_rng(seed)
-    layers: list[Layer] = []
-    width = 2
-    for n in units:
-        layers += [Affine.init(width, whole_number("widths", n, 1), rng=rng), ReLU()]
-        width = n
-    layers.append(Affine.init(width, int(t.max()) + 1, rng=rng, activation="softmax"))
-    net = Sequential(*layers, loss=SoftmaxWithLoss())
+    net = make_net([2, *units, int(t.max()) + 1], ReLU(), seed)
     net.fit(x, t, steps=steps, optimizer=Adam(0.01), seed=seed, verbose=0)
     figures = [net.evaluate(*part)["accuracy"] for part in ((x, t), test)]
     return Trial(problem, name, units, net, x, t, figures[0], figures[1])

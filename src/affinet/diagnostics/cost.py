@@ -11,10 +11,9 @@ import numpy as np
 
 from affinet._validation import Array, whole_number
 from affinet.datasets import load_digits
-from affinet.diagnostics.study import Study
+from affinet.diagnostics.study import Rows, Study, make_net
 from affinet.gradcheck import numerical_gradient
-from affinet.layers import Affine, Tanh
-from affinet.losses import SoftmaxWithLoss
+from affinet.layers import Tanh
 from affinet.network import Sequential
 
 HIDDEN = (1, 3, 10, 30, 100)
@@ -45,11 +44,9 @@ class GradientCost(Study):
     seconds: dict[str, Array]
     errors: dict[str, Array]
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Rows:
         """A row for each net."""
-        rows: list[tuple[str, ...]] = [
-            ("parameters", "evaluations", "seconds", "of one backward", "ratio", "error")
-        ]
+        rows: Rows = [("parameters", "evaluations", "seconds", "of one backward", "ratio", "error")]
         for k, n in enumerate(self.parameters):
             numerical, backward = self.seconds["central"][k], self.seconds["backward"][k]
             rows.append(
@@ -93,7 +90,8 @@ def gradient_cost(hidden: Sequence[int] = HIDDEN, *, rows: int = 16, seed: int =
     if not units:
         raise ValueError("hidden is empty, wanted at least one width")
     x, t = load_digits()[0]
-    measured = [measure(make_net(n, seed), x[:rows].astype(float), t[:rows]) for n in units]
+    nets = [make_net([64, n, 10], Tanh(), seed, np.float64) for n in units]
+    measured = [measure(net, x[:rows].astype(float), t[:rows]) for net in nets]
     columns: Any = {
         quantity: {
             method: np.array([one[quantity][method] for one in measured])
@@ -102,17 +100,6 @@ def gradient_cost(hidden: Sequence[int] = HIDDEN, *, rows: int = 16, seed: int =
         for quantity in ("evaluations", "seconds", "errors")
     }
     return GradientCost(np.array([one["parameters"] for one in measured]), **columns)
-
-
-def make_net(n_hidden: int, seed: int) -> Sequential:
-    """A net for the digits in float64."""
-    rng = np.random.default_rng(seed)
-    return Sequential(
-        Affine.init(64, n_hidden, rng=rng, activation="tanh", dtype=np.float64),
-        Tanh(),
-        Affine.init(n_hidden, 10, rng=rng, activation="softmax", dtype=np.float64),
-        loss=SoftmaxWithLoss(),
-    )
 
 
 def measure(net: Sequential, x: Array, t: Array) -> dict[str, Any]:

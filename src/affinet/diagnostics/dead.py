@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, real_number, whole_number
 from affinet.datasets import load_digits
-from affinet.diagnostics.study import Study
+from affinet.diagnostics.study import Rows, Study, make_net
 from affinet.diagnostics.walks import outputs
-from affinet.layers import Affine, Layer, LeakyReLU, ReLU
-from affinet.losses import SoftmaxWithLoss
+from affinet.layers import Layer, LeakyReLU, ReLU
 from affinet.network import Sequential
 from affinet.optimizers import Adam
 
@@ -68,10 +67,10 @@ class DeadReLU(Study):
     shares: Array
     accuracies: Array
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Rows:
         """Means over the seeds at the end, a row for each cause and activation."""
         layers = [f"dead, layer {h + 1}" for h in range(self.shares.shape[-1])]
-        rows: list[tuple[str, ...]] = [("cause", "activation", *layers, "training accuracy")]
+        rows: Rows = [("cause", "activation", *layers, "training accuracy")]
         for c, cause in enumerate(self.causes):
             for a, activation in enumerate(self.activations):
                 dead = [f"{share:.2f}" for share in self.shares[c, a, :, -1].mean(axis=0)]
@@ -176,14 +175,9 @@ def train(
     cause: Cause, kind: Layer, hidden: Sequence[int], epochs: int, seed: int, x: Array, t: Array
 ) -> tuple[Array, float]:
     """Shares of dead units (E + 1, H) over one training, and the accuracy at its end."""
-    rng = np.random.default_rng(seed)
-    layers: list[Layer] = []
-    for n_inputs, n_outputs in zip([x.shape[1], *hidden[:-1]], hidden, strict=True):
-        affine = Affine.init(n_inputs, n_outputs, rng=rng)
-        affine.b[...] = cause.bias
-        layers += [affine, copy.deepcopy(kind)]
-    layers.append(Affine.init(hidden[-1], int(t.max()) + 1, rng=rng, activation="softmax"))
-    net = Sequential(*layers, loss=SoftmaxWithLoss())
+    net = make_net([x.shape[1], *hidden, int(t.max()) + 1], kind, seed)
+    for layer in net.layers[:-1:2]:
+        layer.b[...] = cause.bias
     shares = [[float(dead.mean()) for dead in dead_units(net, x)]]
 
     def watch(state: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, require_finite, require_shape, whole_number
-from affinet.diagnostics.study import Study, positive_numbers
+from affinet.diagnostics.study import Rows, Study, positive_numbers
 from affinet.gradcheck import numerical_gradient
 from affinet.gradcheck.numerical import scalar
 from affinet.optimizers import (
@@ -101,9 +101,9 @@ class Descent(Study):
     edges: tuple[Array, ...]
     landscape: Array
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Rows:
         """A row for each path."""
-        rows: list[tuple[str, ...]] = [("path", "updates", "E before", "E after", "outcome")]
+        rows: Rows = [("path", "updates", "E before", "E after", "outcome")]
         for path in self.paths:
             ends = (f"{path.errors[0]:.4g}", f"{path.errors[-1]:.4g}")
             rows.append((path.label, str(len(path.w) - 1), *ends, path.outcome))

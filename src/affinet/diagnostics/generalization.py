@@ -10,10 +10,8 @@ import numpy as np
 
 from affinet._validation import Array, real_number, whole_number
 from affinet.datasets import load_digits
-from affinet.diagnostics.study import Study
-from affinet.layers import Affine, Dropout, Layer, ReLU
-from affinet.losses import SoftmaxWithLoss
-from affinet.network import Sequential
+from affinet.diagnostics.study import Rows, Study, make_net
+from affinet.layers import ReLU
 from affinet.optimizers import AdamW
 
 LEARNING_RATE = 0.001
@@ -77,9 +75,9 @@ class Overfitting(Study):
         gaps: Array = (self.train - self.test)[:, :, -1].mean(axis=1)
         return gaps
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Rows:
         """A row for each remedy: accuracies at the end, means over the seeds, and the gap."""
-        rows: list[tuple[str, ...]] = [("against overfitting", "training", "test", "gap", "±")]
+        rows: Rows = [("against overfitting", "training", "test", "gap", "±")]
         for r, remedy in enumerate(self.remedies):
             train, test = self.train[r, :, -1], self.test[r, :, -1]
             rows.append(
@@ -175,15 +173,9 @@ def run(
 ) -> list[tuple[float, float]]:
     """Training and test accuracy after each epoch of one training."""
     x, t = train
-    rng = np.random.default_rng(seed)
-    layers: list[Layer] = [Dropout(remedy.input_dropout)] if remedy.input_dropout else []
-    for n_inputs, n_outputs in zip([x.shape[1], *hidden[:-1]], hidden, strict=True):
-        layers += [Affine.init(n_inputs, n_outputs, rng=rng), ReLU()]
-        if remedy.dropout:
-            layers.append(Dropout(remedy.dropout))
-    n_classes = int(max(t.max(), test[1].max())) + 1
-    layers.append(Affine.init(hidden[-1], n_classes, rng=rng, activation="softmax"))
-    net = Sequential(*layers, loss=SoftmaxWithLoss())
+    widths = [x.shape[1], *hidden, int(max(t.max(), test[1].max())) + 1]
+    drops = {"dropout": remedy.dropout, "input_dropout": remedy.input_dropout}
+    net = make_net(widths, ReLU(), seed, **drops)
     found: list[tuple[float, float]] = []
 
     def watch(state: Any) -> None:

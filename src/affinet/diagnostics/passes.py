@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array
-from affinet.diagnostics.study import Study
+from affinet.diagnostics.study import Rows, Study, make_net
 from affinet.diagnostics.walks import errors, outputs
-from affinet.layers import Affine, ReLU
-from affinet.losses import SoftmaxWithLoss
+from affinet.layers import ReLU
 from affinet.network import Sequential, parameter_names
 from affinet.optimizers import SGD, Optimizer
 
-SEED = 0
+SEED = 0  # of a net that is small enough to follow with a pencil
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class ThreeSteps(Study):
     loss_after: float
     optimizer: str
 
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Rows:
         """Every number, matrix by matrix, in the order in which it is worked out."""
         return [("quantity", "values"), *self._lines()]
 
@@ -149,7 +148,7 @@ def three_steps(
         if net is not None:
             raise ValueError("x is None, wanted a batch that fits the net")
         x, t = np.array([[1.0, 0.5], [-0.5, 2.0]]), np.array([0, 1])
-    net = make_net() if net is None else copy.deepcopy(net)
+    net = make_net([2, 3, 2], ReLU(), SEED, np.float64) if net is None else copy.deepcopy(net)
     rule = SGD(0.5) if optimizer is None else copy.deepcopy(optimizer)
     x, t = number_array("x", x), number_array("t", t)
 
@@ -176,14 +175,3 @@ def three_steps(
         )
     loss_after = net.forward(x, t)
     return ThreeSteps(x, t, tuple(layers), y, loss, loss_after, repr(rule))
-
-
-def make_net() -> Sequential:
-    """The net of the example: small enough to follow with a pencil."""
-    rng = np.random.default_rng(SEED)
-    return Sequential(
-        Affine.init(2, 3, rng=rng, dtype=np.float64),
-        ReLU(),
-        Affine.init(3, 2, rng=rng, activation="softmax", dtype=np.float64),
-        loss=SoftmaxWithLoss(),
-    )

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
-from affinet._validation import Array, number_array, require_finite
+import numpy as np
+
+from affinet._validation import Array, number_array, require_finite, whole_number
+from affinet.layers import Affine, Dropout, Layer, Tanh
+from affinet.losses import SoftmaxWithLoss
+from affinet.network import Sequential
+
+Rows = list[tuple[str, ...]]
 
 
 class Study(ABC):
@@ -24,8 +34,28 @@ class Study(ABC):
     """
 
     @abstractmethod
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> Rows:
         """The figures that matter as a table: rows of texts, the first one of names."""
+
+
+def make_net(
+    widths: Sequence[int],
+    activation: Layer,
+    seed: int,
+    dtype: Any = np.float32,
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
+) -> Sequential:
+    """A classifier from inputs over hidden units to classes, with He's or Xavier's weights."""
+    widths, rng = [whole_number("hidden", n, 1) for n in widths], np.random.default_rng(seed)
+    layers: list[Layer] = [Dropout(input_dropout)] if input_dropout else []
+    scale = "tanh" if isinstance(activation, Tanh) else "relu"
+    for n_inputs, n_outputs in pairwise(widths[:-1]):
+        layers += [Affine.init(n_inputs, n_outputs, rng, scale, dtype), copy.deepcopy(activation)]
+        if dropout:
+            layers.append(Dropout(dropout))
+    layers.append(Affine.init(widths[-2], widths[-1], rng, "softmax", dtype))
+    return Sequential(*layers, loss=SoftmaxWithLoss())
 
 
 def positive_numbers(name: str, values: Sequence[float] | Array) -> Array:

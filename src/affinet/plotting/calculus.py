@@ -17,6 +17,7 @@ from affinet.plotting.figures import (
     PURPLE,
     VERMILION,
     draw_grid,
+    finish,
     note,
     open_frame,
     own_or_new_grid,
@@ -49,10 +50,8 @@ def derivative(data: Derivative, axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes.
 
     Examples
     --------
@@ -85,12 +84,8 @@ def draw_secants(ax: Axes, data: Derivative) -> None:
     margin = 0.25 * float(np.ptp(known)) or 1.0
     # The legend takes the lower part, where steep secants would only leave the picture.
     ax.set_ylim(known.min() - 4.0 * margin, known.max() + margin)
-    ax.set_xlabel("x")
-    ax.set_ylabel(data.name)
-    ax.set_title(f"secants close in on the tangent at x = {data.a:g}", fontsize=11)
     ax.legend(loc="lower left", fontsize=8, frameon=False)
-    draw_grid(ax)
-    open_frame(ax)
+    finish(ax, "x", data.name, f"secants close in on the tangent at x = {data.a:g}")
 
 
 def draw_difference_errors(ax: Axes, data: Derivative) -> None:
@@ -117,16 +112,11 @@ def draw_difference_errors(ax: Axes, data: Derivative) -> None:
             data.slope_error, color="0.4", linestyle=(0, (8, 3)), linewidth=1,
             label="as good as f'(a) is known",
         )  # fmt: skip
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    ax.loglog()
     low, high = ax.get_ylim()
     ax.set_ylim(low, high * 10.0**3)  # room for the legend
-    ax.set_xlabel("step h")
-    ax.set_ylabel("error of the slope")
-    ax.set_title("rounding on the left, truncation on the right", fontsize=11)
     ax.legend(loc="upper center", fontsize=7, framealpha=1, edgecolor="0.8", ncols=2)
-    draw_grid(ax)
-    open_frame(ax)
+    finish(ax, "step h", "error of the slope", "rounding on the left, truncation on the right")
 
 
 # Descents ----------------------------------------------------------------------------------------
@@ -149,10 +139,8 @@ def descent(data: Descent | Sequence[Descent], axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes than paths, or several descents have different numbers of paths.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes, or descents of different numbers of paths.
 
     Examples
     --------
@@ -231,14 +219,11 @@ def draw_path(ax: Axes, x: Array, y: Array, outcome: str) -> None:
     """The steps of one path, a square at the start and a cross at the end."""
     colour = OUTCOME_COLOURS[outcome]
     ax.plot(x, y, color=colour, linewidth=1.2, marker="o", markersize=3.5, zorder=3)
-    ax.plot(
-        x[0], y[0], "s", color="white", markeredgecolor=BLACK, markersize=7, zorder=4,
-        linestyle="none", label="start",
-    )  # fmt: skip
-    ax.plot(
-        x[-1], y[-1], "X", color=colour, markeredgecolor=BLACK, markersize=8, zorder=5,
-        linestyle="none", label="end",
-    )  # fmt: skip
+    for place, mark, inside, name in ((0, "s", "white", "start"), (-1, "X", colour, "end")):
+        ax.plot(
+            x[place], y[place], mark, color=inside, markeredgecolor=BLACK, markersize=7.5,
+            zorder=4, linestyle="none", label=name,
+        )  # fmt: skip
 
 
 # Costs -------------------------------------------------------------------------------------------
@@ -260,10 +245,8 @@ def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes.
 
     Examples
     --------
@@ -274,14 +257,9 @@ def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
     """
     panels = own_or_new_grid(axes, 3, 3, (3.4, 3.3))
     styles = {
-        "central": (BLUE, "o", "-"),
-        "forward": (VERMILION, "s", "--"),
-        "backward": (GREEN, "^", "-."),
-    }
-    names = {
-        "central": "central differences",
-        "forward": "forward differences",
-        "backward": "one backward",
+        "central": (BLUE, "o", "-", "central differences"),
+        "forward": (VERMILION, "s", "--", "forward differences"),
+        "backward": (GREEN, "^", "-.", "one backward"),
     }
     quantities = (
         (data.evaluations, "evaluations of the loss", "what it takes"),
@@ -290,18 +268,13 @@ def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
     )
     for ax, (values, label, title) in zip(panels, quantities, strict=True):
         for method, numbers in values.items():
-            colour, mark, stroke = styles[method]
+            colour, mark, stroke, name = styles[method]
             ax.plot(
                 data.parameters, numbers, color=colour, marker=mark, linestyle=stroke,
-                markersize=5, label=names[method],
+                markersize=5, label=name,
             )  # fmt: skip
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xlabel("parameters of the net")
-        ax.set_ylabel(label)
-        ax.set_title(title, fontsize=11)
-        draw_grid(ax)
-        open_frame(ax)
+        ax.loglog()
+        finish(ax, "parameters of the net", label, title)
     n, count = int(data.parameters[-1]), int(data.evaluations["central"][-1])
     note(panels[0], f"2 · {n:,} = {count:,}\nevaluations", "center right")
     ratio = data.seconds["central"][-1] / data.seconds["backward"][-1]

@@ -14,7 +14,7 @@ from affinet.plotting.figures import (
     GREEN,
     ORANGE,
     VERMILION,
-    draw_grid,
+    finish,
     note,
     open_frame,
     own_or_new_grid,
@@ -49,10 +49,8 @@ def vanishing_gradient(data: VanishingGradient, axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes.
 
     Examples
     --------
@@ -68,10 +66,9 @@ def vanishing_gradient(data: VanishingGradient, axes: Any = None) -> Array:
         for a, activation in enumerate(data.activations):
             norms = data.weight_norms[a, i, deepest]
             draw_norms(ax, np.arange(1, len(norms) + 1), norms, a, activation)
-        ax.set_title(name if not is_number(name) else f"{name} · N(0, 1)", fontsize=11)
-        ax.set_xlabel("layer, from the inputs to the outputs")
-        ax.set_ylabel(f"norm of dW, {data.depths[deepest]} hidden layers")
-        finish(ax)
+        title = name if not is_number(name) else f"{name} · N(0, 1)"
+        label = f"norm of dW, {data.depths[deepest]} hidden layers"
+        finish_norms(ax, "layer, from the inputs to the outputs", label, title)
     panels[0].legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.9)
     draw_shares(panels[n], data)
     return panels
@@ -94,14 +91,13 @@ def draw_norms(ax: Axes, x: Array, y: Array, place: int, label: str) -> None:
     )  # fmt: skip
 
 
-def finish(ax: Axes) -> None:
-    """Scales and frame of a panel of norms."""
+def finish_norms(ax: Axes, x: str, y: str, title: str) -> None:
+    """Scales, labels and frame of a panel of norms."""
     from matplotlib.ticker import MaxNLocator
 
     ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    draw_grid(ax)
-    open_frame(ax)
+    finish(ax, x, y, title)
 
 
 def draw_shares(ax: Axes, data: VanishingGradient) -> None:
@@ -121,15 +117,13 @@ def draw_shares(ax: Axes, data: VanishingGradient) -> None:
             depths, data.bounds[a, 0, order, 0] / last, color="0.5", linewidth=1.6,
             label=r"bound for Sigmoid: $0.25^N\,\prod\|W\|$",
         )  # fmt: skip
-    ax.set_title(f"what arrives at the first layer ({data.initializations[0]})", fontsize=11)
-    ax.set_xlabel("hidden layers N")
-    ax.set_ylabel("norm of the error, first / last")
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(
         handles[len(data.activations) :], labels[len(data.activations) :], loc="lower left",
         fontsize=8, frameon=False,
     )  # fmt: skip
-    finish(ax)
+    title = f"what arrives at the first layer ({data.initializations[0]})"
+    finish_norms(ax, "hidden layers N", "norm of the error, first / last", title)
 
 
 def activation_histograms(
@@ -157,10 +151,8 @@ def activation_histograms(
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes, or there is no such initialisation.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes, or if there is no such initialisation.
 
     Examples
     --------
@@ -228,10 +220,8 @@ def dead_relu(data: DeadReLU, axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes.
 
     Examples
     --------
@@ -254,13 +244,9 @@ def dead_relu(data: DeadReLU, axes: Any = None) -> Array:
             )  # fmt: skip
         accuracy = data.accuracies[c, a].mean()
         name = data.activations[a].removesuffix("()")
-        ax.set_title(f"{name}, {data.causes[c].name}", fontsize=10)
         note(ax, f"training accuracy {accuracy:.2f}", "upper right")
         ax.set_ylim(-0.03, 1.18)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
-        ax.set_xlabel("epoch")
-        ax.set_ylabel("share of dead units")
-        draw_grid(ax)
-        open_frame(ax)
+        finish(ax, "epoch", "share of dead units", f"{name}, {data.causes[c].name}", 10)
     panels[min(1, len(panels) - 1)].legend(loc="center right", fontsize=8, frameon=False)
     return panels

@@ -81,7 +81,7 @@ def save_figure(
         whole.savefig(whole_colours, format=kind, dpi=dpi)
         picture = open_picture(whole_colours).convert("RGB")
         # By coverage of the colours that there are, not by how often: a mark keeps its own.
-        picture = picture.quantize(colours, Quantize.MAXCOVERAGE, dither=Dither.NONE)
+        picture = picture.quantize(colours, Quantize.MAXCOVERAGE, kmeans=5, dither=Dither.NONE)
         picture.save(file, "PNG", optimize=True)
 
     write_atomically(target, write)
@@ -122,6 +122,16 @@ def own_or_new_grid(axes: Any, n: int, n_columns: int, size: tuple[float, float]
     for panel in panels[n:]:
         panel.set_axis_off()
     return panels[:n]
+
+
+def finish(ax: Axes, x: str, y: str, title: str = "", size: float = 11) -> None:
+    """Labels, a title, light lines behind everything and no frame at the top and the right."""
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    if title:
+        ax.set_title(title, fontsize=size)
+    draw_grid(ax)
+    open_frame(ax)
 
 
 def draw_grid(ax: Axes) -> None:

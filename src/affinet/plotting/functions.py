@@ -15,8 +15,7 @@ from affinet.plotting.figures import (
     BLACK,
     BLUE,
     VERMILION,
-    draw_grid,
-    open_frame,
+    finish,
     own_or_new_grid,
 )
 
@@ -71,10 +70,7 @@ def activation_functions(
         panel.plot(curve.x, curve.y, color=BLUE, label="function")
         panel.plot(curve.x, dy, color=VERMILION, linestyle="--", label="derivative")
         mark_greatest(panel, curve)
-        panel.set_title(curve.name, fontsize=11)
-        panel.set_ylabel("output")
-        draw_grid(panel)
-        open_frame(panel)
+        finish(panel, panel.get_xlabel(), "output", curve.name)
     panels[0].legend(frameon=False, loc="upper left", fontsize=9)
     return panels
 

@@ -12,9 +12,8 @@ from affinet.plotting.figures import (
     BLACK,
     BLUE,
     VERMILION,
-    draw_grid,
+    finish,
     note,
-    open_frame,
     own_or_new_grid,
 )
 from affinet.plotting.regions import decision_regions
@@ -43,10 +42,8 @@ def overfitting(data: Overfitting, axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes.
 
     Examples
     --------
@@ -92,10 +89,7 @@ def draw_gap(ax: Axes, data: Overfitting, r: int) -> None:
         )  # fmt: skip
     train, test = data.train[r, :, -1].mean(), data.test[r, :, -1].mean()
     note(ax, f"{train:.3f} − {test:.3f}: gap {data.gaps[r]:.3f}", "lower right")
-    ax.set_xlabel("epoch")
-    ax.set_ylabel("accuracy")
-    draw_grid(ax)
-    open_frame(ax)
+    finish(ax, "epoch", "accuracy")
 
 
 def network_regions(data: NetworkRegions, axes: Any = None) -> Array:
@@ -114,10 +108,8 @@ def network_regions(data: NetworkRegions, axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are fewer axes.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes.
 
     Examples
     --------

@@ -39,10 +39,8 @@ def three_steps(data: ThreeSteps, axes: Any = None) -> Array:
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If there are too few axes.
+    ImportError, ValueError
+        Without matplotlib; for fewer axes.
 
     Examples
     --------
