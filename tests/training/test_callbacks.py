@@ -186,6 +186,53 @@ def test_other_exceptions_pass_after_a_step(net, data):
     assert net.history.stopped_by == "ZeroDivisionError"
 
 
+class Chooser:
+    """Looks at steps of its choice, and at the ends of epochs."""
+
+    only_looks = True
+
+    def __init__(self, wanted, stop=None):
+        self.wanted, self.stop = wanted, stop
+        self.asked, self.seen, self.epochs = [], [], []
+
+    def next_step(self, step):
+        self.asked.append(step)
+        return next((later for later in self.wanted if later > step), 10**9)
+
+    def after_step(self, state):
+        self.seen.append(state.step)
+        if state.step == self.stop:
+            raise an.StopTraining("enough")
+
+    def __call__(self, state):
+        self.epochs.append(state.step)
+
+
+def test_steps_of_a_callbacks_own_choice(kind, make_net, data):
+    net, plain, chooser = make_net(), make_net(), Chooser([1, 2, 4, 7])
+    net.fit(*data, epochs=2, batch_size=5, callbacks=[chooser, an.every_steps(3, lambda _: None)])
+    plain.fit(*data, epochs=2, batch_size=5)
+    assert chooser.seen == [1, 2, 4, 7]
+    assert len(chooser.epochs) == 2
+    assert chooser.asked == sorted(chooser.asked)
+    np.testing.assert_array_equal(net.params.flat, plain.params.flat)
+    stopping = Chooser([3, 4], stop=3)
+    history = make_net().fit(*data, epochs=2, batch_size=5, callbacks=[stopping])
+    assert history.stopped_by == "Chooser: enough"
+    assert (history.steps, stopping.seen) == (3, [3])
+    chooser.after_step = None
+    with pytest.raises(TypeError, match="next_step wants an after_step"):
+        net.fit(*data, callbacks=[chooser])
+
+
+def test_callbacks_see_the_rows_trained_on(kind, make_net, data):
+    found = []
+    make_net().fit(*data, epochs=1, callbacks=[lambda state: found.append(state.data)])
+    ((x, t),) = found
+    np.testing.assert_array_equal(x.reshape(len(x), -1), np.reshape(data[0], (len(x), -1)))
+    np.testing.assert_array_equal(t, data[1])
+
+
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])
 def test_every_that_is_no_number_of_steps(net, data, every):
     def callback(state):

@@ -6,9 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from affinet.cli.models import n_inputs, training_record
+from affinet.cli.models import monitor_record, n_inputs, training_record
 from affinet.cli.output import figure, named_lines, print_json, table
 from affinet.cli.sources import encoding_of
+from affinet.diagnostics.monitor import record_rows
 from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tables import Encoding, NumberColumn, NumberTarget
@@ -36,6 +37,10 @@ def run(options: argparse.Namespace) -> int:
     record = training_record(net)
     if record:
         print(f"\n{record_table(record)}")
+    watched = monitor_record(net)
+    if watched is not None:
+        print(f"\n{table(record_rows(watched))}")
+        print("\n".join(watched["advice"] or ["nothing in these numbers asks for advice"]))
     return 0
 
 
@@ -59,7 +64,7 @@ def metadata_lines(metadata: dict[str, Any]) -> dict[str, str]:
     return {
         name: in_words(value)
         for name, value in metadata.items()
-        if name not in ("epochs", "table") and value is not None
+        if name not in ("epochs", "table", "monitor") and value is not None
     }
 
 

@@ -80,6 +80,13 @@ def training_record(net: Sequential) -> list[dict[str, float]]:
     return epochs
 
 
+def monitor_record(net: Sequential) -> dict[str, Any] | None:
+    """What :class:`affinet.diagnostics.Monitor` left in the metadata, if there is anything."""
+    record = net.metadata.get("monitor")
+    wanted = {"layers", "gradient", "weight", "update", "rectified", "dead", "advice"}
+    return record if isinstance(record, dict) and wanted <= record.keys() else None
+
+
 def is_numbers(value: Any) -> TypeGuard[list[Any]]:
     """True for a list of numbers."""
     return isinstance(value, list) and all(isinstance(part, int | float) for part in value)

@@ -202,6 +202,13 @@ def add_train(commands: Commands[Parser]) -> None:
         "to the bit, as without the interruption",
     )
 
+    training.add_argument(
+        "--monitor",
+        action="store_true",
+        help="watch gradients, updates, dead units and the gap to validation, end with advice "
+        "where numbers back it, and keep the record in the model, for 'affinet inspect'",
+    )
+
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out",

@@ -16,6 +16,7 @@ from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.output import CommandError, named_lines, plain, print_json, say
 from affinet.cli.recipes import LEARNING_RATES, RECIPES, Recipe
 from affinet.cli.sources import Material, prepare
+from affinet.diagnostics.monitor import Monitor
 from affinet.layers import GELU, Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss
 from affinet.model_file import load
@@ -59,11 +60,13 @@ def run(options: argparse.Namespace) -> int:
     history = fit(net, options, material)
 
     results = material.measure(net)
-    net.metadata = metadata(options, material, history, results)
+    watched = {"monitor": net.metadata["monitor"]} if options.monitor else {}
+    net.metadata = metadata(options, material, history, results, watched)
     net.save(options.out)
     require_same_predictions(net, options.out, next(reversed(material.splits.values()))[0])
     plotted = draw(history, options)
-    report(options, history, results, plotted)
+    advice = watched["monitor"]["advice"] if watched else None
+    report(options, history, results, plotted, advice)
     return 0
 
 
@@ -130,6 +133,8 @@ def fit(net: Sequential, options: argparse.Namespace, material: Material) -> His
     """Train; a loss that is not finite ends it, and an interruption tells how far it came."""
     optimizer = OPTIMIZERS[options.optimizer](options.lr)
     callbacks: list[Callback] = [refuse_divergence]
+    if options.monitor:
+        callbacks.append(Monitor(verbose=False))
     if options.checkpoint is not None:
         callbacks.append(Checkpoint(options.checkpoint))
     try:
@@ -192,8 +197,9 @@ def metadata(
     material: Material,
     history: History,
     results: dict[str, dict[str, float]],
+    watched: dict[str, Any],
 ) -> dict[str, Any]:
-    """What is kept in the file beside the network: the data's meaning, options and the record."""
+    """What is kept in the file beside the network: the data's meaning, options and the records."""
     names = [
         *("hidden", "activation", "dropout", "input_dropout", "init", "dtype"),
         *("optimizer", "lr", "batch_size", "l2", "epochs", "steps", "seed"),
@@ -205,6 +211,7 @@ def metadata(
         "steps": history.steps,
         "seconds": history.seconds,
         "epochs": history.epochs,
+        **watched,
     }
     return dict(plain(content))
 
@@ -228,15 +235,19 @@ def report(
     history: History,
     results: dict[str, dict[str, float]],
     plotted: bool,
+    advice: list[str] | None,
 ) -> None:
     """Print the results; the last line of the text is the figure of the rows held out."""
     *others, last = results
+    for sentence in advice or ():
+        say(f"advice: {sentence}")
     if options.json:
         files = {"model": str(options.out), "plot": str(options.plot) if plotted else None}
         record = {
             "epochs": len(history.epochs),
             "steps": history.steps,
             "seconds": history.seconds,
+            **({} if advice is None else {"advice": advice}),
         }
         print_json({"dataset": options.dataset, **files, **record, **results})
         return

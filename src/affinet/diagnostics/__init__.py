@@ -11,6 +11,7 @@ from affinet.diagnostics.dead import Cause, DeadReLU, dead_relu, dead_units
 from affinet.diagnostics.descents import Descent, ErrorFunction, Path, all_optimizers, descent
 from affinet.diagnostics.functions import ActivationCurve, activation_functions
 from affinet.diagnostics.generalization import Overfitting, Remedy, overfitting
+from affinet.diagnostics.monitor import Monitor
 from affinet.diagnostics.passes import LayerPass, ThreeSteps, three_steps
 from affinet.diagnostics.secants import Derivative, derivative
 from affinet.diagnostics.study import Study
@@ -25,6 +26,7 @@ __all__ = [
     "ErrorFunction",
     "GradientCost",
     "LayerPass",
+    "Monitor",
     "NetworkRegions",
     "Overfitting",
     "Path",

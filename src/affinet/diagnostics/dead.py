@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 from affinet._validation import Array, number_array, real_number, whole_number
 from affinet.datasets import load_digits
 from affinet.diagnostics.study import Rows, Study, make_net
-from affinet.diagnostics.walks import outputs
+from affinet.diagnostics.walks import predicted
 from affinet.layers import Layer, LeakyReLU, ReLU
 from affinet.network import Sequential
 from affinet.optimizers import Adam
@@ -107,10 +106,14 @@ def dead_units(net: Sequential, x: ArrayLike) -> list[Array]:
     x = number_array("x", x)
     if x.ndim < 2 or not len(x):
         raise ValueError(f"x has shape {x.shape}, wanted (N, ...), N >= 1")
-    # A layer keeps its last forward for a backward: the walk must not disturb that of the net.
-    twin = copy.deepcopy(net)
-    pairs = zip(twin.layers, outputs(twin, x), strict=True)
-    return [np.all(out <= 0, axis=0) for layer, out in pairs if isinstance(layer, ReLU | LeakyReLU)]
+    places = rectified(net)
+    outs = zip(range(max(places, default=-1) + 1), predicted(net, x), strict=False)
+    return [np.all(out <= 0, axis=0) for place, out in outs if place in places]
+
+
+def rectified(net: Sequential) -> list[int]:
+    """Places of the layers of ReLU or LeakyReLU."""
+    return [k for k, layer in enumerate(net.layers) if isinstance(layer, ReLU | LeakyReLU)]
 
 
 def dead_relu(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array
+from affinet.layers import Layer
 from affinet.network import Sequential
 
 
@@ -25,6 +28,25 @@ def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:
         out = layer.forward(out, train) if two_modes else layer.forward(out)
         kept.append(out)
     return kept
+
+
+def predicted(net: Sequential, x: ArrayLike) -> Iterator[Array]:
+    """The same in evaluation mode, layer by layer on demand, without a trace in affinet's own.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> net = an.Sequential(an.Affine(np.array([[2.0]]), np.zeros(1)), an.Dropout(0.5))
+    >>> list(predicted(net, [[1.0]]))
+    [array([[2.]]), array([[2.]])]
+    """
+    out = net._input(x)
+    for layer, two_modes in zip(net.layers, net._takes_train, strict=True):
+        if isinstance(layer, Layer):
+            out = layer.predict(out)
+        else:
+            out = layer.forward(out, False) if two_modes else layer.forward(out)
+        yield out
 
 
 def errors(net: Sequential, gradient: Array) -> list[Array]:

@@ -4,7 +4,11 @@ A callback is called at the end of every epoch; one with an attribute ``every_st
 wrapped by :func:`every_steps`, after every k-th step instead. An object may have more, each of
 it optional: ``begin(state)`` is called before the first step and ``end(state)`` after a training
 that ended normally; ``state_dict() -> dict`` and ``load_state_dict(dict)`` carry what it
-remembers over an interruption, see :class:`affinet.Checkpoint`.
+remembers over an interruption, see :class:`affinet.Checkpoint`. One that wants to see single
+steps, beside the ends of epochs, has ``next_step(step) -> int``, which says after which later step
+``after_step(state)`` is to be called; it is asked anew whenever steps were made. One that promises
+to change neither the network nor the optimizer says ``only_looks = True``: the compiled step then
+goes on without looking at them again.
 """
 
 from __future__ import annotations
@@ -53,6 +57,8 @@ class TrainingState:
     snapshot : callable
         ``snapshot()`` is all that is needed to go on from here, as a dict of plain values and
         arrays; the arrays are those of the training itself, which go on changing.
+    data : pair of arrays
+        The rows and targets that are trained on, not to be changed.
 
     Examples
     --------
@@ -72,6 +78,7 @@ class TrainingState:
     metrics: dict[str, Any]
     history: History
     snapshot: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
+    data: tuple[Any, Any] = field(default=((), ()), repr=False)
 
 
 Callback = Callable[[TrainingState], None]
@@ -127,6 +134,14 @@ class EverySteps:
 
     def __repr__(self) -> str:
         return f"every_steps({self.every_steps}, {self.callback!r})"
+
+
+def due_step(callback: Any, step: int) -> int:
+    """The step after ``step`` at which a callback that looks at steps is to be called."""
+    every = getattr(callback, "every_steps", None)
+    if every is None:
+        return max(int(callback.next_step(step)), step + 1)
+    return step - step % int(every) + int(every)
 
 
 def name_of(callback: Any) -> str:

@@ -36,6 +36,8 @@ def require_callbacks(callbacks: Iterable[Callback]) -> tuple[Any, ...]:
         every = getattr(callback, "every_steps", None)
         if every is not None:
             whole_number(f"callbacks[{place}].every_steps", every, 1)
+        elif hasattr(callback, "next_step") and not callable(getattr(callback, "after_step", None)):
+            raise TypeError(f"callbacks[{place}] is {callback!r}: next_step wants an after_step")
     return tuple(sorted(found, key=lambda callback: bool(getattr(callback, "comes_last", False))))
 
 

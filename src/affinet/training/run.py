@@ -19,7 +19,7 @@ from affinet.metrics import Metric
 from affinet.network import Sequential
 from affinet.optimizers import Optimizer
 from affinet.training.batches import epoch_order, steps_per_epoch
-from affinet.training.callbacks import StopTraining, TrainingState, name_of
+from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
 from affinet.training.history import History
 from affinet.training.progress import Progress
 from affinet.training.step import Step
@@ -65,7 +65,12 @@ class Run:
         self.schedule = schedule
         self.callbacks = callbacks
         self.at_epochs = [c for c in callbacks if getattr(c, "every_steps", None) is None]
-        self.at_steps = [c for c in callbacks if getattr(c, "every_steps", None) is not None]
+        self.at_steps = [
+            c
+            for c in callbacks
+            if getattr(c, "every_steps", None) is not None or hasattr(c, "next_step")
+        ]
+        self.due: list[tuple[int, Any]] = []  # what these asked for
         self.n_rows = n_rows
         self.steps = steps
         self.batch_size = batch_size
@@ -192,17 +197,15 @@ class Run:
 
     def steps_to_callback(self) -> int:
         """Batches of the next call, which ends where a callback is due."""
-        batches, steps = self.batches_a_call, self.history.steps
-        for callback in self.at_steps:
-            batches = min(batches, int(callback.every_steps) - steps % int(callback.every_steps))
-        return batches
+        steps = self.history.steps
+        self.due = [(due_step(callback, steps), callback) for callback in self.at_steps]
+        return min(self.batches_a_call, *(step - steps for step, _ in self.due))
 
     def end_steps(self) -> None:
         """Call those that are due after this very step."""
-        steps = self.history.steps
-        due = [callback for callback in self.at_steps if steps % callback.every_steps == 0]
+        due = [callback for step, callback in self.due if step == self.history.steps]
         if due:
-            self.call(due, self.figures())
+            self.call(due, self.figures(), after_step=True)
 
     def end_epoch(self, figures: dict[str, float]) -> None:
         """Tell the schedule, then the callbacks."""
@@ -211,16 +214,20 @@ class Run:
         if self.at_epochs:
             self.call(self.at_epochs, figures)
 
-    def call(self, callbacks: list[Any], figures: dict[str, float]) -> None:
+    def call(
+        self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False
+    ) -> None:
         """Call one after the other, up to one that stops the training."""
         state = self.state(figures)
         for callback in callbacks:
+            single = after_step and getattr(callback, "every_steps", None) is None
             try:
-                callback(state)
+                (callback.after_step if single else callback)(state)
             except StopTraining as stop:
                 self.history.stopped_by = f"{name_of(callback)}: {stop}".removesuffix(": ")
                 return
-        self.step.refresh()
+        if not all(getattr(callback, "only_looks", False) for callback in callbacks):
+            self.step.refresh()
 
     def figures(self) -> dict[str, float]:
         """The figures of the epoch so far; those of batches without any weight are 0."""
@@ -259,6 +266,7 @@ class Run:
             metrics=figures,
             history=self.history,
             snapshot=self.snapshot,
+            data=(self.step.x, self.step.t),
         )
 
     def snapshot(self) -> dict[str, Any]:

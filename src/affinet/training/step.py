@@ -45,6 +45,8 @@ class Step(Protocol):
     """What the trainer asks of a step."""
 
     kind: str
+    x: Array
+    t: Array
     updates: int  # made by this step so far
     regularization: Regularization
 

@@ -81,12 +81,14 @@ def fit(
         ``(x, t)`` or ``(x, t, weights)`` to evaluate at the end of every epoch.
     callbacks : iterable of callables
         Each is called with a :class:`TrainingState` at the end of every epoch; one with an
-        attribute ``every_steps`` after so many steps instead, see :func:`affinet.every_steps`.
+        attribute ``every_steps`` after so many steps instead, see :func:`affinet.every_steps`;
+        one with ``next_step(step)`` and ``after_step(state)`` after steps of its choice as well.
         One that raises :class:`StopTraining` ends the training normally; other exceptions pass
-        through. :class:`affinet.EarlyStopping` and :class:`affinet.Checkpoint` are callbacks. An
-        object may also have ``begin(state)``, called before the first step, ``end(state)``,
-        called after a training that ended normally, and ``state_dict()`` with
-        ``load_state_dict(dict)``, through which checkpoints keep what it remembers.
+        through. :class:`affinet.EarlyStopping`, :class:`affinet.Checkpoint` and
+        :class:`affinet.diagnostics.Monitor` are callbacks. An object may also have
+        ``begin(state)``, called before the first step, ``end(state)``, called after a training
+        that ended normally, and ``state_dict()`` with ``load_state_dict(dict)``, through which
+        checkpoints keep what it remembers.
     metrics : list of names and functions, or dict of them, optional
         More figures of the validation data, recorded with ``"val_"`` before their names; as
         :meth:`Sequential.evaluate` takes them.

@@ -1,0 +1,330 @@
+"""A watch over any training: norms, ratios, dead units, gaps, and advice where numbers back it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from affinet._dispatch import kernels
+from affinet._validation import Array, whole_number
+from affinet.diagnostics.advice import advice_on
+from affinet.diagnostics.dead import dead_units, rectified
+from affinet.diagnostics.study import Rows, Study
+from affinet.network import Sequential, parameter_names
+from affinet.training import TrainingState
+
+MOST_SAMPLES = 512  # beyond which every other one is let go
+QUANTITIES = ("gradient", "weight", "update")
+FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+class Monitor(Study):
+    """A callback that watches a training and says at its end what the numbers speak for.
+
+    After the steps 1, 16, 256, ... up to ``every``, and then after every so many, it measures for
+    each layer with parameters, all of them taken together, the Euclidean norms of its gradient (as
+    the optimizer got it) and of its parameters before the update, and the ratio of the norm of
+    the update to the latter. After every epoch it notes training and validation figures, and, if
+    the last time was ``2 every`` steps ago or more, lets a fixed sample of the training rows
+    through the network and counts units of ReLUs that none of them makes fire. The training itself
+    stays the same, to the bit. At the end the record goes into ``net.metadata["monitor"]``, so
+    that model files keep it and ``affinet inspect`` shows it.
+
+    Parameters
+    ----------
+    every : int
+        Steps between two samples, 1 or more. When there are more than 512 samples it is doubled,
+        and every other one is let go.
+    rows : int
+        Of the training rows, for dead units, evenly spaced; 1 or more.
+    verbose : bool
+        False prints no advice at the end, which else goes to standard error.
+
+    Attributes
+    ----------
+    layers : list of str
+        The layers with parameters, from the inputs to the outputs: layer 1, 2, ....
+    steps : array of shape (S,)
+        The steps after which there is a sample.
+    gradient_norms, weight_norms, update_ratios : array of shape (S, L)
+    dead_shares : array of shape (D, R)
+        Of the units of R layers of ReLU or LeakyReLU, at the end of the D epochs where they were
+        counted; the last of these is the end of the training.
+    gaps : dict of str to array (E,)
+        ``"loss"``: validation less training loss, and ``"accuracy"``: training less validation
+        accuracy, as far as there are such figures. Those of training are means over the epoch.
+    advice : list of str
+        A sentence for each thing that went wrong; none where no number speaks for one.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> (x, t), test = an.datasets.load_digits()
+    >>> def deep(activation):
+    ...     layers = [an.Affine.init(64, 32, 0), activation()]
+    ...     for seed in range(5):
+    ...         layers += [an.Affine.init(32, 32, seed + 1), activation()]
+    ...     return an.Sequential(*layers, an.Affine.init(32, 10, 9), loss=an.SoftmaxWithLoss())
+    >>> watch = an.diagnostics.Monitor(verbose=False)
+    >>> _ = deep(an.Sigmoid).fit(x, t, epochs=3, optimizer=an.SGD(0.1), callbacks=[watch])
+    >>> watch.advice[0].partition(":")[0], "vanishing" in watch.advice[0]
+    ('layer 1', True)
+    >>> _ = deep(an.ReLU).fit(x, t, epochs=3, callbacks=[watch], validation_data=test)
+    >>> watch.advice
+    []
+    """
+
+    only_looks = True
+
+    def __init__(self, every: int = 256, rows: int = 128, verbose: bool = True) -> None:
+        self.every = self._interval = whole_number("every", every, 1)
+        self.n_rows = whole_number("rows", rows, 1)
+        self.verbose = bool(verbose)
+        self._forget()
+
+    # What was measured ---------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> Array:
+        """The steps after which there is a sample, (S,)."""
+        return np.array(self._record["steps"], int)
+
+    @property
+    def gradient_norms(self) -> Array:
+        """Norms of the gradients, (S, L)."""
+        return self._norms("gradient")
+
+    @property
+    def weight_norms(self) -> Array:
+        """Norms of the parameters before the update, (S, L)."""
+        return self._norms("weight")
+
+    @property
+    def update_ratios(self) -> Array:
+        """Norms of the updates over those of the parameters, (S, L)."""
+        return self._norms("update")
+
+    @property
+    def dead_shares(self) -> Array:
+        """Shares of units that no row makes fire, (D, R)."""
+        return self._array("dead", len(self._record["dead"]), len(self._record["rectified"]))
+
+    @property
+    def gaps(self) -> dict[str, Array]:
+        """What validation is worse by, after every epoch."""
+        epochs, found = self._record["epochs"], {}
+        for name, sign in (("loss", 1), ("accuracy", -1)):
+            if epochs and all(f"val_{name}" in epoch and name in epoch for epoch in epochs):
+                gap = [sign * (epoch[f"val_{name}"] - epoch[name]) for epoch in epochs]
+                found[name] = np.array(gap)
+        return found
+
+    @property
+    def advice(self) -> list[str]:
+        """Sentences with the numbers that speak for them."""
+        return advice_on(self._record)
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers with parameters."""
+        return list(self._record["layers"])
+
+    def rows(self) -> Rows:
+        """A row for each layer: norms of the first and the last sample, ratio, dead units."""
+        return record_rows(self._record)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record and the advice as plain values with four digits, such as JSON holds."""
+        return dict(rounded({**self._record, "advice": self.advice}))
+
+    # As a callback -------------------------------------------------------------------------------
+
+    def begin(self, state: TrainingState) -> None:
+        """Forget an earlier training, and look at the network."""
+        self._forget()
+        net = state.net
+        self._slices = layer_slices(net)
+        flat = net.params.flat
+        self._before, self._scratch = np.empty_like(flat), np.empty_like(flat)
+        n = len(state.data[0])
+        rows = np.linspace(0, n - 1, min(self.n_rows, n)).astype(int)
+        self._x = state.data[0][rows]
+        if self._x.ndim == 1:
+            self._x = self._x.reshape(-1, 1)
+        places = list(self._slices)
+        self._record |= {
+            "net": [repr(layer) for layer in net.layers],
+            "layers": [repr(net.layers[place]) for place in places],
+            "matrices": [k for k, place in enumerate(places) if has_matrix(net.layers[place])],
+            "rows": len(rows),
+            "rectified": [sum(own < place for own in places) for place in rectified(net)],
+        }
+        self._keep(state)
+
+    def next_step(self, step: int) -> int:
+        """The step of the next sample, or the one before it, whose parameters are needed."""
+        sample = self._next_sample(step)
+        return sample if sample == step + 1 else sample - 1
+
+    def after_step(self, state: TrainingState) -> None:
+        """Measure if this step is a sample, keep the parameters if the next one is."""
+        if state.step == self._kept + 1:
+            self._measure(state)
+        if self._next_sample(state.step) == state.step + 1:
+            self._keep(state)
+
+    def __call__(self, state: TrainingState) -> None:
+        """Note an epoch."""
+        figures = {name: float(state.metrics[name]) for name in FIGURES if name in state.metrics}
+        self._record["epochs"].append({"epoch": state.epoch, **figures})
+        counted = self._record["counted"]
+        if not counted or state.step - counted[-1] >= 2 * self._interval:
+            self._count(state)
+
+    def end(self, state: TrainingState) -> None:
+        """Put the record into the network's metadata, and print the advice."""
+        if state.step not in self._record["counted"]:
+            self._count(state)
+        content = self.to_dict()
+        state.net.metadata["monitor"] = content
+        if self.verbose:
+            for sentence in content["advice"]:
+                print(sentence, file=sys.stderr, flush=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The record, and the parameters that the next sample needs, for a checkpoint."""
+        before = None if self._kept < 0 else self._before
+        return {
+            "record": self._record,
+            "interval": self._interval,
+            "kept": self._kept,
+            "before": before,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state_dict."""
+        self._record, self._interval = dict(state["record"]), int(state["interval"])
+        self._kept = int(state["kept"])
+        if state["before"] is not None:
+            self._before[...] = state["before"]
+
+    def __repr__(self) -> str:
+        return f"Monitor(every={self.every}, rows={self.n_rows})"
+
+    # Inside --------------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        self._interval = self.every
+        self._kept = -1  # the step after which _before holds the parameters; -1: none
+        self._record = empty_record()
+
+    def _norms(self, name: str) -> Array:
+        return self._array(name, len(self._record["steps"]), len(self._record["layers"]))
+
+    def _array(self, name: str, *shape: int) -> Array:
+        return np.array(self._record[name], float).reshape(shape)
+
+    def _next_sample(self, step: int) -> int:
+        """The next power of 16 up to ``every``, later the next multiple of the interval."""
+        power = 16 ** -(-step.bit_length() // 4)
+        return power if power <= self.every else step - step % self._interval + self._interval
+
+    def _keep(self, state: TrainingState) -> None:
+        self._kept = state.step
+        np.copyto(self._before, state.net.params.flat)
+
+    def _measure(self, state: TrainingState) -> None:
+        record, before, self._kept = self._record, self._before, -1
+        gradients, weights = self._norms_of(state.net.grads.flat), self._norms_of(before)
+        updates = self._norms_of(np.subtract(state.net.params.flat, before, out=before))
+        pairs = zip(updates, weights, strict=True)
+        ratios = [moved / size if size else float("nan") for moved, size in pairs]
+        record["steps"].append(state.step)
+        record["loss"].append(float(state.metrics["loss"]))
+        for name, values in zip(QUANTITIES, (gradients, weights, ratios), strict=True):
+            record[name].append(values)
+        if len(record["steps"]) > MOST_SAMPLES:
+            self._thin_out()
+
+    def _norms_of(self, flat: Array) -> list[float]:
+        """The norm of each layer's part, summed in double precision."""
+        parts = self._slices.values()
+        return [float(kernels.clip_norm(flat[p], np.inf, self._scratch[p])) for p in parts]
+
+    def _count(self, state: TrainingState) -> None:
+        """Count dead units."""
+        self._record["counted"].append(state.step)
+        shares = [float(units.mean()) for units in dead_units(state.net, self._x)]
+        self._record["dead"].append(shares)
+
+    def _thin_out(self) -> None:
+        """Double the interval, and let go the samples that it leaves out."""
+        self._interval *= 2
+        steps = self._record["steps"]
+        kept = [s <= self.every or s % self._interval == 0 for s in steps]
+        for name in ("steps", "loss", *QUANTITIES):
+            pairs = zip(self._record[name], kept, strict=True)
+            self._record[name] = [value for value, stays in pairs if stays]
+
+
+def empty_record() -> dict[str, Any]:
+    """The record of no training."""
+    lists = ("net", "layers", "matrices", "rectified", "steps", "loss", *QUANTITIES)
+    return {**{name: [] for name in (*lists, "epochs", "counted", "dead")}, "rows": 0}
+
+
+def layer_slices(net: Sequential) -> dict[int, slice]:
+    """Where in the flat buffers each layer's parameters lie, by the layer's place."""
+    slices: dict[int, slice] = {}
+    start = 0
+    for name, array in net.params.items():
+        place = int(name.partition(".")[0])
+        slices[place] = slice(slices[place].start if place in slices else start, start + array.size)
+        start += array.size
+    return slices
+
+
+def has_matrix(layer: Any) -> bool:
+    """True if a layer has a parameter of two or more dimensions, as Affine has."""
+    return any(np.ndim(getattr(layer, name)) > 1 for name in parameter_names(layer))
+
+
+def record_rows(record: Mapping[str, Any]) -> Rows:
+    """What a record says of each layer."""
+    rows: Rows = [("layer", "gradient first", "last", "weights first", "last", "update", "dead")]
+    shares = dict(zip(record["rectified"], (record["dead"] or [[]])[-1], strict=False))
+    for k, layer in enumerate(record["layers"]):
+        cells = []
+        for name in QUANTITIES[:2]:
+            values = [sample[k] for sample in record[name]]
+            cells += [short(values[0]), short(values[-1])] if values else ["-", "-"]
+        ratios = [sample[k] for sample in record["update"] if sample[k] is not None]
+        cells.append(short(float(np.median(ratios))) if ratios else "-")
+        cells.append(f"{shares[k + 1]:.0%}" if k + 1 in shares else "-")
+        rows.append((f"{k + 1} {layer}", *cells))
+    return rows
+
+
+def short(value: float | None) -> str:
+    """A number in three digits."""
+    return "-" if value is None else f"{value:.3g}"
+
+
+def rounded(value: Any) -> Any:
+    """Plain values with numbers of four digits; those that are not finite become None.
+
+    Examples
+    --------
+    >>> rounded({"a": [1.23456, float("nan")], "n": 123456})
+    {'a': [1.235, None], 'n': 123456}
+    """
+    if isinstance(value, dict):
+        return {name: rounded(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [rounded(inside) for inside in value]
+    if isinstance(value, float):
+        return float(f"{value:.4g}") if np.isfinite(value) else None
+    return value
