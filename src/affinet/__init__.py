@@ -59,7 +59,7 @@ from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import EarlyStopping, History, StopTraining, TrainingState, every_steps
 
 if TYPE_CHECKING:
-    from affinet import datasets, diagnostics, estimators, onnx, plotting, reference, tables
+    from affinet import datasets, diagnostics, estimators, live, onnx, plotting, reference, tables
     from affinet.conversion import from_sklearn
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
@@ -110,6 +110,7 @@ __all__ = [
     "from_sklearn",
     "get_num_threads",
     "gradient_check",
+    "live",
     "load",
     "metrics",
     "num_threads",
@@ -135,6 +136,7 @@ _LATER = {
     "datasets": None,
     "diagnostics": None,
     "estimators": None,
+    "live": None,
     "onnx": None,
     "plotting": None,
     "reference": None,

@@ -25,6 +25,7 @@ FLOORS = (
         "gradcheck",
         "conversion",
         "diagnostics",
+        "live",
         "onnx",
         "distributed",
         "estimators",

@@ -17,7 +17,7 @@ FIXED = {
     "metrics", "schedules",
     "SigmoidWithLoss", "MeanAbsoluteError", "Huber", "Poisson", "Quantile",
     "GELU", "SiLU", "BatchNorm", "LayerNorm",
-    "diagnostics",
+    "diagnostics", "live",
 }  # fmt: skip
 CALLABLES = [name for name in an.__all__ if callable(getattr(an, name, None))]
 TAKES_WHAT_EXCEPTIONS_TAKE = {"StopTraining"}

@@ -29,6 +29,7 @@ from affinet.cli.values import (
     delimiter,
     initial_scale,
     numbers,
+    port,
     positive_count,
     positive_number,
     share,
@@ -207,6 +208,16 @@ def add_train(commands: Commands[Parser]) -> None:
         action="store_true",
         help="watch gradients, updates, dead units and the gap to validation, end with advice "
         "where numbers back it, and keep the record in the model, for 'affinet inspect'",
+    )
+    training.add_argument(
+        "--live",
+        nargs="?",
+        type=port,
+        const=0,
+        metavar="PORT",
+        help="show the training in the browser while it runs, with --monitor and a button that "
+        "ends it: one page, on this machine alone, at the address that is printed (default: a "
+        "free port)",
     )
 
     output = parser.add_argument_group("output")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Op
 from affinet.training import History, TrainingState
 from affinet.training.callbacks import Callback
 from affinet.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from affinet.live import LiveView
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     "relu": ReLU,
@@ -48,6 +52,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 def run(options: argparse.Namespace) -> int:
     """Train as the options say; 0."""
     name_files(options)
+    options.monitor |= options.live is not None
     require_writable("--out", options.out, SUFFIXES)
     if options.checkpoint is not None:
         require_writable("--checkpoint", Path(options.checkpoint), SUFFIXES)
@@ -58,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         say(announcement(options, net, material))
     history = fit(net, options, material)
+    if history.stopped_by not in ("epochs", "steps"):
+        say(f"after step {history.steps:,}: {history.stopped_by}")
 
     results = material.measure(net)
     watched = {"monitor": net.metadata["monitor"]} if options.monitor else {}
@@ -133,12 +140,16 @@ def fit(net: Sequential, options: argparse.Namespace, material: Material) -> His
     """Train; a loss that is not finite ends it, and an interruption tells how far it came."""
     optimizer = OPTIMIZERS[options.optimizer](options.lr)
     callbacks: list[Callback] = [refuse_divergence]
-    if options.monitor:
-        callbacks.append(Monitor(verbose=False))
+    watch = Monitor(verbose=False) if options.monitor else None
+    if watch is not None:
+        callbacks.append(watch)
+    view = None if options.live is None else live_view(options, material, watch)
+    if view is not None:
+        callbacks.append(view)
     if options.checkpoint is not None:
         callbacks.append(Checkpoint(options.checkpoint))
     try:
-        with warnings.catch_warnings():
+        with view or contextlib.nullcontext(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*diverges", RuntimeWarning)  # said in one line
             return net.fit(
                 *material.train,
@@ -159,6 +170,20 @@ def fit(net: Sequential, options: argparse.Namespace, material: Material) -> His
         if options.checkpoint is not None and Path(options.checkpoint).exists():
             kept = f"to go on: --resume {options.checkpoint}"
         raise KeyboardInterrupt(f"interrupted in epoch {epochs + 1}; {kept}") from None
+
+
+def live_view(options: argparse.Namespace, material: Material, watch: Monitor | None) -> LiveView:
+    """The page of this training."""
+    from affinet.live import LiveView
+
+    shape = material.recipe.input_shape
+    return LiveView(
+        options.live,
+        monitor=watch,
+        shape=(shape[0], shape[1]) if len(shape) == 2 else None,
+        title=f"{material.name}, {options.optimizer} at {options.lr:g}",
+        announce=say,
+    )
 
 
 def refuse_divergence(state: TrainingState) -> None:

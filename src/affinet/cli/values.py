@@ -110,6 +110,13 @@ def number(
     return value
 
 
+def port(text: str) -> int:
+    """A port to listen on, 0 for a free one."""
+    if not (text.isdecimal() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+    return int(text)
+
+
 def count(text: str) -> int:
     """A whole number, 0 or more."""
     return whole(text, 0)

@@ -238,8 +238,9 @@ class Monitor(Study):
 
     def _measure(self, state: TrainingState) -> None:
         record, before, self._kept = self._record, self._before, -1
-        gradients, weights = self._norms_of(state.net.grads.flat), self._norms_of(before)
-        updates = self._norms_of(np.subtract(state.net.params.flat, before, out=before))
+        where, params = (self._slices, self._scratch), state.net.params.flat
+        gradients, weights = norms_of(state.net.grads.flat, *where), norms_of(before, *where)
+        updates = norms_of(np.subtract(params, before, out=before), *where)
         pairs = zip(updates, weights, strict=True)
         ratios = [moved / size if size else float("nan") for moved, size in pairs]
         record["steps"].append(state.step)
@@ -248,11 +249,6 @@ class Monitor(Study):
             record[name].append(values)
         if len(record["steps"]) > MOST_SAMPLES:
             self._thin_out()
-
-    def _norms_of(self, flat: Array) -> list[float]:
-        """The norm of each layer's part, summed in double precision."""
-        parts = self._slices.values()
-        return [float(kernels.clip_norm(flat[p], np.inf, self._scratch[p])) for p in parts]
 
     def _count(self, state: TrainingState) -> None:
         """Count dead units."""
@@ -285,6 +281,11 @@ def layer_slices(net: Sequential) -> dict[int, slice]:
         slices[place] = slice(slices[place].start if place in slices else start, start + array.size)
         start += array.size
     return slices
+
+
+def norms_of(flat: Array, slices: Mapping[int, slice], scratch: Array) -> list[float]:
+    """The norm of each layer's part, summed in double precision; scratch is overwritten."""
+    return [float(kernels.clip_norm(flat[p], np.inf, scratch[p])) for p in slices.values()]
 
 
 def has_matrix(layer: Any) -> bool:

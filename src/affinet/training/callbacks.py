@@ -59,6 +59,9 @@ class TrainingState:
         arrays; the arrays are those of the training itself, which go on changing.
     data : pair of arrays
         The rows and targets that are trained on, not to be changed.
+    totals : (float, float, float)
+        Of the epoch, as far as it has come: the weight of its rows (their number), and the sums of
+        their losses and of their hits times their weights.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class TrainingState:
     history: History
     snapshot: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
     data: tuple[Any, Any] = field(default=((), ()), repr=False)
+    totals: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 Callback = Callable[[TrainingState], None]

@@ -83,6 +83,7 @@ class Run:
         self.batches_a_call = 1
         self.history = History()
         self.sums = Sums()
+        self.whole_epoch = Sums()  # the last one that ended
 
     def begin(self, resume: str | PathLike[str] | None) -> None:
         """Tell all who remember something that a training begins; go on from a checkpoint."""
@@ -117,7 +118,7 @@ class Run:
                     found = self.net.evaluate(*validation_data, metrics=metrics)
                     figures |= {f"val_{name}": value for name, value in found.items()}
                 history.epochs.append(figures)
-                self.sums = Sums()
+                self.whole_epoch, self.sums = self.sums, Sums()
                 progress.epoch(len(history.epochs), figures)
                 if history.stopped_by is None:
                     self.end_epoch(figures)
@@ -258,6 +259,7 @@ class Run:
 
     def state(self, figures: dict[str, float]) -> TrainingState:
         """What callbacks see now."""
+        sums = self.sums if self.sums.batches else self.whole_epoch
         return TrainingState(
             net=self.net,
             optimizer=self.optimizer,
@@ -267,6 +269,7 @@ class Run:
             history=self.history,
             snapshot=self.snapshot,
             data=(self.step.x, self.step.t),
+            totals=(sums.weight, sums.loss, sums.hits),
         )
 
     def snapshot(self) -> dict[str, Any]:

@@ -1,0 +1,255 @@
+"""The callback that shows a training in the browser."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from affinet._validation import Array, positive_number, whole_number
+from affinet.diagnostics.monitor import Monitor, layer_slices, norms_of
+from affinet.live.hub import Hub
+from affinet.network import Sequential
+from affinet.training import StopTraining, TrainingState
+
+MOST_UNITS, MOST_INPUTS = 64, 4096  # of the first layer that are shown
+WEIGHTS_EVERY = 1.0  # seconds
+
+
+class LiveView:
+    """A callback that shows a training in the browser while it runs, and can stop it from there.
+
+    It serves one page on 127.0.0.1 with the loss and the accuracy, the norms of the gradients by
+    layer and the weights of the first layer. The address, with a random token in it that every
+    request must carry, goes to standard error when it is opened: by ``open``, by ``with``, or by
+    the training's begin. It is closed with the training's end; a training that ends by an error
+    leaves that to ``with`` or ``close``. What the page has shown stays in the browser. Pages that
+    are slow or closed are let go, none makes the training wait.
+
+    Parameters
+    ----------
+    port : int
+        To listen on; 0 takes a free one.
+    monitor : Monitor, optional
+        One of the same training's callbacks, standing before this one: the page shows its ratios of
+        updates to weights and its advice as well.
+    shape : (int, int), optional
+        Height and width of inputs that are images; left out, square if that fits.
+    title : str
+        What the page is called.
+    interval : float
+        Seconds between two updates; also the longest time, beyond a step, until a stop is seen.
+    announce : callable, optional
+        Is given the line with the address in place of standard error.
+
+    Attributes
+    ----------
+    url : str or None
+        The page's address while it is open.
+
+    Raises
+    ------
+    OSError
+        When opened, if the port cannot be listened on.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> (x, t), test = an.datasets.load_digits()
+    >>> net = an.Sequential(an.Affine.init(64, 10), loss=an.SoftmaxWithLoss())
+    >>> view = an.live.LiveView(announce=lambda line: print(line[:27]))
+    >>> history = net.fit(x, t, epochs=3, callbacks=[view])
+    live view: http://127.0.0.1
+    >>> view.url is None
+    True
+    """
+
+    only_looks = True
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        monitor: Monitor | None = None,
+        shape: tuple[int, int] | None = None,
+        title: str = "training",
+        interval: float = 0.1,
+        announce: Callable[[str], None] | None = None,
+    ) -> None:
+        self.port = whole_number("port", port, 0)
+        if self.port > 65535:
+            raise ValueError(f"port is {port}, wanted 0 to 65535")
+        if monitor is not None and not isinstance(monitor, Monitor):
+            raise TypeError(f"monitor is {monitor!r}, wanted a Monitor")
+        self.monitor = monitor
+        self.shape = None if shape is None else tuple(whole_number("shape", n, 1) for n in shape)
+        self.title = str(title)
+        self.interval = positive_number("interval", interval)
+        self.announce = announce
+        self._hub = Hub()
+        self._server: Any = None
+
+    # The server ----------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str | None:
+        """The page's address while it is open."""
+        return None if self._server is None else str(self._server.url)
+
+    def open(self) -> LiveView:
+        """Listen, and tell where; nothing if it does already."""
+        if self._server is None:
+            from affinet.live.server import HOST, LiveServer  # what nobody needs without a page
+
+            try:
+                self._server = LiveServer(self._hub, self.port)
+            except OSError as error:
+                why = f"cannot listen on {HOST}, port {self.port}: {error.strerror}"
+                raise OSError(error.errno, why) from None
+            self._hub.stop.clear()  # not in begin: a page may ask before the first step
+            line = f"live view: {self.url}"
+            if self.announce is None:
+                print(line, file=sys.stderr, flush=True)
+            else:
+                self.announce(line)
+        return self
+
+    def close(self) -> None:
+        """Listen no more."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    __enter__ = open
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"LiveView(port={self.port})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_hub": None, "_server": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _hub=Hub())
+
+    # As a callback -------------------------------------------------------------------------------
+
+    def begin(self, state: TrainingState) -> None:
+        """Open the page, if it is not, and tell it what is trained."""
+        net = state.net
+        self._slices = layer_slices(net)
+        self._scratch = np.empty_like(net.params.flat)
+        self._first = first_matrix(net)
+        self._points: list[dict[str, Any]] = []
+        self._epochs: list[dict[str, Any]] = []
+        self._started = self._told = self._weights_told = time.monotonic()
+        self._looked, self._pace = (0, self._started), 0.0  # step and time; steps a second
+        self._totals = np.zeros(3)  # of the epoch, when they were last looked at
+        self._since = np.zeros(3)  # since the last point
+        layers = [repr(net.layers[place]) for place in self._slices]
+        self._hub.begin({"title": self.title, "layers": layers, "summary": repr(net)[:400]})
+        self.open()
+        self._tell_weights()
+
+    def next_step(self, step: int) -> int:
+        """The step that is done, at the present pace, when the next update is due."""
+        due = self.interval - (time.monotonic() - self._told)
+        return step + max(1, int(self._pace * due))
+
+    def after_step(self, state: TrainingState) -> None:
+        """Show where the training stands; StopTraining if a page asked for it."""
+        now = time.monotonic()
+        before, then = self._looked
+        self._pace = (state.step - before) / max(now - then, 1e-6)
+        self._looked = (state.step, now)
+        if now - self._told >= 0.5 * self.interval:
+            self._points.append(self._point(state, now))
+            self._tell(now)
+        self._stop_if_asked()
+
+    def __call__(self, state: TrainingState) -> None:
+        """Show an epoch; StopTraining if a page asked for it."""
+        figures = {name: value for name, value in state.metrics.items() if name != "seconds"}
+        self._epochs.append({"step": state.step, **figures})
+        self._add(state.totals)
+        self._totals[:] = 0  # the next epoch begins
+        now = time.monotonic()
+        if now - self._told >= self.interval:
+            self._tell(now)
+        self._stop_if_asked()
+
+    def end(self, state: TrainingState) -> None:
+        """Show the last figures, the weights and the advice, and close."""
+        self._tell(time.monotonic())
+        self._tell_weights()
+        advice = [] if self.monitor is None else self.monitor.advice
+        stopped_by = str(state.history.stopped_by)
+        self._hub.tell("end", {"step": state.step, "by": stopped_by, "advice": advice})
+        self.close()
+
+    # Inside --------------------------------------------------------------------------------------
+
+    def _stop_if_asked(self) -> None:
+        if self._hub.stop.is_set():
+            raise StopTraining("stopped in the browser")
+
+    def _point(self, state: TrainingState, now: float) -> dict[str, Any]:
+        """Where the training stands: means since the last point, and norms."""
+        self._add(state.totals)
+        weight, loss, hits = self._since.tolist()
+        self._since[:] = 0
+        point: dict[str, Any] = {
+            "step": state.step,
+            "epoch": state.epoch,
+            "seconds": now - self._started,
+            "loss": loss / weight if weight else math.nan,
+            "gradient": norms_of(state.net.grads.flat, self._slices, self._scratch),
+        }
+        if "accuracy" in state.metrics:
+            point["accuracy"] = hits / weight if weight else math.nan
+        if self.monitor is not None and len(self.monitor.steps):
+            point["sampled"] = int(self.monitor.steps[-1])
+            point["update"] = self.monitor.update_ratios[-1].tolist()
+        return point
+
+    def _add(self, totals: tuple[float, float, float]) -> None:
+        """Add what came to an epoch's totals since they were last looked at."""
+        self._since += np.array(totals) - self._totals
+        self._totals = np.array(totals)
+
+    def _tell(self, now: float) -> None:
+        self._told = now
+        if self._points or self._epochs:
+            self._hub.tell("update", {"points": self._points, "epochs": self._epochs})
+            self._points, self._epochs = [], []
+        if self._hub.watched and now - self._weights_told >= WEIGHTS_EVERY:
+            self._tell_weights()
+
+    def _tell_weights(self) -> None:
+        """The first layer's weights as bytes from -127 to 127, unit by unit."""
+        self._weights_told = time.monotonic()
+        if self._first is None:
+            return
+        W = self._first[:MOST_INPUTS, :MOST_UNITS].T
+        greatest = float(np.abs(W).max(initial=0.0))
+        if not math.isfinite(greatest):
+            return
+        scaled = np.round(W * (127 / greatest if greatest else 0.0)).astype(np.int8)
+        height, width = self.shape or (0, 0)
+        if height * width != scaled.shape[1]:
+            side = math.isqrt(scaled.shape[1])
+            square = side * side == scaled.shape[1] and side > 1
+            height, width = (side, side) if square else (scaled.shape[1], 1)
+        shown = {"units": len(scaled), "height": height, "width": width, "greatest": greatest}
+        self._hub.tell("weights", {**shown, "data": scaled})
+
+
+def first_matrix(net: Sequential) -> Array | None:
+    """The first matrix of a network's parameters."""
+    return next((array for array in net.params.values() if array.ndim == 2), None)
