@@ -297,7 +297,8 @@ def test_a_tour_shows_every_picture_and_how_it_is_made(page):
     shown = set()
     for picture, commands in parts:
         assert (path.parent / picture).stat().st_size <= 66_000
-        asked = [make_parser().parse_args(shlex.split(line)[1:]) for line in commands.splitlines()]
+        lines = commands.replace("\\\n", "").splitlines()
+        asked = [make_parser().parse_args(shlex.split(line)[1:]) for line in lines]
         if asked[0].command == "plot":
             assert (asked[0].out or f"{asked[0].what}.png") == Path(picture).name
             shown.add(asked[0].what)
