@@ -5,6 +5,7 @@ Everything else that describes the package stands in pyproject.toml.
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -13,10 +14,23 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
+if sys.platform == "darwin":
+    # One architecture a build, as its levels differ; said before anything reads Python's flags.
+    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
+WINDOWS = sys.platform == "win32"
 KERNELS = Path("kernels")
 DEBUG = os.environ.get("AFFINET_DEBUG_KERNELS", "0") not in ("", "0")
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-X86_64 = platform.machine().lower() in ("x86_64", "amd64")
+
+
+def target_machine():
+    """The architecture that is built for, which need not be this machine's."""
+    if sys.platform == "darwin":
+        return os.environ["ARCHFLAGS"].split()[-1]
+    return sysconfig.get_platform().rpartition("-")[2]  # _PYTHON_HOST_PLATFORM, if that is set
+
+
+X86_64 = target_machine() in ("x86_64", "amd64")
 
 # The probe in kernels/cpu.pyx asks for exactly these instructions.
 LEVELS = {"baseline": []}
@@ -31,18 +45,18 @@ if X86_64:
 # levels and compilers agree to the bit. -fno-math-errno lets sqrt be one instruction, and
 # -fno-wrapv takes back a flag of many Python builds that halves the speed of the register tiles.
 COMPILE_FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv"]
-COMPILE_FLAGS += ["-fvisibility=hidden"]
 COMPILE_FLAGS += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
-if sys.platform != "win32":
-    COMPILE_FLAGS.append("-pthread")
-if not DEBUG:  # nothing is thrown through C: its tables would be a thirtieth of the wheel
+if not WINDOWS:
+    COMPILE_FLAGS += ["-fvisibility=hidden", "-pthread"]
+if not DEBUG and not WINDOWS:  # nothing is thrown through C, and its tables are a thirtieth of it
     COMPILE_FLAGS += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
-if not DEBUG and sys.platform == "linux" and "gcc" in (os.environ.get("CC") or "gcc"):
+COMPILER = os.environ.get("CC") or sysconfig.get_config_var("CC") or ""
+if not DEBUG and sys.platform == "linux" and "gcc" in Path(COMPILER.partition(" ")[0]).name:
     # Doors are mostly the copies of helpers that gcc puts into them at -O3: with the limit of -O2
     # for those that nobody asked to be inlined, a module is a twentieth smaller.
     COMPILE_FLAGS += ["--param", "max-inline-insns-auto=15", "-fno-ipa-cp-clone"]
     COMPILE_FLAGS += ["-fno-unswitch-loops"]
-if DEBUG or sys.platform == "win32":
+if DEBUG or WINDOWS:
     LINK_FLAGS = []
 else:
     LINK_FLAGS = ["-pthread", "-Wl,-x" if sys.platform == "darwin" else "-Wl,-s"]
@@ -59,15 +73,31 @@ DIRECTIVES = {
 
 def kernel_extension(level, source, flags):
     """Extension ``affinet._kernels.<level>``, still to be translated from ``source``."""
+    # clang-cl takes MSVC's options; this hands clang's own through.
+    prefix = "/clang:" if WINDOWS else ""
     return Extension(
         f"affinet._kernels.{level}",
         sources=[str(KERNELS / source)],
         depends=[str(path) for path in sorted(KERNELS.glob("*.pyx"))],
         define_macros=[] if FREE_THREADED else [("Py_LIMITED_API", "0x030B0000")],
         py_limited_api=not FREE_THREADED,
-        extra_compile_args=COMPILE_FLAGS + flags,
+        extra_compile_args=[prefix + flag for flag in COMPILE_FLAGS + flags],
         extra_link_args=LINK_FLAGS,
     )
+
+
+def use_clang_cl(compiler, platform_name):
+    """Put clang-cl in the place of MSVC's compiler, whose linker stays."""
+    named = os.environ.get("CC", "")
+    clang_cl = shutil.which(named) if Path(named).stem == "clang-cl" else None
+    if clang_cl is None:
+        raise SystemExit(
+            "affinet needs GNU vector types, which MSVC's own compiler has not: install LLVM's "
+            "clang-cl and set CC=clang-cl to build on Windows"
+        )
+    if not compiler.initialized:
+        compiler.initialize(platform_name)  # looks for cl.exe, whatever CC says
+    compiler.cc = clang_cl
 
 
 class BuildKernels(build_ext):
@@ -77,9 +107,12 @@ class BuildKernels(build_ext):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
 
+    def build_extensions(self):
+        if self.compiler.compiler_type == "msvc":
+            use_clang_cl(self.compiler, self.plat_name)
+        super().build_extensions()
+
     def build_extension(self, ext):
-        if self.compiler.compiler_type == "msvc" and "clang-cl" not in os.environ.get("CC", ""):
-            raise SystemExit("affinet needs GNU vector types: set CC=clang-cl to build on Windows")
         ext.sources = [self.translate(ext)]
         super().build_extension(ext)
 

@@ -3,15 +3,42 @@
 
 cdef extern from *:
     """
-    #if defined(__x86_64__) || defined(_M_X64)
+    #if defined(__x86_64__)
+    /* Asked by hand: __builtin_cpu_supports wants a run-time library that MSVC's linker has not,
+       and that zig has with a probe that finds nothing. Leaves and bits: Intel's Software
+       Developer's Manual, volume 2, CPUID, and volume 1, chapter 13, XCR0. */
+    enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
+    static void affinet_cpuid(unsigned leaf, unsigned* r) {
+        __asm__ volatile("cpuid" : "=a"(r[CPUID_EAX]), "=b"(r[CPUID_EBX]), "=c"(r[CPUID_ECX]),
+                         "=d"(r[CPUID_EDX]) : "a"(leaf), "c"(0));
+    }
+    /* Whether the first two leaves' registers have all these bits, and the system saves the
+       registers that XCR0's bits name when it switches tasks. */
+    static int affinet_runs(unsigned basic, unsigned extended, unsigned saved) {
+        unsigned r[4], enabled, high;
+        const unsigned osxsave = 1u << 27;
+        affinet_cpuid(0, r);
+        if (r[CPUID_EAX] < 7) return 0;
+        affinet_cpuid(1, r);
+        if ((r[CPUID_ECX] & (basic | osxsave)) != (basic | osxsave)) return 0;
+        __asm__ volatile("xgetbv" : "=a"(enabled), "=d"(high) : "c"(0));
+        affinet_cpuid(7, r);
+        return (enabled & saved) == saved && (r[CPUID_EBX] & extended) == extended;
+    }
+    #define AFFINET_FMA_AVX (1u << 12 | 1u << 28)
+    #define AFFINET_AVX2 (1u << 5)
+    #define AFFINET_AVX512 (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31)     /* F, DQ, BW, VL */
+    #define AFFINET_YMM (1u << 1 | 1u << 2)
+    #if defined(__APPLE__)
+    #define AFFINET_ZMM AFFINET_YMM    /* macOS saves the rest from a task's first use on */
+    #else
+    #define AFFINET_ZMM (AFFINET_YMM | 1u << 5 | 1u << 6 | 1u << 7)
+    #endif
     static int affinet_runs_avx2(void) {
-        __builtin_cpu_init();
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        return affinet_runs(AFFINET_FMA_AVX, AFFINET_AVX2, AFFINET_YMM);
     }
     static int affinet_runs_avx512(void) {
-        return affinet_runs_avx2() && __builtin_cpu_supports("avx512f")
-            && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
-            && __builtin_cpu_supports("avx512dq");
+        return affinet_runs(AFFINET_FMA_AVX, AFFINET_AVX2 | AFFINET_AVX512, AFFINET_ZMM);
     }
     #else
     static int affinet_runs_avx2(void) { return 0; }

@@ -278,7 +278,9 @@ cdef void _pack(Py_ssize_t depth, Py_ssize_t columns, Py_ssize_t width, const re
                 Py_ssize_t k_step, Py_ssize_t column_step, real* packed) noexcept nogil:
     """packed[k, j] = source[k k_step + j column_step] for j < columns, 0 up to j < width."""
     cdef Py_ssize_t j, k, quads = 0
-    if column_step == 1 and columns == width and width * sizeof(real) % VECTOR_BYTES == 0:
+    cdef Py_ssize_t bytes_ = width * sizeof(real)
+    if (column_step == 1 and columns == width and bytes_ % VECTOR_BYTES == 0
+            and bytes_ <= PANEL_BYTES):     # a tile's 8 rows in double precision fill 4 of NEON's
         _pack_whole(depth, width, source, k_step, packed)
     elif column_step == 1:
         for k in range(depth):

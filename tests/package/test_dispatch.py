@@ -131,6 +131,21 @@ def test_with_one_level_alone(copy_of_package, run, last_error):
     )
 
 
+PROBE = "def supported_levels(): return ('baseline',)\ndef cache_sizes(): return None\n"
+
+
+@pytest.mark.parametrize("level", [level for level in USABLE if level != "baseline"])
+def test_a_processor_that_lacks_a_level(level, copy_of_package, run, last_error):
+    """As .ci/run sees it on emulated processors; here the probe is another."""
+    path = copy_of_package(*USABLE)
+    (path / "affinet" / "_kernels" / "cpu.py").write_text(PROBE, encoding="ascii")
+    assert run(SHOW, path=path, AFFINET_ISA=None).startswith("baseline|baseline|the best level")
+    error = last_error("import affinet", path=path, AFFINET_ISA=level)
+    assert error == (
+        f"ImportError: AFFINET_ISA={level} cannot run on this processor; usable here: baseline"
+    )
+
+
 def test_a_level_that_is_built_and_does_not_load_is_an_error(copy_of_package, last_error):
     """Falling back on another level would hide it."""
     path = copy_of_package("cpu", *USABLE)
