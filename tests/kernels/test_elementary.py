@@ -190,7 +190,7 @@ def test_the_error_over_the_whole_range(kernels, dtype, name):
 @every_function
 def test_a_larger_error_would_be_found(dtype, name):
     """The measure itself: results off by two units too many, or by two least subnormal numbers."""
-    exact = exact_results(name, dtype)
+    exact = exact_results(name, dtype)[::16]
     with np.errstate(over="ignore", under="ignore"):
         right = exact.astype(dtype)
     assert errors(right, exact).max() <= 0.5

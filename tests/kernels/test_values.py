@@ -40,7 +40,7 @@ LINEAR = [
 ]
 WITHOUT_WEIGHTS = [kernel for kernel in KERNELS.values() if "weights" in kernel.scalars]
 WITH_WEIGHTS = [KERNELS[f"{kernel.name} with weights"] for kernel in WITHOUT_WEIGHTS]
-RANDOM = settings(max_examples=15, deadline=None)
+RANDOM = settings(max_examples=min(15, settings.default.max_examples), deadline=None)
 
 
 def random_sizes(kernel, lanes):
@@ -140,7 +140,7 @@ def test_beyond_all_blocks_exactly(kernels, dtype, name, rows, length, columns):
 
 
 @every_kernel
-@settings(RANDOM, max_examples=30)
+@RANDOM
 @given(data=st.data())
 def test_one_special_value_anywhere(kernels, dtype, lanes, kernel, data):
     """A NaN or an infinity reaches what depends on it and nothing else."""
