@@ -24,6 +24,8 @@ def main() -> int:
     """Return 1 if a limit is passed."""
     wheel = Path(sys.argv[1]).stat().st_size / 1e6
     installed = sum(Path(f.locate()).stat().st_size for f in files("affinet") or ()) / 1e6
+    if not installed:
+        raise SystemExit("affinet is not installed from a wheel here")
     figures = [
         ("wheel", wheel, WHEEL_MB, "MB"),
         ("installed", installed, INSTALLED_MB, "MB"),

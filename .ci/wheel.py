@@ -1,0 +1,79 @@
+"""Build wheels from an sdist, for this machine and others: ``wheel.py SDIST FOLDER [TAG ...]``.
+
+The clang in the package ziglang brings the headers and the symbol lists of every glibc and of
+musl: a wheel built on a new system runs on an old one, and any machine builds for the others.
+Without a tag it is the oldest manylinux for this machine. .ci/tools.txt is what it needs, not
+isolated: pip would fetch Cython for the platform that is built for, which does not run here.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ZIG = f"{sys.executable} -m ziglang cc -target"
+COMPILERS = {  # by platform tag
+    "manylinux_2_17_x86_64": f"{ZIG} x86_64-linux-gnu.2.17",
+    "manylinux_2_17_aarch64": f"{ZIG} aarch64-linux-gnu.2.17",
+    "musllinux_1_2_x86_64": f"{ZIG} x86_64-linux-musl",
+    "musllinux_1_2_aarch64": f"{ZIG} aarch64-linux-musl",
+    # gcc's own atomics hold newer instructions too, behind a question to the processor; left out,
+    # floor.py sees that there are no others.
+    "linux_aarch64": "aarch64-linux-gnu-gcc -mno-outline-atomics",
+}
+# Every warning is an error; Cython's own C leaves parameters unused.
+WARNINGS = "-Wall -Wextra -Wno-unused-parameter -Werror"
+
+
+def build(sdist: Path, folder: Path, tag: str) -> Path:
+    """Compile the wheel for a platform; its tag is still the general one of Linux."""
+    machine = next(name for name in ("x86_64", "aarch64") if tag.endswith(name))
+    environment = {
+        **os.environ,
+        "CC": COMPILERS[tag],
+        "CFLAGS": WARNINGS,
+        "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
+    }
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-cache-dir"]
+    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(sdist)]
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode != 0:
+        raise SystemExit(done.stdout)
+    return next(folder.glob("*.whl"))
+
+
+def label(wheel: Path, folder: Path, tag: str) -> None:
+    """Put the wheel into the folder under its platform tag, once it has shown to deserve it."""
+    audit = [sys.executable, "-m", "auditwheel"]
+    if tag == f"manylinux_2_17_{platform.machine()}":
+        # Refuses a symbol of a newer glibc, and a library that is not on every system.
+        tools = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        command = [*audit, "repair", "--plat", tag, "--wheel-dir", str(folder), str(wheel)]
+        subprocess.run(command, check=True, env=tools)
+        return
+    if tag.startswith("manylinux"):  # it repairs this machine's wheels only
+        shown = subprocess.check_output([*audit, "show", str(wheel)], text=True)
+        if f'"{tag}"' not in shown:
+            raise SystemExit(shown)
+    # Of musl it can judge in its own containers only: here it finds this system's libraries.
+    command = [sys.executable, "-m", "wheel", "tags", "--platform-tag", tag, str(wheel)]
+    subprocess.run(command, check=True)
+    (labelled,) = wheel.parent.glob(f"*{tag}.whl")
+    shutil.move(labelled, folder)
+
+
+def main() -> None:
+    sdist, folder = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for tag in sys.argv[3:] or [f"manylinux_2_17_{platform.machine()}"]:
+        with tempfile.TemporaryDirectory() as scratch:
+            label(build(sdist, Path(scratch), tag), folder, tag)
+
+
+if __name__ == "__main__":
+    main()
