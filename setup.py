@@ -46,6 +46,11 @@ if X86_64:
 # -fno-wrapv takes back a flag of many Python builds that halves the speed of the register tiles.
 COMPILE_FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv"]
 COMPILE_FLAGS += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
+if DEBUG and not WINDOWS:
+    # A read or write beyond an array's end, an overflow or a null pointer stops the process; what
+    # is not initialised holds no plausible number. Rows may lie anywhere: alignment is not asked.
+    COMPILE_FLAGS += ["-fsanitize=undefined", "-fno-sanitize=alignment"]
+    COMPILE_FLAGS += ["-fsanitize-undefined-trap-on-error", "-ftrivial-auto-var-init=pattern"]
 if not WINDOWS:
     COMPILE_FLAGS += ["-fvisibility=hidden", "-pthread"]
 if not DEBUG and not WINDOWS:  # nothing is thrown through C, and its tables are a thirtieth of it
@@ -61,6 +66,9 @@ if DEBUG or WINDOWS:
 else:
     LINK_FLAGS = ["-pthread", "-Wl,-x" if sys.platform == "darwin" else "-Wl,-s"]
 
+MACROS = [] if FREE_THREADED else [("Py_LIMITED_API", "0x030B0000")]
+if DEBUG:
+    MACROS.append(("AFFINET_DEBUG_KERNELS", "1"))  # workspaces are filled with NaN
 DIRECTIVES = {
     "boundscheck": DEBUG,
     "initializedcheck": DEBUG,
@@ -79,7 +87,7 @@ def kernel_extension(level, source, flags):
         f"affinet._kernels.{level}",
         sources=[str(KERNELS / source)],
         depends=[str(path) for path in sorted(KERNELS.glob("*.pyx"))],
-        define_macros=[] if FREE_THREADED else [("Py_LIMITED_API", "0x030B0000")],
+        define_macros=MACROS,
         py_limited_api=not FREE_THREADED,
         extra_compile_args=[prefix + flag for flag in COMPILE_FLAGS + flags],
         extra_link_args=LINK_FLAGS,
