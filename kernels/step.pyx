@@ -4,7 +4,9 @@ A plan is a network's row of operations (forward.pyx) over memory that is set as
 batch, each operation's output, two gradients that take turns. It has two compiled entries,
 ``gradients`` (gather, forward, loss, backward) and ``update`` (the optimizer's rule), and ``run``,
 which takes the two in turn over many batches. They call the same kernels as the layers do, in the
-same order, so the numbers are the same.
+same order, so the numbers are the same. Where processes share a batch out among them, each works
+out its rows' share of the ``gradients``; these are added up outside, and then come ``regularize``
+and ``update``.
 
 Backward stops at the first operation with parameters: nothing asks for the gradient of the inputs.
 """
@@ -78,7 +80,8 @@ cdef class Plan:
     cdef Rows t
     cdef const double* weights  # of all rows, or NULL
     cdef Py_ssize_t n_weights
-    cdef readonly double weight_sum     # of the last batch; its rows where there are no weights
+    # What the last batch weighs, or the one that its rows are a part of; without weights, its rows.
+    cdef readonly double weight_sum
     cdef Rule rule
     cdef double[MOST_NUMBERS] rule_numbers
     cdef char* first_average
@@ -177,30 +180,59 @@ cdef class Plan:
             let_go(&held)
         _require_good_labels(status)
 
-    def gradients(self, order, uint64_t step):
-        """Gather, forward, loss and backward for one batch; returns the loss and the hits."""
+    def gradients(self, order, uint64_t step, uint64_t place=0, total=None):
+        """Gather, forward, loss and backward for one batch; returns the loss and the hits.
+
+        place: where the first of these rows stands in the whole batch; dropout goes by it.
+        total: None, or what a whole batch weighs of which these rows, perhaps none, are a part:
+        loss and gradients are then this part's share of it, without the regularization.
+        """
         cdef Held held
         cdef Py_ssize_t n
-        cdef double loss = 0, hits = 0
-        cdef int status
+        cdef double loss = 0, hits = 0, whole = -1 if total is None else total
+        cdef int status = 0
+        if total is not None and not 0 <= whole < INFINITY:
+            raise ValueError(f"total is {total}, wanted 0 <= total, finite")
         hold_nothing(&held)
         try:
             n = _hold_order(self, &held, order)
-            if not 1 <= n <= self.batch_size:
-                raise ValueError(f"order has shape ({n},), wanted 1 to {self.batch_size} rows")
+            if not (total is None) <= n <= self.batch_size:
+                raise ValueError(f"order has shape ({n},), wanted {int(total is None)} to "
+                                 f"{self.batch_size} rows")
             if n == 1:
                 _require_no_batch_norm(self)
             with nogil:
-                status = _gradients(self, n, <int64_t*> held_data(&held, 0), step, &loss, &hits)
+                if n > 0:
+                    status = _gradients(self, n, <int64_t*> held_data(&held, 0), step, place,
+                                        whole, &loss, &hits)
+                else:
+                    memset(self.grads, 0, self.network.n_parameters * _itemsize(self.network))
+                if status == 0 and whole < 0:
+                    loss += _regularize(self)
         finally:
             let_go(&held)
         _require_good_labels(status)
         return loss, hits
 
+    def regularize(self, double total):
+        """Penalty and clipping for the whole gradient of a batch that weighs ``total``.
+
+        Returns the penalty, which belongs to the loss.
+        """
+        cdef double penalty
+        self.weight_sum = total
+        with nogil:
+            penalty = _regularize(self)
+        return penalty
+
     def update(self):
         """One step of the optimizer over the flat buffers."""
         with nogil:
             _update(self)
+
+    def eager(self, bint on):
+        """Whether threads wait awake between calls, as they do inside ``run``."""
+        _pool_eager(on)
 
 
 def make_plan(Operations network not None, grads, str loss not None, str rule not None,
@@ -254,6 +286,10 @@ cdef Py_ssize_t _n_statistics(const Operation* operation, Py_ssize_t B) noexcept
     if operation.kind == BATCH_NORM:
         return operation.n_outputs
     return B if operation.kind == LAYER_NORM else 0
+
+
+cdef Py_ssize_t _itemsize(Operations network) noexcept nogil:
+    return sizeof(float) if network.single else sizeof(double)
 
 
 cdef int _set_memory_aside(Plan plan, Py_ssize_t itemsize) except -1:
@@ -361,8 +397,9 @@ cdef int _run(Plan plan, Py_ssize_t n, const int64_t* order, uint64_t step, doub
     _pool_eager(True)
     while start < n and status == 0:
         status = _gradients(plan, min(plan.batch_size, n - start), order + start,
-                            step + <uint64_t> i, losses + i, hits + i)
+                            step + <uint64_t> i, 0, -1, losses + i, hits + i)
         if status == 0:
+            losses[i] += _regularize(plan)
             if lrs != NULL:
                 plan.rule_numbers[0] = lrs[i]
             _update(plan)
@@ -372,25 +409,29 @@ cdef int _run(Plan plan, Py_ssize_t n, const int64_t* order, uint64_t step, doub
 
 
 cdef int _gradients(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
-                    double* loss, double* hits) noexcept nogil:
-    """Gather, forward, loss and backward for one batch; -1 for a class index out of range."""
+                    uint64_t place, double total, double* loss, double* hits) noexcept nogil:
+    """Gather, forward, loss and backward for one batch; -1 for a class index out of range.
+
+    A ``total`` below 0 stands for the weight of these rows themselves.
+    """
     if plan.network.single:
-        return _gradients_in(plan, rows, order, step, loss, hits, <float*> NULL)
-    return _gradients_in(plan, rows, order, step, loss, hits, <double*> NULL)
+        return _gradients_in(plan, rows, order, step, place, total, loss, hits, <float*> NULL)
+    return _gradients_in(plan, rows, order, step, place, total, loss, hits, <double*> NULL)
 
 
 cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_t step,
-                       double* loss, double* hits, real* precision) noexcept nogil:
+                       uint64_t place, double total, double* loss, double* hits,
+                       real* precision) noexcept nogil:
     cdef Py_ssize_t O = plan.network.n_outputs
     cdef const double* weights = NULL
     cdef real* out = <real*> plan.spaces[plan.network.n_operations - 1].out
     cdef real* dout = <real*> plan.gradient
     _gather(&plan.x, rows, order, plan.input_scale, <real*> plan.batch)
-    _forward(plan, rows, step, precision)
+    _forward(plan, rows, step, place, precision)
     if plan.weights != NULL:
         _gather_weights(plan.weights, rows, order, plan.batch_weights)
         weights = plan.batch_weights
-    plan.weight_sum = _weight_sum(rows, weights)
+    plan.weight_sum = total if total >= 0 else _weight_sum(rows, weights)
     if plan.t.n_columns == 0:
         _gather_labels(&plan.t, rows, order, <int64_t*> plan.targets)
         if _first_bad_label(rows, O, <int64_t*> plan.targets) >= 0:
@@ -403,11 +444,11 @@ cdef int _gradients_in(Plan plan, Py_ssize_t rows, const int64_t* order, uint64_
         _gather(&plan.t, rows, order, 1, <real*> plan.targets)
         loss[0] = _row_loss(plan, rows, out, weights, dout, hits)
     _backward(plan, rows, precision)
-    loss[0] += _regularize(plan, precision)
     return 0
 
 
-cdef void _forward(Plan plan, Py_ssize_t rows, uint64_t step, real* precision) noexcept nogil:
+cdef void _forward(Plan plan, Py_ssize_t rows, uint64_t step, uint64_t place,
+                   real* precision) noexcept nogil:
     cdef int i
     cdef const Operation* op
     cdef real* x = <real*> plan.batch
@@ -416,7 +457,7 @@ cdef void _forward(Plan plan, Py_ssize_t rows, uint64_t step, real* precision) n
         op = &plan.network.operations[i]
         out = <real*> plan.spaces[i].out
         if op.kind == DROPOUT:
-            _dropout_forward(rows, op.n_outputs, x, op.value, op.key, step, 0, out,
+            _dropout_forward(rows, op.n_outputs, x, op.value, op.key, step, place, out,
                              plan.spaces[i].mask)
         elif op.kind in (BATCH_NORM, LAYER_NORM):
             _normalize(plan, i, rows, x, out)
@@ -517,8 +558,14 @@ cdef void _normalize_backward(Plan plan, int i, Py_ssize_t rows, const real* x,
                              dx, dgamma, dbeta)
 
 
-cdef double _regularize(Plan plan, real* precision) noexcept nogil:
+cdef double _regularize(Plan plan) noexcept nogil:
     """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped."""
+    if plan.network.single:
+        return _regularize_in(plan, <float*> NULL)
+    return _regularize_in(plan, <double*> NULL)
+
+
+cdef double _regularize_in(Plan plan, real* precision) noexcept nogil:
     cdef int i
     cdef const Operation* op
     cdef double penalty = 0, scale

@@ -59,7 +59,17 @@ from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import EarlyStopping, History, StopTraining, TrainingState, every_steps
 
 if TYPE_CHECKING:
-    from affinet import datasets, diagnostics, estimators, live, onnx, plotting, reference, tables
+    from affinet import (
+        datasets,
+        diagnostics,
+        distributed,
+        estimators,
+        live,
+        onnx,
+        plotting,
+        reference,
+        tables,
+    )
     from affinet.conversion import from_sklearn
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
@@ -105,6 +115,7 @@ __all__ = [
     "__version__",
     "datasets",
     "diagnostics",
+    "distributed",
     "estimators",
     "every_steps",
     "from_sklearn",
@@ -135,6 +146,7 @@ _LATER = {
     "from_sklearn": "conversion",
     "datasets": None,
     "diagnostics": None,
+    "distributed": None,
     "estimators": None,
     "live": None,
     "onnx": None,

@@ -6,6 +6,7 @@ An error names the argument, what came and what was wanted.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,31 @@ BLOCK_ROWS = 4096
 # small network's step layer by layer such questions took as long as the arithmetic.
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+
+
+def in_files(value: Any) -> bool:
+    """True for rows that are read when they are asked for, such as ``datasets.Shards``.
+
+    They look like an array of (N, ...), with an attribute ``in_files = True``, and are none;
+    indexing them gives one.
+    """
+    return getattr(value, "in_files", False) is True
+
+
+def rows_array(name: str, value: Any) -> Array:
+    """``value`` as :func:`number_array` has it, or rows in files as they are.
+
+    These are not an array, but all that is asked of either here both of them have.
+    """
+    rows: Any = value
+    return rows if in_files(value) else number_array(name, value)
+
+
+def blocks(array: Any, start: int, stop: int) -> Iterator[tuple[int, Array]]:
+    """Rows start .. stop - 1 with the place of the first; those in files a block at a time."""
+    step = BLOCK_ROWS if in_files(array) else max(1, stop - start)
+    for first in range(start, stop, step):
+        yield first, array[first : min(first + step, stop)]
 
 
 def number_array(name: str, value: ArrayLike) -> Array:

@@ -37,6 +37,8 @@ class Loss(ABC):
     True
     """
 
+    is_sum: ClassVar[bool] = False  # over the rows; else it is a mean over them
+
     def __init__(self) -> None:
         self._dx: Array | None = None
 
@@ -255,7 +257,7 @@ class ElementwiseLoss(Loss):
         self._dx = dx
         return float(loss)
 
-    def require_range(self, name: str, t: Array) -> None:
+    def require_range(self, name: str, t: Array, first_row: int = 0) -> None:
         """Raise ValueError if a target lies outside ``target_range``; a NaN does not."""
         low, high = self.target_range
         if (low == -np.inf and high == np.inf) or t.size == 0:
@@ -265,8 +267,9 @@ class ElementwiseLoss(Loss):
         bad = (t < low) | (t > high)
         if bad.any():
             place = tuple(int(i) for i in np.argwhere(bad)[0])
+            shown = [first_row + place[0], *place[1:]] if place else []
             wanted = f"t >= {low:g}" if high == np.inf else f"{low:g} <= t <= {high:g}"
-            raise ValueError(f"{name}{list(place)} is {t[place]}, wanted {wanted}")
+            raise ValueError(f"{name}{shown} is {t[place]}, wanted {wanted}")
 
     @abstractmethod
     def _apply(self, x: Array, t: Array, weights: Array | None, dx: Array) -> float:
@@ -366,6 +369,8 @@ class SumSquaredError(ElementwiseLoss):
     >>> loss.backward()
     array([[ 1., -2.]])
     """
+
+    is_sum = True
 
     def _apply(self, x: Array, t: Array, weights: Array | None, dx: Array) -> float:
         return float(kernels.sum_squared_error(x, t, weights, dx))

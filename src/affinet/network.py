@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from affinet._dispatch import kernels
 from affinet._validation import (
     Array,
+    in_files,
     number_array,
     parameter_array,
     positive_number,
@@ -25,11 +26,12 @@ from affinet._validation import (
     require_shape,
     require_some_weight,
     row_weights,
+    rows_array,
 )
 from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
 from affinet.losses import ClassLoss, loss_of
-from affinet.metrics import Metrics, measure, named_metrics
+from affinet.metrics import Metric, Metrics, measure, named_metrics
 from affinet.operations import describe_layers, first_width, layer_widths
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
@@ -196,6 +198,7 @@ class Sequential:
         Parameters
         ----------
         x : array of shape (B, ...), or (I,) for one row
+            Or :class:`affinet.datasets.Shards`, which are read a block at a time.
         out : array of the result's shape and of the network's dtype, optional
             Where to write the result.
 
@@ -260,19 +263,30 @@ class Sequential:
             metrics.
         """
         wanted = named_metrics(metrics)
-        loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
-        x = number_array("x", x)
+        self._require_loss()
+        x = rows_array("x", x)
         self._require_rows(x)
         weights = None
         if sample_weight is not None:
             weights = row_weights("sample_weight", sample_weight, 1 if x.ndim < 2 else len(x))
             require_some_weight("sample_weight", weights)
-        y = self.predict(x)
+        return self._figures(self.predict(x), t, weights, wanted, x.ndim < 2)
+
+    def _figures(
+        self,
+        y: Array,
+        t: ArrayLike,
+        weights: Array | None,
+        wanted: Mapping[str, Metric],
+        alone: bool = False,
+    ) -> dict[str, float]:
+        """What :meth:`evaluate` returns for outputs y; ``alone`` where they are one row's."""
+        loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
+        t = np.asarray(t) if in_files(t) else t
         result = {"loss": loss_of(loss, y, t, weights, "sample_weight")}
         if isinstance(loss, ClassLoss):
             result["accuracy"] = float(np.average(loss.hits(y, t), weights=weights))
         if wanted:
-            alone = x.ndim < 2
             rows = np.atleast_2d(y) if alone else y
             targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
             result |= measure(wanted, rows, targets, weights)
@@ -297,6 +311,7 @@ class Sequential:
         class_weight: Mapping[int, float] | str | None = None,
         l2: float = 0.0,
         clip_norm: float | None = None,
+        reducer: Any = None,
         resume: str | PathLike[str] | None = None,
         shuffle: bool = True,
     ) -> History:
@@ -321,6 +336,7 @@ class Sequential:
             class_weight=class_weight,
             l2=l2,
             clip_norm=clip_norm,
+            reducer=reducer,
             resume=resume,
             shuffle=shuffle,
         )
@@ -420,10 +436,10 @@ class Sequential:
         return result
 
     def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
-        rows = number_array("x", x)
+        rows = rows_array("x", x)
         first = self._predict_block(rows[:BLOCK_ROWS] if rows.ndim > 1 else rows)
         whole = rows.ndim < 2 or len(rows) <= BLOCK_ROWS
-        if out is not None and not whole and np.may_share_memory(rows, out):
+        if out is not None and not whole and not in_files(rows) and np.may_share_memory(rows, out):
             rows = rows.copy()  # a block's result must not overwrite rows still to be read
         if whole and out is None:
             return first

@@ -21,9 +21,11 @@ def run(code: str, *arguments: str) -> str:
 
 def test_public_names() -> None:
     assert set(affinet.datasets.__all__) == {
+        "Shards",
         "load_digits",
         "load_fashion_mnist",
         "load_mnist",
+        "open_shards",
         "read_idx",
         "spiral",
         "two_moons",

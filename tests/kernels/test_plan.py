@@ -277,3 +277,51 @@ def test_arrays_live_as_long_as_the_plan():
     assert np.isfinite(loss)
     assert 0 <= hits <= 4
     assert plan.updates == 1
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 0, 2, 1, 0.25])])
+def test_shares_of_a_batch_add_up(weights):
+    """Rows 0 and 1, none, and rows 2 and 3 of a batch: with their places, and divided by it all."""
+    layers = [("Dropout", 0.4, 77), ("Affine", 3, 2, 0, 6)]
+    x, order = np.random.default_rng(3).standard_normal((5, 3)), np.array([4, 2, 0, 3])
+    whole, part = np.zeros(8), np.zeros(8)
+    plans = [with_data(make(grads=grads, layers=layers), x) for grads in (whole, part)]
+    total = 4.0
+    for plan in plans:
+        plan.set_regularization(0.5, 0.01)
+        if weights is not None:
+            plan.set_weights(weights)
+            total = weights[order].sum()
+    loss, hits = plans[0].gradients(order, 5)
+    told, summed = [], np.zeros(8)
+    for rows, place in ((order[:2], 0), (order[:0], 2), (order[2:], 2)):
+        told.append(plans[1].gradients(rows, 5, place, total))
+        summed += part
+    assert told[1] == (0, 0)
+    part[:] = summed
+    penalty = plans[1].regularize(total)
+    assert sum(share for share, _ in told) + penalty == pytest.approx(loss, rel=1e-15)
+    assert sum(found for _, found in told) == hits
+    np.testing.assert_allclose(part, whole, rtol=1e-14)
+    assert np.linalg.norm(whole) == pytest.approx(0.01)
+    for plan in plans:
+        plan.update()
+    assert plans[1].updates == 1
+
+
+def test_gradients_refuses_a_total():
+    plan = with_data(make())
+    for total in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"^total is"):
+            plan.gradients(np.arange(2), 0, 0, total)
+    with pytest.raises(ValueError, match="wanted 0 to 4 rows"):
+        plan.gradients(np.zeros(5, np.int64), 0, 0, 5.0)
+
+
+def test_eager_may_be_switched():
+    plan = with_data(make())
+    plan.eager(True)
+    losses = [plan.gradients(np.arange(4), 0)[0]]
+    plan.eager(False)
+    losses.append(plan.gradients(np.arange(4), 0)[0])
+    assert losses[0] == losses[1]

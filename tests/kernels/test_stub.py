@@ -35,7 +35,7 @@ def test_what_is_wrong_is_found_and_said(kernels, tmp_path):
             "add     def relu_forward(x: Array, out: Array",
         ),
         ("def relu_forward(", "def relu_forwards(", "remove  relu_forwards"),
-        ("def gradients(self", "def gradient(self", "add         def gradients(self"),
+        ("def update(self", "def updates(self", "add         def update(self"),
         ("def n_inputs(self)", "def inputs(self)", "add         @property\n    def n_inputs"),
     ):
         assert old in text

@@ -12,7 +12,7 @@ FIXED = {
     "MeanSquaredError", "SumSquaredError", "SGD", "Momentum", "AdaGrad", "Adam", "Sequential",
     "Nesterov", "RMSprop", "AdamW",
     "load", "gradient_check", "numerical_gradient", "reference", "datasets", "runtime_info",
-    "History", "onnx", "from_sklearn", "estimators",
+    "History", "onnx", "from_sklearn", "distributed", "estimators",
     "StopTraining", "TrainingState", "EarlyStopping", "Checkpoint", "every_steps",
     "metrics", "schedules",
     "SigmoidWithLoss", "MeanAbsoluteError", "Huber", "Poisson", "Quantile",

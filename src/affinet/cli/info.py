@@ -11,7 +11,13 @@ from affinet._dispatch import runtime_info
 from affinet.cli.output import named_lines, print_json
 
 # Optional packages, and the extra that brings each.
-PACKAGES = {"tqdm": "cli", "matplotlib": "cli", "pooch": "data", "safetensors": "safetensors"}
+PACKAGES = {
+    "tqdm": "cli",
+    "matplotlib": "cli",
+    "pooch": "data",
+    "safetensors": "safetensors",
+    "mpi4py": "mpi",
+}
 VARIABLES = ("AFFINET_ISA", "AFFINET_NUM_THREADS", "AFFINET_DATA_DIR")
 
 

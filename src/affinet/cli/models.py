@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -41,7 +42,7 @@ def load_for(net: Sequential, model: str, name: str, data_dir: str | None) -> Sp
 
 def require_width(net: Sequential, model: str, source: str, x: Array) -> None:
     """Raise ValueError unless the rows of ``x`` (N, ...) have as many numbers as ``net`` takes."""
-    wanted, came = n_inputs(net), x[0].size
+    wanted, came = n_inputs(net), math.prod(x.shape[1:])
     if wanted not in (None, came):
         raise ValueError(f"{source} has {came} numbers a row, {model} takes {wanted}")
 

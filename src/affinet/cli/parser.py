@@ -41,7 +41,10 @@ EXIT_CODES = (
     "exit codes: 0 done, 1 the work was done and failed (a wrong gradient, a training that "
     "diverged), 2 the arguments or files cannot be used, 130 interrupted"
 )
-DATA = f"{', '.join(RECIPES)}, or a file: .csv, .tsv or .txt, packed as .gz or not, .npz or .npy"
+DATA = (
+    f"{', '.join(RECIPES)}, or a file: .csv, .tsv or .txt, packed as .gz or not, .npz or .npy; or "
+    "a folder of arrays, x*.npy with their t*.npy, whose inputs are read as they are needed"
+)
 COLUMN = "by its name or its place, 1 for the first and -1 for the last"
 
 
@@ -203,6 +206,12 @@ def add_train(commands: Commands[Parser]) -> None:
         "to the bit, as without the interruption",
     )
 
+    training.add_argument(
+        "--data-parallel",
+        action="store_true",
+        help="share every step's rows out among the processes of an mpiexec, such as 'mpiexec -n 4 "
+        "affinet train mnist --data-parallel'; the first of them writes and prints (wants mpi4py)",
+    )
     training.add_argument(
         "--monitor",
         action="store_true",

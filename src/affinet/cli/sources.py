@@ -1,4 +1,4 @@
-"""Where rows come from: a named data set, or a file that is read as a table."""
+"""Where rows come from: a named data set, a file that is read as a table, a folder of arrays."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from affinet.cli.figures import QUALITY
 from affinet.cli.models import class_names, load_named, require_width
 from affinet.cli.output import say
 from affinet.cli.recipes import RECIPES, TABLE, VALIDATION, Recipe, numbers_l2, table_epochs
+from affinet.datasets import open_shards
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
 from affinet.metrics import measure, named_metrics
 from affinet.network import Sequential
@@ -31,6 +32,7 @@ from affinet.tables.reading import TEXT_FILES
 from affinet.tables.table import number_of
 
 Rows = tuple[Array, Array]
+PIXELS = 255  # the greatest number in a byte
 # Options of train that speak of files alone.
 OF_FILES = (
     *("target", "target_file", "inputs", "task", "validation", "ignore", "categorical", "impute"),
@@ -83,7 +85,9 @@ class Material:
 
 def prepare(options: argparse.Namespace) -> Material:
     """Load what ``affinet train`` shall learn from."""
-    return named_set(options) if options.dataset in RECIPES else table_file(options)
+    if options.dataset in RECIPES:
+        return named_set(options)
+    return folder(options) if Path(options.dataset).is_dir() else table_file(options)
 
 
 # Named data sets ---------------------------------------------------------------------------------
@@ -103,10 +107,10 @@ def named_set(options: argparse.Namespace) -> Material:
     return Material(name, recipe, {"train": train, "test": test}, meaning=meaning)
 
 
-def refuse_options_of_files(options: argparse.Namespace) -> None:
-    """Raise if an option is given that means nothing for a named data set."""
+def refuse_options_of_files(options: argparse.Namespace, *taken: str) -> None:
+    """Raise if an option is given that means nothing for data that is no file; some are taken."""
     for name in OF_FILES:
-        if getattr(options, name, None) not in (None, []):
+        if name not in taken and getattr(options, name, None) not in (None, []):
             option = f"--{name.replace('_', '-')}"
             raise ValueError(f"argument {option}: {options.dataset} is no file")
 
@@ -234,6 +238,57 @@ def split(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+# Folders -----------------------------------------------------------------------------------------
+
+
+def folder(options: argparse.Namespace) -> Material:
+    """Arrays in a folder, whose inputs stay there; some of the rows held out."""
+    x, t = rows_in_folder(options, "task", "validation")
+    counts = t.dtype.kind in "bui"
+    if options.task == "classification" and not counts:
+        raise ValueError(f"argument --task: targets of dtype {t.dtype} are no class indices")
+    named = counts and options.task != "regression"
+    if named and t.min() < 0:
+        raise ValueError(f"{options.dataset}: a target is {t.min()}, wanted classes 0, 1, ...")
+    share = VALIDATION if options.validation is None else options.validation
+    groups = t.astype(np.int64) if named else None
+    train, held_out = split(len(t), share, np.random.default_rng(options.seed), groups)
+    t = t.astype(np.int64) if named else t.astype(np.float64)
+    splits = {"train": (x.select(train), t[train])}
+    if len(held_out):
+        splits["validation"] = (x.select(held_out), t[held_out])
+    batch_size = TABLE.batch_size if options.batch_size is None else options.batch_size
+    recipe = replace(
+        TABLE,
+        classes=tuple(map(str, range(int(t.max()) + 1))) if named else (),
+        input_shape=x.shape[1:],
+        maximum=PIXELS if x.dtype == np.uint8 else None,
+        l2=0.0 if named else numbers_l2(len(train), batch_size),
+        epochs=table_epochs(len(train), batch_size),
+    )
+    meaning = {
+        "dataset": Path(options.dataset).resolve().name,
+        "task": "classification" if named else "regression",
+        "classes": recipe.classes or None,
+        "input_shape": recipe.input_shape,
+        "input_range": None if recipe.maximum is None else (0, recipe.maximum),
+    }
+    return Material(options.dataset, recipe, splits, meaning=meaning)
+
+
+def rows_in_folder(options: argparse.Namespace, *taken: str) -> tuple[Any, Array]:
+    """Inputs as shards, and their targets in memory: one number a row."""
+    if options.data_dir is not None:
+        raise ValueError(f"argument --data-dir: {options.dataset} is a folder itself")
+    refuse_options_of_files(options, *taken)
+    x, t = open_shards(options.dataset)
+    if t.ndim == 2 and t.shape[1] == 1:
+        return x, np.asarray(t).reshape(-1)
+    if t.ndim != 1:
+        raise ValueError(f"{options.dataset}: targets of shape {t.shape}, wanted one number a row")
+    return x, np.asarray(t)
+
+
 # Rows for a saved network ------------------------------------------------------------------------
 
 
@@ -251,6 +306,12 @@ def encoding_of(net: Sequential, model: str) -> Encoding | None:
 def labelled_rows(net: Sequential, options: argparse.Namespace) -> Rows:
     """Inputs and targets in a file, as the network takes them."""
     encoding = encoding_of(net, options.model)
+    if Path(options.dataset).is_dir():
+        if encoding is not None:
+            raise ValueError(f"{options.model} was trained on a table, wanted a file as that was")
+        x, t = rows_in_folder(options)
+        require_width(net, options.model, options.dataset, x)
+        return x, t
     table = read_file(options.dataset, options, encoding)
     if encoding is not None:
         return (

@@ -18,6 +18,7 @@ from affinet.cli.output import CommandError, named_lines, plain, print_json, say
 from affinet.cli.recipes import LEARNING_RATES, RECIPES, Recipe
 from affinet.cli.sources import Material, prepare
 from affinet.diagnostics.monitor import Monitor
+from affinet.distributed.memory import peak_memory
 from affinet.layers import GELU, Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss
 from affinet.model_file import load
@@ -26,8 +27,10 @@ from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Op
 from affinet.training import History, TrainingState
 from affinet.training.callbacks import Callback
 from affinet.training.checkpoint import Checkpoint
+from affinet.training.team import Team, is_agreed
 
 if TYPE_CHECKING:
+    from affinet.distributed import MPIReducer
     from affinet.live import LiveView
 
 ACTIVATIONS: dict[str, type[Layer]] = {
@@ -53,16 +56,37 @@ def run(options: argparse.Namespace) -> int:
     """Train as the options say; 0."""
     name_files(options)
     options.monitor |= options.live is not None
-    require_writable("--out", options.out, SUFFIXES)
-    if options.checkpoint is not None:
-        require_writable("--checkpoint", Path(options.checkpoint), SUFFIXES)
-    require_writable("--plot", options.plot, PICTURES)
-    material = prepare(options)
-    complete(options, material.recipe)
-    net = build(options, material.recipe)
+    if not options.data_parallel:
+        return train(options, None)
+    from affinet.distributed import MPIReducer
+
+    reducer = MPIReducer()
+    options.quiet = options.quiet or reducer.rank > 0
+    try:
+        return train(options, reducer)
+    except (Exception, KeyboardInterrupt) as error:
+        if not is_agreed(error):
+            raise
+        if reducer.rank > 0:  # rank 0 tells it, and its exit code is that of all
+            return 0
+        if type(error) is RuntimeError:
+            raise CommandError(str(error).splitlines()[0] + f" {last_line(error)}") from None
+        raise
+
+
+def train(options: argparse.Namespace, reducer: MPIReducer | None) -> int:
+    """Train, alone or as one of several ranks of which the first writes and tells."""
+    with contextlib.nullcontext() if reducer is None else Team(reducer).setting_up():
+        require_places(options)
+        material = prepare(options)
+        complete(options, material.recipe)
+        net = build(options, material.recipe)
     if not options.quiet:
-        say(announcement(options, net, material))
-    history = fit(net, options, material)
+        say(announcement(options, net, material, reducer))
+    history = fit(net, options, material, reducer)
+    memory = peaks(reducer)
+    if reducer is not None and reducer.rank > 0:
+        return 0
     if history.stopped_by not in ("epochs", "steps"):
         say(f"after step {history.steps:,}: {history.stopped_by}")
 
@@ -73,8 +97,30 @@ def run(options: argparse.Namespace) -> int:
     require_same_predictions(net, options.out, next(reversed(material.splits.values()))[0])
     plotted = draw(history, options)
     advice = watched["monitor"]["advice"] if watched else None
-    report(options, history, results, plotted, advice)
+    report(options, history, results, plotted, advice, memory)
     return 0
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of an error, which is what a traceback comes to."""
+    return str(error).rstrip().splitlines()[-1]
+
+
+def peaks(reducer: MPIReducer | None) -> list[int]:
+    """The most memory in bytes that each rank has held; nothing where it is not told."""
+    own = peak_memory()
+    if reducer is None:
+        return [] if own is None else [own]
+    told = Team(reducer).gather(own or 0)[:, 0]
+    return [int(peak) for peak in told if peak]
+
+
+def require_places(options: argparse.Namespace) -> None:
+    """Raise unless there is a place for all files that are to be written."""
+    require_writable("--out", options.out, SUFFIXES)
+    if options.checkpoint is not None:
+        require_writable("--checkpoint", Path(options.checkpoint), SUFFIXES)
+    require_writable("--plot", options.plot, PICTURES)
 
 
 def name_files(options: argparse.Namespace) -> None:
@@ -85,7 +131,9 @@ def name_files(options: argparse.Namespace) -> None:
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without its suffixes: data.csv.gz is data."""
+    """A file's name without its suffixes, data of data.csv.gz; a folder's name."""
+    if path.is_dir():
+        return path.resolve().name
     return path.name.removesuffix(".gz").rpartition(".")[0]
 
 
@@ -136,7 +184,12 @@ def affine(
     return Affine(W.astype(options.dtype), np.zeros(n_outputs, options.dtype))
 
 
-def fit(net: Sequential, options: argparse.Namespace, material: Material) -> History:
+def fit(
+    net: Sequential,
+    options: argparse.Namespace,
+    material: Material,
+    reducer: MPIReducer | None = None,
+) -> History:
     """Train; a loss that is not finite ends it, and an interruption tells how far it came."""
     optimizer = OPTIMIZERS[options.optimizer](options.lr)
     callbacks: list[Callback] = [refuse_divergence]
@@ -148,8 +201,9 @@ def fit(net: Sequential, options: argparse.Namespace, material: Material) -> His
         callbacks.append(view)
     if options.checkpoint is not None:
         callbacks.append(Checkpoint(options.checkpoint))
+    leads = reducer is None or reducer.rank == 0
     try:
-        with view or contextlib.nullcontext(), warnings.catch_warnings():
+        with (view if leads else None) or contextlib.nullcontext(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*diverges", RuntimeWarning)  # said in one line
             return net.fit(
                 *material.train,
@@ -162,14 +216,16 @@ def fit(net: Sequential, options: argparse.Namespace, material: Material) -> His
                 seed=options.seed,
                 verbose=0 if options.quiet else 1,
                 l2=options.l2,
+                reducer=reducer,
                 resume=options.resume,
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         epochs = 0 if net.history is None else len(net.history.epochs)
         kept = "no file was written"
         if options.checkpoint is not None and Path(options.checkpoint).exists():
             kept = f"to go on: --resume {options.checkpoint}"
-        raise KeyboardInterrupt(f"interrupted in epoch {epochs + 1}; {kept}") from None
+        interrupt.args = (f"interrupted in epoch {epochs + 1}; {kept}",)
+        raise
 
 
 def live_view(options: argparse.Namespace, material: Material, watch: Monitor | None) -> LiveView:
@@ -241,8 +297,14 @@ def metadata(
     return dict(plain(content))
 
 
-def announcement(options: argparse.Namespace, net: Sequential, material: Material) -> str:
+def announcement(
+    options: argparse.Namespace,
+    net: Sequential,
+    material: Material,
+    reducer: MPIReducer | None = None,
+) -> str:
     """What is about to be done, in one line."""
+    ranks = "" if reducer is None else f", on {reducer.size} rank{'s' * (reducer.size > 1)}"
     length = f"{options.epochs} epochs" if options.steps is None else f"{options.steps:,} steps"
     widths = [n for layer in net.layers if isinstance(layer, Affine) for n in layer.W.shape[:1]]
     widths.append(net.layers[-1].W.shape[1])
@@ -251,7 +313,7 @@ def announcement(options: argparse.Namespace, net: Sequential, material: Materia
     return (
         f"{material.name}: {len(material.train[1]):,} rows to train on, {held_out:,} to {purpose}; "
         f"{'-'.join(map(str, widths))} {options.activation}, {options.optimizer} at "
-        f"{options.lr:g}, {options.batch_size} rows a step, {length}"
+        f"{options.lr:g}, {options.batch_size} rows a step, {length}{ranks}"
     )
 
 
@@ -261,6 +323,7 @@ def report(
     results: dict[str, dict[str, float]],
     plotted: bool,
     advice: list[str] | None,
+    memory: list[int],
 ) -> None:
     """Print the results; the last line of the text is the figure of the rows held out."""
     *others, last = results
@@ -273,6 +336,7 @@ def report(
             "steps": history.steps,
             "seconds": history.seconds,
             **({} if advice is None else {"advice": advice}),
+            "peak_memory": memory,
         }
         print_json({"dataset": options.dataset, **files, **record, **results})
         return
@@ -281,6 +345,9 @@ def report(
         if plotted:
             lines["learning curve"] = str(options.plot)
         lines["training"] = f"{history.steps:,} steps in {history.seconds:.1f} s"
+        if memory:
+            each = " a rank" if options.data_parallel else ""
+            lines["peak memory"] = f"{max(memory) / 1e6:,.0f} MB{each}"
         print(named_lines(lines))
         if "r2" in results[last]:
             print(f"\n{split_table(results)}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 
 from affinet.cli.recipes import RECIPES, TABLES
 
@@ -30,18 +31,18 @@ def widths(text: str) -> tuple[int, ...]:
 
 
 def data_source(text: str) -> str:
-    """The name of a data set, or that of a file of a kind that is read as a table.
+    """The name of a data set, of a file of a kind that is read as a table, or of a folder.
 
     Examples
     --------
     >>> data_source("digits"), data_source("my/prices.csv.gz")
     ('digits', 'my/prices.csv.gz')
     """
-    if text in RECIPES or text.lower().endswith(TABLES):
+    if text in RECIPES or text.lower().endswith(TABLES) or os.path.isdir(text):
         return text
     raise argparse.ArgumentTypeError(
-        f"{text!r} is neither a data set ({', '.join(RECIPES)}) nor a file that ends in "
-        f"{', '.join(TABLES)}"
+        f"{text!r} is neither a data set ({', '.join(RECIPES)}) nor a folder nor a file that ends "
+        f"in {', '.join(TABLES)}"
     )
 
 

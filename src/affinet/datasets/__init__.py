@@ -2,19 +2,22 @@
 
 ``load_digits`` ships with affinet; ``spiral``, ``two_moons`` and ``xor`` are computed;
 ``load_mnist`` and ``load_fashion_mnist`` read the official files from a folder, or fetch them once
-with pooch. ``read_idx`` reads any file of their format. This package needs NumPy and nothing else
-of affinet.
+with pooch. ``read_idx`` reads any file of their format, ``open_shards`` a folder of arrays that may
+be larger than memory. This package needs NumPy and nothing else of affinet.
 """
 
 from affinet.datasets.digits import load_digits
 from affinet.datasets.idx import read_idx
 from affinet.datasets.mnist import load_fashion_mnist, load_mnist
+from affinet.datasets.shards import Shards, open_shards
 from affinet.datasets.synthetic import spiral, two_moons, xor
 
 __all__ = [
+    "Shards",
     "load_digits",
     "load_fashion_mnist",
     "load_mnist",
+    "open_shards",
     "read_idx",
     "spiral",
     "two_moons",

@@ -78,6 +78,7 @@ class Monitor(Study):
     """
 
     only_looks = True
+    on_one_rank = True
 
     def __init__(self, every: int = 256, rows: int = 128, verbose: bool = True) -> None:
         self.every = self._interval = whole_number("every", every, 1)

@@ -49,7 +49,8 @@ class Dropout(Layer):
         self.p = real_number("p", p, 0.0, 1.0)
         self.key = int(generator(rng).integers(0, 2**64, dtype=np.uint64))
         self.calls = 0
-        self._place: tuple[int, int] | None = None  # (key, step) while fit decides them
+        # (key, step, place of the first row in the batch) while fit decides them
+        self._place: tuple[int, int, int] | None = None
         self._mask: Array | None = None  # (B, O); (0, 0) after a forward in evaluation mode
         self._shape: tuple[int, ...] = ()
 
@@ -75,8 +76,8 @@ class Dropout(Layer):
             raise ValueError("x has shape (), wanted (B, ...)")
         rows = fold_rows(x)
         out, mask = np.empty_like(rows), np.empty(rows.shape, np.uint8)
-        key, step = self._place or (self.key, self.calls)
-        kernels.dropout_forward(rows, self.p, key, step, 0, out, mask)
+        key, step, row = self._place or (self.key, self.calls, 0)
+        kernels.dropout_forward(rows, self.p, key, step, row, out, mask)
         self.calls += self._place is None
         self._mask, self._shape = mask, x.shape
         return out.reshape(x.shape)

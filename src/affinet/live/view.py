@@ -69,6 +69,7 @@ class LiveView:
     """
 
     only_looks = True
+    on_one_rank = True
 
     def __init__(
         self,

@@ -8,7 +8,9 @@ remembers over an interruption, see :class:`affinet.Checkpoint`. One that wants 
 steps, beside the ends of epochs, has ``next_step(step) -> int``, which says after which later step
 ``after_step(state)`` is to be called; it is asked anew whenever steps were made. One that promises
 to change neither the network nor the optimizer says ``only_looks = True``: the compiled step then
-goes on without looking at them again.
+goes on without looking at them again. Where processes share a training, each of them calls its
+callbacks; those that say ``on_one_rank = True``, because they write or show, are called on rank 0
+alone.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ class Checkpoint:
     averages, the state of the schedule and of callbacks that have ``state_dict``, the history, and
     the place in the epoch. It is written under a temporary name, flushed to disk and renamed, so
     there is a whole file whenever the process dies. Checkpoints are written after the other
-    callbacks of the moment, wherever they stand among them.
+    callbacks of the moment, wherever they stand among them. With a ``reducer`` rank 0 alone writes,
+    and any number of ranks may go on from it.
 
     Parameters
     ----------
@@ -81,6 +82,7 @@ class Checkpoint:
     """
 
     comes_last = True
+    on_one_rank = True
 
     def __init__(
         self, path: str | os.PathLike[str], every: int = 1, every_steps: int | None = None

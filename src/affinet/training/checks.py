@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,18 +10,48 @@ from numpy.typing import ArrayLike
 
 from affinet._validation import (
     Array,
-    number_array,
+    blocks,
     require_finite,
     require_some_weight,
     row_weights,
+    rows_array,
     whole_number,
 )
 from affinet.layers import BatchNorm
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
+from affinet.metrics import Metric, Metrics, named_metrics
 from affinet.network import Sequential
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.weights import training_weights
+
+Part = Callable[[int], tuple[int, int]]  # of n rows, from which to which
+
+
+def whole(n: int) -> tuple[int, int]:
+    """All of n rows."""
+    return 0, n
+
+
+def require_optimizer(optimizer: Any) -> Any:
+    """The optimizer, if it can be asked for updates."""
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
+        raise TypeError(f"optimizer is {optimizer!r}, wanted an object such as Adam()")
+    return optimizer
+
+
+def require_one_length(epochs: int | None, steps: int | None) -> None:
+    """Raise if a training has two lengths."""
+    if epochs is not None and steps is not None:
+        raise ValueError("epochs and steps were both given, wanted one of them")
+
+
+def require_metrics(metrics: Metrics, validation_data: Any) -> Mapping[str, Metric]:
+    """Metrics by their names, if there is something to evaluate them on."""
+    named = named_metrics(metrics)
+    if named and validation_data is None:
+        raise ValueError("metrics were given without validation_data to evaluate them on")
+    return named
 
 
 def require_callbacks(callbacks: Iterable[Callback]) -> tuple[Any, ...]:
@@ -53,14 +83,14 @@ def require_schedule(schedule: Any, optimizer: Any) -> None:
         raise TypeError(f"schedule was given, but the optimizer {optimizer!r} has no lr to set")
 
 
-def require_validation_data(net: Sequential, data: Any) -> tuple[Array, ...]:
+def require_validation_data(net: Sequential, data: Any, part: Part = whole) -> tuple[Array, ...]:
     """Validation data as checked arrays, two or with weights three."""
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise TypeError(
             f"validation_data is {type(data).__name__}, wanted a pair (x, t) or (x, t, weights)"
         )
     prefix = "validation_data: "
-    x, t = require_data(net, data[0], data[1], prefix)
+    x, t = require_data(net, data[0], data[1], prefix, part)
     if len(data) == 2 or data[2] is None:
         return x, t
     weights = row_weights(f"{prefix}weights", data[2], len(x))
@@ -98,27 +128,34 @@ def require_variances(net: Sequential, n_rows: int, batch_size: int, steps: int)
 
 
 def require_data(
-    net: Sequential, x: ArrayLike, t: ArrayLike, prefix: str = ""
+    net: Sequential, x: ArrayLike, t: ArrayLike, prefix: str = "", part: Part = whole
 ) -> tuple[Array, Array]:
-    """Data to train on or validate with, checked before any parameter changes."""
+    """Data to train on or validate with, checked before any parameter changes.
+
+    What each row holds is looked at in the ``part`` of the rows that is this process's.
+    """
     net._require_loss()
-    x, t = number_array(f"{prefix}x", x), number_array(f"{prefix}t", t)
+    x, t = rows_array(f"{prefix}x", x), rows_array(f"{prefix}t", t)
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"{prefix}x has shape {x.shape}, wanted at least one row")
     if t.ndim == 0 or len(t) != len(x):
         raise ValueError(f"{prefix}t has shape {t.shape}, wanted {len(x)} targets, one a row of x")
+    low, high = part(len(x))
     if net.check_finite:
-        require_finite(f"{prefix}x", x)
-    require_targets(net, net._predict(x[:1]), t, prefix)
+        for start, block in blocks(x, low, high):
+            require_finite(f"{prefix}x", block, start)
+    y = net._predict(x[:1])
+    require_targets(net, y, t, prefix)
+    for start, block in blocks(t, low, high):
+        require_values(net, y.shape[-1], block, f"{prefix}t", start)
     return x, t
 
 
 def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
-    """Raise if a target is of a kind, shape or class that the loss will refuse later."""
+    """Raise if targets are of a kind or shape that the loss will refuse later."""
     if isinstance(net.loss, ElementwiseLoss):
         if t.shape[1:] != y.shape[1:] and (t.ndim, y.shape[1:]) != (1, (1,)):
             raise ValueError(f"{prefix}t has shape {t.shape}, wanted {(len(t), *y.shape[1:])}")
-        net.loss.require_range(f"{prefix}t", t)
         return
     if not isinstance(net.loss, SoftmaxWithLoss):
         return
@@ -130,10 +167,21 @@ def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
         )
     if t.dtype.kind not in "bui":
         raise TypeError(f"{prefix}t has dtype {t.dtype}, wanted integers for class indices")
+
+
+def require_values(net: Sequential, n_outputs: int, t: Array, name: str, first_row: int) -> None:
+    """Raise if one of the targets, the first of them ``t[first_row]``, is out of range."""
+    if len(t) == 0:
+        return
+    if isinstance(net.loss, ElementwiseLoss):
+        net.loss.require_range(name, t, first_row)
+        return
+    if not isinstance(net.loss, SoftmaxWithLoss) or t.ndim != 1:
+        return
     low, high = int(t.min()), int(t.max())
-    if low < 0 or high >= y.shape[1]:
+    if low < 0 or high >= n_outputs:
         bad = low if low < 0 else high
         raise ValueError(
-            f"{prefix}t[{int(np.argmax(t == bad))}] is {bad}, wanted a class index "
-            f"0..{y.shape[1] - 1}"
+            f"{name}[{first_row + int(np.argmax(t == bad))}] is {bad}, wanted a class index "
+            f"0..{n_outputs - 1}"
         )

@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -78,6 +79,7 @@ class Run:
         self.weights = weights
         self.shuffle = shuffle
         self.classes = isinstance(net.loss, ClassLoss)
+        self.speaks = True  # of what the user should know
         self.base_lr = float(getattr(optimizer, "lr", 0.0))
         self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
         self.batches_a_call = 1
@@ -89,7 +91,7 @@ class Run:
         """Tell all who remember something that a training begins; go on from a checkpoint."""
         if hasattr(self.schedule, "begin"):
             self.schedule.begin()
-        for callback in self.callbacks:
+        for callback in filter(self.is_mine, self.callbacks):
             if hasattr(callback, "begin"):
                 callback.begin(self.state({}))
         if resume is not None:
@@ -115,7 +117,7 @@ class Run:
             while history.stopped_by is None and (history.steps < self.steps or self.sums.batches):
                 figures = self.train_epoch(progress)
                 if validation_data is not None:
-                    found = self.net.evaluate(*validation_data, metrics=metrics)
+                    found = self.evaluate(validation_data, metrics)
                     figures |= {f"val_{name}": value for name, value in found.items()}
                 history.epochs.append(figures)
                 self.whole_epoch, self.sums = self.sums, Sums()
@@ -123,12 +125,24 @@ class Run:
                 if history.stopped_by is None:
                     self.end_epoch(figures)
             history.stopped_by = history.stopped_by or ends_by
-            for callback in self.callbacks:
+            for callback in filter(self.is_mine, self.callbacks):
                 if hasattr(callback, "end"):
                     callback.end(self.state(history.epochs[-1] if history.epochs else {}))
         except BaseException as error:
             history.stopped_by = type(error).__name__
             raise
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Around the whole run: nothing, for Ctrl-C raises where it comes."""
+        return nullcontext()
+
+    def is_mine(self, callback: Any) -> bool:
+        """True for callbacks that are called in this process."""
+        return True
+
+    def evaluate(self, data: tuple[Any, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
+        """Figures of the validation data."""
+        return self.net.evaluate(*data, metrics=metrics)
 
     def train_epoch(self, progress: Progress) -> dict[str, float]:
         """One pass over the rows, or what is left of it; returns its figures."""
@@ -143,7 +157,7 @@ class Run:
             self.lrs = self.rates(before, -(-len(order) // size))
         start = sums.batches * size
         while start < len(order) and history.stopped_by is None:
-            batches = self.steps_to_callback() if self.at_steps else self.batches_a_call
+            batches = self.batches_to_run()
             part = order[start : start + batches * size]
             self.train_on(part, progress)
             start += len(part)
@@ -153,7 +167,7 @@ class Run:
                 started = time.perf_counter()
         sums.seconds += time.perf_counter() - started
         figures = self.figures()
-        if not math.isfinite(sums.loss):
+        if self.speaks and not math.isfinite(sums.loss):
             warnings.warn(
                 f"the loss of epoch {figures['epoch']} is {figures['loss']}: the training "
                 "diverges; try a smaller learning rate",
@@ -164,27 +178,33 @@ class Run:
 
     def train_on(self, part: Array, progress: Progress) -> None:
         """Train on these rows in one call, and add up what it tells."""
-        sums, size = self.sums, self.batch_size
         started = time.perf_counter()
-        lrs = self.lrs
+        batches, lrs = -(-len(part) // self.batch_size), self.lrs
         if lrs is not None:
-            lrs = lrs[sums.batches : sums.batches + -(-len(part) // size)]
+            lrs = lrs[self.sums.batches : self.sums.batches + batches]
         try:
-            losses, hits = self.step.run(part, self.history.steps, lrs)
+            loss, share = self.run_steps(part, self.batch_weights(part), lrs)
         finally:
             self.history.steps = self.step.updates
-        weights = self.batch_weights(part)
+        self.sums.batches += batches
+        seconds = time.perf_counter() - started
+        if batches == self.batches_a_call or seconds > PAUSE:
+            self.batches_a_call = max(1, int(PAUSE * batches / max(seconds, 1e-9)))
+        progress.steps(len(part), loss, share if self.classes else None)
+
+    def run_steps(
+        self, part: Array, weights: list[float], lrs: Array | None
+    ) -> tuple[float, float]:
+        """Train on batches that weigh so much; the last one's loss, and the share of hits."""
+        sums = self.sums
+        losses, hits = self.step.run(part, self.history.steps, lrs)
         values, found = losses.tolist(), sum(hits.tolist())
         for value, weight in zip(values, weights, strict=True):
             sums.loss += value * weight
         total = sum(weights)
         sums.weight += total
         sums.hits += found
-        sums.batches += len(hits)
-        seconds = time.perf_counter() - started
-        if len(hits) == self.batches_a_call or seconds > PAUSE:
-            self.batches_a_call = max(1, int(PAUSE * len(hits) / max(seconds, 1e-9)))
-        progress.steps(len(part), values[-1], found / (total or 1.0) if self.classes else None)
+        return values[-1], found / (total or 1.0)
 
     def batch_weights(self, part: Array) -> list[float]:
         """What the rows of each batch weigh together."""
@@ -196,11 +216,12 @@ class Run:
         whole, rest = divmod(len(part), size)
         return [float(size)] * whole + [float(rest)] * (rest > 0)
 
-    def steps_to_callback(self) -> int:
+    def batches_to_run(self) -> int:
         """Batches of the next call, which ends where a callback is due."""
         steps = self.history.steps
-        self.due = [(due_step(callback, steps), callback) for callback in self.at_steps]
-        return min(self.batches_a_call, *(step - steps for step, _ in self.due))
+        mine = filter(self.is_mine, self.at_steps)
+        self.due = [(due_step(callback, steps), callback) for callback in mine]
+        return min([self.batches_a_call, *(step - steps for step, _ in self.due)])
 
     def end_steps(self) -> None:
         """Call those that are due after this very step."""
@@ -220,7 +241,7 @@ class Run:
     ) -> None:
         """Call one after the other, up to one that stops the training."""
         state = self.state(figures)
-        for callback in callbacks:
+        for callback in filter(self.is_mine, callbacks):
             single = after_step and getattr(callback, "every_steps", None) is None
             try:
                 (callback.after_step if single else callback)(state)

@@ -1,11 +1,14 @@
 """The training step, in two speeds with one meaning.
 
 Both kinds train on a run of batches and return each batch's loss and hits; ``make_step`` picks the
-fused step wherever the network, the loss, the optimizer and the data allow it.
+fused step wherever the network, the loss, the optimizer and the data allow it. Where processes
+share the batches out among them, each does the two halves of a step one by one: ``share`` and,
+when the gradients of all are added up, ``finish``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -13,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from affinet._dispatch import kernels
-from affinet._validation import Array
+from affinet._validation import Array, in_files
 from affinet.layers import Dropout
 from affinet.losses import (
     ClassLoss,
@@ -39,6 +42,7 @@ FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop)
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
 NO_REGULARIZATION = Regularization()
+READ_AT_ONCE = 1 << 24  # bytes of inputs in files that are read for one compiled call
 
 
 class Step(Protocol):
@@ -49,6 +53,7 @@ class Step(Protocol):
     t: Array
     updates: int  # made by this step so far
     regularization: Regularization
+    weights: Array | None  # of all rows
 
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train on the rows of ``order``, batch after batch.
@@ -60,6 +65,16 @@ class Step(Protocol):
 
     def refresh(self) -> None:
         """Look again at the network and the optimizer, which a callback may have changed."""
+
+    def share(self, rows: Array, step: int, place: int, total: float) -> tuple[float, float]:
+        """Loss and hits of some rows, perhaps none, of a batch; their gradient into ``net.grads``.
+
+        The rows stand from ``place`` on in a batch that weighs ``total``: loss and gradient are
+        their share of its own.
+        """
+
+    def finish(self, total: float, lr: float | None) -> float:
+        """Regularize a batch's whole gradient and update; returns the penalty."""
 
 
 class LayerwiseStep:
@@ -87,22 +102,38 @@ class LayerwiseStep:
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train batch by batch; see :class:`Step`."""
         losses, hits = [], []
-        with self.places.held():
-            for number, start in enumerate(range(0, len(order), self.batch_size)):
-                batch = order[start : start + self.batch_size]
-                t = self.t[batch]
-                self.places.set_step(first + number)
-                weights = None if self.weights is None else self.weights[batch]
-                loss = self.net.forward(self.x[batch], t, True, weights)
-                self.net.backward()
-                weight_sum = len(batch) if weights is None else float(weights.sum())
-                losses.append(loss + self.regularization.apply(self.net, weight_sum))
-                if lrs is not None:
-                    self.optimizer.lr = float(lrs[number])
-                self.optimizer.update(self.net.params, self.net.grads)
-                self.updates += 1
-                hits.append(self.count_hits(t, weights))
+        for number, start in enumerate(range(0, len(order), self.batch_size)):
+            batch = order[start : start + self.batch_size]
+            total = len(batch) if self.weights is None else float(self.weights[batch].sum())
+            loss, found = self.share(batch, first + number, 0, total)
+            losses.append(loss + self.finish(total, None if lrs is None else float(lrs[number])))
+            hits.append(found)
         return np.array(losses), np.array(hits)
+
+    def share(self, rows: Array, step: int, place: int, total: float) -> tuple[float, float]:
+        """The first half of a step; see :class:`Step`."""
+        if len(rows) == 0:
+            self.net.grads.flat[...] = 0
+            return 0.0, 0.0
+        t = self.t[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        with self.places.held(step, place):
+            loss = self.net.forward(self.x[rows], t, True, weights)
+        self.net.backward()
+        own = len(rows) if weights is None else float(weights.sum())
+        if own != total and not getattr(self.net.loss, "is_sum", False):
+            loss *= own / total
+            self.net.grads.flat *= self.net.dtype.type(own / total)
+        return loss, self.count_hits(t, weights)
+
+    def finish(self, total: float, lr: float | None) -> float:
+        """The second half of a step; see :class:`Step`."""
+        penalty = self.regularization.apply(self.net, total)
+        if lr is not None:
+            self.optimizer.lr = lr
+        self.optimizer.update(self.net.params, self.net.grads)
+        self.updates += 1
+        return penalty
 
     def refresh(self) -> None:
         """Nothing: every step asks the layers anew."""
@@ -134,7 +165,9 @@ class FusedStep:
     ) -> None:
         self.net, self.optimizer = net, optimizer
         self.regularization = regularization
-        self.x, self.t, self.weights = x.reshape(len(x), -1), t, weights
+        self.x, self.t, self.weights = x, t, weights
+        self.in_files = in_files(x) or in_files(t)
+        self.n_inputs = math.prod(x.shape[1:])
         self.batch_size = min(batch_size, len(x))
         self.state = optimizer.state_of(net.params.flat)
         self.updates = 0
@@ -149,14 +182,12 @@ class FusedStep:
             self.plan = self.make_plan(*description)
             self.description = description
         self.plan.set_loss(type(self.net.loss).__name__, self.net.loss.number())
-        self.plan.set_rule(
-            type(self.optimizer).__name__, self.optimizer.rule_numbers(), self.state.step
-        )
+        self.set_rule()
 
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
         """The compiled plan, with the data to gather from."""
         plan = kernels.make_plan(
-            kernels.make_operations(self.net.params.flat, layers, self.x.shape[1]),
+            kernels.make_operations(self.net.params.flat, layers, self.n_inputs),
             self.net.grads.flat,
             type(self.net.loss).__name__,
             type(self.optimizer).__name__,
@@ -165,19 +196,47 @@ class FusedStep:
             input_scale,
         )
         plan.set_regularization(self.regularization.l2, self.regularization.clip_norm)
-        plan.set_inputs(self.x)
-        if self.t.ndim == 1 and isinstance(self.net.loss, SoftmaxWithLoss):
-            plan.set_labels(one_of(self.t, LABEL_TYPES, np.int64))
-        else:
-            plan.set_target_rows(one_of(self.t.reshape(len(self.t), -1), ROW_TYPES, np.float64))
-        if self.weights is not None:
-            plan.set_weights(self.weights)
+        if not self.in_files:
+            self.set_rows(plan, self.x, self.t, self.weights)
         return plan
 
+    def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
+        """Let the plan gather from these arrays."""
+        plan.set_inputs(x.reshape(len(x), -1))
+        if t.ndim == 1 and isinstance(self.net.loss, SoftmaxWithLoss):
+            plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
+        else:
+            plan.set_target_rows(one_of(t.reshape(len(t), -1), ROW_TYPES, np.float64))
+        if weights is not None:
+            plan.set_weights(weights)
+
+    def located(self, rows: Array) -> Array:
+        """The rows' places in what the plan gathers from; rows in files are read for it first."""
+        if not self.in_files or len(rows) == 0:
+            return rows
+        weights = None if self.weights is None else self.weights[rows]
+        self.set_rows(self.plan, self.x[rows], self.t[rows], weights)
+        return np.arange(len(rows))
+
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
-        """Train in one compiled call; see :class:`Step`."""
+        """Train in one compiled call, or a few for rows in files; see :class:`Step`."""
         batches = -(-len(order) // self.batch_size)
         losses, hits = np.empty(batches), np.empty(batches)
+        at_once = max(batches, 1)
+        if self.in_files:
+            row_bytes = max(1, self.n_inputs * self.x.dtype.itemsize)
+            at_once = max(1, READ_AT_ONCE // (row_bytes * self.batch_size))
+        for start in range(0, batches, at_once):
+            part = slice(start, start + at_once)
+            rows = order[start * self.batch_size : (start + at_once) * self.batch_size]
+            rates = None if lrs is None else lrs[part]
+            self.run_plan(self.located(rows), first + start, losses[part], hits[part], rates)
+        return losses, hits
+
+    def run_plan(
+        self, order: Array, first: int, losses: Array, hits: Array, lrs: Array | None
+    ) -> None:
+        """One compiled call, and what came of it: updates, though it may have been cut short."""
         try:
             self.plan.run(order, first, losses, hits, lrs)
         finally:
@@ -187,7 +246,28 @@ class FusedStep:
             self.state.step = updates
             if lrs is not None and made:
                 self.optimizer.lr = float(lrs[made - 1])
-        return losses, hits
+
+    def share(self, rows: Array, step: int, place: int, total: float) -> tuple[float, float]:
+        """The first half of a step, in one compiled call; see :class:`Step`."""
+        found: tuple[float, float] = self.plan.gradients(self.located(rows), step, place, total)
+        return found
+
+    def finish(self, total: float, lr: float | None) -> float:
+        """The second half of a step; see :class:`Step`."""
+        penalty: float = self.plan.regularize(total)
+        if lr is not None:
+            self.optimizer.lr = lr
+            self.set_rule()
+        self.plan.update()
+        self.updates += 1
+        self.state.step = self.plan.updates
+        return penalty
+
+    def set_rule(self) -> None:
+        """Hand the optimizer's numbers over to the plan."""
+        self.plan.set_rule(
+            type(self.optimizer).__name__, self.optimizer.rule_numbers(), self.state.step
+        )
 
 
 class DropoutPlaces:
@@ -200,14 +280,11 @@ class DropoutPlaces:
             if isinstance(layer, Dropout)
         }
 
-    def set_step(self, step: int) -> None:
-        """Masks are drawn for this step from now on."""
-        for layer, key in self._keys.items():
-            layer._place = (key, step)
-
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Give the layers back to their own keys and counters at the end."""
+    def held(self, step: int, row: int) -> Iterator[None]:
+        """Draw masks for this step, of which ``row`` is the first; then the layers' own again."""
+        for layer, key in self._keys.items():
+            layer._place = (key, step, row)
         try:
             yield
         finally:
@@ -238,17 +315,18 @@ def make_step(
 def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:
     """True if all parts are affinet's own and rows can be gathered from x as it lies."""
     return (
-        first_width(net.layers) == x[0].size
+        first_width(net.layers) == math.prod(x.shape[1:])
         and type(net.loss) in FUSED_LOSSES
         and type(optimizer) in FUSED_OPTIMIZERS
         and is_one_of(x, ROW_TYPES)
-        and bool(np.shares_memory(x, x.reshape(len(x), -1)))
+        and (in_files(x) or np.shares_memory(x, x.reshape(len(x), -1)))
     )
 
 
 def is_one_of(array: Array, types: tuple[Any, ...]) -> bool:
     """True if the array's dtype is one of these, in native byte order and aligned."""
-    return any(array.dtype == kind for kind in types) and array.flags.aligned
+    aligned = in_files(array) or array.flags.aligned
+    return any(array.dtype == kind for kind in types) and aligned
 
 
 def one_of(array: Array, types: tuple[Any, ...], other: Any) -> Array:

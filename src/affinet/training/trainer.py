@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from functools import partial
 from os import PathLike
 
 from numpy.typing import ArrayLike
 
 from affinet import schedules
 from affinet._validation import whole_number
-from affinet.metrics import Metrics, named_metrics
+from affinet.metrics import Metrics
 from affinet.network import Sequential
 from affinet.optimizers import Adam, Optimizer
 from affinet.threads import register_with_threadpoolctl
@@ -18,16 +20,22 @@ from affinet.training.callbacks import Callback
 from affinet.training.checks import (
     require_callbacks,
     require_data,
+    require_metrics,
+    require_one_length,
+    require_optimizer,
     require_schedule,
     require_validation_data,
     require_variances,
     require_weights,
+    whole,
 )
 from affinet.training.history import History
 from affinet.training.progress import make_progress
 from affinet.training.regularization import Regularization
 from affinet.training.run import Run
 from affinet.training.step import make_step
+from affinet.training.team import Reducer, Team
+from affinet.training.team_run import TeamRun
 
 DEFAULT_EPOCHS = 10
 
@@ -51,6 +59,7 @@ def fit(
     class_weight: Mapping[int, float] | str | None = None,
     l2: float = 0.0,
     clip_norm: float | None = None,
+    reducer: Reducer | None = None,
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
 ) -> History:
@@ -65,9 +74,9 @@ def fit(
     net : Sequential
         With a loss.
     x : array of shape (N, ...)
-        N >= 1 rows.
+        N >= 1 rows, in memory, in a memory map or as :class:`affinet.datasets.Shards`.
     t : array of N targets
-        As the loss wants them.
+        As the loss wants them; likewise.
     epochs : int, optional
         Passes over the data, 10 if neither this nor ``steps`` is given.
     steps : int, optional
@@ -121,6 +130,14 @@ def fit(
         norm is at most this, to rounding; above 0. A gradient whose norm is not finite becomes
         NaN. Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks",
         ICML 2013. ``net.grads`` holds the gradient as it was clipped.
+    reducer : Reducer, optional
+        Shares the training with other processes that call ``fit`` with the same arguments, such
+        as ``distributed.MPIReducer()``. ``batch_size`` is that of all processes together, each
+        works on its part of every batch, and all end with the same parameters, which are those of
+        one process up to rounding. They start from those of rank 0. Callbacks are called on every
+        rank, those with an attribute ``on_one_rank = True`` on rank 0 alone; only that one shows
+        progress. A loss of one's own is taken for a mean over the rows unless it has an attribute
+        ``is_sum = True``. A layer that keeps statistics, such as BatchNorm, is refused.
     resume : path, optional
         A file that :class:`affinet.Checkpoint` wrote in a training that was interrupted. With the
         same data and arguments this one goes on there and ends with the same bits; ``epochs`` or
@@ -154,53 +171,57 @@ def fit(
     >>> history["val_accuracy"][-1] > 0.9
     True
     """
-    optimizer = Adam() if optimizer is None else optimizer
-    if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
-        raise TypeError(f"optimizer is {optimizer!r}, wanted an object such as Adam()")
-    if epochs is not None and steps is not None:
-        raise ValueError("epochs and steps were both given, wanted one of them")
-    require_schedule(schedule, optimizer)
-    named = named_metrics(metrics)
-    if named and validation_data is None:
-        raise ValueError("metrics were given without validation_data to evaluate them on")
-    callbacks = require_callbacks(callbacks)
-    batch_size = whole_number("batch_size", batch_size, 1)
-    seed = whole_number("seed", seed, 0)
-    register_with_threadpoolctl()
-    regularization = Regularization(l2, clip_norm)
-    with net._usage.writing():
-        x, t = require_data(net, x, t)
-        if validation_data is not None:
-            validation_data = require_validation_data(net, validation_data)
-        weights = require_weights(net, x, t, sample_weight, class_weight)
-        per_epoch = steps_per_epoch(len(x), batch_size)
-        ends_by = "epochs" if steps is None else "steps"
-        if steps is None:
-            epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
-            steps = per_epoch * epochs
-        else:
-            steps = whole_number("steps", steps, 1)
-        require_variances(net, len(x), batch_size, steps)
-        step = make_step(net, optimizer, x, t, batch_size, seed, regularization, weights)
-        run = Run(
-            net,
-            optimizer,
-            step,
-            schedule,
-            callbacks,
-            len(x),
-            steps,
-            batch_size,
-            seed,
-            weights,
-            shuffle,
-        )
-        run.begin(resume)
-        whole, rest = divmod(steps, per_epoch)
-        rows = whole * len(x) + rest * batch_size
-        progress = make_progress(verbose, rows, run.rows_done(), -(-steps // per_epoch))
-        try:
-            run(validation_data, named, progress, ends_by)
-        finally:
-            progress.close()
-        return run.history
+    team = None if reducer is None else Team(reducer)
+    part = whole if team is None else team.part
+    try:
+        with net._usage.writing():
+            with nullcontext() if team is None else team.setting_up():
+                optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
+                require_one_length(epochs, steps)
+                require_schedule(schedule, optimizer)
+                named = require_metrics(metrics, validation_data)
+                callbacks = require_callbacks(callbacks)
+                batch_size = whole_number("batch_size", batch_size, 1)
+                seed = whole_number("seed", seed, 0)
+                register_with_threadpoolctl()
+                regularization = Regularization(l2, clip_norm)
+                x, t = require_data(net, x, t, part=part)
+                if validation_data is not None:
+                    validation_data = require_validation_data(net, validation_data, part)
+                weights = require_weights(net, x, t, sample_weight, class_weight)
+                per_epoch = steps_per_epoch(len(x), batch_size)
+                ends_by = "epochs" if steps is None else "steps"
+                if steps is None:
+                    epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
+                    steps = per_epoch * epochs
+                else:
+                    steps = whole_number("steps", steps, 1)
+                require_variances(net, len(x), batch_size, steps)
+                rows = batch_size if team is None else -(-batch_size // team.size)
+                step = make_step(net, optimizer, x, t, rows, seed, regularization, weights)
+                make_run: Callable[..., Run] = Run if team is None else partial(TeamRun, team)
+                run = make_run(
+                    *(net, optimizer, step, schedule, callbacks),
+                    *(len(x), steps, batch_size, seed, weights, shuffle),
+                )
+            if team is not None:
+                held_out = 0 if validation_data is None else len(validation_data[1])
+                team.agree({"rows to validate with": held_out, "metrics": list(named)})
+            run.begin(resume)
+            whole_epochs, rest = divmod(steps, per_epoch)
+            progress = make_progress(
+                verbose if run.speaks else 0,
+                whole_epochs * len(x) + rest * batch_size,
+                run.rows_done(),
+                -(-steps // per_epoch),
+            )
+            try:
+                with run.watching():
+                    run(validation_data, named, progress, ends_by)
+            finally:
+                progress.close()
+            return run.history
+    except BaseException as error:
+        if team is not None:
+            team.abort(error)
+        raise

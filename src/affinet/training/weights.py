@@ -50,7 +50,7 @@ def training_weights(
         require_some_weight("sample_weight", weights)
     if class_weight is None:
         return weights
-    classes, n_classes = classes_of(loss, t, n_outputs)
+    classes, n_classes = classes_of(loss, np.asarray(t), n_outputs)
     by_class = weights_by_class(class_weight, classes, n_classes)[classes]
     weights = by_class if weights is None else weights * by_class
     require_some_weight("sample_weight times class_weight", weights)

@@ -1,0 +1,204 @@
+"""Rows in many files: a folder of ``.npy`` arrays read as one array, a few rows at a time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+
+class Shards:
+    """The rows of several arrays behind each other; only those that are asked for are read.
+
+    ``fit``, ``evaluate`` and ``predict`` take it as it is and never hold more than a batch or a
+    block of it; ``np.asarray`` reads all of it.
+
+    Parameters
+    ----------
+    parts : list of arrays
+        Memory maps, or arrays, each with at least the dimension of the rows; alike in dtype and in
+        the shape of a row.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (N, ...) of all rows together.
+    dtype : numpy.dtype
+
+    Raises
+    ------
+    ValueError
+        If there are no parts, or they are not alike; the first that differs is told by its place.
+
+    Examples
+    --------
+    >>> rows = Shards([np.arange(3), np.arange(10, 12)])
+    >>> rows.shape, rows[[4, 0]], rows[1:4]
+    ((5,), array([11,  0]), array([ 1,  2, 10]))
+    """
+
+    in_files = True  # by this fit knows that it is no array
+
+    def __init__(self, parts: list[Array]) -> None:
+        if not parts:
+            raise ValueError("parts is empty, wanted at least one array")
+        first = parts[0]
+        for place, part in enumerate(parts):
+            if part.ndim == 0 or part.shape[1:] != first.shape[1:] or part.dtype != first.dtype:
+                raise ValueError(
+                    f"parts[{place}] has shape {part.shape} and dtype {part.dtype}, wanted rows "
+                    f"of shape {first.shape[1:]} and dtype {first.dtype} as in parts[0]"
+                )
+        self._parts = parts
+        self._starts = np.cumsum([0, *map(len, parts)])
+        self._rows: Array | None = None  # of all parts, those that are here; None for all
+        self.dtype = first.dtype
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *first.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, that of the rows included."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Array:
+        """Rows, as an array of their own: a number, a slice or an array of numbers."""
+        if isinstance(rows, slice):
+            return self._read(np.arange(*rows.indices(len(self))))
+        index = np.asarray(rows)
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        if index.size == 0:
+            index = index.astype(np.intp)
+        wrong = (index < -len(self)) | (index >= len(self))
+        if wrong.any():
+            raise IndexError(f"row {index[wrong].flat[0]}, wanted one of {len(self)} rows")
+        found = self._read(index.reshape(-1) % len(self))
+        return found.reshape((*index.shape, *self.shape[1:]))
+
+    def select(self, rows: Array) -> Shards:
+        """Some of the rows as another ``Shards``, of which none is read yet.
+
+        Parameters
+        ----------
+        rows : int array of shape (M,)
+            0 .. N - 1, in the order wanted.
+
+        Returns
+        -------
+        Shards
+        """
+        chosen = Shards(self._parts)
+        chosen._rows = rows if self._rows is None else self._rows[rows]
+        chosen.shape = (len(rows), *self.shape[1:])
+        return chosen
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("rows in files can only be copied into memory")
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"Shards({len(self._parts)} parts, shape {self.shape}, {self.dtype})"
+
+    def _read(self, rows: Array) -> Array:
+        """Rows 0 .. N - 1 from part after part, in the order in which they lie there."""
+        if self._rows is not None:
+            rows = self._rows[rows]
+        out = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        order = np.argsort(rows, kind="stable")
+        cuts = np.searchsorted(rows[order], self._starts)
+        for part, start, low, high in zip(
+            self._parts, self._starts, cuts[:-1], cuts[1:], strict=False
+        ):
+            if low < high:
+                places = order[low:high]
+                out[places] = part[rows[places] - start]
+        return out
+
+
+def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
+    """Inputs and targets that lie in a folder as pairs of ``.npy`` files.
+
+    A pair is ``x<name>.npy`` and ``t<name>.npy``, such as ``x_000.npy`` and ``t_000.npy``; both
+    hold as many rows, and the pairs follow each other in the order of their names. The files are
+    mapped into memory and stay open: nothing is read before it is asked for, and no file may be
+    changed meanwhile. Other files are let be.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    x, t : Shards
+        For ``fit`` and ``evaluate``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no pair, or one half of a pair is missing.
+    ValueError
+        If the files do not fit each other, or one is no array of numbers; it is named.
+
+    Examples
+    --------
+    >>> import affinet as an, numpy as np, pathlib, tempfile
+    >>> folder, rng = pathlib.Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    >>> for name in ("_0.npy", "_1.npy"):
+    ...     np.save(folder / f"x{name}", rng.standard_normal((50, 3)))
+    ...     np.save(folder / f"t{name}", rng.integers(0, 2, 50))
+    >>> x, t = an.datasets.open_shards(folder)
+    >>> x.shape, t.shape
+    ((100, 3), (100,))
+    >>> net = an.Sequential(an.Affine.init(3, 2), loss=an.SoftmaxWithLoss())
+    >>> net.fit(x, t, epochs=2).steps
+    8
+    """
+    root = Path(folder)
+    names = {kind: {path.name[1:] for path in root.glob(f"{kind}*.npy")} for kind in "xt"}
+    if not names["x"] and not names["t"]:
+        raise FileNotFoundError(f"{root}: no files x*.npy with their t*.npy")
+    for kind, other in ("xt", "tx"):
+        alone = sorted(names[kind] - names[other])
+        if alone:
+            raise FileNotFoundError(
+                f"{root}: there is {kind}{alone[0]}, but no {other}{alone[0]} beside it"
+            )
+    parts: dict[str, list[Array]] = {"x": [], "t": []}
+    for name in sorted(names["x"]):
+        for kind, found in parts.items():
+            found.append(open_part(root / f"{kind}{name}", found[0] if found else None))
+        n_rows = len(parts["x"][-1])
+        if len(parts["t"][-1]) != n_rows:
+            raise ValueError(
+                f"{root / f't{name}'} holds {len(parts['t'][-1])} rows, wanted {n_rows} as in "
+                f"x{name}"
+            )
+    return Shards(parts["x"]), Shards(parts["t"])
+
+
+def open_part(path: Path, first: Array | None) -> Array:
+    """One file as a memory map, of such rows as the first one of its kind."""
+    try:
+        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{path}: no array that can be mapped: {error}") from error
+    part: Array = np.asarray(mapped)  # a view, without what a memmap does at every index
+    if part.ndim == 0 or part.dtype.kind not in "buif" or part.dtype.itemsize > 8:
+        raise ValueError(
+            f"{path} has shape {part.shape} and dtype {part.dtype}, wanted rows of numbers"
+        )
+    if first is not None and (part.shape[1:] != first.shape[1:] or part.dtype != first.dtype):
+        raise ValueError(
+            f"{path} has rows of shape {part.shape[1:]} and dtype {part.dtype}, wanted "
+            f"{first.shape[1:]} and {first.dtype} as in the first of them"
+        )
+    return part

@@ -1,0 +1,366 @@
+"""A training that several processes share: the trainer's loop as one of the ranks runs it.
+
+Every rank goes through the same batches. Of each it takes its own part of the rows, one behind the
+other by rank, and divides by the weight of the whole batch, which follows from the seed alone; so
+the gradients of all parts add up to that of the batch in one sum over the flat buffer, with
+nothing to be scaled behind it. What is left to tell is told where all ranks stop at the same step:
+at the end of epochs, before callbacks, and every few hundredths of a second for an interruption.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affinet._dispatch import kernels
+from affinet._validation import Array, in_files, whole_number
+from affinet.metrics import Metric
+from affinet.network import Sequential, buffer_names
+from affinet.optimizers import Optimizer
+from affinet.parameters import Parameters
+from affinet.training.callbacks import name_of
+from affinet.training.run import Run
+from affinet.training.step import Step
+from affinet.training.team import FAILED, FINE, STOPPED, Team, number_of
+
+
+class TeamStep:
+    """A step whose batches are shared out among the ranks; it tells this rank's shares."""
+
+    def __init__(self, inner: Step, team: Team, net: Sequential, optimizer: Any) -> None:
+        self.inner, self.team, self.net, self.optimizer = inner, team, net, optimizer
+        self.kind, self.regularization = inner.kind, inner.regularization
+        self.refresh = inner.refresh
+        self.x, self.t = inner.x, inner.t
+        every = getattr(team.reducer, "average_every", None)
+        self.average_every = every if every is None else whole_number("average_every", every, 1)
+        self.settled = True  # the parameters are the same on all ranks
+
+    @property
+    def updates(self) -> int:
+        """Updates made by this step so far."""
+        return self.inner.updates
+
+    @updates.setter
+    def updates(self, updates: int) -> None:
+        self.inner.updates = updates
+
+    def run(
+        self, order: Array, size: int, totals: list[float], first: int, lrs: Array | None
+    ) -> list[tuple[float, float, float]]:
+        """Train on batches of ``size`` rows that weigh ``totals``.
+
+        Returns this rank's share of each one's loss, hits and weight.
+        """
+        told = []
+        take = self.one_step if self.average_every is None else self.own_step
+        with eager(self.inner):
+            for number, total in enumerate(totals):
+                batch = order[number * size : (number + 1) * size]
+                low, high = self.team.part(len(batch))
+                rows = batch[low:high]
+                lr = None if lrs is None else float(lrs[number])
+                weight = self.own_weight(rows)
+                told.append((*take(rows, first + number, low, weight, total, lr), weight))
+        return told
+
+    def one_step(
+        self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
+    ) -> tuple[float, float]:
+        """One step of all ranks together."""
+        loss, hits = self.inner.share(rows, step, place, total)
+        self.team.sum(self.net.grads.flat)
+        penalty = self.inner.finish(total, lr)
+        return (loss + penalty if self.team.rank == 0 else loss), hits
+
+    def own_step(
+        self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
+    ) -> tuple[float, float]:
+        """A step of this rank's own, on its part of the batch; averaged after so many of them."""
+        loss, hits = self.inner.share(rows, step, place, own)
+        share = own / total if total else 0.0
+        loss *= 1.0 if getattr(self.net.loss, "is_sum", False) else share
+        loss += self.inner.finish(own, lr) * share
+        self.settled = False
+        if (step + 1) % self.average_every == 0:  # type: ignore[operator]
+            self.settle()
+        return loss, hits
+
+    def own_weight(self, rows: Array) -> float:
+        """What these rows weigh together."""
+        weights = self.inner.weights
+        return float(len(rows) if weights is None else weights[rows].sum())
+
+    def settle(self) -> None:
+        """Give all ranks the mean of their parameters, and of what their optimizers average."""
+        if self.settled:
+            return
+        arrays = [self.net.params.flat]
+        if isinstance(self.optimizer, Optimizer):
+            arrays += self.optimizer.state_of(self.net.params.flat).averages
+        for array in arrays:
+            self.team.sum(array)
+            array /= self.team.size
+        self.settled = True
+
+
+class TeamRun(Run):
+    """One rank's side of a training from its first step to its last."""
+
+    step: Any
+
+    def __init__(self, team: Team, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        require_no_buffers(self.net)
+        self.team = team
+        self.speaks = team.rank == 0
+        self.step = TeamStep(self.step, team, self.net, self.optimizer)
+        self.own = [0.0, 0.0, 0.0]  # of this rank, not yet in the sums: loss, hits, weight
+        self.interrupted = False
+        self.due_anywhere = 0  # the step after which callbacks of any rank are due
+
+    def begin(self, resume: str | os.PathLike[str] | None) -> None:
+        """Agree on what is to be trained, and start from the parameters of rank 0."""
+        from affinet.training.checkpoint import identity
+
+        team, params = self.team, self.net.params
+        content = identity(self)
+        layers = {name: content.pop(name) for name in list(content) if name.startswith("layer ")}
+        team.agree(
+            {
+                **content,
+                "layers": layers,
+                "parameters": params.shapes,
+                "steps": self.steps,
+                "the optimizer's numbers": config_of(self.optimizer),
+                "callbacks": [name_of(callback) for callback in self.callbacks],
+                "average_every": self.step.average_every,
+                "a file to resume from": resume is not None,
+                "the instruction-set level": fused_multiply_adds(),
+            }
+        )
+        with team.setting_up(), self.same_file(resume) as path:
+            super().begin(path)
+        for array in arrays_of(self.net, self.optimizer):
+            team.broadcast(array)
+        if isinstance(self.optimizer, Optimizer):
+            state = self.optimizer.state_of(params.flat)
+            team.agree({"updates before this training": state.step})
+
+    @contextmanager
+    def same_file(self, path: str | os.PathLike[str] | None) -> Iterator[Path | None]:
+        """The file as rank 0 has it, for the others may not see its disk."""
+        if path is None:
+            yield None
+            return
+        content, problem = b"", None
+        if self.team.rank == 0:
+            try:
+                content = Path(path).read_bytes()
+            except OSError as error:
+                problem = error
+        content = self.team.bytes_of(0, content)
+        if self.team.rank == 0:
+            if problem is not None:
+                raise problem
+            yield Path(path)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / Path(path).name
+            copy.write_bytes(content)
+            yield copy
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Around the whole run: gradients lie where the reducer wants them, Ctrl-C is noted."""
+        grads = self.net.grads
+        with self.noting_interrupts():
+            try:
+                if hasattr(self.team.reducer, "buffer"):
+                    flat = self.team.reducer.buffer(grads.flat.size, grads.flat.dtype)
+                    if flat is not None:
+                        self.move_gradients(Parameters(grads.shapes, flat.dtype, flat))
+                yield
+            finally:
+                if self.net.grads is not grads:
+                    grads.flat[...] = self.net.grads.flat
+                    self.move_gradients(grads)
+
+    def move_gradients(self, grads: Parameters) -> None:
+        """Let the network and the step write their gradients there."""
+        self.net.grads = grads
+        self.net._bind()
+        self.step.inner.description = None  # a plan of its own
+        self.step.refresh()
+
+    @contextmanager
+    def noting_interrupts(self) -> Iterator[None]:
+        """Note the first Ctrl-C, where this is the thread that hears of it; obey the second."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number: int, frame: Any) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def batches_to_run(self) -> int:
+        """Batches of the next call, the same on all ranks; KeyboardInterrupt if one of them was.
+
+        The pace is that of rank 0; the call ends where a callback of any rank is due.
+        """
+        steps = self.history.steps
+        super().batches_to_run()
+        next_due = min((step for step, _ in self.due), default=self.steps + 1)
+        said = self.team.gather(self.interrupted, self.batches_a_call, next_due)
+        if said[:, 0].any():
+            self.step.settle()
+            interrupt = KeyboardInterrupt()
+            interrupt._affinet_agreed = True  # type: ignore[attr-defined]
+            raise interrupt
+        self.batches_a_call = int(said[0, 1])
+        self.due_anywhere = int(said[:, 2].min())
+        return min(self.batches_a_call, self.due_anywhere - steps)
+
+    def end_steps(self) -> None:
+        """Call those that are due after this very step, on all ranks if one of them has any."""
+        if self.history.steps == self.due_anywhere:
+            due = [callback for step, callback in self.due if step == self.due_anywhere]
+            self.call(due, self.figures(), after_step=True)
+
+    def run_steps(
+        self, part: Array, weights: list[float], lrs: Array | None
+    ) -> tuple[float, float]:
+        """Train on this rank's parts of these rows; its own last loss and share of hits."""
+        told = self.step.run(part, self.batch_size, weights, self.history.steps, lrs)
+        for (loss, hits, own), weight in zip(told, weights, strict=True):
+            self.own[0] += loss * weight
+            self.own[1] += hits
+            self.own[2] += own
+        loss, _, own = told[-1]
+        if own and not getattr(self.net.loss, "is_sum", False):
+            loss *= weights[-1] / own
+        return loss, sum(hits for _, hits, _ in told) / (sum(own for _, _, own in told) or 1.0)
+
+    def figures(self) -> dict[str, float]:
+        """The figures of the epoch so far, over all ranks; the same numbers on each."""
+        self.step.settle()
+        sums = self.sums
+        for loss, hits, weight in self.team.gather(*self.own).tolist():
+            sums.loss, sums.hits, sums.weight = (
+                sums.loss + loss,
+                sums.hits + hits,
+                sums.weight + weight,
+            )
+        self.own = [0.0, 0.0, 0.0]
+        return self.as_on_rank_0(super().figures())
+
+    def as_on_rank_0(self, figures: dict[str, float]) -> dict[str, float]:
+        """The same figures with the numbers of rank 0: a clock's reading differs elsewhere."""
+        values = np.array(list(figures.values()), np.float64)
+        self.team.broadcast(values)
+        numbers = values.tolist()
+        return {
+            name: int(number) if isinstance(own, int) else number
+            for (name, own), number in zip(figures.items(), numbers, strict=True)
+        }
+
+    def evaluate(self, data: tuple[Array, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
+        """Figures of the validation data, of which every rank predicts its part."""
+        x, t, *weights = data
+        low, high = self.team.part(len(x))
+        mine: Any = x
+        mine = mine.select(np.arange(low, high)) if in_files(x) else x[low:high]
+        outputs = self.net.predict(mine if low < high else x[:1])
+        y = np.zeros((len(x), *outputs.shape[1:]), outputs.dtype)
+        if low < high:
+            y[low:high] = outputs
+        self.team.sum(y)
+        return self.as_on_rank_0(self.net._figures(y, t, weights[0] if weights else None, metrics))
+
+    def call(
+        self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False
+    ) -> None:
+        """Call one after the other; one that stops or fails does so for all ranks."""
+        before = self.history.stopped_by
+        problem = None
+        try:
+            super().call(callbacks, figures, after_step)
+        except Exception as error:
+            problem = error
+        own, self.history.stopped_by = self.history.stopped_by or "", before
+        verdict, left = FAILED if problem else STOPPED if own else FINE, self.what_is_left()
+        table = self.team.gather(verdict, number_of(left))
+        self.team.raise_together(table[:, 0] == FAILED, problem)
+        self.team.compare({"what callbacks have left": left}, table[:, 1:])
+        if table[:, 0].any():
+            root = int(np.argmax(table[:, 0]))
+            self.history.stopped_by = self.team.text_of(root, own)
+
+    def is_mine(self, callback: Any) -> bool:
+        """True unless the callback is one for a single rank, and this is another."""
+        return self.team.rank == 0 or not getattr(callback, "on_one_rank", False)
+
+    def what_is_left(self) -> str:
+        """A text that differs where parameters or the optimizer's numbers do."""
+        flat = self.net.params.flat
+        words = flat.view(np.uint32 if flat.itemsize == 4 else np.uint64)
+        mixed = int(np.bitwise_xor.reduce(words)), int(np.add.reduce(words, dtype=np.uint64))
+        return f"parameters {mixed[0]:x}-{mixed[1]:x} and {config_of(self.optimizer)}"
+
+
+def arrays_of(net: Sequential, optimizer: Any) -> list[Array]:
+    """What a training goes on from: parameters, and what the optimizer averages."""
+    if not isinstance(optimizer, Optimizer):
+        return [net.params.flat]
+    return [net.params.flat, *optimizer.state_of(net.params.flat).averages]
+
+
+def config_of(optimizer: Any) -> str:
+    """An optimizer's numbers in words."""
+    return f"{optimizer.config() if hasattr(optimizer, 'config') else optimizer!r}"
+
+
+def fused_multiply_adds() -> str:
+    """Levels with fused multiply-adds agree to the bit, and with no other."""
+    return "with (avx2 or better)" if kernels.build_level()[1] else "without (baseline)"
+
+
+def require_no_buffers(net: Sequential) -> None:
+    """Raise if a layer changes arrays while it trains that are no parameters."""
+    for place, layer in enumerate(net.layers):
+        names = buffer_names(layer)
+        if names:
+            raise ValueError(
+                f"layer {place}, {layer!r}, keeps {' and '.join(names)} of the rows that it sees, "
+                "which a reducer does not bring together: wanted a network without such layers"
+            )
+
+
+@contextmanager
+def eager(step: Step) -> Iterator[None]:
+    """Let threads wait awake between the halves of compiled steps."""
+    plan = getattr(step, "plan", None)
+    if plan is None:
+        yield
+        return
+    plan.eager(True)
+    try:
+        yield
+    finally:
+        plan.eager(False)
