@@ -67,19 +67,33 @@ def median_of(work: Callable[[], object], count: int, before: Callable[[], objec
     return float(np.median(times))
 
 
-def step_seconds(name: str, rows: int, steps: int, rounds: int, **options: Any) -> list[float]:
-    """Seconds of a step inside ``fit``, a figure for every round."""
+def step_seconds(
+    name: str, rows: int, steps: int, rounds: int, **options: Any
+) -> dict[str, list[float]]:
+    """Seconds of a step inside ``fit``, a figure for every round: of all ranks, and of one alone.
+
+    They take turns, so that whatever slows the machine for a while slows both; ranks that wait for
+    the one alone sleep.
+    """
+    from mpi4py import MPI
+
     import affinet as an
 
+    comm = MPI.COMM_WORLD
     net, (x, t) = build(NETS[name]), data(NETS[name], BATCHES * rows)
-    reducer = an.distributed.MPIReducer(**options)
-    seconds = []
-    for _ in range(rounds + 1):  # the first warms up
-        history = net.fit(
-            x, t, steps=steps, batch_size=rows, optimizer=an.SGD(0.01), reducer=reducer
-        )
-        seconds.append(history.seconds / steps)
-    return seconds[1:]
+    reducer, alone = an.distributed.MPIReducer(**options), an.distributed.MPIReducer(MPI.COMM_SELF)
+
+    def seconds(of: Any) -> float:
+        history = net.fit(x, t, steps=steps, batch_size=rows, optimizer=an.SGD(0.01), reducer=of)
+        return history.seconds / steps
+
+    found: dict[str, list[float]] = {"together": [], "alone": []}
+    for _ in range(rounds + 1):
+        if comm.rank == 0:
+            found["alone"].append(seconds(alone))
+        reducer.sum_patiently(np.zeros(1))
+        found["together"].append(seconds(reducer))
+    return {kind: figures[1:] for kind, figures in found.items()}  # the first warms up
 
 
 def parts(rows: tuple[int, ...], count: int) -> dict[str, Any]:
@@ -203,7 +217,8 @@ def measure_all(quick: bool) -> list[dict[str, Any]]:
         again = run_ranks(found["ranks"], quick)
         for name in found:
             if name.startswith(("mid", "seed")):
-                found[name] += again[name]
+                for kind in found[name]:
+                    found[name][kind] += again[name][kind]
     return results
 
 
@@ -236,7 +251,7 @@ def check(results: list[dict[str, Any]], fitted: dict[str, Any]) -> list[dict[st
     one, lines = results[0], []
     for found in results:
         k = found["ranks"]
-        measured = float(np.median(found["mid"]))
+        measured = float(np.median(found["mid"]["together"]))
         predicted = predict(
             one, k, ROWS // k, fitted["latency"], fitted["bandwidth"], found["cores"]
         )
@@ -245,7 +260,7 @@ def check(results: list[dict[str, Any]], fitted: dict[str, Any]) -> list[dict[st
                 "ranks": k,
                 "cores": found["cores"],
                 "measured_ms": 1e3 * measured,
-                "speedup": float(np.median(one["mid"])) / measured,
+                "speedup": float(np.median(found["mid"]["alone"])) / measured,
                 "predicted_ms": 1e3 * predicted,
                 "predicted_over_measured": predicted / measured,
             }
@@ -334,9 +349,10 @@ def main() -> None:
         "check": check(results, fitted),
         "extended": extend(one),
         "seed_us": {
-            f"{found['ranks']} ranks, {name.partition(', ')[2]}": 1e6 * float(np.median(seconds))
+            f"{found['ranks']} ranks, {name.partition(', ')[2]}": 1e6
+            * float(np.median(figures["together"]))
             for found in results
-            for name, seconds in found.items()
+            for name, figures in found.items()
             if name.startswith("seed")
         },
     }
