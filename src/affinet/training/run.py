@@ -218,6 +218,8 @@ class Run:
 
     def batches_to_run(self) -> int:
         """Batches of the next call, which ends where a callback is due."""
+        if not self.at_steps:
+            return self.batches_a_call
         steps = self.history.steps
         mine = filter(self.is_mine, self.at_steps)
         self.due = [(due_step(callback, steps), callback) for callback in mine]

@@ -222,10 +222,11 @@ class FusedStep:
         """Train in one compiled call, or a few for rows in files; see :class:`Step`."""
         batches = -(-len(order) // self.batch_size)
         losses, hits = np.empty(batches), np.empty(batches)
-        at_once = max(batches, 1)
-        if self.in_files:
-            row_bytes = max(1, self.n_inputs * self.x.dtype.itemsize)
-            at_once = max(1, READ_AT_ONCE // (row_bytes * self.batch_size))
+        if not self.in_files:
+            self.run_plan(order, first, losses, hits, lrs)
+            return losses, hits
+        row_bytes = max(1, self.n_inputs * self.x.dtype.itemsize)
+        at_once = max(1, READ_AT_ONCE // (row_bytes * self.batch_size))
         for start in range(0, batches, at_once):
             part = slice(start, start + at_once)
             rows = order[start * self.batch_size : (start + at_once) * self.batch_size]
