@@ -1,13 +1,23 @@
 """How a test run uses the machine: its processes, its memory, and less of all where it is slow."""
 
 import gc
+import signal
 
 from hypothesis import settings
 
 FEW = 3
 
+# No test says how long anything takes: a machine may be busy.
+settings.register_profile("whatever it takes", deadline=None)
+settings.load_profile("whatever it takes")
 # --hypothesis-profile=few, where a processor is emulated
 settings.register_profile("few", max_examples=2, deadline=None)
+
+
+def pytest_configure():
+    """Tests' processes can be interrupted, though a shell's job in the background ignores that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config):

@@ -59,7 +59,10 @@ def test_an_interrupted_training_ends_in_one_line_and_leaves_no_file(tmp_path):
     lines = iter(process.stderr.readline, "")
     next(line for line in lines if line.startswith("epoch"))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert out == ""
     told = [line for line in err.splitlines() if not line.startswith("epoch")]

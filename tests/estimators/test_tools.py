@@ -66,16 +66,13 @@ def test_a_grid_in_processes_of_their_own(quiet_workers):
     assert searches[1].best_estimator_.score(X, Y) > 0.85
 
 
-def threads_of_this_process(_):
-    return an.get_num_threads(), os.getpid()
-
-
 def test_one_thread_a_worker():
     """joblib shares the processors out by OMP_NUM_THREADS, which affinet heeds."""
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
-        found = joblib.Parallel()(joblib.delayed(threads_of_this_process)(i) for i in range(4))
-    assert {threads for threads, _ in found} == {1}
-    assert os.getpid() not in {process for _, process in found}
+        threads = joblib.Parallel()([joblib.delayed(an.get_num_threads)()] * 4)
+        processes = joblib.Parallel()([joblib.delayed(os.getpid)()] * 4)
+    assert threads == [1] * 4
+    assert os.getpid() not in processes
 
 
 def test_a_halving_search_over_epochs():
