@@ -104,15 +104,16 @@ def test_everything_is_described(estimator):
 
 
 def test_without_scikit_learn(tmp_path):
-    """The import says which extra to install."""
+    """A star import does without it; whoever wants an estimator is told which extra to install."""
     (tmp_path / "sklearn.py").write_text("raise ModuleNotFoundError(name='sklearn')")
-    code = "import affinet as an\nan.estimators"
+    code = "from affinet import *\nprint(estimators.__name__)\nestimators.MLPClassifier"
     result = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{code}"],
         capture_output=True,
         text=True,
         check=False,
     )
+    assert result.stdout == "affinet.estimators\n"
     assert "ImportError: affinet.estimators needs scikit-learn: pip install" in result.stderr
 
 

@@ -12,14 +12,34 @@ Examples
 True
 """
 
-try:
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
     from affinet.estimators.classifier import MLPClassifier
     from affinet.estimators.regressor import MLPRegressor
-except ModuleNotFoundError as error:
-    if error.name is None or error.name.partition(".")[0] not in ("sklearn", "scipy"):
-        raise
-    raise ImportError(
-        'affinet.estimators needs scikit-learn: pip install "affinet[sklearn]"'
-    ) from error
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
+_ROOMS = {"MLPClassifier": "classifier", "MLPRegressor": "regressor"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import scikit-learn with the first use: ``from affinet import *`` does without it."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        found = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("sklearn", "scipy"):
+            raise
+        raise ImportError(
+            'affinet.estimators needs scikit-learn: pip install "affinet[sklearn]"'
+        ) from error
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
