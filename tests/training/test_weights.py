@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import affinet as an
+from affinet.training import run
 from affinet.training import step as steps
 from affinet.training.batches import epoch_order
 from affinet.training.weights import training_weights
@@ -373,3 +374,16 @@ def test_values_have_no_accuracy(make_net, data, loss):
     assert net.evaluate(data[0], t).keys() == {"loss"}
     with pytest.raises(TypeError, match="gives no probabilities"):
         net.predict_proba(data[0])
+
+
+def test_no_figure_depends_on_where_an_epoch_is_cut_into_calls(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, t, weights = rng.standard_normal((600, 3)), rng.integers(0, 2, 600), rng.random(600)
+
+    def figures(pause):
+        monkeypatch.setattr(run, "PAUSE", pause)
+        net = an.Sequential(an.Affine.init(3, 2), loss=an.SoftmaxWithLoss())
+        history = net.fit(x, t, epochs=6, batch_size=3, sample_weight=weights)
+        return history["loss"], history["accuracy"]
+
+    assert figures(0.0) == figures(100.0)  # a batch a call, and as many as there are

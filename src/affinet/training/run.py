@@ -32,8 +32,8 @@ PAUSE = 0.05  # seconds of steps in one call: between calls Ctrl-C is seen and p
 class Sums:
     """Of the epoch so far: batches, their weights, losses times weights, hits, seconds.
 
-    A batch weighs what its rows weigh together: their number, where they have no weights. Losses
-    are added one by one, so the sum does not depend on where the epoch was cut into calls.
+    A batch weighs what its rows weigh together: their number, where they have no weights. All are
+    added one by one, so no sum depends on where the epoch was cut into calls.
     """
 
     batches: int = 0
@@ -198,13 +198,12 @@ class Run:
         """Train on batches that weigh so much; the last one's loss, and the share of hits."""
         sums = self.sums
         losses, hits = self.step.run(part, self.history.steps, lrs)
-        values, found = losses.tolist(), sum(hits.tolist())
-        for value, weight in zip(values, weights, strict=True):
+        values, weight_before, hits_before = losses.tolist(), sums.weight, sums.hits
+        for value, hit, weight in zip(values, hits.tolist(), weights, strict=True):
             sums.loss += value * weight
-        total = sum(weights)
-        sums.weight += total
-        sums.hits += found
-        return values[-1], found / (total or 1.0)
+            sums.hits += hit
+            sums.weight += weight
+        return values[-1], (sums.hits - hits_before) / ((sums.weight - weight_before) or 1.0)
 
     def batch_weights(self, part: Array) -> list[float]:
         """What the rows of each batch weigh together."""
