@@ -39,6 +39,9 @@ cdef enum:
     CROWDED = 512           # bytes: rows so far apart, or a multiple, share few places in a cache
     NEAR = 80               # numbers: rows of B so short lie close enough together to be read there
     ROW_STEPS = 16          # steps of k at a time for one row of many columns
+    FEW_COLUMNS = 4         # beyond the last full vector, whose rows may run along the lanes
+    FEW_ROWS = 96           # rows at a time then: A is read twice, and stays in the second cache
+    TURNED_STEPS = 64       # steps of k at a time for rows of A that are turned
     ACROSS_ROWS = 64        # columns of out up to which its rows may run along the lanes
     ENOUGH = 1000000        # multiply-adds a part for which a thread more surely pays
 
@@ -274,10 +277,31 @@ cdef void _pack_whole(Py_ssize_t depth, Py_ssize_t width, const real* source,
         source, packed = source + k_step, packed + width
 
 
+cdef void _transpose(Py_ssize_t N, Py_ssize_t M, const float* x, Py_ssize_t step,
+                     float* out, Py_ssize_t out_step) noexcept nogil:
+    """out[i, j] = x[j, i] for j < N and i < M; the rows lie ``step`` and ``out_step`` apart."""
+    cdef Py_ssize_t i, j = 0, k, width, lanes = VECTOR_BYTES // sizeof(float), whole = M // 4 * 4
+    while N - j >= 4:
+        width = lanes if N - j >= lanes else 4
+        if width == lanes:
+            for i in range(0, whole, 4):
+                transpose_lanes(x + j * step + i, step, out + i * out_step + j, out_step)
+        else:
+            for i in range(0, whole, 4):
+                transpose_quad(x + j * step + i, step, out + i * out_step + j, out_step)
+        for i in range(whole, M):
+            for k in range(j, j + width):
+                out[i * out_step + k] = x[k * step + i]
+        j += width
+    for j in range(j, N):
+        for i in range(M):
+            out[i * out_step + j] = x[j * step + i]
+
+
 cdef void _pack(Py_ssize_t depth, Py_ssize_t columns, Py_ssize_t width, const real* source,
                 Py_ssize_t k_step, Py_ssize_t column_step, real* packed) noexcept nogil:
     """packed[k, j] = source[k k_step + j column_step] for j < columns, 0 up to j < width."""
-    cdef Py_ssize_t j, k, quads = 0
+    cdef Py_ssize_t j, k, turned = 0
     cdef Py_ssize_t bytes_ = width * sizeof(real)
     if (column_step == 1 and columns == width and bytes_ % VECTOR_BYTES == 0
             and bytes_ <= PANEL_BYTES):     # a tile's 8 rows in double precision fill 4 of NEON's
@@ -286,17 +310,10 @@ cdef void _pack(Py_ssize_t depth, Py_ssize_t columns, Py_ssize_t width, const re
         for k in range(depth):
             _copy(columns, source + k * k_step, packed + k * width)
     else:
-        if real is float:
-            if k_step == 1:
-                quads = columns // 4 * 4
-                for j in range(0, quads, 4):
-                    for k in range(0, depth // 4 * 4, 4):
-                        transpose_quad(source + j * column_step + k, column_step,
-                                       packed + k * width + j, width)
-                for k in range(depth // 4 * 4, depth):
-                    for j in range(quads):
-                        packed[k * width + j] = source[j * column_step + k]
-        for j in range(quads, columns):
+        if real is float and k_step == 1:
+            _transpose(columns, depth, source, column_step, packed, width)
+            turned = columns
+        for j in range(turned, columns):
             for k in range(depth):
                 packed[k * width + j] = source[k * k_step + j * column_step]
     if columns < width:
@@ -330,6 +347,7 @@ cdef void _pack_rows(Py_ssize_t rows, Py_ssize_t depth, const real* A, Py_ssize_
 cdef struct Product:        # out = start + A B, then what Finish says; steps in numbers
     bint single             # single precision, or double
     bint across             # rows of out run along the lanes
+    Py_ssize_t narrow       # if not, how many of its last columns' rows do
     bint by_rows            # parts are rows of out, or columns
     Finish finish
     Py_ssize_t M, K, N
@@ -435,55 +453,56 @@ cdef void _block_of_rows(const Product* p, Walk* walk, Py_ssize_t k, Py_ssize_t 
         j += columns
 
 
-cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M) noexcept nogil:
-    """M rows of out from row i on, with out's rows along the lanes: out^T = B^T A^T.
+cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M, Py_ssize_t j,
+                  Py_ssize_t N) noexcept nogil:
+    """M rows of out from row i on and N columns from j on, with the rows along the lanes.
 
-    For few columns, most of which would leave lanes empty, and rows of A that lie side by side.
+    out^T = B^T A^T. For few columns, most of which would leave lanes empty.
     """
     cdef char[MOST_DEPTH * PANEL_BYTES + LINE] memory
     cdef char[ACROSS_ROWS * PANEL_BYTES + LINE] sums_memory
     cdef float* panel = _aligned_panel(memory, <float*> NULL)
     cdef float* sums = _aligned_panel(sums_memory, <float*> NULL)
     cdef char[PANEL_BYTES] zeros
-    cdef const float* b
+    cdef const float* a
+    cdef const float* b = <const float*> p.B + j * p.B_column
     cdef const float* start
     cdef Py_ssize_t rows, k, end = i + M, size = sizeof(float), lanes = VECTOR_BYTES // size
+    cdef Py_ssize_t steps = _depth if p.A_row == 1 else TURNED_STEPS
     cdef int vectors
     cdef Walk walk
     memset(zeros, 0, PANEL_BYTES)
-    walk.finish, walk.a_row, walk.a_k = NOTHING, p.B_column * size, p.B_k * size
+    walk.a_row, walk.a_k = p.B_column * size, p.B_k * size
     while i < end:
         vectors = _panel_vectors(end - i, lanes)
+        if M >= vectors * lanes:
+            i = min(i, end - vectors * lanes)   # the last reach back: the same result once more
         rows = min(vectors * lanes, end - i)
         walk.out_row, walk.start_row = vectors * VECTOR_BYTES, 0
         k, start = 0, <float*> zeros
+        if p.start != NULL:
+            _spread(N, vectors * lanes, <const float*> p.start + j, sums)
+            start, walk.start_row = sums, walk.out_row
         while k < p.K:
-            walk.depth = min(_depth, p.K - k)
-            b, walk.b_k = <const float*> p.A + i + k * p.A_k, p.A_k * size
-            if rows < vectors * lanes or walk.b_k % CROWDED == 0:
-                _pack(walk.depth, rows, vectors * lanes, b, p.A_k, 1, panel)
-                b, walk.b_k = panel, vectors * VECTOR_BYTES
-            _panel_product(p.N, vectors, lanes, &walk, False, <const float*> p.B + k * p.B_k, b,
-                           start, sums, sums)
+            walk.depth = min(steps, p.K - k)
+            walk.finish = p.finish if k + walk.depth == p.K else NOTHING
+            a, walk.b_k = <const float*> p.A + i * p.A_row + k * p.A_k, p.A_k * size
+            if p.A_row != 1 or rows < vectors * lanes or walk.b_k % CROWDED == 0:
+                _pack(walk.depth, rows, vectors * lanes, a, p.A_k, p.A_row, panel)
+                a, walk.b_k = panel, vectors * VECTOR_BYTES
+            _panel_product(N, vectors, lanes, &walk, False, b + k * p.B_k, a, start, sums, sums)
             k += walk.depth
             start, walk.start_row = sums, walk.out_row
-        _transpose(p.N, rows, sums, vectors * lanes, <float*> p.out + i * p.N)
+        _transpose(N, rows, sums, vectors * lanes, <float*> p.out + i * p.N + j, p.N)
         i += rows
 
 
-cdef void _transpose(Py_ssize_t N, Py_ssize_t M, const float* x, Py_ssize_t step,
-                     float* out) noexcept nogil:
-    """out[i, j] = x[j, i] for j < N and i < M, with x's rows ``step`` apart."""
-    cdef Py_ssize_t i, j, quads = N // 4 * 4, whole = M // 4 * 4
-    for j in range(0, quads, 4):
-        for i in range(0, whole, 4):
-            transpose_quad(x + j * step + i, step, out + i * N + j, N)
-        for i in range(whole, M):
-            out[i * N + j], out[i * N + j + 1] = x[j * step + i], x[(j + 1) * step + i]
-            out[i * N + j + 2], out[i * N + j + 3] = x[(j + 2) * step + i], x[(j + 3) * step + i]
-    for j in range(quads, N):
+cdef void _spread(Py_ssize_t N, Py_ssize_t M, const float* bias, float* out) noexcept nogil:
+    """out[j, i] = bias[j] for i < M."""
+    cdef Py_ssize_t i, j
+    for j in range(N):
         for i in range(M):
-            out[i * N + j] = x[j * step + i]
+            out[j * M + i] = bias[j]
 
 
 cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_step,
@@ -580,7 +599,7 @@ cdef void _work_product(void* job, int part, int parts) noexcept nogil:
 
 cdef void _work_product_in(const Product* p, int part, int parts, real* precision) noexcept nogil:
     """One part of a product: some of out's rows, or some of its columns."""
-    cdef Py_ssize_t i = 0, j = 0, M = p.M, N = p.N
+    cdef Py_ssize_t i = 0, j = 0, M = p.M, N = p.N, narrow, end, rows
     cdef Py_ssize_t grain = PANEL_BYTES // sizeof(real)
     if p.by_rows:
         grain = grain if p.across else TILE_ROWS
@@ -590,9 +609,17 @@ cdef void _work_product_in(const Product* p, int part, int parts, real* precisio
         j = _cut(p.N, part, parts, grain)
         N = _cut(p.N, part + 1, parts, grain) - j
     if p.across:
-        _across(p, i, M)
-    else:
-        _blocked(p, i, M, j, N, precision)
+        _across(p, i, M, 0, N)
+        return
+    narrow = p.narrow if j + N == p.N else 0
+    end = i + M
+    while i < end:
+        rows = end - i if narrow == 0 or end - i < 2 * FEW_ROWS else <Py_ssize_t> FEW_ROWS
+        if N > narrow:
+            _blocked(p, i, rows, j, N - narrow, precision)
+        if narrow > 0:
+            _across(p, i, rows, j + N - narrow, narrow)
+        i += rows
 
 
 cdef bint _pays_across(const Product* p) noexcept nogil:
@@ -602,6 +629,19 @@ cdef bint _pays_across(const Product* p) noexcept nogil:
     cdef Py_ssize_t by_columns = (p.N + lanes - 1) // lanes * lanes * p.M
     return (p.single and p.A_row == 1 and p.start == NULL and p.finish == NOTHING
             and p.N <= ACROSS_ROWS and by_rows * 9 < by_columns * 8)
+
+
+cdef Py_ssize_t _narrow(const Product* p) noexcept nogil:
+    """How many of the last columns leave most of a vector empty and better have rows in the lanes.
+
+    Turning A for them costs about five multiply-adds a vector of it. One full vector before them
+    gains by their company: alone it makes too few chains of multiply-adds.
+    """
+    cdef Py_ssize_t lanes = VECTOR_BYTES // sizeof(float), left = p.N % lanes
+    if (p.single and p.A_k == 1 and p.finish != WHERE_Y_IS_POSITIVE and p.M >= lanes
+            and p.N // lanes != 1 and left <= min(<Py_ssize_t> FEW_COLUMNS, lanes // 2)):
+        return left
+    return 0
 
 
 cdef void _gemm(Product* p, real* precision) noexcept nogil:
@@ -616,6 +656,7 @@ cdef void _gemm(Product* p, real* precision) noexcept nogil:
         _one_row(p, precision)
     else:
         p.across = _pays_across(p)
+        p.narrow = 0 if p.across else _narrow(p)
         p.by_rows = (p.across or p.M // TILE_ROWS
                      >= p.N * <Py_ssize_t> sizeof(real) // PANEL_BYTES)
         _pool_run(_work_product, p, _parts(p.M * p.N * (p.K + 1), ENOUGH))

@@ -127,6 +127,49 @@ cdef extern from *:
         *(quad_u*)(to + 2 * to_step) = __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5);
         *(quad_u*)(to + 3 * to_step) = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
     }
+    /* Lanes f, g, h, i of each four of x and y by themselves; 4 to 7 are y's. */
+    #define AFFINET_FLOATS (AFFINET_VECTOR_BYTES / 4)
+    #define AFFINET_LANE(f, at) ((f) % 4 + (at) + (f) / 4 * AFFINET_FLOATS)
+    #define AFFINET_LANES(f, g, h, i, at) \\
+        AFFINET_LANE(f, at), AFFINET_LANE(g, at), AFFINET_LANE(h, at), AFFINET_LANE(i, at)
+    #if AFFINET_VECTOR_BYTES == 64
+    #define AFFINET_FOURS(x, y, f, g, h, i) __builtin_shufflevector( \\
+        x, y, AFFINET_LANES(f, g, h, i, 0), AFFINET_LANES(f, g, h, i, 4), \\
+        AFFINET_LANES(f, g, h, i, 8), AFFINET_LANES(f, g, h, i, 12))
+    #elif AFFINET_VECTOR_BYTES == 32
+    #define AFFINET_FOURS(x, y, f, g, h, i) __builtin_shufflevector( \\
+        x, y, AFFINET_LANES(f, g, h, i, 0), AFFINET_LANES(f, g, h, i, 4))
+    #else
+    #define AFFINET_FOURS(x, y, f, g, h, i) __builtin_shufflevector( \\
+        x, y, AFFINET_LANES(f, g, h, i, 0))
+    #endif
+    /* Four numbers of every fourth row, as many rows as fill a vector. */
+    static inline vfloat vfours(const float* from, Py_ssize_t step) {
+    #if AFFINET_VECTOR_BYTES == 16
+        return *(const quad_u*)from;
+    #elif AFFINET_VECTOR_BYTES == 32
+        return __builtin_shufflevector(*(const quad_u*)from, *(const quad_u*)(from + 4 * step),
+                                       0, 1, 2, 3, 4, 5, 6, 7);
+    #else
+        __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(from));
+        v = _mm512_insertf32x4(v, _mm_loadu_ps(from + 4 * step), 1);
+        v = _mm512_insertf32x4(v, _mm_loadu_ps(from + 8 * step), 2);
+        return (vfloat)_mm512_insertf32x4(v, _mm_loadu_ps(from + 12 * step), 3);
+    #endif
+    }
+    /* to[k to_step + j] = from[j from_step + k] for four k and as many j as fill a vector. */
+    static inline void transpose_lanes(const float* from, Py_ssize_t from_step,
+                                       float* to, Py_ssize_t to_step) {
+        vfloat a = vfours(from, from_step), b = vfours(from + from_step, from_step);
+        vfloat c = vfours(from + 2 * from_step, from_step);
+        vfloat d = vfours(from + 3 * from_step, from_step);
+        vfloat ab0 = AFFINET_FOURS(a, b, 0, 4, 1, 5), ab1 = AFFINET_FOURS(a, b, 2, 6, 3, 7);
+        vfloat cd0 = AFFINET_FOURS(c, d, 0, 4, 1, 5), cd1 = AFFINET_FOURS(c, d, 2, 6, 3, 7);
+        *(vfloat_u*)to = AFFINET_FOURS(ab0, cd0, 0, 1, 4, 5);
+        *(vfloat_u*)(to + to_step) = AFFINET_FOURS(ab0, cd0, 2, 3, 6, 7);
+        *(vfloat_u*)(to + 2 * to_step) = AFFINET_FOURS(ab1, cd1, 0, 1, 4, 5);
+        *(vfloat_u*)(to + 3 * to_step) = AFFINET_FOURS(ab1, cd1, 2, 3, 6, 7);
+    }
     """
     const int VECTOR_BYTES "AFFINET_VECTOR_BYTES"
     ctypedef float vfloat
@@ -146,6 +189,8 @@ cdef extern from *:
     void vstore_part_d(char* p, vdouble v, Py_ssize_t n) noexcept nogil
     vfloat vsplat_f(const char* p) noexcept nogil
     vdouble vsplat_d(const char* p) noexcept nogil
+    void transpose_lanes(const float* source, Py_ssize_t source_step, float* target,
+                         Py_ssize_t target_step) noexcept nogil
     void transpose_quad(const float* source, Py_ssize_t source_step, float* target,
                         Py_ssize_t target_step) noexcept nogil
 

@@ -115,9 +115,11 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
     output = kernel.outputs[0].dims
     near_blocks = [size + step for size in (64, 128, 256, 384, 512, 1024) for step in (-1, 0, 1)]
     for length in [*range(34), *near_blocks]:
-        sizes = dict.fromkeys(kernel.dimensions, length)
-        sizes |= dict(zip(output[::-1], (2 * lanes + 3, 5), strict=False))
-        check_exactly(kernels, kernel, dtype, sizes, rng)
+        # Few rows; and rows enough to run along the lanes where the last columns are few.
+        for columns, rows in ((2 * lanes + 3, 5), (2 * lanes + 2, 2 * lanes + 1)):
+            sizes = dict.fromkeys(kernel.dimensions, length)
+            sizes |= dict(zip(output[::-1], (columns, rows), strict=False))
+            check_exactly(kernels, kernel, dtype, sizes, rng)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,7 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
     [
         *((241, 257, 193), (487, 131, 389), (250, 515, 205), (13, 300, 195), (513, 1, 2)),
         *((130, 700, 50), (61, 1030, 17), (784, 300, 50), (512, 129, 10), (300, 520, 64)),
+        *((500, 140, 50), (333, 70, 3)),  # many rows, with few columns at the end or at all
         (1100, 530, 700),  # out is larger than half a second cache
     ],
 )
@@ -384,7 +387,7 @@ ROW_BY_ROW = ["affine_backward_dx", "affine_forward", "affine_relu_forward", "ge
 
 
 @pytest.mark.parametrize("name", [*ROW_BY_ROW, "softmax_forward"])
-@pytest.mark.parametrize("columns", [10, 50, 200])
+@pytest.mark.parametrize("columns", [2, 10, 50, 200])
 def test_a_row_has_the_same_bits_alone_and_in_a_batch(kernels, dtype, name, columns):
     """So predictions depend neither on the size of the batch nor on how it is shared out."""
     kernel, rng = KERNELS[name], np.random.default_rng(16)
