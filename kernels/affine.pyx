@@ -62,24 +62,7 @@ def affine_backward_dx(dout, W, dx):
 
     dout: (B, O), W: (I, O), dx: (B, I), overwritten, apart from the inputs in memory.
     """
-    cdef Held held
-    cdef Py_ssize_t B, I, O
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "dout", dout, READ, ANY, ANY)
-        B, O = held_size(&held, 0, 0), held_size(&held, 0, 1)
-        hold_matrix(&held, "W", W, READ, ANY, O)
-        I = held_size(&held, 1, 0)
-        hold_matrix(&held, "dx", dx, WRITE, B, I)
-        with nogil:
-            if held.single:
-                _gemm_nt(B, O, I, <float*> held_data(&held, 0), <float*> held_data(&held, 1),
-                         <float*> NULL, <float*> held_data(&held, 2))
-            else:
-                _gemm_nt(B, O, I, <double*> held_data(&held, 0), <double*> held_data(&held, 1),
-                         <double*> NULL, <double*> held_data(&held, 2))
-    finally:
-        let_go(&held)
+    _product_door("dout", dout, "W", W, "dx", dx, False, True)
 
 
 def affine_backward_dw(x, dout, dW):
@@ -87,24 +70,7 @@ def affine_backward_dw(x, dout, dW):
 
     x: (B, I), dout: (B, O), dW: (I, O), overwritten, apart from the inputs in memory.
     """
-    cdef Held held
-    cdef Py_ssize_t B, I, O
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        B, I = held_size(&held, 0, 0), held_size(&held, 0, 1)
-        hold_matrix(&held, "dout", dout, READ, B, ANY)
-        O = held_size(&held, 1, 1)
-        hold_matrix(&held, "dW", dW, WRITE, I, O)
-        with nogil:
-            if held.single:
-                _gemm_tn(I, B, O, <float*> held_data(&held, 0), <float*> held_data(&held, 1),
-                         <float*> held_data(&held, 2))
-            else:
-                _gemm_tn(I, B, O, <double*> held_data(&held, 0), <double*> held_data(&held, 1),
-                         <double*> held_data(&held, 2))
-    finally:
-        let_go(&held)
+    _product_door("x", x, "dout", dout, "dW", dW, True, False)
 
 
 def affine_backward_db(dout, db):

@@ -694,22 +694,23 @@ cdef void _gemm_tn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, cons
     _gemm(&p, out)
 
 
-cdef int _product_door(object A, object B, object out, bint A_turned, bint B_turned) except -1:
-    """out = A B, or with one of them turned, for arrays still to be checked."""
+cdef int _product_door(str A_name, object A, str B_name, object B, str out_name, object out,
+                       bint A_turned, bint B_turned) except -1:
+    """out = A B, or with one of them turned, for arrays still to be checked and their names."""
     cdef Held held
     cdef Product p
     hold_nothing(&held)
     try:
-        hold_matrix(&held, "A", A, READ, ANY, ANY)
+        hold_matrix(&held, A_name, A, READ, ANY, ANY)
         p.M, p.K = held_size(&held, 0, A_turned), held_size(&held, 0, not A_turned)
         p.A_row, p.A_k = 1 if A_turned else p.K, p.M if A_turned else 1
         if B_turned:
-            hold_matrix(&held, "B", B, READ, ANY, p.K)
+            hold_matrix(&held, B_name, B, READ, ANY, p.K)
         else:
-            hold_matrix(&held, "B", B, READ, p.K, ANY)
+            hold_matrix(&held, B_name, B, READ, p.K, ANY)
         p.N = held_size(&held, 1, not B_turned)
         p.B_k, p.B_column = 1 if B_turned else p.N, p.K if B_turned else 1
-        hold_matrix(&held, "out", out, WRITE, p.M, p.N)
+        hold_matrix(&held, out_name, out, WRITE, p.M, p.N)
         p.A, p.B = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
         p.out = <char*> held_data(&held, 2)
         p.start, p.start_row, p.finish, p.y = NULL, 0, NOTHING, p.out
@@ -728,7 +729,7 @@ def gemm_nn(A, B, out):
 
     A: (M, K), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    _product_door(A, B, out, False, False)
+    _product_door("A", A, "B", B, "out", out, False, False)
 
 
 def gemm_nt(A, B, out):
@@ -736,7 +737,7 @@ def gemm_nt(A, B, out):
 
     A: (M, K), B: (N, K), out: (M, N), overwritten, apart from A and B in memory.
     """
-    _product_door(A, B, out, False, True)
+    _product_door("A", A, "B", B, "out", out, False, True)
 
 
 def gemm_tn(A, B, out):
@@ -744,4 +745,4 @@ def gemm_tn(A, B, out):
 
     A: (K, M), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    _product_door(A, B, out, True, False)
+    _product_door("A", A, "B", B, "out", out, True, False)
