@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -28,13 +29,31 @@ COMPILERS = {  # by platform tag
 WARNINGS = "-Wall -Wextra -Wno-unused-parameter -Werror"
 
 
+def headers(folder: Path) -> str:
+    """What else to pass to a compiler so that it finds all of Python's headers.
+
+    Debian's pyconfig.h includes <x86_64-linux-gnu/python3.11/pyconfig.h>, or another machine's,
+    from a folder in which a compiler for other systems does not look; both would say the same.
+    """
+    python = Path(sysconfig.get_path("include"))
+    real = python.parent / str(sysconfig.get_config_var("MULTIARCH")) / python.name / "pyconfig.h"
+    if not real.exists():
+        return ""
+    for machine in ("x86_64", "aarch64"):
+        place = folder / f"{machine}-linux-gnu" / python.name
+        place.mkdir(parents=True)
+        shutil.copy(real, place)
+    return f" -I{folder}"
+
+
 def build(sdist: Path, folder: Path, tag: str) -> Path:
     """Compile the wheel for a platform; its tag is still the general one of Linux."""
     machine = next(name for name in ("x86_64", "aarch64") if tag.endswith(name))
     environment = {
         **os.environ,
         "CC": COMPILERS[tag],
-        "CFLAGS": WARNINGS,
+        "LDSHARED": f"{COMPILERS[tag]} -shared",  # Debian's has an option that zig has not
+        "CFLAGS": WARNINGS + headers(folder / "include"),
         "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
     }
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-cache-dir"]
