@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Mapping
@@ -291,7 +292,8 @@ def names_of(kind: Any) -> str:
     return " or ".join(words.get(k, "null") for k in kinds)
 
 
-def known_types() -> dict[str, type]:
+@functools.cache
+def known_types() -> Mapping[str, type]:
     """The public layers and losses, by class name."""
     modules = (affinet.layers, affinet.losses)
     return {
