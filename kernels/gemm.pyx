@@ -9,6 +9,9 @@ multiplication", ACM TOMS 34, 2008): into blocks of k, so that a panel of B stay
 cache; into blocks of rows of A, so that they stay in the second; and into tiles of a few rows by
 a few vectors, which stay in registers. What follows a product element by element, a ReLU or its
 gradient, happens there too, while the tile is in registers.
+
+Along the lanes of a vector run columns of out; where they would leave most lanes of the last one
+empty, out's rows do (_across).
 """
 
 from libc.stdint cimport uintptr_t
