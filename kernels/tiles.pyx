@@ -1,0 +1,205 @@
+"""Tiles: a few rows by a few vectors of a product, held in registers while k runs.
+
+Each number of a tile is one chain of multiply-adds over k in ascending order, from the value that
+it starts with. What follows a product element by element, a ReLU or its gradient, happens here too.
+"""
+
+cdef extern from *:
+    """
+    /* A tile's rows and vectors a row: as many as the level's 32 or 16 registers hold. */
+    #if defined(__AVX512F__) || defined(__aarch64__)
+    #define AFFINET_TILE_ROWS 8
+    #define AFFINET_TILE_VECTORS 3
+    #else
+    #define AFFINET_TILE_ROWS 6
+    #define AFFINET_TILE_VECTORS 2
+    #endif
+    #define AFFINET_PANEL_BYTES (AFFINET_TILE_VECTORS * AFFINET_VECTOR_BYTES)
+    """
+    const int TILE_ROWS "AFFINET_TILE_ROWS"
+    const int TILE_VECTORS "AFFINET_TILE_VECTORS"
+    const int PANEL_BYTES "AFFINET_PANEL_BYTES"     # one row of a panel of B
+
+cdef enum Finish:           # what is done to an element when its sum is complete
+    NOTHING
+    RELU_OF_SUM             # relu(sum)
+    WHERE_Y_IS_POSITIVE     # the sum as ReLU's gradient: 0 where its output y was 0
+
+cdef struct Walk:           # from tile to tile through one block; steps in bytes
+    Py_ssize_t depth        # steps of k
+    Py_ssize_t a_row        # from a row of A to the next
+    Py_ssize_t a_k
+    Py_ssize_t b_k
+    Py_ssize_t start_row
+    Py_ssize_t out_row      # of y, too
+    Finish finish
+
+
+cdef inlined_void _load_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
+                             const char* start, vector* tile, const vector* kind) noexcept nogil:
+    cdef int i, j
+    cdef const char* from_
+    if last == vlanes(kind):
+        for i in range(rows):
+            for j in range(vectors):
+                from_ = start + i * walk.start_row + j * VECTOR_BYTES
+                tile[i * vectors + j] = vload(<const vector*> from_, vlanes(kind))
+    else:
+        for i in range(rows):
+            for j in range(vectors - 1):
+                from_ = start + i * walk.start_row + j * VECTOR_BYTES
+                tile[i * vectors + j] = vload(<const vector*> from_, vlanes(kind))
+            from_ = start + i * walk.start_row + (vectors - 1) * VECTOR_BYTES
+            tile[(i + 1) * vectors - 1] = vload_part(<const vector*> from_, last)
+
+
+cdef inlined_void _finish_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
+                               const char* y, vector* tile) noexcept nogil:
+    cdef int i, j
+    cdef vector zero = vnumber(tile, 0), outputs
+    for i in range(rows):
+        for j in range(vectors):
+            if walk.finish == WHERE_Y_IS_POSITIVE:
+                outputs = vload(<const vector*> (y + i * walk.out_row + j * VECTOR_BYTES),
+                                vlanes(tile) if j < vectors - 1 else last)
+                tile[i * vectors + j] = _element(RELU_GRADIENT, outputs, tile[i * vectors + j],
+                                                 zero)
+            else:
+                tile[i * vectors + j] = _element(RELU_OF, tile[i * vectors + j], zero, zero)
+
+
+cdef inlined_void _store_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
+                              const vector* tile, vector* out) noexcept nogil:
+    cdef int i, j
+    cdef char* to
+    if last == vlanes(out):
+        for i in range(rows):
+            for j in range(vectors):
+                to = <char*> out + i * walk.out_row + j * VECTOR_BYTES
+                vstore(<vector*> to, tile[i * vectors + j], vlanes(out))
+    else:
+        for i in range(rows):
+            for j in range(vectors - 1):
+                to = <char*> out + i * walk.out_row + j * VECTOR_BYTES
+                vstore(<vector*> to, tile[i * vectors + j], vlanes(out))
+            to = <char*> out + i * walk.out_row + (vectors - 1) * VECTOR_BYTES
+            vstore_part(<vector*> to, tile[(i + 1) * vectors - 1], last)
+
+
+cdef inlined_void _tile(int rows, int vectors, bint side_by_side, bint padded, const Walk* walk,
+                        Py_ssize_t last, const char* A, const char* B, const char* start,
+                        const char* y, vector* out) noexcept nogil:
+    """out = start + A B for one tile of ``rows`` by ``vectors``, held in registers throughout.
+
+    side_by_side: the rows of A lie next to each other, number by number. padded: B can be read to
+    the end of its last vector. last: how many lanes of a row's last vector are out's. The first
+    four arguments are constants wherever this is called, so the compiler unrolls the loops over
+    them and keeps ``tile`` in registers.
+    """
+    cdef vector[24] tile
+    cdef vector[8] b
+    cdef vector a
+    cdef int i, j
+    cdef Py_ssize_t _k, lanes = vlanes(out)
+    cdef Py_ssize_t a_row = VECTOR_BYTES // lanes if side_by_side else walk.a_row
+    cdef const char* from_
+    _load_tile(rows, vectors, walk, last, start, tile, out)
+    for _k in range(walk.depth):
+        for j in range(vectors):
+            from_ = B + j * VECTOR_BYTES
+            b[j] = vload(<const vector*> from_, lanes if padded or j < vectors - 1 else last)
+        for i in range(rows):
+            if vector is vfloat:
+                a = vsplat_f(A + i * a_row)
+            else:
+                a = vsplat_d(A + i * a_row)
+            for j in range(vectors):
+                tile[i * vectors + j] = vfmadd(a, b[j], tile[i * vectors + j])
+        A += walk.a_k
+        B += walk.b_k
+    if walk.finish != NOTHING:
+        _finish_tile(rows, vectors, walk, last, y, tile)
+    _store_tile(rows, vectors, walk, last, tile, out)
+
+
+cdef inlined_void _tile_of_rows(int rows, int vectors, bint side_by_side, const Walk* walk,
+                                Py_ssize_t last, const char* A, const char* B, const char* start,
+                                const char* y, vector* out) noexcept nogil:
+    """The tile with one of the numbers of rows that _tile_rows gives."""
+    if rows == TILE_ROWS:
+        _tile(TILE_ROWS, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+    elif rows == 4:
+        _tile(4, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+    elif rows == 2:
+        _tile(2, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+    else:
+        _tile(1, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+
+
+cdef void _any_tile(int rows, int vectors, bint side_by_side, const Walk* walk, Py_ssize_t last,
+                    const char* A, const char* B, const char* start, const char* y,
+                    vector* out) noexcept nogil:
+    """The tile of one of the sizes that are compiled."""
+    if vectors == TILE_VECTORS:
+        if side_by_side:
+            _tile_of_rows(rows, TILE_VECTORS, True, walk, last, A, B, start, y, out)
+        else:
+            _tile_of_rows(rows, TILE_VECTORS, False, walk, last, A, B, start, y, out)
+    elif vectors == 2:
+        if side_by_side:
+            _tile_of_rows(rows, 2, True, walk, last, A, B, start, y, out)
+        else:
+            _tile_of_rows(rows, 2, False, walk, last, A, B, start, y, out)
+    else:
+        if side_by_side:
+            _tile_of_rows(rows, 1, True, walk, last, A, B, start, y, out)
+        else:
+            _tile_of_rows(rows, 1, False, walk, last, A, B, start, y, out)
+
+
+cdef inline int _tile_rows(Py_ssize_t left) noexcept nogil:
+    """Rows of the next tile where ``left`` rows are left."""
+    if left >= TILE_ROWS:
+        return TILE_ROWS
+    if left >= 4:
+        return 4
+    return 2 if left >= 2 else 1
+
+
+cdef inline int _panel_vectors(Py_ssize_t left, Py_ssize_t lanes) noexcept nogil:
+    """Vectors in a row of the next panel where ``left`` columns are left: evenly at the end."""
+    cdef Py_ssize_t vectors = (left + lanes - 1) // lanes
+    if vectors == TILE_VECTORS + 1:
+        return <int> (vectors + 1) // 2
+    return <int> min(vectors, <Py_ssize_t> TILE_VECTORS)
+
+
+cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t last, Walk* walk, bint packed,
+                         const real* A, const real* B, const real* start, const real* y,
+                         real* out) noexcept nogil:
+    """out = start + A B for a block of rows and one panel of B, tile by tile.
+
+    packed: A comes from _pack_rows. last: how many lanes of a row's last vector are out's.
+    """
+    cdef Py_ssize_t i = 0, size = sizeof(real)
+    cdef bint side_by_side = packed or walk.a_row == size
+    cdef const char* a = <const char*> A
+    cdef const char* from_
+    cdef const char* mask
+    cdef char* to
+    cdef int height
+    while i < rows:
+        height = _tile_rows(rows - i)
+        if packed:
+            walk.a_k = height * size
+        from_ = <const char*> start + i * walk.start_row
+        mask = <const char*> y + i * walk.out_row
+        to = <char*> out + i * walk.out_row
+        if real is float:
+            _any_tile[vfloat](height, vectors, side_by_side, walk, last, a, <const char*> B,
+                              from_, mask, <vfloat*> to)
+        else:
+            _any_tile[vdouble](height, vectors, side_by_side, walk, last, a, <const char*> B,
+                               from_, mask, <vdouble*> to)
+        a += height * (walk.depth * size if packed else walk.a_row)
+        i += height
