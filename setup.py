@@ -61,6 +61,9 @@ if not DEBUG and sys.platform == "linux" and "gcc" in Path(COMPILER.partition(" 
     # for those that nobody asked to be inlined, a module is a twentieth smaller.
     COMPILE_FLAGS += ["--param", "max-inline-insns-auto=15", "-fno-ipa-cp-clone"]
     COMPILE_FLAGS += ["-fno-unswitch-loops"]
+    # A product's tile stays in registers if all loops over its numbers are unrolled, the longest
+    # of which, with a ReLU's gradient in it, has more instructions than gcc's limit of 200.
+    COMPILE_FLAGS += ["--param", "max-completely-peeled-insns=800"]
 if DEBUG or WINDOWS:
     LINK_FLAGS = []
 else:

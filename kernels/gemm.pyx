@@ -21,6 +21,7 @@ cdef enum:
     MOST_DEPTH = 512        # steps of k in a block, at most
     LINE = 64               # bytes of a line of the cache
     PACK_A_FROM = 192       # columns from which packing A pays: it is read once for each panel
+    SOME_ROWS = 64          # up to which copying rows of B that lie close together costs more
     CROWDED = 512           # bytes: rows so far apart, or a multiple, share few places in a cache
     NEAR = 80               # numbers: rows of B so short lie close enough together to be read there
     ROW_STEPS = 16          # steps of k at a time for one row of many columns
@@ -113,16 +114,25 @@ cdef void _blocked(const Product* p, Py_ssize_t i_0, Py_ssize_t M, Py_ssize_t j_
     free(packed)
 
 
-cdef inline bint _read_in_place(const Product* p, Py_ssize_t rows, bint partly,
-                                Py_ssize_t end) noexcept nogil:
-    """True if a panel of B that ends before step ``end`` is best read where it lies.
+cdef enum Reading:          # how the tiles of a block of rows read a panel of B
+    IN_PLACE
+    COPIED                  # the first one in place; the others the copy that it makes meanwhile
+    PACKED                  # all from a copy that was made before
 
-    That is so if few rows read it or its own rows lie close together. One that fills its last
-    vector only partly is read beyond its end, which the last row of all does not allow.
+
+cdef inline Reading _reading(const Product* p, Py_ssize_t rows, Py_ssize_t depth, bint partly,
+                             Py_ssize_t end) noexcept nogil:
+    """How to read a panel of B of ``depth`` steps that ends before step ``end``.
+
+    It is best read in place where few rows do so or its own rows lie close together. One that
+    fills its last vector only partly is read beyond its end, which the last row of all does not
+    allow. A tile hides the copying as long as the copy stays in the first cache.
     """
-    if p.B_column != 1 or (partly and end == p.K):
-        return False
-    return rows <= 2 * TILE_ROWS or (p.single and p.N <= NEAR)
+    if p.B_column != 1:
+        return PACKED
+    if rows <= 2 * TILE_ROWS or (p.single and p.N <= NEAR and (partly or rows <= SOME_ROWS)):
+        return PACKED if partly and end == p.K else IN_PLACE
+    return PACKED if partly or depth > _depth * 9 // 8 else COPIED
 
 
 cdef void _block_of_rows(const Product* p, Walk* walk, Py_ssize_t k, Py_ssize_t i,
@@ -137,12 +147,15 @@ cdef void _block_of_rows(const Product* p, Walk* walk, Py_ssize_t k, Py_ssize_t 
     cdef const real* start
     cdef Py_ssize_t columns, end = j + N, lanes = VECTOR_BYTES // sizeof(real)
     cdef int vectors
+    cdef Reading reading
     memset(zeros, 0, PANEL_BYTES)
     while j < end:
         vectors = _panel_vectors(end - j, lanes)
         columns = min(vectors * lanes, end - j)
         b, walk.b_k = <const real*> p.B + k * p.B_k + j * p.B_column, p.B_k * sizeof(real)
-        if not _read_in_place(p, rows, columns < vectors * lanes, k + walk.depth):
+        reading = _reading(p, rows, walk.depth, columns < vectors * lanes, k + walk.depth)
+        walk.copy = <char*> panel if reading == COPIED else NULL
+        if reading == PACKED:
             _pack(walk.depth, columns, vectors * lanes, b, p.B_k, p.B_column, panel)
             b, walk.b_k = panel, vectors * VECTOR_BYTES
         out = <real*> p.out + i * p.N + j
@@ -176,7 +189,7 @@ cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M, Py_ssize_t j,
     cdef int vectors
     cdef Walk walk
     memset(zeros, 0, PANEL_BYTES)
-    walk.a_row, walk.a_k = p.B_column * size, p.B_k * size
+    walk.a_row, walk.a_k, walk.copy = p.B_column * size, p.B_k * size, NULL
     while i < end:
         vectors = _panel_vectors(end - i, lanes)
         if M >= vectors * lanes:
@@ -222,7 +235,8 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
     cdef char* to = <char*> out
     cdef Walk walk
     walk.a_k, walk.b_k, walk.finish = k_step, B_step, NOTHING
-    walk.a_row = walk.start_row = walk.out_row = 0
+    walk.a_row = walk.a_tile = walk.start_row = walk.out_row = 0
+    walk.count, walk.copy = 1, NULL
     if start == NULL:
         memset(to, 0, N * size)
     elif start != to:
@@ -246,20 +260,20 @@ cdef void _row_tile(int vectors, Py_ssize_t last, const Walk* walk, const char* 
     cdef const char* c = <const char*> out
     if vectors == 8:
         if last == vlanes(out):
-            _tile(1, 8, False, True, walk, last, a, B, c, c, out)
+            _tiles(1, 8, False, True, False, walk, last, a, B, c, c, out)
         else:
-            _tile(1, 8, False, False, walk, last, a, B, c, c, out)
+            _tiles(1, 8, False, False, False, walk, last, a, B, c, c, out)
     elif vectors == 4:
         if last == vlanes(out):
-            _tile(1, 4, False, True, walk, last, a, B, c, c, out)
+            _tiles(1, 4, False, True, False, walk, last, a, B, c, c, out)
         else:
-            _tile(1, 4, False, False, walk, last, a, B, c, c, out)
+            _tiles(1, 4, False, False, False, walk, last, a, B, c, c, out)
     elif vectors == 3:
-        _tile(1, 3, False, False, walk, last, a, B, c, c, out)
+        _tiles(1, 3, False, False, False, walk, last, a, B, c, c, out)
     elif vectors == 2:
-        _tile(1, 2, False, False, walk, last, a, B, c, c, out)
+        _tiles(1, 2, False, False, False, walk, last, a, B, c, c, out)
     else:
-        _tile(1, 1, False, False, walk, last, a, B, c, c, out)
+        _tiles(1, 1, False, False, False, walk, last, a, B, c, c, out)
 
 
 cdef void _one_row(const Product* p, real* precision) noexcept nogil:

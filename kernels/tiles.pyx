@@ -27,12 +27,15 @@ cdef enum Finish:           # what is done to an element when its sum is complet
 
 cdef struct Walk:           # from tile to tile through one block; steps in bytes
     Py_ssize_t depth        # steps of k
+    Py_ssize_t count        # tiles of the same size, one below the other
+    Py_ssize_t a_tile       # from a tile's rows of A to the next one's
     Py_ssize_t a_row        # from a row of A to the next
     Py_ssize_t a_k
     Py_ssize_t b_k
     Py_ssize_t start_row
     Py_ssize_t out_row      # of y, too
     Finish finish
+    char* copy              # where the first tile packs the panel of B that it reads, or NULL
 
 
 cdef inlined_void _load_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
@@ -86,75 +89,93 @@ cdef inlined_void _store_tile(int rows, int vectors, const Walk* walk, Py_ssize_
             vstore_part(<vector*> to, tile[(i + 1) * vectors - 1], last)
 
 
-cdef inlined_void _tile(int rows, int vectors, bint side_by_side, bint padded, const Walk* walk,
-                        Py_ssize_t last, const char* A, const char* B, const char* start,
-                        const char* y, vector* out) noexcept nogil:
-    """out = start + A B for one tile of ``rows`` by ``vectors``, held in registers throughout.
+cdef inlined_void _tiles(int rows, int vectors, bint side_by_side, bint padded, bint copying,
+                         const Walk* walk, Py_ssize_t last, const char* A, const char* B,
+                         const char* start, const char* y, vector* out) noexcept nogil:
+    """out = start + A B, tile by tile of ``rows`` by ``vectors``, each in registers throughout.
 
     side_by_side: the rows of A lie next to each other, number by number. padded: B can be read to
-    the end of its last vector. last: how many lanes of a row's last vector are out's. The first
-    four arguments are constants wherever this is called, so the compiler unrolls the loops over
-    them and keeps ``tile`` in registers.
+    the end of its last vector. copying: B goes to walk.copy on the way. last: how many lanes of a
+    row's last vector are out's. The first five arguments are constants wherever this is called, so
+    the compiler unrolls the loops over them and keeps ``tile`` in registers; gcc does so only for
+    loops inside another one, which is why the loop over the tiles is here.
     """
     cdef vector[24] tile
     cdef vector[8] b
     cdef vector a
     cdef int i, j
-    cdef Py_ssize_t _k, lanes = vlanes(out)
+    cdef Py_ssize_t _k, _tile, lanes = vlanes(out)
     cdef Py_ssize_t a_row = VECTOR_BYTES // lanes if side_by_side else walk.a_row
+    cdef char* copy = walk.copy
+    cdef const char* a_k
+    cdef const char* b_k
     cdef const char* from_
-    _load_tile(rows, vectors, walk, last, start, tile, out)
-    for _k in range(walk.depth):
-        for j in range(vectors):
-            from_ = B + j * VECTOR_BYTES
-            b[j] = vload(<const vector*> from_, lanes if padded or j < vectors - 1 else last)
-        for i in range(rows):
-            if vector is vfloat:
-                a = vsplat_f(A + i * a_row)
-            else:
-                a = vsplat_d(A + i * a_row)
+    for _tile in range(walk.count):
+        _load_tile(rows, vectors, walk, last, start, tile, out)
+        a_k, b_k = A, B
+        for _k in range(walk.depth):
             for j in range(vectors):
-                tile[i * vectors + j] = vfmadd(a, b[j], tile[i * vectors + j])
-        A += walk.a_k
-        B += walk.b_k
-    if walk.finish != NOTHING:
-        _finish_tile(rows, vectors, walk, last, y, tile)
-    _store_tile(rows, vectors, walk, last, tile, out)
+                from_ = b_k + j * VECTOR_BYTES
+                b[j] = vload(<const vector*> from_,
+                             lanes if padded or j < vectors - 1 else last)
+            for i in range(rows):
+                if vector is vfloat:
+                    a = vsplat_f(a_k + i * a_row)
+                else:
+                    a = vsplat_d(a_k + i * a_row)
+                for j in range(vectors):
+                    tile[i * vectors + j] = vfmadd(a, b[j], tile[i * vectors + j])
+            if copying:
+                for j in range(vectors):
+                    vstore(<vector*> (copy + j * VECTOR_BYTES), b[j], lanes)
+                copy += vectors * VECTOR_BYTES
+            a_k += walk.a_k
+            b_k += walk.b_k
+        if walk.finish != NOTHING:
+            _finish_tile(rows, vectors, walk, last, y, tile)
+        _store_tile(rows, vectors, walk, last, tile, out)
+        A += walk.a_tile
+        start += rows * walk.start_row
+        y += rows * walk.out_row
+        out = <vector*> (<char*> out + rows * walk.out_row)
 
 
-cdef inlined_void _tile_of_rows(int rows, int vectors, bint side_by_side, const Walk* walk,
-                                Py_ssize_t last, const char* A, const char* B, const char* start,
-                                const char* y, vector* out) noexcept nogil:
-    """The tile with one of the numbers of rows that _tile_rows gives."""
+cdef inlined_void _tiles_of_rows(int rows, int vectors, bint side_by_side, const Walk* walk,
+                                 Py_ssize_t last, const char* A, const char* B, const char* start,
+                                 const char* y, vector* out) noexcept nogil:
+    """The tiles with one of the numbers of rows that _tile_rows gives."""
     if rows == TILE_ROWS:
-        _tile(TILE_ROWS, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+        if walk.copy != NULL:
+            _tiles(TILE_ROWS, vectors, side_by_side, True, True, walk, last, A, B, start, y, out)
+        else:
+            _tiles(TILE_ROWS, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
     elif rows == 4:
-        _tile(4, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+        _tiles(4, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
     elif rows == 2:
-        _tile(2, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+        _tiles(2, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
     else:
-        _tile(1, vectors, side_by_side, True, walk, last, A, B, start, y, out)
+        _tiles(1, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
 
 
-cdef void _any_tile(int rows, int vectors, bint side_by_side, const Walk* walk, Py_ssize_t last,
-                    const char* A, const char* B, const char* start, const char* y,
-                    vector* out) noexcept nogil:
-    """The tile of one of the sizes that are compiled."""
+cdef void _any_tiles(int rows, int vectors, bint side_by_side, const Walk* walk, Py_ssize_t last,
+                     const char* A, const char* B, const char* start, const char* y,
+                     vector* out) noexcept nogil:
+    """The tiles of one of the sizes that are compiled."""
     if vectors == TILE_VECTORS:
         if side_by_side:
-            _tile_of_rows(rows, TILE_VECTORS, True, walk, last, A, B, start, y, out)
+            _tiles_of_rows(rows, TILE_VECTORS, True, walk, last, A, B, start, y, out)
         else:
-            _tile_of_rows(rows, TILE_VECTORS, False, walk, last, A, B, start, y, out)
+            _tiles_of_rows(rows, TILE_VECTORS, False, walk, last, A, B, start, y, out)
     elif vectors == 2:
         if side_by_side:
-            _tile_of_rows(rows, 2, True, walk, last, A, B, start, y, out)
+            _tiles_of_rows(rows, 2, True, walk, last, A, B, start, y, out)
         else:
-            _tile_of_rows(rows, 2, False, walk, last, A, B, start, y, out)
+            _tiles_of_rows(rows, 2, False, walk, last, A, B, start, y, out)
     else:
         if side_by_side:
-            _tile_of_rows(rows, 1, True, walk, last, A, B, start, y, out)
+            _tiles_of_rows(rows, 1, True, walk, last, A, B, start, y, out)
         else:
-            _tile_of_rows(rows, 1, False, walk, last, A, B, start, y, out)
+            _tiles_of_rows(rows, 1, False, walk, last, A, B, start, y, out)
 
 
 cdef inline int _tile_rows(Py_ssize_t left) noexcept nogil:
@@ -179,27 +200,33 @@ cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t last, Walk* wa
                          real* out) noexcept nogil:
     """out = start + A B for a block of rows and one panel of B, tile by tile.
 
-    packed: A comes from _pack_rows. last: how many lanes of a row's last vector are out's.
+    packed: A comes from _pack_rows. last: how many lanes of a row's last vector are out's. With a
+    walk.copy the first tile has TILE_ROWS, and the others read the panel that it packs there.
     """
     cdef Py_ssize_t i = 0, size = sizeof(real)
     cdef bint side_by_side = packed or walk.a_row == size
     cdef const char* a = <const char*> A
+    cdef const char* b = <const char*> B
     cdef const char* from_
     cdef const char* mask
     cdef char* to
     cdef int height
     while i < rows:
         height = _tile_rows(rows - i)
+        walk.count = 1 if height < TILE_ROWS or walk.copy != NULL else (rows - i) // TILE_ROWS
+        walk.a_tile = height * (walk.depth * size if packed else walk.a_row)
         if packed:
             walk.a_k = height * size
         from_ = <const char*> start + i * walk.start_row
         mask = <const char*> y + i * walk.out_row
         to = <char*> out + i * walk.out_row
         if real is float:
-            _any_tile[vfloat](height, vectors, side_by_side, walk, last, a, <const char*> B,
-                              from_, mask, <vfloat*> to)
+            _any_tiles[vfloat](height, vectors, side_by_side, walk, last, a, b, from_, mask,
+                               <vfloat*> to)
         else:
-            _any_tile[vdouble](height, vectors, side_by_side, walk, last, a, <const char*> B,
-                               from_, mask, <vdouble*> to)
-        a += height * (walk.depth * size if packed else walk.a_row)
-        i += height
+            _any_tiles[vdouble](height, vectors, side_by_side, walk, last, a, b, from_, mask,
+                                <vdouble*> to)
+        if walk.copy != NULL:
+            b, walk.b_k, walk.copy = walk.copy, vectors * VECTOR_BYTES, NULL
+        a += walk.count * walk.a_tile
+        i += walk.count * height
