@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from affinet.parameters import Parameters
+from affinet.parameters import LARGE_PAGE, Parameters, flat_zeros
 from array_forms import FORMS, in_form
 
 SHAPES = {"0.W": (2, 3), "0.b": (3,), "2.W": (3, 1), "2.b": (1,)}
@@ -37,6 +37,34 @@ def test_starts_as_zeros_of_the_dtype():
         p = Parameters(SHAPES, dtype)
         assert p.flat.dtype == p["0.W"].dtype == dtype
         assert not p.flat.any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "n_bytes", [0, 8, LARGE_PAGE // 2 - 8, LARGE_PAGE // 2, 3 * LARGE_PAGE + 8]
+)
+def test_many_zeros_begin_at_a_large_page(n_bytes, dtype):
+    size = n_bytes // np.dtype(dtype).itemsize
+    for _ in range(2):  # the second is likely to get the memory that the first gave back
+        flat = flat_zeros(size, dtype)
+        assert flat.shape == (size,)
+        assert flat.dtype == dtype
+        assert not flat.any()
+        assert flat.flags.c_contiguous
+        assert flat.flags.writeable
+        assert n_bytes < LARGE_PAGE // 2 or flat.ctypes.data % LARGE_PAGE == 0
+        flat[:] = 1
+        del flat
+
+
+def test_copies_of_a_large_buffer_hold_nothing_but_its_numbers():
+    p = Parameters({"W": (512, 1024)}, np.float32)
+    p.flat[:] = np.arange(p.flat.size)
+    stored = pickle.dumps(p)
+    assert len(stored) < p.flat.nbytes + 1000
+    for twin in (pickle.loads(stored), copy.deepcopy(p)):
+        np.testing.assert_array_equal(twin["W"], p["W"])
+        assert not np.shares_memory(twin.flat, p.flat)
 
 
 def test_takes_a_buffer_without_copying_it():

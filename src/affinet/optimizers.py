@@ -19,7 +19,7 @@ from affinet._validation import (
     real_number,
     require_shape,
 )
-from affinet.parameters import Parameters
+from affinet.parameters import Parameters, flat_zeros
 
 FLOATS = (float, np.floating)
 # Rules hand over their numbers and averages with a star, which no type checker can count.
@@ -31,7 +31,7 @@ class State:
 
     def __init__(self, size: int, dtype: np.dtype[Any], n_averages: int) -> None:
         self.step = 0
-        self.averages = [np.zeros(size, dtype) for _ in range(n_averages)]
+        self.averages = [flat_zeros(size, dtype) for _ in range(n_averages)]
 
     def copy(self) -> State:
         """The same numbers in memory of their own."""
