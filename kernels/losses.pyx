@@ -16,6 +16,7 @@ from libc.string cimport memset
 
 cdef enum:
     ROWS_AT_ONCE = 16       # so that a row has long been written when it is read again
+    FEW_CLASSES = 16        # no more than a sum in single precision has running sums
     SUMS = 8                # running sums in double precision
 
 
@@ -57,6 +58,42 @@ cdef inline double _row_exponentials(Py_ssize_t C, const vector* x, double maxim
     return vsum(<const vector*> sums)
 
 
+cdef inline void _lane_exponentials(Py_ssize_t C, vfloat* x, double* maxima,
+                                    double* totals) noexcept nogil:
+    """x = exp(x - max x) in each lane of C <= FEW_CLASSES vectors, ROWS_AT_ONCE numbers apart."""
+    cdef vfloat[FEW_CLASSES] terms
+    cdef float[ROWS_AT_ONCE] maximum, total
+    cdef float* numbers = <float*> x
+    cdef vfloat most = vload(x, vlanes(x))
+    cdef Py_ssize_t j, half = FEW_CLASSES // 2
+    for j in range(1, C):
+        most = vmax(vload(<vfloat*> (numbers + j * ROWS_AT_ONCE), vlanes(x)), most)
+    for j in range(C):
+        terms[j] = vexp(vload(<vfloat*> (numbers + j * ROWS_AT_ONCE), vlanes(x)) - most)
+        vstore(<vfloat*> (numbers + j * ROWS_AT_ONCE), terms[j], vlanes(x))
+    while half > 0:
+        for j in range(min(half, C - half)):
+            terms[j] = terms[j] + terms[j + half]
+        half //= 2
+    vstore(<vfloat*> maximum, most, vlanes(x))
+    vstore(<vfloat*> total, terms[0], vlanes(x))
+    for j in range(vlanes(x)):
+        maxima[j], totals[j] = maximum[j], total[j]
+
+
+cdef void _exponentials_across(Py_ssize_t C, const float* x, float* e, double* maxima,
+                               double* totals) noexcept nogil:
+    """_exponentials for ROWS_AT_ONCE rows of few classes, with the rows along the lanes."""
+    cdef char[FEW_CLASSES * LINE + LINE] memory
+    cdef float* turned = _aligned_panel(memory, <float*> NULL)
+    cdef Py_ssize_t i = 0
+    _transpose(ROWS_AT_ONCE, C, x, C, turned, ROWS_AT_ONCE)
+    while i < ROWS_AT_ONCE:
+        _lane_exponentials(C, <vfloat*> (turned + i), maxima + i, totals + i)
+        i += VECTOR_BYTES // <Py_ssize_t> sizeof(float)
+    _transpose(C, ROWS_AT_ONCE, turned, ROWS_AT_ONCE, e, C)
+
+
 cdef void _exponentials(Py_ssize_t rows, Py_ssize_t C, const real* x, real* e, double* maxima,
                         double* totals) noexcept nogil:
     """e = exp(x - max x) row by row, with each row's maximum and sum of exponentials.
@@ -65,6 +102,9 @@ cdef void _exponentials(Py_ssize_t rows, Py_ssize_t C, const real* x, real* e, d
     neither overflow nor divide by zero.
     """
     cdef Py_ssize_t i
+    if real is float and rows == ROWS_AT_ONCE and C <= FEW_CLASSES:
+        _exponentials_across(C, x, e, maxima, totals)
+        return
     for i in range(rows):
         if real is float:
             maxima[i] = _row_maximum(C, <const vfloat*> (x + i * C))

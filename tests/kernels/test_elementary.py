@@ -496,6 +496,23 @@ def test_a_row_alone_and_in_its_batch(kernels, dtype, C):
         assert loss == np.cumsum(losses)[-1] / len(x)  # from the first row to the last
 
 
+@pytest.mark.parametrize("C", [1, 4, 10, 16, 17])
+def test_a_row_without_a_softmax_spoils_no_other(kernels, dtype, C):
+    """Rows whose logits are NaN or infinite, between others in a batch."""
+    rng = np.random.default_rng(6)
+    x = logits(rng, (53, C), dtype)
+    x[3, 0], x[20, -1], x[21], x[37, C // 2] = np.nan, np.inf, -np.inf, -np.inf
+    y, alone = np.empty_like(x), np.empty_like(x)
+    kernels.softmax_forward(x, y)
+    for i in range(len(x)):
+        kernels.softmax_forward(x[i : i + 1], alone[i : i + 1])
+    np.testing.assert_array_equal(y, alone)
+    good = np.isfinite(x).all(axis=1)
+    assert good.sum() >= len(x) - 4
+    np.testing.assert_allclose(y[good].sum(axis=1), 1, rtol=C * np.finfo(dtype).eps)
+    assert np.isnan(y[[3, 20, 21]]).all()
+
+
 def fused_levels():
     """The modules of all levels that can run here and have a fused multiply-add."""
     names = [name for name in _dispatch.compiled_levels() if name in _dispatch.supported_levels()]

@@ -229,6 +229,26 @@ def test_hits_are_sums_of_weights():
     assert values.gradients(np.arange(5), 0)[1] == 0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("C", [1, 2, 4, 10, 15, 16, 17, 40])
+def test_the_first_of_the_highest_is_the_hit(C, dtype):
+    """With weights 2^row the sum tells which rows were hits; integers have many ties."""
+    B, rng = 50, np.random.default_rng(C)
+    x = rng.integers(-2, 3, (B, C)).astype(dtype)
+    x[7], x[23], x[44, -1] = 1, np.nan, np.nan  # where a logit is NaN, all of softmax's outputs are
+    best = np.where(np.isnan(x).any(axis=1), 0, x.argmax(axis=1))
+    t = np.where(rng.random(B) < 0.5, best, rng.integers(0, C, B))
+    params = np.concatenate([np.eye(C, dtype=dtype).ravel(), np.zeros(C, dtype)])
+    layers = [("Affine", C, C, 0, C * C)]
+    plan = make(params, np.zeros_like(params), layers, batch_size=B, n_inputs=C)
+    plan.set_inputs(x)
+    plan.set_labels(t)
+    plan.set_weights(2.0 ** np.arange(B))
+    for rows in (1, 15, 16, 17, 33, B):
+        expected = (2.0 ** np.arange(rows))[best[:rows] == t[:rows]].sum()
+        assert plan.gradients(np.arange(rows), 0)[1] == expected
+
+
 def test_set_loss_of_another_loss():
     with pytest.raises(ValueError, match="not made for Huber"):
         make().set_loss("Huber", 1.0)
