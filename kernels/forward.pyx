@@ -226,7 +226,8 @@ cdef int _predict(Operations row, Py_ssize_t B, const void* x, void* out) noexce
     Where every thread gets rows enough, threads share the rows out; else each product is theirs.
     """
     cdef Prediction job
-    cdef int parts = _parts(B * row.n_parameters, ENOUGH)   # about a row's multiply-adds
+    # A row takes about one multiply-add a parameter.
+    cdef int parts = _parts(B * row.n_parameters, ENOUGH, ENOUGH_TO_WAKE)
     job.single, job.operations, job.n_operations = row.single, row.operations, row.n_operations
     job.last_affine, job.params, job.widest = row.last_affine, row.params, row.widest
     job.n_inputs, job.n_outputs, job.B = row.n_inputs, row.n_outputs, B

@@ -7,14 +7,9 @@ maps are read in place, so a data set is never copied.
 from cpython.buffer cimport PyBUF_STRIDES
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-cdef extern from *:
-    """
-    #define affinet_prefetch(address) __builtin_prefetch(address, 0, 2)    /* to the second cache */
-    """
-    void _prefetch "affinet_prefetch"(const char* address) noexcept nogil
-
 cdef enum:
-    ENOUGH_NUMBERS = 20000  # numbers to gather a part for which a thread more surely pays
+    ENOUGH_NUMBERS = 20000  # numbers to gather a part for which a thread more surely pays,
+    ENOUGH_NUMBERS_TO_WAKE = 320000     # and for which a sleeping one does
 
 ctypedef fused number:      # what rows may be gathered from
     const uint8_t
@@ -82,7 +77,8 @@ cdef void _gather(const Rows* rows, Py_ssize_t B, const int64_t* order, double f
     cdef Gather job
     job.single = sizeof(real) == sizeof(float)
     job.rows, job.B, job.order, job.factor, job.out = rows, B, order, factor, <char*> out
-    _pool_run(_work_gather, &job, _parts(B * rows.n_columns, ENOUGH_NUMBERS))
+    _pool_run(_work_gather, &job,
+              _parts(B * rows.n_columns, ENOUGH_NUMBERS, ENOUGH_NUMBERS_TO_WAKE))
 
 
 cdef void _work_gather(void* job, int part, int parts) noexcept nogil:
@@ -127,7 +123,7 @@ cdef inline void _fetch(Py_ssize_t size, const char* row) noexcept nogil:
     """Ask for a row's memory: where the next one of a shuffle lies, no processor can guess."""
     cdef Py_ssize_t at = 0
     while at < size:
-        _prefetch(row + at)
+        _ask_far(row + at)
         at += LINE
 
 

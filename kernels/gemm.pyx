@@ -19,17 +19,18 @@ from libc.string cimport memcpy, memset
 
 cdef enum:
     MOST_DEPTH = 512        # steps of k in a block, at most
-    LINE = 64               # bytes of a line of the cache
     PACK_A_FROM = 192       # columns from which packing A pays: it is read once for each panel
     SOME_ROWS = 64          # up to which copying rows of B that lie close together costs more
     CROWDED = 512           # bytes: rows so far apart, or a multiple, share few places in a cache
     NEAR = 80               # numbers: rows of B so short lie close enough together to be read there
     ROW_STEPS = 16          # steps of k at a time for one row of many columns
+    ROW_AHEAD = 2048        # bytes, or four rows of B: how far ahead it asks for what it reads
     FEW_COLUMNS = 4         # beyond the last full vector, whose rows may run along the lanes
     FEW_ROWS = 96           # rows at a time then: A is read twice, and stays in the second cache
     TURNED_STEPS = 64       # steps of k at a time for rows of A that are turned
     ACROSS_ROWS = 64        # columns of out up to which its rows may run along the lanes
-    ENOUGH = 1000000        # multiply-adds a part for which a thread more surely pays
+    ENOUGH = 1000000        # multiply-adds a part for which a thread more surely pays,
+    ENOUGH_TO_WAKE = 4000000    # and for which a sleeping one does
 
 cdef Py_ssize_t _depth = 128            # steps of k for which a panel stays in the first cache
 cdef Py_ssize_t _second = 1 << 19       # bytes of the second cache
@@ -227,8 +228,9 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
                        vector* out) noexcept nogil:
     """out = start + a B for one row a; without a start it is zero. Steps in bytes.
 
-    B is read once, where it lies and in the order in which it lies: many columns take a few steps
-    of k at a time. Up to eight vectors, so many chains of multiply-adds, hide each other's latency.
+    B is read once, where it lies and in the order in which it lies, which is faster where its
+    lines are asked for before; many columns take a few steps of k at a time. Up to eight vectors,
+    so many chains of multiply-adds, hide each other's latency.
     """
     cdef Py_ssize_t lanes = vlanes(out), size = VECTOR_BYTES // lanes, j, k = 0, left, width
     cdef int vectors
@@ -237,6 +239,7 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
     walk.a_k, walk.b_k, walk.finish = k_step, B_step, NOTHING
     walk.a_row = walk.a_tile = walk.start_row = walk.out_row = 0
     walk.count, walk.copy = 1, NULL
+    walk.ahead = max(<Py_ssize_t> ROW_AHEAD, 4 * B_step)
     if start == NULL:
         memset(to, 0, N * size)
     elif start != to:
@@ -260,20 +263,20 @@ cdef void _row_tile(int vectors, Py_ssize_t last, const Walk* walk, const char* 
     cdef const char* c = <const char*> out
     if vectors == 8:
         if last == vlanes(out):
-            _tiles(1, 8, False, True, False, walk, last, a, B, c, c, out)
+            _tiles(1, 8, False, True, ASKING, walk, last, a, B, c, c, out)
         else:
-            _tiles(1, 8, False, False, False, walk, last, a, B, c, c, out)
+            _tiles(1, 8, False, False, ASKING, walk, last, a, B, c, c, out)
     elif vectors == 4:
         if last == vlanes(out):
-            _tiles(1, 4, False, True, False, walk, last, a, B, c, c, out)
+            _tiles(1, 4, False, True, ASKING, walk, last, a, B, c, c, out)
         else:
-            _tiles(1, 4, False, False, False, walk, last, a, B, c, c, out)
+            _tiles(1, 4, False, False, ASKING, walk, last, a, B, c, c, out)
     elif vectors == 3:
-        _tiles(1, 3, False, False, False, walk, last, a, B, c, c, out)
+        _tiles(1, 3, False, False, ASKING, walk, last, a, B, c, c, out)
     elif vectors == 2:
-        _tiles(1, 2, False, False, False, walk, last, a, B, c, c, out)
+        _tiles(1, 2, False, False, ASKING, walk, last, a, B, c, c, out)
     else:
-        _tiles(1, 1, False, False, False, walk, last, a, B, c, c, out)
+        _tiles(1, 1, False, False, ASKING, walk, last, a, B, c, c, out)
 
 
 cdef void _one_row(const Product* p, real* precision) noexcept nogil:
@@ -377,7 +380,7 @@ cdef void _gemm(Product* p, real* precision) noexcept nogil:
         p.narrow = 0 if p.across else _narrow(p)
         p.by_rows = (p.across or p.M // TILE_ROWS
                      >= p.N * <Py_ssize_t> sizeof(real) // PANEL_BYTES)
-        _pool_run(_work_product, p, _parts(p.M * p.N * (p.K + 1), ENOUGH))
+        _pool_run(_work_product, p, _parts(p.M * p.N * (p.K + 1), ENOUGH, ENOUGH_TO_WAKE))
 
 
 cdef void _gemm_nn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, const real* B,

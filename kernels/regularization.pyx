@@ -93,7 +93,7 @@ cdef double _sum_of_squares(Py_ssize_t n, const real* x) noexcept nogil:
     cdef int s
     job.single, job.n, job.x, job.sums = sizeof(real) == sizeof(float), n, <const char*> x, sums
     job.segments = <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> SEGMENTS, n // SEGMENT))
-    _pool_run(_work_squares, &job, _parts(n, ENOUGH_UPDATES))
+    _pool_run(_work_squares, &job, _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     for s in range(job.segments):
         total += sums[s]
     return total
@@ -103,7 +103,7 @@ cdef double _l2_penalty(Py_ssize_t n, const real* W, double scale, real* dW) noe
     cdef Sweep job
     job.single, job.n, job.x = sizeof(real) == sizeof(float), n, <const char*> W
     job.factor, job.out, job.adds = scale, <char*> dW, True
-    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES))
+    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     return 0.5 * scale * _sum_of_squares(n, W)
 
 
@@ -118,7 +118,7 @@ cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out)
     job.single, job.n, job.x = sizeof(real) == sizeof(float), n, <const char*> dW
     job.factor = max_norm / norm if isfinite(norm) else NAN
     job.out, job.adds = <char*> out, False
-    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES))
+    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     return norm
 
 

@@ -25,6 +25,11 @@ cdef enum Finish:           # what is done to an element when its sum is complet
     RELU_OF_SUM             # relu(sum)
     WHERE_Y_IS_POSITIVE     # the sum as ReLU's gradient: 0 where its output y was 0
 
+cdef enum Manner:           # what a tile does besides
+    PLAIN
+    COPYING                 # packs the panel of B that it reads in place
+    ASKING                  # asks for the lines of B that it reads soon
+
 cdef struct Walk:           # from tile to tile through one block; steps in bytes
     Py_ssize_t depth        # steps of k
     Py_ssize_t count        # tiles of the same size, one below the other
@@ -36,6 +41,7 @@ cdef struct Walk:           # from tile to tile through one block; steps in byte
     Py_ssize_t out_row      # of y, too
     Finish finish
     char* copy              # where the first tile packs the panel of B that it reads, or NULL
+    Py_ssize_t ahead        # how far ahead of B a tile asks for lines
 
 
 cdef inlined_void _load_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
@@ -89,16 +95,16 @@ cdef inlined_void _store_tile(int rows, int vectors, const Walk* walk, Py_ssize_
             vstore_part(<vector*> to, tile[(i + 1) * vectors - 1], last)
 
 
-cdef inlined_void _tiles(int rows, int vectors, bint side_by_side, bint padded, bint copying,
+cdef inlined_void _tiles(int rows, int vectors, bint side_by_side, bint padded, Manner manner,
                          const Walk* walk, Py_ssize_t last, const char* A, const char* B,
                          const char* start, const char* y, vector* out) noexcept nogil:
     """out = start + A B, tile by tile of ``rows`` by ``vectors``, each in registers throughout.
 
     side_by_side: the rows of A lie next to each other, number by number. padded: B can be read to
-    the end of its last vector. copying: B goes to walk.copy on the way. last: how many lanes of a
-    row's last vector are out's. The first five arguments are constants wherever this is called, so
-    the compiler unrolls the loops over them and keeps ``tile`` in registers; gcc does so only for
-    loops inside another one, which is why the loop over the tiles is here.
+    the end of its last vector. last: how many lanes of a row's last vector are out's. The first
+    five arguments are constants wherever this is called, so the compiler unrolls the loops over
+    them and keeps ``tile`` in registers; gcc does so only for loops inside another one, which is
+    why the loop over the tiles is here.
     """
     cdef vector[24] tile
     cdef vector[8] b
@@ -125,7 +131,10 @@ cdef inlined_void _tiles(int rows, int vectors, bint side_by_side, bint padded, 
                     a = vsplat_d(a_k + i * a_row)
                 for j in range(vectors):
                     tile[i * vectors + j] = vfmadd(a, b[j], tile[i * vectors + j])
-            if copying:
+            if manner == ASKING:
+                for j in range((vectors * VECTOR_BYTES + LINE - 1) // LINE):
+                    _ask(b_k + walk.ahead + j * LINE)
+            elif manner == COPYING:
                 for j in range(vectors):
                     vstore(<vector*> (copy + j * VECTOR_BYTES), b[j], lanes)
                 copy += vectors * VECTOR_BYTES
@@ -146,15 +155,15 @@ cdef inlined_void _tiles_of_rows(int rows, int vectors, bint side_by_side, const
     """The tiles with one of the numbers of rows that _tile_rows gives."""
     if rows == TILE_ROWS:
         if walk.copy != NULL:
-            _tiles(TILE_ROWS, vectors, side_by_side, True, True, walk, last, A, B, start, y, out)
+            _tiles(TILE_ROWS, vectors, side_by_side, True, COPYING, walk, last, A, B, start, y, out)
         else:
-            _tiles(TILE_ROWS, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
+            _tiles(TILE_ROWS, vectors, side_by_side, True, PLAIN, walk, last, A, B, start, y, out)
     elif rows == 4:
-        _tiles(4, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
+        _tiles(4, vectors, side_by_side, True, PLAIN, walk, last, A, B, start, y, out)
     elif rows == 2:
-        _tiles(2, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
+        _tiles(2, vectors, side_by_side, True, PLAIN, walk, last, A, B, start, y, out)
     else:
-        _tiles(1, vectors, side_by_side, True, False, walk, last, A, B, start, y, out)
+        _tiles(1, vectors, side_by_side, True, PLAIN, walk, last, A, B, start, y, out)
 
 
 cdef void _any_tiles(int rows, int vectors, bint side_by_side, const Walk* walk, Py_ssize_t last,

@@ -3,7 +3,8 @@
 from libc.stdint cimport uint64_t
 
 cdef enum:
-    ENOUGH_UPDATES = 19000  # parameters a part for which a thread more surely pays
+    ENOUGH_UPDATES = 19000  # parameters a part for which a thread more surely pays,
+    ENOUGH_UPDATES_TO_WAKE = 300000     # and for which a sleeping one does
     GRAIN = 64               # parameters: parts begin at whole lines of the cache
     MOST_NUMBERS = 5         # that a rule has
 
@@ -66,7 +67,7 @@ cdef void _work_update_in(const Update* job, int part, int parts, real* precisio
 
 
 cdef void _run_update(Update* job) noexcept nogil:
-    _pool_run(_work_update, job, _parts(job.n, ENOUGH_UPDATES))
+    _pool_run(_work_update, job, _parts(job.n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
 
 
 cdef int _update_door(Rule rule, object dW, const double* numbers, uint64_t step, str first_name,

@@ -6,6 +6,9 @@ written as usual and work lane by lane. ``p`` is an address without a type, and 
 
 from libc.stdint cimport uint8_t, uint64_t
 
+cdef enum:
+    LINE = 64               # bytes of a line of the cache
+
 cdef extern from *:
     """
     /* Vectors of the level's width, in registers (vfloat) and as they lie in memory (vfloat_u). */
@@ -112,6 +115,11 @@ cdef extern from *:
     #define vsplat_f(p) (*(const float*)(p) - (vfloat){0})
     #define vsplat_d(p) (*(const double*)(p) - (vdouble){0})
 
+    /* Ask for a line of memory that is read soon: for the first cache, or no nearer than the
+       second. An address where there is no memory does no harm. */
+    #define affinet_ask(address) __builtin_prefetch(address, 0, 3)
+    #define affinet_ask_far(address) __builtin_prefetch(address, 0, 2)
+
     /* to[4 k + j step] = from[j][k] for a block of 4 by 4 floats, by way of registers. */
     static inline void transpose_quad(const float* from, Py_ssize_t from_step,
                                       float* to, Py_ssize_t to_step) {
@@ -187,6 +195,8 @@ cdef extern from *:
     vdouble vload_part_d(const char* p, Py_ssize_t n) noexcept nogil
     void vstore_part_f(char* p, vfloat v, Py_ssize_t n) noexcept nogil
     void vstore_part_d(char* p, vdouble v, Py_ssize_t n) noexcept nogil
+    void _ask "affinet_ask"(const char* address) noexcept nogil
+    void _ask_far "affinet_ask_far"(const char* address) noexcept nogil
     vfloat vsplat_f(const char* p) noexcept nogil
     vdouble vsplat_d(const char* p) noexcept nogil
     void transpose_lanes(const float* source, Py_ssize_t source_step, float* target,

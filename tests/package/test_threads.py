@@ -16,7 +16,7 @@ from affinet.threads import available_processors, cgroup_quota, default_threads
 
 LEVELS = [x for x in _dispatch.compiled_levels() if x in _dispatch.supported_levels()]
 # Large enough to be cut, by rows and by columns, in whole and in odd tiles and panels.
-# A job that has to wake the workers must be 16 times as large as one in a training.
+# A job that has to wake the workers must be larger than one in a training.
 SHAPES = [(643, 800, 329), (80, 1200, 1700), (1700, 1200, 80), (1700, 1200, 50), (8, 3000, 4001)]
 
 
