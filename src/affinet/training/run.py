@@ -83,6 +83,8 @@ class Run:
         self.base_lr = float(getattr(optimizer, "lr", 0.0))
         self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
         self.batches_a_call = 1
+        self.counted_rows = 0  # of the last call, and of each of its batches
+        self.rows_a_batch: list[float] = []
         self.history = History()
         self.sums = Sums()
         self.whole_epoch = Sums()  # the last one that ended
@@ -157,15 +159,15 @@ class Run:
             self.lrs = self.rates(before, -(-len(order) // size))
         start = sums.batches * size
         while start < len(order) and history.stopped_by is None:
-            batches = self.batches_to_run()
-            part = order[start : start + batches * size]
-            self.train_on(part, progress)
-            start += len(part)
+            end = start + self.batches_to_run() * size
+            whole = start == 0 and end >= len(order)
+            self.train_on(order if whole else order[start:end], progress)
+            now = time.perf_counter()
+            sums.seconds += now - started
+            started, start = now, end
             if self.at_steps:
-                sums.seconds += time.perf_counter() - started
                 self.end_steps()
                 started = time.perf_counter()
-        sums.seconds += time.perf_counter() - started
         figures = self.figures()
         if self.speaks and not math.isfinite(sums.loss):
             warnings.warn(
@@ -179,41 +181,49 @@ class Run:
     def train_on(self, part: Array, progress: Progress) -> None:
         """Train on these rows in one call, and add up what it tells."""
         started = time.perf_counter()
-        batches, lrs = -(-len(part) // self.batch_size), self.lrs
+        sums, lrs = self.sums, self.lrs
+        weights = self.batch_weights(part)
+        batches = len(weights)
         if lrs is not None:
-            lrs = lrs[self.sums.batches : self.sums.batches + batches]
+            lrs = lrs[sums.batches : sums.batches + batches]
         try:
-            loss, share = self.run_steps(part, self.batch_weights(part), lrs)
+            last, share = self.run_steps(part, weights, lrs)
         finally:
             self.history.steps = self.step.updates
-        self.sums.batches += batches
+        sums.batches += batches
         seconds = time.perf_counter() - started
         if batches == self.batches_a_call or seconds > PAUSE:
             self.batches_a_call = max(1, int(PAUSE * batches / max(seconds, 1e-9)))
-        progress.steps(len(part), loss, share if self.classes else None)
+        progress.steps(len(part), last, share if self.classes else None)
 
     def run_steps(
         self, part: Array, weights: list[float], lrs: Array | None
     ) -> tuple[float, float]:
         """Train on batches that weigh so much; the last one's loss, and the share of hits."""
-        sums = self.sums
-        losses, hits = self.step.run(part, self.history.steps, lrs)
-        values, weight_before, hits_before = losses.tolist(), sums.weight, sums.hits
-        for value, hit, weight in zip(values, hits.tolist(), weights, strict=True):
-            sums.loss += value * weight
-            sums.hits += hit
-            sums.weight += weight
-        return values[-1], (sums.hits - hits_before) / ((sums.weight - weight_before) or 1.0)
+        sums, told = self.sums, self.step.run(part, self.history.steps, lrs)
+        losses, right = told[0].tolist(), told[1].tolist()
+        loss, hits, weight = sums.loss, sums.hits, sums.weight
+        for batch, own in enumerate(weights):
+            loss += losses[batch] * own
+            hits += right[batch]
+            weight += own
+        share = (hits - sums.hits) / ((weight - sums.weight) or 1.0)
+        sums.loss, sums.hits, sums.weight = loss, hits, weight
+        return losses[-1], share
 
     def batch_weights(self, part: Array) -> list[float]:
         """What the rows of each batch weigh together."""
-        size = self.batch_size
+        size, rows = self.batch_size, len(part)
         if self.weights is not None:
-            starts = range(0, len(part), size)
-            weights: list[float] = np.add.reduceat(self.weights[part], starts).tolist()
+            weights: list[float] = np.add.reduceat(
+                self.weights[part], range(0, rows, size)
+            ).tolist()
             return weights
-        whole, rest = divmod(len(part), size)
-        return [float(size)] * whole + [float(rest)] * (rest > 0)
+        if rows != self.counted_rows:
+            whole, rest = divmod(rows, size)
+            self.rows_a_batch = [float(size)] * whole + [float(rest)] * (rest > 0)
+            self.counted_rows = rows
+        return self.rows_a_batch
 
     def batches_to_run(self) -> int:
         """Batches of the next call, which ends where a callback is due."""

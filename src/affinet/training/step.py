@@ -61,6 +61,7 @@ class Step(Protocol):
         ``first`` is the number of the first batch, the counter of dropout masks; ``lrs`` are the
         learning rates of the updates, of which the last one stays. Returns the loss and the hits
         of each batch: the number of rows that the network got right, or the sum of their weights.
+        The next call may overwrite them.
         """
 
     def refresh(self) -> None:
@@ -172,6 +173,7 @@ class FusedStep:
         self.state = optimizer.state_of(net.params.flat)
         self.updates = 0
         self.keys = [dropout_key(seed, place) for place in range(len(net.layers))]
+        self.losses = self.hits = np.empty(0)  # of the last call's batches
         self.description: Any = None
         self.refresh()
 
@@ -221,7 +223,9 @@ class FusedStep:
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train in one compiled call, or a few for rows in files; see :class:`Step`."""
         batches = -(-len(order) // self.batch_size)
-        losses, hits = np.empty(batches), np.empty(batches)
+        if batches != len(self.losses):
+            self.losses, self.hits = np.empty(batches), np.empty(batches)
+        losses, hits = self.losses, self.hits
         if not self.in_files:
             self.run_plan(order, first, losses, hits, lrs)
             return losses, hits
