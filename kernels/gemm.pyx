@@ -54,7 +54,7 @@ cdef struct Product:        # out = start + A B, then what Finish says; steps in
     bint single             # single precision, or double
     bint across             # rows of out run along the lanes
     Py_ssize_t narrow       # if not, how many of its last columns' rows do
-    bint by_rows            # parts are rows of out, or columns
+    int column_parts        # into how many parts out's columns are cut; its rows into the rest
     Finish finish
     Py_ssize_t M, K, N
     Py_ssize_t A_row, A_k, B_k, B_column
@@ -319,21 +319,19 @@ cdef void _work_product(void* job, int part, int parts) noexcept nogil:
 
 
 cdef void _work_product_in(const Product* p, int part, int parts, real* precision) noexcept nogil:
-    """One part of a product: some of out's rows, or some of its columns."""
-    cdef Py_ssize_t i = 0, j = 0, M = p.M, N = p.N, narrow, end, rows
-    cdef Py_ssize_t grain = PANEL_BYTES // sizeof(real)
-    if p.by_rows:
-        grain = grain if p.across else TILE_ROWS
-        i = _cut(p.M, part, parts, grain)
-        M = _cut(p.M, part + 1, parts, grain) - i
-    else:
-        j = _cut(p.N, part, parts, grain)
-        N = _cut(p.N, part + 1, parts, grain) - j
+    """One part of a product: some of out's rows and some of its columns."""
+    cdef int row_parts = parts // p.column_parts, row = part // p.column_parts
+    cdef int column = part % p.column_parts
+    cdef Py_ssize_t lanes = VECTOR_BYTES // sizeof(real), narrow, rows
+    cdef Py_ssize_t tall = PANEL_BYTES // sizeof(real) if p.across else TILE_ROWS
+    cdef Py_ssize_t i = _cut(p.M, row, row_parts, tall)
+    cdef Py_ssize_t end = _cut(p.M, row + 1, row_parts, tall), M = end - i
+    cdef Py_ssize_t j = _cut(p.N, column, p.column_parts, lanes)
+    cdef Py_ssize_t N = _cut(p.N, column + 1, p.column_parts, lanes) - j
     if p.across:
         _across(p, i, M, 0, N)
         return
     narrow = p.narrow if j + N == p.N else 0
-    end = i + M
     while i < end:
         rows = end - i if narrow == 0 or end - i < 2 * FEW_ROWS else <Py_ssize_t> FEW_ROWS
         if N > narrow:
@@ -365,11 +363,24 @@ cdef Py_ssize_t _narrow(const Product* p) noexcept nogil:
     return 0
 
 
-cdef void _gemm(Product* p, real* precision) noexcept nogil:
-    """The whole product, by several threads where it is large enough.
+cdef int _column_parts(const Product* p, int parts) noexcept nogil:
+    """Into how many parts to cut out's columns, so that all parts together read the least.
 
-    Rows are shared out where there are more tiles of them than panels of columns.
+    Each reads its own rows of A and its own columns of B; of these it gets a whole panel at least.
     """
+    cdef Py_ssize_t best = p.M + p.N * parts, read
+    cdef Py_ssize_t panels = p.N * (sizeof(float) if p.single else sizeof(double)) // PANEL_BYTES
+    cdef int columns, found = 1
+    for columns in range(2, parts + 1):
+        read = p.M * columns + p.N * (parts // columns)
+        if parts % columns == 0 and columns <= panels and read < best:
+            best, found = read, columns
+    return found
+
+
+cdef void _gemm(Product* p, real* precision) noexcept nogil:
+    """The whole product, by several threads where it is large enough."""
+    cdef int parts
     p.single = sizeof(real) == sizeof(float)
     if p.K == 0:
         _fill_rows(p, precision)
@@ -378,9 +389,9 @@ cdef void _gemm(Product* p, real* precision) noexcept nogil:
     else:
         p.across = _pays_across(p)
         p.narrow = 0 if p.across else _narrow(p)
-        p.by_rows = (p.across or p.M // TILE_ROWS
-                     >= p.N * <Py_ssize_t> sizeof(real) // PANEL_BYTES)
-        _pool_run(_work_product, p, _parts(p.M * p.N * (p.K + 1), ENOUGH, ENOUGH_TO_WAKE))
+        parts = _parts(p.M * p.N * (p.K + 1), ENOUGH, ENOUGH_TO_WAKE)
+        p.column_parts = 1 if p.across else _column_parts(p, parts)
+        _pool_run(_work_product, p, parts)
 
 
 cdef void _gemm_nn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, const real* B,
