@@ -404,7 +404,7 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(kernels, dtype, name, colu
 
 
 @pytest.mark.parametrize("name", LINEAR)
-@pytest.mark.parametrize("shape", [(100, 300, 50), (100, 300, 200)])
+@pytest.mark.parametrize("shape", [(100, 300, 50), (100, 300, 200), (70, 1300, 210)])
 def test_the_sizes_of_the_caches_change_no_bit(kernels, dtype, name, shape):
     """They only say how a product is cut into blocks."""
     kernel, rng = KERNELS[name], np.random.default_rng(18)
