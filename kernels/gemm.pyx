@@ -41,7 +41,8 @@ def set_cache_sizes(Py_ssize_t first, Py_ssize_t second):
     """Block products for caches of these sizes in bytes; no result depends on them.
 
     A panel of B and the rows of A that meet it fill most of the first cache, a block of rows half
-    of the second. Before the first call they are small: 32 and 512 KiB.
+    of the second, or all of it where panels are deeper. Before the first call they are small: 32
+    and 512 KiB.
     """
     global _depth, _second
     if first < 1 or second < 1:
