@@ -197,6 +197,7 @@ cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M, Py_ssize_t j,
     cdef Py_ssize_t rows, k, end = i + M, size = sizeof(float), lanes = VECTOR_BYTES // size
     cdef Py_ssize_t steps = _depth if p.A_row == 1 else TURNED_STEPS
     cdef int vectors
+    cdef bint turned, crowded           # turned, or filled only partly
     cdef Walk walk
     memset(zeros, 0, PANEL_BYTES)
     walk.a_row, walk.a_k, walk.copy = p.B_column * size, p.B_k * size, NULL
@@ -214,9 +215,13 @@ cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M, Py_ssize_t j,
             walk.depth = min(steps, p.K - k)
             walk.finish = p.finish if k + walk.depth == p.K else NOTHING
             a, walk.b_k = <const float*> p.A + i * p.A_row + k * p.A_k, p.A_k * size
-            if p.A_row != 1 or rows < vectors * lanes or walk.b_k % CROWDED == 0:
+            turned = p.A_row != 1 or rows < vectors * lanes
+            crowded = walk.b_k % CROWDED == 0
+            if turned or (crowded and N < TILE_ROWS):
                 _pack(walk.depth, rows, vectors * lanes, a, p.A_k, p.A_row, panel)
                 a, walk.b_k = panel, vectors * VECTOR_BYTES
+            elif crowded:
+                walk.copy = <char*> panel           # where the first tile packs it
             _panel_product(N, vectors, lanes, &walk, False, b + k * p.B_k, a, start, sums, sums)
             k += walk.depth
             start, walk.start_row = sums, walk.out_row

@@ -16,7 +16,7 @@ from kernel_table import KERNELS, Call, problem, solvable, vector_edges
 
 PROT_NONE = 0
 # Rows and columns from which rows run along the lanes, or the first tile packs its panel.
-LARGER = ((5, 47), (27, 203), (33, 4), (35, 16), (100, 64))
+LARGER = ((5, 47), (27, 203), (33, 4), (35, 16), (100, 64), (128, 9))
 
 
 class Walled:
