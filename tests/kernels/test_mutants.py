@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from affinet import reference
+from affinet.reference.losses import _weighted_mean
 from kernel_table import KERNELS, check_edges, check_special_values, element_by_element
 
 LANES = 4
@@ -155,7 +156,7 @@ def labels_with(loss_of=lambda loss, B: loss, dx_of=lambda dx, B: dx, shift=0, s
 def rows_that_sum_to_one(x, t, weights, s):
     loss, y, _ = reference.softmax_cross_entropy_rows(x, t, weights, s)
     target = (1 - s) * t + s / x.shape[1]
-    return loss, y, reference._weighted_mean(x, y - target, weights, len(x))[1]
+    return loss, y, _weighted_mean(x, y - target, weights, len(x))[1]
 
 
 def rows_without_a_mean(x, t, weights, s):
@@ -185,7 +186,7 @@ def kinks_to_the_right(right, slope=1.0):
 
     def mutant(y, t, weights, *scalars):
         loss, dx = right(y, t, weights, *scalars)
-        ones = reference._weighted_mean(y, np.ones_like(y) * slope, weights, y.size)[1]
+        ones = _weighted_mean(y, np.ones_like(y) * slope, weights, y.size)[1]
         return loss, np.where(y == t, ones, dx)
 
     return mutant
@@ -194,7 +195,7 @@ def kinks_to_the_right(right, slope=1.0):
 def naive_sigmoid(x, t, weights):
     """Overflows for large logits."""
     e = np.exp(x)
-    return reference._weighted_mean(np.log(1 + e) - t * x, e / (1 + e) - t, weights, len(x))
+    return _weighted_mean(np.log(1 + e) - t * x, e / (1 + e) - t, weights, len(x))
 
 
 def mean_over_outputs(x, t, weights):

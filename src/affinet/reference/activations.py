@@ -1,0 +1,407 @@
+"""Activations; backward takes the layer's output y or, where that does not do, its input x."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from affinet.reference._arrays import Array, require_shape
+
+__all__ = [
+    "gelu_backward",
+    "gelu_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "relu_backward",
+    "relu_forward",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
+    "tanh_backward",
+    "tanh_forward",
+]
+
+
+def relu_forward(x: Array) -> Array:
+    """Rectifier, 0 where x < 0, x elsewhere; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    Source: Glorot, Bordes & Bengio, AISTATS 2011; DL, section 6.3.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import relu_forward
+    >>> relu_forward(np.array([-1.0, 0.0, 2.0, np.nan]))
+    array([ 0.,  0.,  2., nan])
+    """
+    return np.where(x < 0, 0, x)
+
+
+def relu_backward(y: Array, dout: Array) -> Array:
+    """Gradient of the rectifier, 0 where y <= 0, dout elsewhere; a NaN in y lets dout pass.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `relu_forward` returned.
+    dout : array shaped as y
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    At the kink, x = 0, the derivative from the left is taken. Source: DL, section 6.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import relu_backward
+    >>> relu_backward(np.array([0.0, 2.0]), np.array([5.0, 5.0]))
+    array([0., 5.])
+    """
+    require_shape("dout", dout, y.shape)
+    return np.where(y <= 0, 0, dout)
+
+
+def leaky_relu_forward(x: Array, slope: float) -> Array:
+    """Rectifier with a slope on the negative side, ``slope * x`` where x < 0, x elsewhere.
+
+    Parameters
+    ----------
+    x : array of any shape
+    slope : float
+        Positive, so that the sign of the output is the sign of x.
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    Source: Maas, Hannun & Ng, ICML workshop 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import leaky_relu_forward
+    >>> leaky_relu_forward(np.array([-1.0, 0.0, 2.0]), 0.25)
+    array([-0.25,  0.  ,  2.  ])
+    """
+    return np.where(x < 0, float(slope) * x, x)
+
+
+def leaky_relu_backward(y: Array, dout: Array, slope: float) -> Array:
+    """Gradient of the leaky rectifier, ``slope * dout`` where y <= 0, dout elsewhere.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `leaky_relu_forward` returned.
+    dout : array shaped as y
+    slope : float
+        The slope of the forward pass.
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: Maas, Hannun & Ng, ICML workshop 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import leaky_relu_backward
+    >>> leaky_relu_backward(np.array([-0.25, 2.0]), np.array([4.0, 4.0]), 0.25)
+    array([1., 4.])
+    """
+    require_shape("dout", dout, y.shape)
+    return np.where(y <= 0, float(slope) * dout, dout)
+
+
+def sigmoid_forward(x: Array) -> Array:
+    """Logistic function, ``1 / (1 + exp(-x))``.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    For x < 0 it is written ``exp(x) / (1 + exp(x))``, so that no exponential overflows.
+    Source: DL, section 3.10.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import sigmoid_forward
+    >>> sigmoid_forward(np.array([-1e4, 0.0, 1e4]))
+    array([0. , 0.5, 1. ])
+    """
+    e = np.exp(-np.abs(x))
+    out: Array = np.where(x < 0, e, 1) / (1 + e)
+    return out
+
+
+def sigmoid_backward(y: Array, dout: Array) -> Array:
+    """Gradient of the logistic function, ``dx = dout y (1 - y)``.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `sigmoid_forward` returned.
+    dout : array shaped as y
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: DL, section 3.10.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import sigmoid_backward
+    >>> sigmoid_backward(np.array([0.5, 1.0]), np.array([2.0, 2.0]))
+    array([0.5, 0. ])
+    """
+    require_shape("dout", dout, y.shape)
+    dx: Array = dout * y * (1 - y)
+    return dx
+
+
+def tanh_forward(x: Array) -> Array:
+    """Hyperbolic tangent.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    Source: DL, section 6.3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import tanh_forward
+    >>> tanh_forward(np.array([-1e4, 0.0, 1e4]))
+    array([-1.,  0.,  1.])
+    """
+    return np.tanh(x)
+
+
+def tanh_backward(y: Array, dout: Array) -> Array:
+    """Gradient of the hyperbolic tangent, ``dx = dout (1 - y^2)``.
+
+    Parameters
+    ----------
+    y : array of any shape
+        What `tanh_forward` returned.
+    dout : array shaped as y
+
+    Returns
+    -------
+    array shaped as y
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: ``d tanh(x) / dx = 1 - tanh(x)^2``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import tanh_backward
+    >>> tanh_backward(np.array([0.5, 1.0]), np.array([4.0, 4.0]))
+    array([3., 0.])
+    """
+    require_shape("dout", dout, y.shape)
+    dx: Array = dout * (1 - y * y)
+    return dx
+
+
+def gelu_forward(x: Array) -> Array:
+    """Gaussian error linear unit, ``x Phi(x)`` with Phi the normal distribution's function.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+        0 where x is -inf, which is the limit.
+
+    Notes
+    -----
+    ``Phi(x) = erfc(-x / sqrt(2)) / 2``. Source: Hendrycks & Gimpel, arXiv 1606.08415, 2016,
+    section 2, without the approximations named there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import gelu_forward
+    >>> gelu_forward(np.array([-np.inf, 0.0, 1.0])).round(4)
+    array([-0.    ,  0.    ,  0.8413])
+    """
+    finite = np.maximum(x, -1e4)
+    out: Array = finite * _normal_distribution(x)
+    return out
+
+
+def gelu_backward(x: Array, dout: Array) -> Array:
+    """Gradient of the Gaussian error linear unit, ``dx = dout (Phi(x) + x phi(x))``.
+
+    Parameters
+    ----------
+    x : array of any shape
+        What `gelu_forward` was given.
+    dout : array shaped as x
+
+    Returns
+    -------
+    array shaped as x
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    ``phi(x) = exp(-x^2 / 2) / sqrt(2 pi)`` is the derivative of Phi. Source: the product rule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import gelu_backward
+    >>> gelu_backward(np.array([0.0, 10.0]), np.array([4.0, 4.0]))
+    array([2., 4.])
+    """
+    require_shape("dout", dout, x.shape)
+    finite = np.clip(x, -1e4, 1e4)
+    density = np.exp(-finite * finite / 2) / math.sqrt(2 * math.pi)
+    dx: Array = dout * (_normal_distribution(x) + finite * density)
+    return dx
+
+
+def silu_forward(x: Array) -> Array:
+    """Sigmoid linear unit, also called swish, ``x s(x)`` with s the logistic function.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+        0 where x is -inf, which is the limit.
+
+    Notes
+    -----
+    Source: Hendrycks & Gimpel, arXiv 1606.08415, 2016, section 2.1; Elfwing, Uchibe & Doya,
+    Neural Networks 107, 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import silu_forward
+    >>> silu_forward(np.array([-np.inf, 0.0, 100.0]))
+    array([ -0.,   0., 100.])
+    """
+    finite = np.maximum(x, -1e4)
+    out: Array = finite * sigmoid_forward(x)
+    return out
+
+
+def silu_backward(x: Array, dout: Array) -> Array:
+    """Gradient of the sigmoid linear unit, ``dx = dout s(x) (1 + x (1 - s(x)))``.
+
+    Parameters
+    ----------
+    x : array of any shape
+        What `silu_forward` was given.
+    dout : array shaped as x
+
+    Returns
+    -------
+    array shaped as x
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    ``1 - s(x)`` is written ``s(-x)``. Source: Elfwing, Uchibe & Doya, Neural Networks 107, 2018,
+    equation 9.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import silu_backward
+    >>> silu_backward(np.array([0.0, 100.0]), np.array([4.0, 4.0]))
+    array([2., 4.])
+    """
+    require_shape("dout", dout, x.shape)
+    finite = np.clip(x, -1e4, 1e4)
+    dx: Array = dout * (sigmoid_forward(x) * (1 + finite * sigmoid_forward(-x)))
+    return dx
+
+
+def _normal_distribution(x: Array) -> Array:
+    """The integral of exp(-s^2 / 2) / sqrt(2 pi) up to x, in the dtype of x.
+
+    By way of the complementary error function, which keeps its digits where it is small; it is
+    found in double precision, number by number.
+    """
+    erfc = np.frompyfunc(math.erfc, 1, 1)
+    scaled = -np.asarray(x, np.float64) / math.sqrt(2)
+    p: Array = (np.asarray(erfc(scaled), np.float64) / 2).astype(x.dtype)
+    return p

@@ -1,0 +1,94 @@
+"""What is done to a gradient before an update."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from affinet.reference._arrays import Array, require_shape
+
+__all__ = [
+    "clip_norm",
+    "l2_penalty",
+]
+
+
+def l2_penalty(W: Array, scale: float, dW: Array) -> tuple[float, Array]:
+    """L2 penalty, ``scale / 2 sum W^2``, and the gradient with the penalty's share added.
+
+    Parameters
+    ----------
+    W : array of any shape
+        Weights.
+    scale : float
+        In training the strength of the penalty divided by the number of rows.
+    dW : array shaped as W
+        The gradient of the loss with respect to W.
+
+    Returns
+    -------
+    loss : float
+        The penalty.
+    dW : array shaped as W
+        ``dW + scale W``
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: DL, section 7.1.1, equations 7.2 and 7.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import l2_penalty
+    >>> l2_penalty(np.array([2.0, 4.0]), 0.5, np.array([1.0, 0.0]))
+    (5.0, array([2., 2.]))
+    """
+    require_shape("dW", dW, W.shape)
+    scale = float(scale)
+    loss = 0.5 * scale * float(np.sum(np.square(W, dtype=np.float64)))
+    return loss, dW + scale * W
+
+
+def clip_norm(dW: Array, max_norm: float) -> tuple[float, Array]:
+    """A gradient scaled down to a Euclidean norm of ``max_norm``, if it is longer than that.
+
+    Parameters
+    ----------
+    dW : array of any shape
+    max_norm : float
+        Above 0.
+
+    Returns
+    -------
+    norm : float
+        ``sqrt(sum dW^2)``, that of the gradient as it came.
+    out : array shaped as dW
+        ``dW min(1, max_norm / norm)``. Where the norm is not finite there is no direction to
+        keep, and all of it is NaN.
+
+    Raises
+    ------
+    ValueError
+        If max_norm is not above 0.
+
+    Notes
+    -----
+    Source: Pascanu, Mikolov & Bengio, ICML 2013, algorithm 1; DL, equations 10.48 and 10.49.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import clip_norm
+    >>> clip_norm(np.array([3.0, 4.0]), 2.5)
+    (5.0, array([1.5, 2. ]))
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm is {max_norm!r}, wanted a number above 0")
+    norm = float(np.sqrt(np.sum(np.square(dW, dtype=np.float64))))
+    if norm <= max_norm:
+        return norm, dW.copy()
+    return norm, dW * (float(max_norm) / norm if np.isfinite(norm) else np.nan)
