@@ -18,7 +18,8 @@ from affinet._version import __version__
 from affinet.archive import archive_path, read_archive, write_archive
 from affinet.layers import Layer
 from affinet.losses import Loss
-from affinet.network import Sequential, buffer_names, has_methods, parameter_names
+from affinet.network import Sequential
+from affinet.network_parts import buffer_names, has_methods, parameter_names
 
 FORMAT = "affinet model"
 FORMAT_VERSION = 1

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import copy
-import inspect
-import threading
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +15,6 @@ from affinet._validation import (
     Array,
     in_files,
     number_array,
-    parameter_array,
     positive_number,
     require_finite,
     require_output,
@@ -32,15 +27,24 @@ from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
 from affinet.losses import ClassLoss, loss_of
 from affinet.metrics import Metric, Metrics, measure, named_metrics
-from affinet.operations import describe_layers, first_width, layer_widths
+from affinet.network_parts import (
+    buffer_names,
+    common_dtype,
+    named_arrays,
+    parameter_names,
+    remember,
+    require_layers,
+    require_loss,
+    takes_train,
+)
+from affinet.network_usage import Usage
+from affinet.operations import describe_layers, first_width
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 
 if TYPE_CHECKING:
     from affinet.training import History
 
-NETWORKS: weakref.WeakSet[Sequential] = weakref.WeakSet()  # the living ones
-NETWORKS_LOCK = threading.Lock()
 BLOCK_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
 
 
@@ -489,8 +493,7 @@ class Sequential:
         )
 
     def _bind(self) -> None:
-        with NETWORKS_LOCK:
-            NETWORKS.add(self)
+        remember(self)
         for place, layer in enumerate(self.layers):
             names = parameter_names(layer)
             if isinstance(layer, ParameterLayer):
@@ -523,8 +526,7 @@ class Sequential:
         """Another name for the same layers, buffers and users."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        with NETWORKS_LOCK:
-            NETWORKS.add(twin)
+        remember(twin)
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -535,128 +537,3 @@ class Sequential:
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.__dict__.update(saved, _usage=Usage())
         self._bind()
-
-
-class Usage:
-    """Lets many threads predict or one train: a fit beside either is an error, not a race.
-
-    A reader announces itself before it looks for a writer, and a writer before it looks for
-    readers, so of two that meet at least one sees the other. Appending to a list and popping from
-    it are atomic, which costs a prediction less than a lock.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.readers: list[None] = []
-        self.writer: int | None = None
-
-    def require_own_thread(self) -> None:
-        """Raise unless the thread that trains, if there is one, is this one: it may read too."""
-        if self.writer not in (None, threading.get_ident()):
-            raise RuntimeError("this network is being trained in another thread")
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the network for training."""
-        with self._lock:
-            if self.writer is not None:
-                raise RuntimeError("this network is already being trained")
-            self.writer = threading.get_ident()
-        try:
-            if self.readers:
-                raise RuntimeError("this network predicts in another thread")
-            yield
-        finally:
-            self.writer = None
-
-
-def require_layers(layers: tuple[Any, ...]) -> None:
-    """Raise unless these are layers, each of them once, that fit each other."""
-    if not layers:
-        raise ValueError("Sequential wants at least one layer")
-    if len(layers) == 1 and isinstance(layers[0], list | tuple):
-        raise TypeError("Sequential takes layers one by one: Sequential(*layers)")
-    width: int | None = None
-    for place, layer in enumerate(layers):
-        if isinstance(layer, type) or not has_methods(layer):
-            raise TypeError(f"layer {place} is {layer!r}, wanted an object such as ReLU()")
-        if any(layer is earlier for earlier in layers[:place]):
-            raise ValueError(f"layer {place} ({layer!r}) stands in the network twice")
-        if in_another_network(layer):
-            raise ValueError(
-                f"layer {place} ({layer!r}) belongs to another network: "
-                "build a new one, or pass copy.deepcopy(layer)"
-            )
-        widths = layer_widths(layer)
-        if widths is not None:
-            if width is not None and widths[0] != width:
-                raise ValueError(
-                    f"layer {place} takes {widths[0]} numbers a row, "
-                    f"the layer before it gives {width}"
-                )
-            width = widths[1]
-        elif not isinstance(layer, Layer):
-            width = None  # a layer of the user's own may change the width
-
-
-def require_loss(loss: Any) -> None:
-    """Raise unless ``loss`` is None or has the methods of a loss."""
-    if isinstance(loss, type) or (loss is not None and not has_methods(loss)):
-        raise TypeError(f"loss is {loss!r}, wanted an object such as SoftmaxWithLoss()")
-
-
-def has_methods(part: Any) -> bool:
-    """True if ``part`` has the two methods of a layer or a loss."""
-    return all(callable(getattr(part, name, None)) for name in ("forward", "backward"))
-
-
-def in_another_network(layer: Any) -> bool:
-    """True if the layer's parameters are views of a living network's buffer."""
-    if isinstance(layer, ParameterLayer):
-        return layer.in_network
-    bases = [getattr(getattr(layer, name, None), "base", None) for name in parameter_names(layer)]
-    if all(base is None for base in bases):
-        return False
-    with NETWORKS_LOCK:
-        buffers = [network.params.flat for network in NETWORKS]
-    return any(
-        np.may_share_memory(base, flat) for base in bases if base is not None for flat in buffers
-    )
-
-
-def parameter_names(layer: Any) -> tuple[str, ...]:
-    """Names of a layer's parameters; a user's own layer may have none."""
-    return tuple(getattr(layer, "parameters", ()))
-
-
-def buffer_names(layer: Any) -> tuple[str, ...]:
-    """Names of the arrays that a layer changes while training without being parameters."""
-    return tuple(getattr(layer, "buffers", ()))
-
-
-def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:
-    """Every parameter under its name in the network, ``"<place>.<name>"``."""
-    return {
-        f"{place}.{name}": parameter_array(f"layer {place}: {name}", getattr(layer, name))
-        for place, layer in enumerate(layers)
-        for name in parameter_names(layer)
-    }
-
-
-def common_dtype(arrays: dict[str, Array]) -> np.dtype[Any]:
-    """The one dtype of all parameters, at least float32; float32 if there are none."""
-    dtypes = {array.dtype.newbyteorder("=") for array in arrays.values()}
-    if len(dtypes) > 1:
-        named = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
-        raise ValueError(f"parameters have different dtypes ({named}), wanted one")
-    return np.result_type(np.float32, *dtypes)
-
-
-def takes_train(layer: Any) -> bool:
-    """True if ``layer.forward`` has a second positional argument: the train flag."""
-    try:
-        parameters = inspect.signature(layer.forward).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) >= 2

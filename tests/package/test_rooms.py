@@ -18,6 +18,7 @@ FLOORS = (
     ("parameters", "initializers", "layers", "losses", "optimizers", "metrics", "threads"),
     ("schedules",),
     ("operations",),
+    ("network_parts", "network_usage"),
     ("network",),
     ("training",),
     (

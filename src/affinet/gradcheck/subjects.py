@@ -18,7 +18,8 @@ from affinet.gradcheck.numerical import scalar
 from affinet.gradcheck.states import States
 from affinet.layers import Layer
 from affinet.losses import Loss
-from affinet.network import Sequential, parameter_names, takes_train
+from affinet.network import Sequential
+from affinet.network_parts import parameter_names, takes_train
 
 INPUT = "x"
 

@@ -23,7 +23,8 @@ import numpy as np
 from affinet._dispatch import kernels
 from affinet._validation import Array, in_files, whole_number
 from affinet.metrics import Metric
-from affinet.network import Sequential, buffer_names
+from affinet.network import Sequential
+from affinet.network_parts import buffer_names
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 from affinet.training.callbacks import name_of
