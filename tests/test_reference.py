@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from affinet import reference
 from affinet.reference.dropout import _philox4x32_10
-from kernel_table import KERNELS, check_results, problem, reference_results
+from kernel_calls import check_results, problem, reference_results
+from kernel_table import KERNELS
 from tolerance import assert_close
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)

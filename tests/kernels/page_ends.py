@@ -12,7 +12,8 @@ import sys
 
 import numpy as np
 
-from kernel_table import KERNELS, Call, problem, solvable, vector_edges
+from kernel_calls import Call, problem, solvable, vector_edges
+from kernel_table import KERNELS
 
 PROT_NONE = 0
 # Rows and columns from which rows run along the lanes, or the first tile packs its panel.

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kernel_table import (
-    KERNELS,
+from kernel_calls import (
     Call,
     check_results,
     problem,
@@ -18,6 +17,7 @@ from kernel_table import (
     solvable,
     vector_edges,
 )
+from kernel_table import KERNELS
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 REFUSAL = (ValueError, TypeError, BufferError)  # Cython's own, for what stands in the type

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from affinet import _dispatch, reference
-from kernel_table import KERNELS, Call, Problem, problem
+from kernel_calls import Call, Problem, problem
+from kernel_table import KERNELS
 
 DIGITS = decimal.Context(prec=40, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[])
 ROOT_2PI = decimal.Decimal("2.50662827463100050241576528481104525300698674060993831662992357634229")

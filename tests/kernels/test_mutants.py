@@ -11,7 +11,8 @@ import pytest
 
 from affinet import reference
 from affinet.reference.losses import _weighted_mean
-from kernel_table import KERNELS, check_edges, check_special_values, element_by_element
+from kernel_calls import check_edges, check_special_values, element_by_element
+from kernel_table import KERNELS
 
 LANES = 4
 DTYPE = np.dtype("float32")

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affinet import _dispatch
-from kernel_table import (
-    KERNELS,
+from kernel_calls import (
     ROW_DIMENSIONS,
     SPECIAL,
     Call,
@@ -26,6 +25,7 @@ from kernel_table import (
     solvable,
     vector_edges,
 )
+from kernel_table import KERNELS
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 LINEAR = [

@@ -1,0 +1,198 @@
+"""How large the terms are that a kernel's results are sums of, by which rounding is bounded.
+
+For each result: (number of terms, sum of their absolute values).
+"""
+
+import numpy as np
+
+from affinet import reference
+
+
+def double_terms(a, count):
+    """Terms of a sum carried in double, which adds nothing to the roundings of float32."""
+    return count if a.dtype == np.float64 else 1
+
+
+def affine_terms(a):
+    return {"out": (len(a.W) + 1, abs(a.x) @ abs(a.W) + abs(a.b))}
+
+
+def sigmoid_backward_terms(a):
+    return {"dx": (1, abs(a.dout * a.y) * (1 + abs(a.y)))}
+
+
+def tanh_backward_terms(a):
+    return {"dx": (1, abs(a.dout) * (1 + a.y * a.y))}
+
+
+def gelu_terms(a):
+    """The error of exp(-x^2 / 2) may be that of its argument."""
+    return {"out": (1, abs(a.out) * (1 + np.minimum(a.x, 0) ** 2))}
+
+
+def gelu_backward_terms(a):
+    x = np.clip(a.x, -1e4, 1e4)
+    density = np.exp(-x * x / 2)
+    below = 1 / (1 + abs(x)) * density  # at least Phi(-|x|)
+    return {"dx": (1, abs(a.dout) * (np.where(x > 0, 1, below) + abs(x) * density) * (1 + x * x))}
+
+
+def silu_backward_terms(a):
+    x = np.clip(a.x, -1e4, 1e4)
+    share = reference.sigmoid_forward(x)
+    return {"dx": (1, abs(a.dout) * share * (1 + abs(x) * (1 - share)))}
+
+
+def normalized_terms(a, axis):
+    """Statistics along an axis, and what is normalized by them.
+
+    A mean's error is one of every distance, and by way of the variance of all results.
+    """
+    count = max(a.x.shape[axis], 1)
+    size = np.sum(abs(a.x), axis=axis, keepdims=True) / count
+    distance = a.x - np.expand_dims(a.mean, axis)
+    spread = np.sum(abs(distance) * (abs(a.x) + size), axis=axis) / count
+    inverse = np.expand_dims(1 / np.sqrt(a.variance + a.eps), axis)
+    out = (abs(a.x) + size + abs(distance) * np.expand_dims(spread, axis) * inverse**2) * inverse
+    terms = double_terms(a, count)
+    return {
+        "out": (terms, out * abs(a.gamma) + abs(a.beta)),
+        "mean": (terms, np.squeeze(size, axis)),
+        "variance": (terms, spread),
+    }
+
+
+def predict_terms(a):
+    scale = abs(a.gamma) / np.sqrt(a.variance + a.eps)
+    return {"out": (2, (abs(a.x) + abs(a.mean)) * scale + abs(a.beta))}
+
+
+def batch_norm_backward_terms(a):
+    inverse = 1 / np.sqrt(a.variance + a.eps)
+    n = (abs(a.x) + abs(a.mean)) * inverse
+    dgamma, dbeta = np.sum(abs(a.dout) * n, axis=0), np.sum(abs(a.dout), axis=0)
+    through = (dbeta + n * dgamma) / max(a.B, 1) if a.train else 0
+    terms = double_terms(a, a.B) + 3
+    dx = abs(a.gamma) * inverse * (abs(a.dout) + through)
+    return {"dx": (terms, dx), "dgamma": (terms, dgamma), "dbeta": (terms, dbeta)}
+
+
+def layer_norm_backward_terms(a):
+    inverse = 1 / np.sqrt(a.variance + a.eps)[:, np.newaxis]
+    n = (abs(a.x) + abs(a.mean)[:, np.newaxis]) * inverse
+    d, count = abs(a.dout * a.gamma), max(a.O, 1)
+    sum_d, sum_dn = np.sum(d, axis=1, keepdims=True), np.sum(d * n, axis=1, keepdims=True)
+    rows, columns = double_terms(a, a.B) + 3, double_terms(a, a.O) + 3
+    return {
+        "dx": (columns, (d + (sum_d + n * sum_dn) / count) * inverse),
+        "dgamma": (rows, np.sum(abs(a.dout) * n, axis=0)),
+        "dbeta": (rows, np.sum(abs(a.dout), axis=0)),
+    }
+
+
+def running_terms(a):
+    size = abs((1 - a.momentum) * a.running_mean_before) + abs(a.momentum * a.mean)
+    return {"running_mean": (1, size)}
+
+
+def row_distance(x):
+    """How far each logit lies below its row's largest: an exponential multiplies errors by it."""
+    return np.max(x, axis=1, keepdims=True, initial=-np.inf) - x
+
+
+def softmax_size(a):
+    return np.where(a.y == 0, 0, a.y * (1 + row_distance(a.x)))
+
+
+def softmax_terms(a):
+    return {"y": (a.C, softmax_size(a))}
+
+
+def log_terms(x):
+    """Terms of logsumexp(x_i) - x_ij: the logarithm's argument is a sum, good to a relative u."""
+    distance = row_distance(x)
+    return 1 + np.log(np.sum(np.exp(-distance), axis=1, keepdims=True)) + distance
+
+
+def row_shares(a):
+    """w_i / sum w as a column; 0 where no row has a weight."""
+    weights = np.ones(a.B) if a.weights is None else a.weights
+    return (weights / (weights.sum() or 1.0))[:, np.newaxis]
+
+
+def smooth_terms(a, t, reduction):
+    t = (1 - a.label_smoothing) * t + a.label_smoothing / a.C
+    y, share = softmax_size(a), row_shares(a)
+    loss = np.sum(np.where((share == 0) | (t == 0), 0, share * t * log_terms(a.x)))
+    dx = np.where(share == 0, 0, share * (y * np.sum(t, axis=1, keepdims=True) + t))
+    return {
+        "loss": (a.C + double_terms(a, reduction + a.B), loss),
+        "y": (a.C, y),
+        "dx": (2 * a.C + double_terms(a, a.B), dx),
+    }
+
+
+def labels_loss_terms(a):
+    return smooth_terms(a, np.eye(a.C)[a.t], a.B if a.label_smoothing == 0 else a.B + a.C)
+
+
+def rows_loss_terms(a):
+    return smooth_terms(a, a.t, a.B * a.C)
+
+
+def elementwise_loss_terms(loss_size=None, dx_size=None):
+    """For losses of rows of elements; ``loss_size`` and ``dx_size`` where something cancels."""
+
+    def terms(a):
+        share = row_shares(a)
+        counted = share != 0
+        loss = dx = None
+        if loss_size is not None:
+            loss = np.sum(np.where(counted, share * loss_size(a), 0)) / a.O
+        if dx_size is not None:
+            dx = np.where(counted, share * dx_size(a), 0)
+        weighing = double_terms(a, a.B)
+        return {"loss": (double_terms(a, a.B * a.O) + weighing, loss), "dx": (weighing, dx)}
+
+    return terms
+
+
+def momentum_terms(a):
+    v = abs(a.momentum * a.v_before) + abs(a.lr * a.dW)
+    return {"v": (1, v), "W": (1, abs(a.W_before) + v)}
+
+
+def nesterov_terms(a):
+    v = abs(a.momentum * a.v_before) + abs(a.lr * a.dW)
+    return {"v": (1, v), "W": (2, abs(a.W_before) + a.momentum * v + abs(a.lr * a.dW))}
+
+
+def adagrad_terms(a):
+    step = abs(a.lr * a.dW) / (np.sqrt(a.h) + a.eps)
+    return {"W": (1, abs(a.W_before) + step)}
+
+
+def adam_terms(a):
+    m = abs(a.beta1 * a.m_before) + abs((1 - a.beta1) * a.dW)
+    rest1, rest2 = 1 - a.beta1**a.step, 1 - a.beta2**a.step
+    step = a.lr * m / rest1 / (np.sqrt(a.v / rest2) + a.eps)
+    if a.dtype == np.float64:  # a power near 1, subtracted from 1 in double: its rounding grows
+        step *= 1 / rest1 + 1 / rest2
+    return {"m": (1, m), "W": (8, abs(a.W_before) + step)}
+
+
+def adamw_terms(a):
+    terms = adam_terms(a)
+    reduction, scale = terms["W"]
+    return terms | {"W": (reduction, scale + abs(a.lr * a.weight_decay * a.W_before))}
+
+
+def l2_terms(a):
+    return {
+        "loss": (double_terms(a, a.n), None),
+        "dW": (1, abs(a.dW_before) + abs(a.scale * a.W)),
+    }
+
+
+def clip_terms(a):
+    return {"loss": (double_terms(a, a.n), None), "out": (double_terms(a, a.n), None)}
