@@ -286,6 +286,25 @@ def test_backward_before_forward(thing):
         thing.backward(*arguments)
 
 
+def test_rows_of_another_width_are_told_with_the_shape_that_came():
+    net = network()
+    width = net.layers[0].W.shape[0]
+    wanted = rf"^x has shape \({len(X)}, {width - 1}\): {width - 1} numbers a row, wanted {width}$"
+    with pytest.raises(ValueError, match=wanted):
+        net.fit(X[:, :-1], LABELS)
+    net = an.Sequential(an.Dropout(), an.Affine.init(4, 3), loss=an.SoftmaxWithLoss())
+    with pytest.raises(ValueError, match=r"^x has shape \(6,\): 1 numbers a row, wanted 4$"):
+        net.fit(np.ones(6), [0] * 6)
+
+
+@pytest.mark.parametrize(
+    "rng", [np.random.RandomState(0), "0", 0.0, True], ids=lambda rng: type(rng).__name__
+)
+def test_a_generator_of_another_kind(rng):
+    with pytest.raises(TypeError, match=r"^rng is .*wanted an integer, a numpy\.random\.Generator"):
+        an.Affine.init(4, 3, rng=rng)
+
+
 def test_nothing_changes_when_fit_refuses():
     net = network()
     before = net.params.flat.copy()

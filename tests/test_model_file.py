@@ -428,8 +428,9 @@ def test_names_without_the_suffix(net, saved, name):
 
 
 def test_a_folder_that_is_not_there(net, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as refusal:
         net.save(tmp_path / "nowhere" / "model.npz")
+    assert refusal.value.filename == str(tmp_path / "nowhere" / "model.npz")
 
 
 def test_a_folder_in_the_way(net, path):

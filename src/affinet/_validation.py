@@ -207,4 +207,6 @@ def generator(rng: int | np.random.Generator | None) -> np.random.Generator:
         return rng
     if rng is None:
         return np.random.default_rng()
+    if isinstance(rng, bool) or not isinstance(rng, int | np.integer):
+        raise TypeError(f"rng is {rng!r}, wanted an integer, a numpy.random.Generator or None")
     return np.random.default_rng(whole_number("rng", rng, 0))

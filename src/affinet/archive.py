@@ -138,7 +138,11 @@ def write_atomically(target: Path, write: Callable[[IO[bytes]], None]) -> None:
     Whoever looks, after a crash too, finds either the old file or the new one. The file gets the
     permissions that a plain ``open`` would have given it.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        error.filename = str(target)  # the name that the caller knows
+        raise
     try:
         with os.fdopen(descriptor, "wb") as file:
             write(file)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from affinet._dispatch import kernels
 from affinet._validation import (
     Array,
+    any_number,
     fold_rows,
     number_array,
     positive_number,
@@ -481,9 +482,9 @@ class Quantile(ElementwiseLoss):
 
     def __init__(self, q: float) -> None:
         super().__init__()
-        self.q = real_number("q", q, 0.0, 1.0)
-        if self.q == 0:
-            raise ValueError(f"q is {q!r}, wanted 0 < q < 1")
+        self.q = any_number("q", q)
+        if not 0 < self.q < 1:
+            raise ValueError(f"q is {self.q!r}, wanted 0 < q < 1")
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments as plain values, for a model file."""

@@ -398,7 +398,11 @@ def refused(net, error, match, x, t, **options):
         ({"callbacks": [None]}, TypeError, "callbacks"),
         ({"callbacks": ["stop"]}, TypeError, "callbacks"),
         ({"callbacks": print}, TypeError, "callbacks"),
-        ({"validation_data": (np.ones((2, 3)), [0, 1])}, ValueError, "x has shape"),
+        (
+            {"validation_data": (np.ones((2, 3)), [0, 1])},
+            ValueError,
+            r"^validation_data: x has shape \(2, 3\): 3 numbers a row, wanted 4$",
+        ),
         ({"validation_data": (np.ones((2, 4)), [0])}, ValueError, "validation_data: t"),
         ({"validation_data": (np.ones((2, 4)), [0, 3])}, ValueError, r"validation_data: t\[1\]"),
         ({"validation_data": (np.ones((2, 4)), [0, 1.5])}, TypeError, "validation_data: t"),

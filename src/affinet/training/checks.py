@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,10 +18,11 @@ from affinet._validation import (
     rows_array,
     whole_number,
 )
-from affinet.layers import BatchNorm
+from affinet.layers import Affine, BatchNorm, Layer
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.metrics import Metric, Metrics, named_metrics
 from affinet.network import Sequential
+from affinet.operations import layer_widths
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.weights import training_weights
@@ -144,11 +146,25 @@ def require_data(
     if net.check_finite:
         for start, block in blocks(x, low, high):
             require_finite(f"{prefix}x", block, start)
+    require_width(net, x, f"{prefix}x")
     y = net._predict(x[:1])
     require_targets(net, y, t, prefix)
     for start, block in blocks(t, low, high):
         require_values(net, y.shape[-1], block, f"{prefix}t", start)
     return x, t
+
+
+def require_width(net: Sequential, x: Array, name: str) -> None:
+    """Raise if an Affine layer that meets the rows as they are takes rows of another width."""
+    for layer in net.layers:
+        widths = layer_widths(layer)
+        came = math.prod(x.shape[1:])
+        if isinstance(layer, Affine) and widths is not None and widths[0] != came:
+            raise ValueError(
+                f"{name} has shape {x.shape}: {came} numbers a row, wanted {widths[0]}"
+            )
+        if widths is not None or not isinstance(layer, Layer):
+            return
 
 
 def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
