@@ -12,7 +12,7 @@ import pytest
 import affinet
 
 EXAMPLES = Path(__file__).parent / "examples"
-SECONDS = 120
+SECONDS = 300  # most of it for the start of workers on a busy machine
 THREAD_VARIABLES = ("AFFINET_NUM_THREADS", "OMP_NUM_THREADS")
 
 
