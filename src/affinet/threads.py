@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from affinet._dispatch import kernels
 from affinet._validation import whole_number
@@ -15,7 +14,7 @@ from affinet._version import __version__
 VARIABLES = ("AFFINET_NUM_THREADS", "OMP_NUM_THREADS")  # joblib sets the second in its workers
 MOST = 256
 LIBRARIES = ("avx512.", "avx2.", "baseline.")  # how the file names of the compiled modules begin
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # "max 100000" or "<microseconds> <period>"
+QUOTA = "/sys/fs/cgroup/cpu.max"  # "max 100000" or "<microseconds> <period>"
 
 
 def set_num_threads(n: int) -> None:
@@ -117,16 +116,17 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
-def cgroup_quota(path: Path = QUOTA) -> float | None:
+def cgroup_quota(path: str | os.PathLike[str] = QUOTA) -> float | None:
     """Processors' worth of time that the container grants; None without a limit.
 
     Examples
     --------
-    >>> cgroup_quota(Path("no such file")) is None
+    >>> cgroup_quota("no such file") is None
     True
     """
     try:
-        quota, period = path.read_text().split()
+        with open(path, encoding="ascii") as file:
+            quota, period = file.read().split()
         return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError, ZeroDivisionError):
         return None

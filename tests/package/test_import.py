@@ -30,6 +30,23 @@ def test_imports_nothing_but_numpy_and_the_standard_library(run):
     assert all(name.startswith(("__editable__", "_")) or "cython" in name for name in strangers)
 
 
+def test_what_only_a_team_or_a_file_needs_is_imported_later(run):
+    brought = set(
+        run(
+            "import sys, numpy\n"
+            "before = set(sys.modules)\n"
+            "import affinet\n"
+            "print(*set(sys.modules) - before)"
+        ).split()
+    )
+    assert "affinet.training.trainer" in brought
+    # Of the standard library's these took as long as all of affinet.
+    heavy = {"hashlib", "tempfile", "shutil", "pathlib", "zipfile", "json", "socket", "logging"}
+    assert not brought & heavy
+    later = {"affinet.training.team", "affinet.archive", "affinet.model_file", "affinet.reference"}
+    assert not brought & later
+
+
 def test_opens_no_connection_and_starts_no_process(run):
     events = run(
         "import sys, numpy\n"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from os import PathLike
+from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
@@ -34,8 +35,9 @@ from affinet.training.progress import make_progress
 from affinet.training.regularization import Regularization
 from affinet.training.run import Run
 from affinet.training.step import make_step
-from affinet.training.team import Reducer, Team
-from affinet.training.team_run import TeamRun
+
+if TYPE_CHECKING:
+    from affinet.training.team import Reducer, Team
 
 DEFAULT_EPOCHS = 10
 
@@ -171,7 +173,10 @@ def fit(
     >>> history["val_accuracy"][-1] > 0.9
     True
     """
-    team = None if reducer is None else Team(reducer)
+    team: Team | None = None
+    make_run: Callable[..., Run] = Run
+    if reducer is not None:
+        team, make_run = team_of(reducer)
     part = whole if team is None else team.part
     try:
         with net._usage.writing():
@@ -199,7 +204,6 @@ def fit(
                 require_variances(net, len(x), batch_size, steps)
                 rows = batch_size if team is None else -(-batch_size // team.size)
                 step = make_step(net, optimizer, x, t, rows, seed, regularization, weights)
-                make_run: Callable[..., Run] = Run if team is None else partial(TeamRun, team)
                 run = make_run(
                     *(net, optimizer, step, schedule, callbacks),
                     *(len(x), steps, batch_size, seed, weights, shuffle),
@@ -225,3 +229,15 @@ def fit(
         if team is not None:
             team.abort(error)
         raise
+
+
+def team_of(reducer: Reducer) -> tuple[Team, Callable[..., Run]]:
+    """The processes that train together, and how to make their run.
+
+    Imported only here: what a training by one process does without is a third of affinet's import.
+    """
+    from affinet.training.team import Team
+    from affinet.training.team_run import TeamRun
+
+    team = Team(reducer)
+    return team, partial(TeamRun, team)
