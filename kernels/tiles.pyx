@@ -62,6 +62,15 @@ cdef inlined_void _load_tile(int rows, int vectors, const Walk* walk, Py_ssize_t
             tile[(i + 1) * vectors - 1] = vload_part(<const vector*> from_, last)
 
 
+cdef inlined_void _ask_for_tile(int rows, int vectors, const Walk* walk,
+                                const char* start) noexcept nogil:
+    """Ask for what the next tile goes on from: its rows lie far apart, often in a later cache."""
+    cdef int i, j
+    for i in range(rows):
+        for j in range((vectors * VECTOR_BYTES + LINE - 1) // LINE):
+            _ask(start + i * walk.start_row + j * LINE)
+
+
 cdef inlined_void _finish_tile(int rows, int vectors, const Walk* walk, Py_ssize_t last,
                                const char* y, vector* tile) noexcept nogil:
     cdef int i, j
@@ -118,6 +127,8 @@ cdef inlined_void _tiles(int rows, int vectors, bint side_by_side, bint padded, 
     cdef const char* from_
     for _tile in range(walk.count):
         _load_tile(rows, vectors, walk, last, start, tile, out)
+        if walk.start_row != 0:
+            _ask_for_tile(rows, vectors, walk, start + rows * walk.start_row)
         a_k, b_k = A, B
         for _k in range(walk.depth):
             for j in range(vectors):
