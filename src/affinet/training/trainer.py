@@ -234,7 +234,7 @@ def fit(
 def team_of(reducer: Reducer) -> tuple[Team, Callable[..., Run]]:
     """The processes that train together, and how to make their run.
 
-    Imported only here: what a training by one process does without is a third of affinet's import.
+    Imported only here: what they bring takes as long as all the rest of affinet.
     """
     from affinet.training.team import Team
     from affinet.training.team_run import TeamRun
