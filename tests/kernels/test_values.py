@@ -128,6 +128,7 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
         *((241, 257, 193), (487, 131, 389), (250, 515, 205), (13, 300, 195), (513, 1, 2)),
         *((130, 700, 50), (61, 1030, 17), (784, 300, 50), (512, 129, 10), (300, 520, 64)),
         *((500, 140, 50), (333, 70, 3)),  # many rows, with few columns at the end or at all
+        *((128, 70, 3), (256, 200, 7)),  # a crowded panel and fewer rows than a tile
         (1100, 530, 700),  # out is larger than half a second cache
     ],
 )
