@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array, parameter_array
-from affinet.layers import Layer
 from affinet.layers.base import ParameterLayer
-from affinet.operations import layer_widths
+from affinet.operations import keeps_any_width, layer_widths
 
 _NETWORKS: weakref.WeakSet[Any] = weakref.WeakSet()  # the living ones
 _LOCK = threading.Lock()
@@ -49,7 +48,7 @@ def require_layers(layers: tuple[Any, ...]) -> None:
                     f"the layer before it gives {width}"
                 )
             width = widths[1]
-        elif not isinstance(layer, Layer):
+        elif not keeps_any_width(layer):
             width = None  # a layer of the user's own may change the width
 
 

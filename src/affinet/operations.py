@@ -69,6 +69,11 @@ def first_width(layers: Sequence[Any]) -> int | None:
     return widths[0][0]
 
 
+def keeps_any_width(layer: Any) -> bool:
+    """True for affinet's own layers that take rows of any width and give the same."""
+    return type(layer) in COMPILED_LAYERS and layer_widths(layer) is None
+
+
 def layer_widths(layer: Any) -> tuple[int, int] | None:
     """Numbers a row that a layer takes and gives, if its parameters fix them."""
     if isinstance(layer, Affine):

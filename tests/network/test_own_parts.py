@@ -272,3 +272,29 @@ def test_repr_and_summary_show_layers_of_ones_own():
     net = an.Sequential(Scale(3), Double())
     assert "Scale" in repr(net)
     assert "3 parameters" in net.summary()
+
+
+class FirstColumns(an.Layer):
+    """The first four columns: of affinet's base class, and yet of another width."""
+
+    def predict(self, x):
+        return np.ascontiguousarray(x[:, :4])
+
+    def forward(self, x):
+        self.shape = x.shape
+        return self.predict(x)
+
+    def backward(self, dout):
+        dx = np.zeros(self.shape, dout.dtype)
+        dx[:, :4] = dout
+        return dx
+
+
+@pytest.mark.parametrize("behind_another", [False, True])
+def test_ones_own_subclass_of_layer_may_change_the_width(behind_another):
+    before = [an.Affine.init(6, 6, rng=0, dtype="float64"), an.ReLU()] if behind_another else []
+    last = an.Affine.init(4, 2, rng=1, dtype="float64")
+    net = an.Sequential(*before, FirstColumns(), last, loss=an.SoftmaxWithLoss())
+    x, t = np.random.default_rng(0).standard_normal((20, 6)), np.arange(20) % 2
+    assert an.gradient_check(net, x, t).passed
+    assert net.fit(x, t, epochs=1, batch_size=5).step_kind == "layer by layer"

@@ -18,11 +18,11 @@ from affinet._validation import (
     rows_array,
     whole_number,
 )
-from affinet.layers import Affine, BatchNorm, Layer
+from affinet.layers import Affine, BatchNorm
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.metrics import Metric, Metrics, named_metrics
 from affinet.network import Sequential
-from affinet.operations import layer_widths
+from affinet.operations import keeps_any_width
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.weights import training_weights
@@ -156,15 +156,12 @@ def require_data(
 
 def require_width(net: Sequential, x: Array, name: str) -> None:
     """Raise if an Affine layer that meets the rows as they are takes rows of another width."""
-    for layer in net.layers:
-        widths = layer_widths(layer)
-        came = math.prod(x.shape[1:])
-        if isinstance(layer, Affine) and widths is not None and widths[0] != came:
-            raise ValueError(
-                f"{name} has shape {x.shape}: {came} numbers a row, wanted {widths[0]}"
-            )
-        if widths is not None or not isinstance(layer, Layer):
-            return
+    first = next((layer for layer in net.layers if not keeps_any_width(layer)), None)
+    came = math.prod(x.shape[1:])
+    if type(first) is Affine and came != first.W.shape[0]:
+        raise ValueError(
+            f"{name} has shape {x.shape}: {came} numbers a row, wanted {first.W.shape[0]}"
+        )
 
 
 def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
