@@ -18,6 +18,7 @@ from affinet._validation import (
     ready,
     require_shape,
 )
+from affinet.layers.operation import OnnxGraph, Operation
 from affinet.parameters import Parameters
 
 Saved = TypeVar("Saved")
@@ -33,6 +34,11 @@ class Layer(ABC):
     buffers : tuple of str
         Names of the attributes that hold other arrays which belong to the model, such as running
         statistics: they are saved with it and not trained.
+    kernel : str or None
+        The layer's name in the compiled code; None has no compiled form, so a network with it
+        trains layer by layer. A subclass does not inherit it: it may compute something else.
+    penalized : tuple of str
+        Names of the parameters that the penalty ``l2`` of a training holds small.
 
     Examples
     --------
@@ -43,6 +49,8 @@ class Layer(ABC):
 
     parameters: ClassVar[tuple[str, ...]] = ()
     buffers: ClassVar[tuple[str, ...]] = ()
+    kernel: ClassVar[str | None] = None
+    penalized: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> Array:
@@ -59,6 +67,32 @@ class Layer(ABC):
     def config(self) -> dict[str, Any]:
         """Constructor arguments apart from the parameters, as plain values for a model file."""
         return {}
+
+    def numbers(self) -> tuple[float, ...]:
+        """The layer's numbers, in the order in which its kernel takes them."""
+        return tuple(self.config().values())
+
+    def widths(self) -> tuple[int, int] | None:
+        """Numbers a row that the layer takes and returns; None if it takes rows of any width."""
+        return None
+
+    def operation(self, starts: tuple[int, ...], key: int) -> Operation:
+        """The layer as the compiled code runs it.
+
+        Parameters
+        ----------
+        starts : tuple of int
+            Where each of its parameters starts in the network's flat buffer.
+        key : int
+            Of the random numbers that it draws, if it draws any.
+        """
+        if self.kernel is None:
+            raise TypeError(f"{self!r} has no compiled form")
+        return Operation(self.kernel, starts=starts, numbers=self.numbers())
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the layer, in evaluation mode, to an ONNX graph."""
+        raise TypeError(f"{self!r} has no form in ONNX")
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
