@@ -357,7 +357,7 @@ class Sequential:
         Examples
         --------
         >>> import affinet as an
-        >>> print(an.Sequential(an.Affine.init(2, 3), an.ReLU()).summary())
+        >>> print(an.Sequential(an.Affine.init(2, 3, rng=0), an.ReLU()).summary())
         0  Affine(2 -> 3)  9 parameters
         1  ReLU()
         9 parameters, float32

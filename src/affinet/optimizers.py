@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from affinet import _dispatch
+from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
     compute_dtype,
@@ -86,6 +88,12 @@ class Optimizer(ABC):
     shell_name: ClassVar[str] = ""
     shell_lr: ClassVar[float] = 0.01
     picture_lr: ClassVar[float] = 0.1
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the object, or say affinet's name for another library's argument."""
+        if kwargs:
+            require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+        return super().__new__(cls)
 
     def __init__(self, lr: float) -> None:
         self.lr = real_number("lr", lr, 0.0)

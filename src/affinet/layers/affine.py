@@ -69,6 +69,11 @@ class Affine(ParameterLayer):
 
     def __init__(self, W: ArrayLike, b: ArrayLike) -> None:
         super().__init__()
+        if np.ndim(W) == 0 and np.ndim(b) == 0:
+            raise TypeError(
+                f"Affine takes arrays W and b, got {W!r} and {b!r}; for random weights of these "
+                f"sizes use Affine.init({W!r}, {b!r})"
+            )
         self.W = W
         self.b = b
         self.dW: Array | None = None
@@ -83,7 +88,7 @@ class Affine(ParameterLayer):
         cls,
         n_inputs: int,
         n_outputs: int,
-        rng: int | np.random.Generator | None = 0,
+        rng: int | np.random.Generator | None = None,
         activation: str = "relu",
         dtype: DTypeLike = np.float32,
     ) -> Affine:
@@ -94,7 +99,8 @@ class Affine(ParameterLayer):
         n_inputs, n_outputs : int
             I and O.
         rng : int, numpy.random.Generator or None
-            A seed or a generator. Layers of one net want different seeds or one shared generator.
+            A seed, a generator, or None for fresh randomness: two layers made with the default
+            differ. Give the layers of one network different seeds or one shared generator.
         activation : str
             What follows the layer: an activation's ``shell_name``, such as "relu" or "tanh", or
             "linear" or "softmax". It decides between the initializations of He, Xavier and
@@ -105,7 +111,7 @@ class Affine(ParameterLayer):
         Examples
         --------
         >>> import affinet as an
-        >>> an.Affine.init(784, 50).W.shape
+        >>> an.Affine.init(784, 50, rng=0).W.shape
         (784, 50)
         """
         W = initial_weights(n_inputs, n_outputs, rng, activation, dtype)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
     compute_dtype,
@@ -51,6 +53,12 @@ class Layer(ABC):
     buffers: ClassVar[tuple[str, ...]] = ()
     kernel: ClassVar[str | None] = None
     penalized: ClassVar[tuple[str, ...]] = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the object, or say affinet's name for another library's argument."""
+        if kwargs:
+            require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+        return super().__new__(cls)
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> Array:

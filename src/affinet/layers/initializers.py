@@ -56,7 +56,7 @@ def weight_scale(n_inputs: int, n_outputs: int, activation: str) -> float:
 def initial_weights(
     n_inputs: int,
     n_outputs: int,
-    rng: int | np.random.Generator | None = 0,
+    rng: int | np.random.Generator | None = None,
     activation: str = "relu",
     dtype: DTypeLike = np.float32,
 ) -> Array:
@@ -69,7 +69,7 @@ def initial_weights(
     n_inputs, n_outputs : int
         I and O, each at least 1.
     rng : int, numpy.random.Generator or None
-        A seed or the generator to draw from; None takes fresh entropy.
+        A seed, the generator to draw from, or None for fresh randomness.
     activation : str
         See :func:`weight_scale`.
     dtype : dtype

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._dispatch import kernels
+from affinet._foreign_names import require_known_names
 from affinet._validation import Array, fold_rows, number_array, ready, require_shape, row_weights
 from affinet.layers.base import input_array
 
@@ -47,6 +48,12 @@ class Loss(ABC):
     takes_labels: ClassVar[bool] = False
     estimator_name: ClassVar[str] = ""
     onnx_operator: ClassVar[str | None] = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the object, or say affinet's name for another library's argument."""
+        if kwargs:
+            require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+        return super().__new__(cls)
 
     def __init__(self) -> None:
         self._dx: Array | None = None
