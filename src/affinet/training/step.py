@@ -30,7 +30,7 @@ from affinet.losses import (
     SumSquaredError,
 )
 from affinet.network import Sequential
-from affinet.operations import describe_layers, first_width
+from affinet.network.operations import describe_layers, first_width
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.training.regularization import Regularization
 
