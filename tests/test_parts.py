@@ -9,7 +9,7 @@ import affinet as an
 from affinet._dispatch import kernels
 from affinet.layers.activations import Activation, activation_classes
 from affinet.layers.initializers import SCALES, weight_scale
-from affinet.operations import is_compiled
+from affinet.network.operations import is_compiled
 from affinet.optimizers import optimizer_classes
 
 

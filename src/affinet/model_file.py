@@ -19,7 +19,7 @@ from affinet.archive import archive_path, read_archive, write_archive
 from affinet.layers import Layer
 from affinet.losses import Loss
 from affinet.network import Sequential
-from affinet.network_parts import buffer_names, has_methods, parameter_names
+from affinet.network.parts import buffer_names, has_methods, parameter_names
 
 FORMAT = "affinet model"
 FORMAT_VERSION = 1

@@ -17,8 +17,6 @@ FLOORS = (
     ("_dispatch", "reference", "archive"),
     ("parameters", "initializers", "layers", "losses", "optimizers", "metrics", "threads"),
     ("schedules",),
-    ("operations",),
-    ("network_parts", "network_usage"),
     ("network",),
     ("training",),
     (

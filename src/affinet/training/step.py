@@ -20,7 +20,7 @@ from affinet._validation import Array, in_files
 from affinet.layers import Dropout
 from affinet.losses import ClassLoss
 from affinet.network import Sequential
-from affinet.operations import describe_layers, first_width, is_compiled
+from affinet.network.operations import describe_layers, first_width, is_compiled
 from affinet.optimizers import Optimizer
 from affinet.training.regularization import Regularization
 

@@ -27,7 +27,8 @@ from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
 from affinet.losses import ClassLoss, loss_of
 from affinet.metrics import Metric, Metrics, measure, named_metrics
-from affinet.network_parts import (
+from affinet.network.operations import describe_layers, first_width
+from affinet.network.parts import (
     buffer_names,
     common_dtype,
     named_arrays,
@@ -37,8 +38,7 @@ from affinet.network_parts import (
     require_loss,
     takes_train,
 )
-from affinet.network_usage import Usage
-from affinet.operations import describe_layers, first_width
+from affinet.network.usage import Usage
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 
