@@ -39,6 +39,7 @@ class Loss(ABC):
     """
 
     is_sum: ClassVar[bool] = False  # over the rows; else it is a mean over them
+    several_labels: ClassVar[bool] = False  # each of two outputs or more is a label of its own
 
     def __init__(self) -> None:
         self._dx: Array | None = None
@@ -75,6 +76,10 @@ class Loss(ABC):
     def config(self) -> dict[str, Any]:
         """Constructor arguments as plain values, for a model file; those that matter."""
         return {}
+
+    def values(self, x: Array) -> Array:
+        """What outputs x predict, in the unit of the targets."""
+        return x
 
     def number(self) -> float:
         """The one number that the compiled step has to know of this loss; 0 if there is none."""
@@ -299,6 +304,7 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
     """
 
     target_range = (0.0, 1.0)
+    several_labels = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -453,6 +459,10 @@ class Poisson(ElementwiseLoss):
     """
 
     target_range = (0.0, np.inf)
+
+    def values(self, x: Array) -> Array:
+        """Rates, ``exp(x)``."""
+        return np.asarray(np.exp(x))
 
     def _apply(self, x: Array, t: Array, weights: Array | None, dx: Array) -> float:
         return float(kernels.poisson_loss(x, t, weights, dx))
