@@ -31,6 +31,8 @@ class Loss(ABC):
         True for a sum over the rows, False for a mean over them.
     takes_labels : bool
         True if targets may be class indices.
+    several_labels : bool
+        True if each of two outputs or more is a label of its own.
     estimator_name : str
         Its name as ``MLPRegressor(loss=...)``, if it has one.
     onnx_operator : str or None
@@ -46,6 +48,7 @@ class Loss(ABC):
     kernel: ClassVar[str | None] = None
     is_sum: ClassVar[bool] = False
     takes_labels: ClassVar[bool] = False
+    several_labels: ClassVar[bool] = False
     estimator_name: ClassVar[str] = ""
     onnx_operator: ClassVar[str | None] = None
 
@@ -90,6 +93,10 @@ class Loss(ABC):
     def config(self) -> dict[str, Any]:
         """Constructor arguments as plain values, for a model file; those that matter."""
         return {}
+
+    def values(self, x: Array) -> Array:
+        """What outputs x predict, in the unit of the targets."""
+        return x
 
     def number(self) -> float:
         """The one number that its kernel takes; 0 if it takes none."""

@@ -159,6 +159,7 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
     kernel: ClassVar[str] = "sigmoid_cross_entropy"
     onnx_operator: ClassVar[str] = "Sigmoid"
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    several_labels: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -293,7 +293,7 @@ class Sequential:
         if wanted:
             rows = np.atleast_2d(y) if alone else y
             targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
-            result |= measure(wanted, rows, targets, weights)
+            result |= measure(wanted, rows, targets, weights, loss)
         return result
 
     def fit(
