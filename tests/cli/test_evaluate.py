@@ -42,7 +42,9 @@ def test_evaluate_json_has_both_splits(shell, model, net):
 
 def test_evaluate_gives_scaled_pixels_to_a_network_that_does_not_scale(shell, tmp_path):
     (x, t), test = an.datasets.load_digits()
-    net = an.Sequential(an.Affine.init(64, 10, activation="linear"), loss=an.SoftmaxWithLoss())
+    net = an.Sequential(
+        an.Affine.init(64, 10, rng=0, activation="linear"), loss=an.SoftmaxWithLoss()
+    )
     net.fit(x, t, epochs=3, optimizer=an.Adam(0.01))
     net.save(tmp_path / "own.npz")
     out, _ = shell("evaluate", tmp_path / "own.npz", "digits", "--json")

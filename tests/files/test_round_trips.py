@@ -97,7 +97,7 @@ def test_a_loaded_network_trains(saved):
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_running_statistics_and_their_parameters_come_back(path, dtype):
     net = an.Sequential(
-        an.Affine.init(3, 4, dtype=dtype), an.BatchNorm(4, 0.3, 1e-3, dtype=dtype),
+        an.Affine.init(3, 4, rng=0, dtype=dtype), an.BatchNorm(4, 0.3, 1e-3, dtype=dtype),
         an.LayerNorm(4, 1e-2, dtype=dtype), loss=an.SoftmaxWithLoss(),
     )  # fmt: skip
     x, t = draw("float64", (10, 3)), np.arange(10) % 4
@@ -136,7 +136,7 @@ def test_a_missing_or_misshapen_array_of_a_batch_norm_is_named(path, name):
 
 
 def test_check_finite_comes_back(path):
-    net = an.Sequential(an.Affine.init(3, 2), check_finite=True)
+    net = an.Sequential(an.Affine.init(3, 2, rng=0), check_finite=True)
     net.save(path)
     with pytest.raises(ValueError, match="nan"):
         an.load(path).predict([[0, np.nan, 0]])

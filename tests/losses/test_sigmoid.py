@@ -77,8 +77,8 @@ def test_targets_out_of_range(loss, bad, wanted):
     t[1, 1] = t[2, 0] = bad
     for door in (
         lambda: loss.forward(np.zeros((3, 2)), t),
-        lambda: an.Sequential(an.Affine.init(2, 2), loss=loss).fit(np.zeros((3, 2)), t),
-        lambda: an.Sequential(an.Affine.init(2, 2), loss=loss).evaluate(np.zeros((3, 2)), t),
+        lambda: an.Sequential(an.Affine.init(2, 2, rng=0), loss=loss).fit(np.zeros((3, 2)), t),
+        lambda: an.Sequential(an.Affine.init(2, 2, rng=0), loss=loss).evaluate(np.zeros((3, 2)), t),
     ):
         with pytest.raises(ValueError, match=rf"t\[1, 1\] is {float(bad)}, wanted {wanted}"):
             door()

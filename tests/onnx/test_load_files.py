@@ -129,14 +129,14 @@ def test_a_round_trip_keeps_the_bits(tmp_path, opset):
 def test_gates_in_a_row_are_told_apart(tmp_path, name):
     needs(name)
     gate = getattr(an, name)
-    net = an.Sequential(an.Affine.init(4, 3), gate(), gate(), gate())
+    net = an.Sequential(an.Affine.init(4, 3, rng=0), gate(), gate(), gate())
     an.onnx.export(net, tmp_path / "model.onnx")
     back = an.onnx.load(tmp_path / "model.onnx")
     assert repr(back) == repr(net)
 
 
 def test_float64_and_no_loss_stay_so(tmp_path):
-    net = an.Sequential(an.Affine.init(4, 3, dtype=np.float64), an.LeakyReLU(0.1))
+    net = an.Sequential(an.Affine.init(4, 3, rng=0, dtype=np.float64), an.LeakyReLU(0.1))
     an.onnx.export(net, tmp_path / "model.onnx", input_dtype=np.uint8)
     back = an.onnx.load(tmp_path / "model.onnx")
     assert back.loss is None

@@ -27,7 +27,8 @@ from affinet.layers import Affine, Layer, LeakyReLU
 from affinet.layers.base import ParameterLayer
 from affinet.losses import ClassLoss, loss_of
 from affinet.metrics import Metric, Metrics, measure, named_metrics
-from affinet.network_parts import (
+from affinet.network.operations import describe_layers, first_width
+from affinet.network.parts import (
     buffer_names,
     common_dtype,
     named_arrays,
@@ -37,8 +38,7 @@ from affinet.network_parts import (
     require_loss,
     takes_train,
 )
-from affinet.network_usage import Usage
-from affinet.operations import describe_layers, first_width
+from affinet.network.usage import Usage
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 
@@ -293,7 +293,7 @@ class Sequential:
         if wanted:
             rows = np.atleast_2d(y) if alone else y
             targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
-            result |= measure(wanted, rows, targets, weights)
+            result |= measure(wanted, rows, targets, weights, loss)
         return result
 
     def fit(
@@ -357,7 +357,7 @@ class Sequential:
         Examples
         --------
         >>> import affinet as an
-        >>> print(an.Sequential(an.Affine.init(2, 3), an.ReLU()).summary())
+        >>> print(an.Sequential(an.Affine.init(2, 3, rng=0), an.ReLU()).summary())
         0  Affine(2 -> 3)  9 parameters
         1  ReLU()
         9 parameters, float32

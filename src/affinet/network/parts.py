@@ -11,7 +11,7 @@ import numpy as np
 
 from affinet._validation import Array, parameter_array
 from affinet.layers.base import ParameterLayer
-from affinet.operations import keeps_any_width, layer_widths
+from affinet.network.operations import keeps_any_width, layer_widths
 
 _NETWORKS: weakref.WeakSet[Any] = weakref.WeakSet()  # the living ones
 _LOCK = threading.Lock()
