@@ -12,7 +12,7 @@ from numpy.random import RandomState
 import affinet.layers
 from affinet._validation import any_number, positive_number, real_number, whole_number
 from affinet.conversion import ACTIVATIONS as SHARED_ACTIVATIONS
-from affinet.network.parts import has_methods
+from affinet.network.inner import has_methods
 from affinet.threads import MOST
 
 Check = Callable[[str, Any], object]  # raises by name; what it returns does not matter

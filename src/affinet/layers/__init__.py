@@ -5,6 +5,7 @@ from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
 from affinet.layers.normalization import BatchNorm, LayerNorm
+from affinet.layers.residual import Residual
 
 __all__ = [
     "GELU",
@@ -15,6 +16,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "ReLU",
+    "Residual",
     "SiLU",
     "Sigmoid",
     "Tanh",

@@ -33,6 +33,9 @@ class Layer(ABC):
     buffers : tuple of str
         Names of the attributes that hold other arrays which belong to the model, such as running
         statistics: they are saved with it and not trained.
+    children : tuple of layers
+        The layers that it holds, if it is made of layers, as :class:`affinet.Residual` is. Their
+        parameters are named by their places: ``"2.0.W"`` in the third layer of a network.
 
     Examples
     --------
@@ -43,6 +46,7 @@ class Layer(ABC):
 
     parameters: ClassVar[tuple[str, ...]] = ()
     buffers: ClassVar[tuple[str, ...]] = ()
+    children: tuple[Any, ...] = ()
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from affinet.layers import (
@@ -17,6 +17,7 @@ from affinet.layers import (
     SiLU,
     Tanh,
 )
+from affinet.layers.tree import layer_widths, walk, width_taken
 
 COMPILED_LAYERS = (
     *(Affine, BatchNorm, Dropout, LayerNorm),
@@ -27,17 +28,17 @@ MOST_LAYERS = 1000  # what the compiled code takes
 Description = list[tuple[Any, ...]]
 
 
-def describe_layers(layers: Sequence[Any], keys: Sequence[int] | None = None) -> Description:
+def describe_layers(layers: Sequence[Any], keys: Mapping[str, int] | None = None) -> Description:
     """Each layer as ``kernels.make_operations`` wants it.
 
     Its class name, then for an Affine its widths and where W and b start in the flat buffer, for
-    a LeakyReLU its slope, for a Dropout its probability and key (one of ``keys``, by its place),
+    a LeakyReLU its slope, for a Dropout its probability and key (one of ``keys``, by its path),
     for a normalization its width, where gamma and beta start and eps, for a BatchNorm then its
     momentum and the very arrays of its running statistics.
     """
     described: Description = []
     start = 0
-    for place, layer in enumerate(layers):
+    for path, layer in walk(layers):
         name = type(layer).__name__
         if isinstance(layer, Affine):
             n_inputs, n_outputs = layer.W.shape
@@ -50,7 +51,7 @@ def describe_layers(layers: Sequence[Any], keys: Sequence[int] | None = None) ->
                 described[-1] += (layer.momentum, layer.running_mean, layer.running_var)
             start += 2 * layer.n
         elif isinstance(layer, Dropout):
-            described.append((name, layer.p, keys[place] if keys else 0))
+            described.append((name, layer.p, keys[path] if keys else 0))
         elif isinstance(layer, LeakyReLU):
             described.append((name, layer.slope))
         else:
@@ -60,25 +61,19 @@ def describe_layers(layers: Sequence[Any], keys: Sequence[int] | None = None) ->
 
 def first_width(layers: Sequence[Any]) -> int | None:
     """Numbers a row that a network of compiled layers takes; None if it cannot be compiled."""
-    if len(layers) > MOST_LAYERS or not all(type(layer) in COMPILED_LAYERS for layer in layers):
-        return None
-    found = [layer_widths(layer) for layer in layers]
-    widths = [width for width in found if width is not None]
-    if not widths or 0 in (number for width in widths for number in width):
-        return None
-    return widths[0][0]
+    return width_taken(layers) if why_not_compiled(layers) is None else None
 
 
-def keeps_any_width(layer: Any) -> bool:
-    """True for affinet's own layers that take rows of any width and give the same."""
-    return type(layer) in COMPILED_LAYERS and layer_widths(layer) is None
-
-
-def layer_widths(layer: Any) -> tuple[int, int] | None:
-    """Numbers a row that a layer takes and gives, if its parameters fix them."""
-    if isinstance(layer, Affine):
-        n_inputs, n_outputs = layer.W.shape
-        return n_inputs, n_outputs
-    if isinstance(layer, BatchNorm | LayerNorm):
-        return layer.n, layer.n
-    return None
+def why_not_compiled(layers: Sequence[Any]) -> str | None:
+    """In words, what about these layers has no compiled form; None if there is nothing."""
+    inside = list(walk(layers))
+    for path, layer in inside:
+        if type(layer) not in COMPILED_LAYERS:
+            return f"layer {path}, {layer!r:.100}, has no compiled form"
+    if len(inside) > MOST_LAYERS:
+        return f"there are {len(inside)} layers, the compiled code takes {MOST_LAYERS}"
+    widths = {path: found for path, layer in inside if (found := layer_widths(layer)) is not None}
+    if not widths:
+        return "no layer fixes how many numbers a row has"
+    empty = next((path for path, found in widths.items() if 0 in found), None)
+    return None if empty is None else f"layer {empty} has a width of 0"

@@ -6,6 +6,7 @@ from affinet._dispatch import kernels
 from affinet._validation import positive_number, real_number
 from affinet.layers import Affine
 from affinet.network import Sequential
+from affinet.network.inner import walk
 
 
 class Regularization:
@@ -31,9 +32,9 @@ class Regularization:
         """
         penalty = 0.0
         if self.l2 > 0 and weight_sum > 0:  # a batch without weight pulls at nothing
-            for place, layer in enumerate(net.layers):
+            for path, layer in walk(net.layers):
                 if isinstance(layer, Affine):
-                    W, dW = net.params[f"{place}.W"], net.grads[f"{place}.W"]
+                    W, dW = net.params[f"{path}.W"], net.grads[f"{path}.W"]
                     scale = self.l2 / weight_sum
                     penalty += kernels.l2_penalty(W.reshape(-1), scale, dW.reshape(-1))
         if self.clip_norm is not None:
