@@ -69,7 +69,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     Examples
     --------
     >>> import affinet as an, tempfile, pathlib
-    >>> net = an.Sequential(an.Affine.init(2, 3), an.ReLU())
+    >>> net = an.Sequential(an.Affine.init(2, 3, rng=0), an.ReLU())
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
     >>> net.save(path)
     >>> an.load(path)
@@ -110,7 +110,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     --------
     >>> import affinet as an, tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
-    >>> an.Sequential(an.Affine.init(2, 3)).save(path)
+    >>> an.Sequential(an.Affine.init(2, 3, rng=0)).save(path)
     >>> an.load(path).predict([[0.0, 0.0]])
     array([[0., 0., 0.]], dtype=float32)
 

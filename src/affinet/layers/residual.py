@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -70,6 +71,8 @@ class Residual(Layer):
     ['0.W', '0.b', '1.0.W', '1.0.b']
     """
 
+    kernel: ClassVar[str] = "add"
+
     def __init__(self, *layers: Any, projection: Affine | None = None) -> None:
         if not layers:
             raise ValueError("Residual wants at least one layer")
@@ -77,12 +80,9 @@ class Residual(Layer):
             raise TypeError("Residual takes layers one by one: Residual(*layers)")
         if projection is not None and not isinstance(projection, Affine):
             raise TypeError(f"projection is {projection!r}, wanted an Affine or None")
-        self.layers = layers
-        self.projection = projection
-        self.children = layers if projection is None else (*layers, projection)
+        self._hold(layers, projection)
         require_each_once(self.children, "Residual")
         self.require_own_widths()
-        self._branch = Chain(layers)
         self._shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # of x and out
 
     def forward(self, x: ArrayLike, train: bool = True) -> Array:
@@ -148,6 +148,10 @@ class Residual(Layer):
         skip = dout if self.projection is None else self.projection.backward(dout)
         return added(np.reshape(dx, x_shape), skip)
 
+    def numbers(self) -> tuple[float, ...]:
+        """None: the kernel takes no number."""
+        return ()
+
     def config(self) -> dict[str, Any]:
         """Whether there is a projection, for a model file, which has the layers too."""
         return {"projection": self.projection is not None}
@@ -187,6 +191,19 @@ class Residual(Layer):
                 f"{name}: its layers take {taken} numbers a row and give {returned}, its "
                 f"projection takes {n_inputs} and gives {n_outputs}"
             )
+
+    def _hold(self, layers: tuple[Any, ...], projection: Affine | None) -> None:
+        self.layers = layers
+        self.projection = projection
+        self.children = layers if projection is None else (*layers, projection)
+        self._branch = Chain(layers)
+
+    def __copy__(self) -> Residual:
+        """Copies of the same layers: what a forward keeps in them is the copy's own."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._hold(tuple(map(copy.copy, self.layers)), copy.copy(self.projection))
+        return twin
 
     def __repr__(self) -> str:
         inside = [repr(layer) for layer in self.layers]

@@ -11,8 +11,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from affinet.layers.affine import Affine
-from affinet.layers.normalization import BatchNorm, LayerNorm
+from affinet.layers.operation import is_compiled
 
 
 def children_of(layer: Any) -> tuple[Any, ...]:
@@ -83,15 +82,8 @@ def call_forward(layer: Any, x: Any, train: bool = True) -> Any:
 
 def layer_widths(layer: Any) -> tuple[int, int] | None:
     """Numbers a row that a layer takes and returns, if its parameters fix them."""
-    if hasattr(layer, "widths"):
-        widths: tuple[int, int] | None = layer.widths()
-        return widths
-    if isinstance(layer, Affine):
-        n_inputs, n_outputs = layer.W.shape
-        return n_inputs, n_outputs
-    if isinstance(layer, BatchNorm | LayerNorm):
-        return layer.n, layer.n
-    return None
+    widths: tuple[int, int] | None = layer.widths() if hasattr(layer, "widths") else None
+    return widths
 
 
 def keeps_any_width(layer: Any) -> bool:
@@ -99,8 +91,9 @@ def keeps_any_width(layer: Any) -> bool:
 
     A subclass, or a custom layer, may change the width without saying so.
     """
-    own = type(layer).__module__.startswith("affinet.layers.")
-    return own and layer_widths(layer) is None and all(map(keeps_any_width, children_of(layer)))
+    if not is_compiled(layer) or layer_widths(layer) is not None:
+        return False
+    return all(map(keeps_any_width, children_of(layer)))
 
 
 def width_taken(layers: Iterable[Any]) -> int | None:

@@ -41,5 +41,5 @@ def figures(
     if wanted:
         rows = np.atleast_2d(y) if alone else y
         targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
-        result |= measure(wanted, rows, targets, weights)
+        result |= measure(wanted, rows, targets, weights, loss)
     return result

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array
+from affinet.layers.operation import is_compiled
 from affinet.layers.tree import (
     buffer_names,
     call_forward,
@@ -39,6 +40,7 @@ __all__ = [
     "figures",
     "first_width",
     "has_methods",
+    "is_compiled",
     "keeps_any_width",
     "layer_widths",
     "outputs",

@@ -189,8 +189,9 @@ class Sequential:
             raise RuntimeError("Sequential.backward came before forward")
         gradient = require_loss(self).backward(dout)
         for place, dx in self._chain.gradients(gradient, need_dx):
+            gradient = dx
             self._collect_gradients(place)
-        return dx if need_dx else None
+        return gradient if need_dx else None
 
     def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
         """The last layer's output in evaluation mode: logits or values.
@@ -335,7 +336,7 @@ class Sequential:
         Examples
         --------
         >>> import affinet as an
-        >>> print(an.Sequential(an.Affine.init(2, 3), an.ReLU()).summary())
+        >>> print(an.Sequential(an.Affine.init(2, 3, rng=0), an.ReLU()).summary())
         0  Affine(2 -> 3)  9 parameters
         1  ReLU()
         9 parameters, float32
