@@ -14,11 +14,11 @@ from affinet._validation import Array, number_array, positive_number, whole_numb
 from affinet.datasets import load_digits
 from affinet.diagnostics.functions import activation_functions
 from affinet.diagnostics.study import Rows, Study
-from affinet.diagnostics.walks import errors, outputs
 from affinet.initializers import weight_scale
 from affinet.layers import Affine, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
+from affinet.network.inner import errors, outputs
 
 ROWS = 64
 # Standard deviations of initial weights: those of affinet by what follows the layer, and a number.

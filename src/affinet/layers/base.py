@@ -37,6 +37,9 @@ class Layer(KnownAttributes, ABC):
     buffers : tuple of str
         Names of the attributes that hold other arrays which belong to the model, such as running
         statistics: they are saved with it and not trained.
+    children : tuple of layers
+        The layers that it holds, if it is made of layers, as :class:`affinet.Residual` is. Their
+        parameters are named by their places: ``"2.0.W"`` in the third layer of a network.
     kernel : str or None
         The layer's name in the compiled code; None has no compiled form, so a network with it
         trains layer by layer. A subclass does not inherit it: it may compute something else.
@@ -52,6 +55,7 @@ class Layer(KnownAttributes, ABC):
 
     parameters: ClassVar[tuple[str, ...]] = ()
     buffers: ClassVar[tuple[str, ...]] = ()
+    children: tuple[Any, ...] = ()
     kernel: ClassVar[str | None] = None
     penalized: ClassVar[tuple[str, ...]] = ()
 
