@@ -94,7 +94,7 @@ class Constant(Schedule):
     Examples
     --------
     >>> import affinet as an
-    >>> net = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError())
+    >>> net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
     >>> net.fit([[1.0]], [[2.0]], epochs=2, schedule=an.schedules.Constant(0.05))["lr"]
     [0.05, 0.05]
     """
@@ -122,7 +122,7 @@ class Step(Schedule):
     Examples
     --------
     >>> import affinet as an
-    >>> net = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError())
+    >>> net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
     >>> net.fit([[1.0]], [[2.0]], epochs=4, schedule=an.schedules.Step(0.4, 2, 0.5))["lr"]
     [0.4, 0.4, 0.2, 0.2]
     """

@@ -14,7 +14,7 @@ from affinet.diagnostics.advice import advice_on
 from affinet.diagnostics.dead import dead_units, rectified
 from affinet.diagnostics.study import Rows, Study
 from affinet.network import Sequential
-from affinet.network_parts import parameter_names
+from affinet.network.parts import parameter_names
 from affinet.training import TrainingState
 
 MOST_SAMPLES = 512  # beyond which every other one is let go
