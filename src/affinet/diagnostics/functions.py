@@ -9,7 +9,7 @@ import numpy as np
 
 import affinet.layers
 from affinet._validation import Array, positive_number
-from affinet.diagnostics.study import Rows, Study
+from affinet.diagnostics.study import Study, TextTable
 from affinet.layers import Affine, Dropout, Layer
 
 POINTS = 400  # an even number, so that 0, where the ReLUs have a corner, is not among them
@@ -38,7 +38,7 @@ class ActivationCurve(Study):
     greatest: float
     at: float
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """The greatest derivative and its place."""
         return [("function", "greatest derivative", "at"), self.row()]
 

@@ -154,7 +154,9 @@ class LiveView:
         self._totals = np.zeros(3)  # of the epoch, when they were last looked at
         self._since = np.zeros(3)  # since the last point
         layers = [repr(net.layers[place]) for place in self._slices]
-        self._hub.begin({"title": self.title, "layers": layers, "summary": repr(net)[:400]})
+        places = list(self._slices)
+        facts = {"title": self.title, "layers": layers, "places": places}
+        self._hub.begin({**facts, "summary": repr(net)[:400]})
         self.open()
         self._tell_weights()
 
