@@ -13,8 +13,7 @@ from affinet.cli.recipes import NAMED_PICTURES
 from affinet.model_file import load
 from affinet.plotting import learning_curve, save_figure
 
-# For lines and marks on white: files of some ten kilobytes that look the same.
-DPI, COLOURS = 100, 256
+DPI = 100
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,7 +52,7 @@ def draw_named(name: str, given: dict[str, Any], target: Path) -> None:
     from affinet.cli.pictures import draw  # what a learning curve has no use for
 
     rows, axes = draw(name, given)
-    save_figure(axes[0], target, dpi=DPI, colours=COLOURS)
+    save_figure(axes[0], target, dpi=DPI)
     print(table(rows))
 
 

@@ -53,6 +53,7 @@ class Dropout(Layer):
     def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
         self.p = real_number("p", p, 0.0, 1.0)
         self.key = int(generator(rng).integers(0, 2**64, dtype=np.uint64))
+        self.calls = 0
         # (key, step, place of the first row in the batch) while fit decides them
         self._place: tuple[int, int, int] | None = None
         self._mask: Array | None = None  # (B, O); (0, 0) after a forward in evaluation mode
