@@ -46,7 +46,7 @@ def affine_forward(x, W, b, out):
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
     """
-    _affine_door(x, W, b, out, NOTHING)
+    _affine_door(x, W, b, out, NO_EPILOGUE)
 
 
 def affine_relu_forward(x, W, b, out):
@@ -54,7 +54,7 @@ def affine_relu_forward(x, W, b, out):
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
     """
-    _affine_door(x, W, b, out, RELU_OF_SUM)
+    _affine_door(x, W, b, out, RELU_EPILOGUE)
 
 
 def affine_backward_dx(dout, W, dx):

@@ -30,8 +30,8 @@ cdef enum:
     FEW_ROWS = 96           # rows at a time then: A is read twice, and stays in the second cache
     TURNED_STEPS = 64       # steps of k at a time for rows of A that are turned
     ACROSS_ROWS = 64        # columns of out up to which its rows may run along the lanes
-    ENOUGH = 1000000        # multiply-adds a part for which a thread more surely pays,
-    ENOUGH_TO_WAKE = 4000000    # and for which a sleeping one does
+    WORK_PER_THREAD = 1000000        # multiply-adds a part for which a thread more surely pays,
+    WORK_TO_WAKE_THREAD = 4000000    # and for which a sleeping one does
 
 cdef Py_ssize_t _depth = 128            # steps of k for which a panel stays in the first cache
 cdef Py_ssize_t _second = 1 << 19       # bytes of the second cache
@@ -47,7 +47,7 @@ def set_cache_sizes(Py_ssize_t first, Py_ssize_t second):
     global _depth, _second
     if first < 1 or second < 1:
         raise ValueError(f"the caches have {first} and {second} bytes, wanted 1 or more")
-    _depth = first * 7 // 8 // (PANEL_BYTES + TILE_ROWS * <Py_ssize_t> sizeof(float)) // 16 * 16
+    _depth = first * 7 // 8 // (PANEL_BYTES + MR * <Py_ssize_t> sizeof(float)) // 16 * 16
     _depth = max(<Py_ssize_t> 16, min(<Py_ssize_t> MOST_DEPTH, _depth))
     _second = second
 
@@ -103,14 +103,14 @@ cdef void _blocked(const Product* p, Py_ssize_t i_0, Py_ssize_t M, Py_ssize_t j_
         deep, room = <char*> malloc(steps * PANEL_BYTES + LINE), _second
         steps = steps if deep != NULL else <Py_ssize_t> MOST_DEPTH
     panel = _aligned_panel(<char*> memory if deep == NULL else deep, <real*> NULL)
-    most_rows = min(M, max(room // (steps * size) // TILE_ROWS, <Py_ssize_t> 4) * TILE_ROWS)
+    most_rows = min(M, max(room // (steps * size) // MR, <Py_ssize_t> 4) * MR)
     # Without memory for the packed rows they are read in place: slower, with the same result.
-    if N >= PACK_A_FROM and M >= TILE_ROWS:
+    if N >= PACK_A_FROM and M >= MR:
         packed = <real*> malloc(most_rows * steps * size)
     walk.out_row = p.N * size
     while k < K:
         depth = min(steps, K - k)
-        walk.depth, walk.finish = depth, p.finish if k + depth == K else NOTHING
+        walk.depth, walk.finish = depth, p.finish if k + depth == K else NO_EPILOGUE
         i = 0
         while i < M:
             rows = min(most_rows, M - i)
@@ -142,7 +142,7 @@ cdef inline Reading _reading(const Product* p, Py_ssize_t rows, Py_ssize_t depth
     """
     if p.B_column != 1:
         return PACKED
-    if rows <= 2 * TILE_ROWS or (p.single and p.N <= NEAR and (partly or rows <= SOME_ROWS)):
+    if rows <= 2 * MR or (p.single and p.N <= NEAR and (partly or rows <= SOME_ROWS)):
         return PACKED if partly and end == p.K else IN_PLACE
     return PACKED if partly or depth > _depth * 9 // 8 else COPIED
 
@@ -213,11 +213,11 @@ cdef void _across(const Product* p, Py_ssize_t i, Py_ssize_t M, Py_ssize_t j,
             start, walk.start_row = sums, walk.out_row
         while k < p.K:
             walk.depth = min(steps, p.K - k)
-            walk.finish = p.finish if k + walk.depth == p.K else NOTHING
+            walk.finish = p.finish if k + walk.depth == p.K else NO_EPILOGUE
             a, walk.b_k = <const float*> p.A + i * p.A_row + k * p.A_k, p.A_k * size
             turned = p.A_row != 1 or rows < vectors * lanes
             crowded = walk.b_k % CROWDED == 0
-            if turned or (crowded and N < TILE_ROWS):
+            if turned or (crowded and N < MR):
                 _pack(walk.depth, rows, vectors * lanes, a, p.A_k, p.A_row, panel)
                 a, walk.b_k = panel, vectors * VECTOR_BYTES
             elif crowded:
@@ -250,7 +250,7 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
     cdef int vectors
     cdef char* to = <char*> out
     cdef Walk walk
-    walk.a_k, walk.b_k, walk.finish = k_step, B_step, NOTHING
+    walk.a_k, walk.b_k, walk.finish = k_step, B_step, NO_EPILOGUE
     walk.a_row = walk.a_tile = walk.start_row = walk.out_row = 0
     walk.count, walk.copy = 1, NULL
     walk.ahead = max(<Py_ssize_t> ROW_AHEAD, 4 * B_step)
@@ -319,7 +319,7 @@ cdef void _fill_rows(const Product* p, real* precision) noexcept nogil:
 cdef void _finish_rows(const Product* p, real* precision) noexcept nogil:
     """What Finish says, for sums that were made without tiles."""
     cdef real* out = <real*> p.out
-    if p.finish == RELU_OF_SUM:
+    if p.finish == RELU_EPILOGUE:
         _relu_forward(p.M * p.N, out, out)
     elif p.finish == WHERE_Y_IS_POSITIVE:
         _relu_backward(p.M * p.N, <const real*> p.y, out, out)
@@ -337,7 +337,7 @@ cdef void _work_product_in(const Product* p, int part, int parts, real* precisio
     cdef int row_parts = parts // p.column_parts, row = part // p.column_parts
     cdef int column = part % p.column_parts
     cdef Py_ssize_t lanes = VECTOR_BYTES // sizeof(real), narrow, rows
-    cdef Py_ssize_t tall = PANEL_BYTES // sizeof(real) if p.across else TILE_ROWS
+    cdef Py_ssize_t tall = PANEL_BYTES // sizeof(real) if p.across else MR
     cdef Py_ssize_t i = _cut(p.M, row, row_parts, tall)
     cdef Py_ssize_t end = _cut(p.M, row + 1, row_parts, tall), M = end - i
     cdef Py_ssize_t j = _cut(p.N, column, p.column_parts, lanes)
@@ -360,7 +360,7 @@ cdef bint _pays_across(const Product* p) noexcept nogil:
     cdef Py_ssize_t lanes = VECTOR_BYTES // sizeof(float)
     cdef Py_ssize_t by_rows = (p.M + lanes - 1) // lanes * lanes * p.N
     cdef Py_ssize_t by_columns = (p.N + lanes - 1) // lanes * lanes * p.M
-    return (p.single and p.A_row == 1 and p.start == NULL and p.finish == NOTHING
+    return (p.single and p.A_row == 1 and p.start == NULL and p.finish == NO_EPILOGUE
             and p.N <= ACROSS_ROWS and by_rows * 9 < by_columns * 8)
 
 
@@ -403,7 +403,7 @@ cdef void _gemm(Product* p, real* precision) noexcept nogil:
     else:
         p.across = _pays_across(p)
         p.narrow = 0 if p.across else _narrow(p)
-        parts = _parts(p.M * p.N * (p.K + 1), ENOUGH, ENOUGH_TO_WAKE)
+        parts = _parts(p.M * p.N * (p.K + 1), WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
         p.column_parts = 1 if p.across else _column_parts(p, parts)
         _pool_run(_work_product, p, parts)
 
@@ -425,7 +425,7 @@ cdef void _gemm_nt(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, cons
     cdef Product p
     p.M, p.K, p.N, p.A_row, p.A_k, p.B_k, p.B_column = M, K, N, K, 1, 1, K
     p.A, p.B, p.start, p.start_row, p.out = <char*> A, <char*> B, NULL, 0, <char*> out
-    p.finish = NOTHING if y == NULL else WHERE_Y_IS_POSITIVE
+    p.finish = NO_EPILOGUE if y == NULL else WHERE_Y_IS_POSITIVE
     p.y = <char*> out if y == NULL else <char*> y
     _gemm(&p, out)
 
@@ -436,7 +436,7 @@ cdef void _gemm_tn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, cons
     cdef Product p
     p.M, p.K, p.N, p.A_row, p.A_k, p.B_k, p.B_column = M, K, N, 1, M, N, 1
     p.A, p.B, p.start, p.start_row, p.out = <char*> A, <char*> B, NULL, 0, <char*> out
-    p.finish, p.y = NOTHING, <char*> out
+    p.finish, p.y = NO_EPILOGUE, <char*> out
     _gemm(&p, out)
 
 
@@ -459,7 +459,7 @@ cdef int _product_door(str A_name, object A, str B_name, object B, str out_name,
         hold_matrix(&held, out_name, out, WRITE, p.M, p.N)
         p.A, p.B = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
         p.out = <char*> held_data(&held, 2)
-        p.start, p.start_row, p.finish, p.y = NULL, 0, NOTHING, p.out
+        p.start, p.start_row, p.finish, p.y = NULL, 0, NO_EPILOGUE, p.out
         with nogil:
             if held.single:
                 _gemm(&p, <float*> NULL)

@@ -361,7 +361,7 @@ cdef int _require_epsilon(double eps) except -1:
     return 0
 
 
-cdef int _require_share(double momentum) except -1:
+cdef int _require_momentum(double momentum) except -1:
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum is {momentum}, wanted 0 <= momentum <= 1")
     return 0
@@ -521,7 +521,7 @@ def batch_norm_update(mean, variance, double momentum, Py_ssize_t rows, running_
     that the mean and the variance were taken of. running_mean and running_var are overwritten.
     """
     cdef Held held
-    _require_share(momentum)
+    _require_momentum(momentum)
     if rows < 2:
         raise ValueError(f"rows is {rows}, wanted 2 or more")
     hold_nothing(&held)

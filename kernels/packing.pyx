@@ -82,12 +82,12 @@ cdef void _pack_rows(Py_ssize_t rows, Py_ssize_t depth, const real* A, Py_ssize_
     cdef int height, t
     if row_step == 1:
         # Several tiles at a time: what one step of k holds for them fills whole lines.
-        while rows - i >= TILES_AT_ONCE * TILE_ROWS:
+        while rows - i >= TILES_AT_ONCE * MR:
             for k in range(depth):
                 for t in range(TILES_AT_ONCE):
-                    memcpy(packed + (i + t * TILE_ROWS) * depth + k * TILE_ROWS,
-                           A + i + t * TILE_ROWS + k * k_step, TILE_ROWS * sizeof(real))
-            i += TILES_AT_ONCE * TILE_ROWS
+                    memcpy(packed + (i + t * MR) * depth + k * MR,
+                           A + i + t * MR + k * k_step, MR * sizeof(real))
+            i += TILES_AT_ONCE * MR
     while i < rows:
         height = _tile_rows(rows - i)
         _pack(depth, height, height, A + i * row_step, k_step, row_step, packed + i * depth)

@@ -16,13 +16,13 @@ cdef extern from *:
     #endif
     #define AFFINET_PANEL_BYTES (AFFINET_TILE_VECTORS * AFFINET_VECTOR_BYTES)
     """
-    const int TILE_ROWS "AFFINET_TILE_ROWS"
+    const int MR "AFFINET_TILE_ROWS"
     const int TILE_VECTORS "AFFINET_TILE_VECTORS"
     const int PANEL_BYTES "AFFINET_PANEL_BYTES"     # one row of a panel of B
 
 cdef enum Finish:           # what is done to an element when its sum is complete
-    NOTHING
-    RELU_OF_SUM             # relu(sum)
+    NO_EPILOGUE
+    RELU_EPILOGUE             # relu(sum)
     WHERE_Y_IS_POSITIVE     # the sum as ReLU's gradient: 0 where its output y was 0
 
 cdef enum Manner:           # what a tile does besides
@@ -151,7 +151,7 @@ cdef inlined_void _tiles(int rows, int vectors, bint side_by_side, bint padded, 
                 copy += vectors * VECTOR_BYTES
             a_k += walk.a_k
             b_k += walk.b_k
-        if walk.finish != NOTHING:
+        if walk.finish != NO_EPILOGUE:
             _finish_tile(rows, vectors, walk, last, y, tile)
         _store_tile(rows, vectors, walk, last, tile, out)
         A += walk.a_tile
@@ -164,11 +164,11 @@ cdef inlined_void _tiles_of_rows(int rows, int vectors, bint side_by_side, const
                                  Py_ssize_t last, const char* A, const char* B, const char* start,
                                  const char* y, vector* out) noexcept nogil:
     """The tiles with one of the numbers of rows that _tile_rows gives."""
-    if rows == TILE_ROWS:
+    if rows == MR:
         if walk.copy != NULL:
-            _tiles(TILE_ROWS, vectors, side_by_side, True, COPYING, walk, last, A, B, start, y, out)
+            _tiles(MR, vectors, side_by_side, True, COPYING, walk, last, A, B, start, y, out)
         else:
-            _tiles(TILE_ROWS, vectors, side_by_side, True, PLAIN, walk, last, A, B, start, y, out)
+            _tiles(MR, vectors, side_by_side, True, PLAIN, walk, last, A, B, start, y, out)
     elif rows == 4:
         _tiles(4, vectors, side_by_side, True, PLAIN, walk, last, A, B, start, y, out)
     elif rows == 2:
@@ -200,8 +200,8 @@ cdef void _any_tiles(int rows, int vectors, bint side_by_side, const Walk* walk,
 
 cdef inline int _tile_rows(Py_ssize_t left) noexcept nogil:
     """Rows of the next tile where ``left`` rows are left."""
-    if left >= TILE_ROWS:
-        return TILE_ROWS
+    if left >= MR:
+        return MR
     if left >= 4:
         return 4
     return 2 if left >= 2 else 1
@@ -221,7 +221,7 @@ cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t last, Walk* wa
     """out = start + A B for a block of rows and one panel of B, tile by tile.
 
     packed: A comes from _pack_rows. last: how many lanes of a row's last vector are out's. With a
-    walk.copy the first tile has TILE_ROWS, and the others read the panel that it packs there.
+    walk.copy the first tile has MR, and the others read the panel that it packs there.
     """
     cdef Py_ssize_t i = 0, size = sizeof(real)
     cdef bint side_by_side = packed or walk.a_row == size
@@ -233,7 +233,7 @@ cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t last, Walk* wa
     cdef int height
     while i < rows:
         height = _tile_rows(rows - i)
-        walk.count = 1 if height < TILE_ROWS or walk.copy != NULL else (rows - i) // TILE_ROWS
+        walk.count = 1 if height < MR or walk.copy != NULL else (rows - i) // MR
         walk.a_tile = height * (walk.depth * size if packed else walk.a_row)
         if packed:
             walk.a_k = height * size

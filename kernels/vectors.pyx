@@ -196,7 +196,7 @@ cdef extern from *:
     void vstore_part_f(char* p, vfloat v, Py_ssize_t n) noexcept nogil
     void vstore_part_d(char* p, vdouble v, Py_ssize_t n) noexcept nogil
     void _ask "affinet_ask"(const char* address) noexcept nogil
-    void _ask_far "affinet_ask_far"(const char* address) noexcept nogil
+    void prefetch_L2 "affinet_ask_far"(const char* address) noexcept nogil
     vfloat vsplat_f(const char* p) noexcept nogil
     vdouble vsplat_d(const char* p) noexcept nogil
     void transpose_lanes(const float* source, Py_ssize_t source_step, float* target,
