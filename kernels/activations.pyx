@@ -53,10 +53,9 @@ cdef inline vector _element(ElementFunction function, vector x, vector dout,
     if function == EXP_OF:
         return vexp(x)
     elif function == RELU_OF:
-        # x < 0 is false for NaN, so a NaN stays visible.
-        return vselect_less(x, zero, zero, x)
+        return vrelu(x)
     elif function == RELU_GRADIENT:
-        return vselect_at_most(x, zero, zero, dout)
+        return vrelu_gradient(x, dout)
     elif function == LEAKY_RELU_OF:
         return vselect_less(x, zero, slope * x, x)
     elif function == LEAKY_RELU_GRADIENT:

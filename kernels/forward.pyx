@@ -75,7 +75,7 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
     cdef Py_ssize_t n = rows * op.n_outputs
     if op.kind == AFFINE:
         _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
-                 params + op.starts[1], RELU_OF_SUM if op.with_relu else NOTHING, out)
+                 params + op.starts[1], RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
     elif op.kind == ELEMENTWISE:
         if not op.done_before:
             _map(op.function, n, x, x, op.numbers[0], out)
@@ -109,10 +109,10 @@ cdef int _predict(const Graph* graph, Py_ssize_t B, const void* x, void* out) no
     """
     cdef Prediction job
     # A row takes about one multiply-add a parameter.
-    cdef int parts = _parts(B * graph.n_parameters, ENOUGH, ENOUGH_TO_WAKE)
+    cdef int parts = _parts(B * graph.n_parameters, WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
     job.graph, job.B, job.x, job.out = graph, B, <const char*> x, <char*> out
     job.no_memory = False
-    _run_parts(graph.single, _predict_part, _predict_part, &job,
+    _run_parts(graph.precision, _predict_part, _predict_part, &job,
                parts if B >= parts * <Py_ssize_t> ROWS_A_PART else 1)
     return -1 if job.no_memory else 0
 
@@ -121,8 +121,8 @@ cdef void _predict_part(void* job_, int part, int parts, real* precision) noexce
     """One part of the rows, block by block."""
     cdef Prediction* job = <Prediction*> job_
     cdef const Graph* graph = job.graph
-    cdef Py_ssize_t i = _cut(job.B, part, parts, TILE_ROWS)
-    cdef Py_ssize_t last = _cut(job.B, part + 1, parts, TILE_ROWS), rows
+    cdef Py_ssize_t i = _cut(job.B, part, parts, MR)
+    cdef Py_ssize_t last = _cut(job.B, part + 1, parts, MR), rows
     cdef Py_ssize_t size = min(last - i, <Py_ssize_t> BLOCK_ROWS) * graph.widest
     cdef Py_ssize_t bytes_ = graph.n_buffers * size * <Py_ssize_t> sizeof(real)
     cdef char[SMALL] small
@@ -200,7 +200,7 @@ cdef class Operations:
             hold_matrix(&held, "x", x, READ, ANY, self.graph.n_inputs)
             B = held_size(&held, 0, 0)
             hold_matrix(&held, "out", out, WRITE, B, self.graph.n_outputs)
-            if held.single != self.graph.single:
+            if held.precision != self.graph.precision:
                 raise TypeError("x and out want the precision of the parameters")
             with nogil:
                 status = _predict(&self.graph, B, held_data(&held, 0), held_data(&held, 1))
@@ -225,10 +225,12 @@ def make_operations(params, list operations not None, Py_ssize_t n_inputs):
     hold_nothing(&held)
     try:
         hold_vector(&held, "params", params, WRITE, ANY)
-        self.graph.single, self.graph.n_parameters = held.single, held_size(&held, 0, 0)
+        self.graph.precision = held.precision
+        self.graph.n_parameters = held_size(&held, 0, 0)
     finally:
         let_go(&held)
-    self.graph.params = own_vector(self.owners, "params", params, self.graph.single,
+    self.graph.params = own_vector(self.owners, "params", params,
+                                   self.graph.precision == SINGLE_PRECISION,
                                    self.graph.n_parameters)
     _fill_graph(&self.graph, self.owners, operations, n_inputs)
     _assign_buffers(&self.graph)

@@ -75,7 +75,7 @@ cdef void _gather(const RowSource* rows, Py_ssize_t B, const int64_t* order, dou
     """out[i] = factor * row order[i], in out's precision; by several threads for large ones."""
     cdef Gather job
     job.rows, job.B, job.order, job.factor, job.out = rows, B, order, factor, <char*> out
-    _run_parts(sizeof(real) == sizeof(float), _gather_part, _gather_part, &job,
+    _run_parts(precision_of(out), _gather_part, _gather_part, &job,
                _parts(B * rows.n_columns, ENOUGH_NUMBERS, ENOUGH_NUMBERS_TO_WAKE))
 
 
@@ -118,7 +118,7 @@ cdef inline void _prefetch_row(Py_ssize_t size, const char* row) noexcept nogil:
     """Prefetch the next row: shuffled access defeats the hardware prefetcher."""
     cdef Py_ssize_t at = 0
     while at < size:
-        _ask_far(row + at)
+        prefetch_L2(row + at)
         at += LINE
 
 

@@ -1,7 +1,7 @@
 """Hits: how many of a batch's rows, by their weights, the network got right.
 
 Rows of few classes run along the lanes, as in softmax.pyx (ROWS_AT_ONCE, FEW_CLASSES), by way of
-packing.pyx's _transpose and a panel of gemm.pyx's.
+transposition.pyx and a panel of product.pyx's.
 """
 
 from libc.stdint cimport int64_t

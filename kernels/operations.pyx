@@ -71,7 +71,7 @@ cdef struct Operation:
     int buffer              # where a prediction writes its output (forward.pyx)
 
 cdef struct Graph:
-    bint single             # single precision, or double
+    Precision precision     # of the parameters, and so of everything
     char* params
     Py_ssize_t n_parameters
     int n_operations
@@ -141,7 +141,8 @@ cdef int _write_operation(Graph* graph, dict owners, int i, tuple record) except
     if op.key != 0 and op.kind != DROPOUT:
         _refuse(i, kernel, "has the key", op.key, "0: only dropout has one")
     for k in range(len(arrays)):
-        op.arrays[k] = own_vector(owners, parts[2][k], arrays[k], graph.single, op.n_outputs)
+        op.arrays[k] = own_vector(owners, parts[2][k], arrays[k],
+                                  graph.precision == SINGLE_PRECISION, op.n_outputs)
     return 0
 
 
@@ -230,7 +231,7 @@ cdef int _require_numbers(const Operation* op) except -1:
         _require_probability(op.numbers[0])
     elif op.kind == BATCH_NORM:
         _require_epsilon(op.numbers[0])
-        _require_share(op.numbers[1])
+        _require_momentum(op.numbers[1])
     elif op.kind == LAYER_NORM:
         _require_epsilon(op.numbers[0])
     elif op.kind not in (AFFINE, ELEMENTWISE, ADD, IDENTITY):

@@ -164,9 +164,9 @@ cdef void _update_part(void* job_, int part, int parts, real* precision) noexcep
             W[k] = NAN
 
 
-cdef void _run_update(Update* job, bint single) noexcept nogil:
+cdef void _run_update(Update* job, Precision precision) noexcept nogil:
     """One optimizer step, by several threads where it is long enough."""
-    _run_parts(single, _update_part, _update_part, job,
+    _run_parts(precision, _update_part, _update_part, job,
                _parts(job.n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
 
 
@@ -208,7 +208,7 @@ cdef int _update_door(str name, object dW, tuple numbers, uint64_t step, tuple a
         job.rule, job.numbers, job.step = row[0], values, step
         job.dW, job.W = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
         with nogil:
-            _run_update(&job, held.single)
+            _run_update(&job, held.precision)
     finally:
         let_go(&held)
     return 0

@@ -150,7 +150,7 @@ cdef class Plan:
                                         whole, &loss, &hits)
                 else:
                     memset(self.w.grads, 0,
-                           self.w.graph.n_parameters * _itemsize(self.w.graph.single))
+                           self.w.graph.n_parameters * bytes_of(self.w.graph.precision))
                 if status == 0 and whole < 0:
                     loss += _regularize(&self.w)
         finally:
@@ -211,7 +211,8 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
 
 cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
     """The address of a flat array as the parameters are."""
-    return own_vector(plan.owners, name, array, plan.w.graph.single, plan.w.graph.n_parameters)
+    return own_vector(plan.owners, name, array, plan.w.graph.precision == SINGLE_PRECISION,
+                      plan.w.graph.n_parameters)
 
 
 cdef int _require_no_batch_norm(const Graph* graph) except -1:

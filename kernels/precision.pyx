@@ -8,7 +8,7 @@ ctypedef void (*single_part)(void* job, int part, int parts, float* precision) n
 ctypedef void (*double_part)(void* job, int part, int parts, double* precision) noexcept nogil
 
 cdef struct Work:
-    bint single
+    Precision precision
     single_part in_single
     double_part in_double
     void* job
@@ -16,20 +16,18 @@ cdef struct Work:
 
 cdef void _work_in_precision(void* work_, int part, int parts) noexcept nogil:
     cdef const Work* work = <const Work*> work_
-    if work.single:
+    if work.precision == SINGLE_PRECISION:
         work.in_single(work.job, part, parts, NULL)
-    else:
+    elif work.precision == DOUBLE_PRECISION:
         work.in_double(work.job, part, parts, NULL)
+    else:
+        refuse("precision", work.precision)
 
 
-cdef void _run_parts(bint single, single_part in_single, double_part in_double, void* job,
-                     int parts) noexcept nogil:
+cdef void _run_parts(Precision precision, single_part in_single, double_part in_double,
+                     void* job, int parts) noexcept nogil:
     """The job in so many parts, by the body for its precision."""
     cdef Work work
-    work.single, work.job = single, job
+    work.precision, work.job = precision, job
     work.in_single, work.in_double = in_single, in_double
     _pool_run(_work_in_precision, &work, parts)
-
-
-cdef inline Py_ssize_t _itemsize(bint single) noexcept nogil:
-    return sizeof(float) if single else sizeof(double)

@@ -82,7 +82,7 @@ cdef double _sum_of_squares(Py_ssize_t n, const real* x) noexcept nogil:
     cdef int s
     job.n, job.x, job.sums = n, <const char*> x, sums
     job.segments = <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> SEGMENTS, n // SEGMENT))
-    _run_parts(sizeof(real) == sizeof(float), _squares_part, _squares_part, &job,
+    _run_parts(precision_of(x), _squares_part, _squares_part, &job,
                _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     for s in range(job.segments):
         total += sums[s]
@@ -93,7 +93,7 @@ cdef double _l2_penalty(Py_ssize_t n, const real* W, double scale, real* dW) noe
     cdef Sweep job
     job.n, job.x = n, <const char*> W
     job.factor, job.out, job.adds = scale, <char*> dW, True
-    _run_parts(sizeof(real) == sizeof(float), _scaled_part, _scaled_part, &job,
+    _run_parts(precision_of(W), _scaled_part, _scaled_part, &job,
                _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     return 0.5 * scale * _sum_of_squares(n, W)
 
@@ -109,7 +109,7 @@ cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out)
     job.n, job.x = n, <const char*> dW
     job.factor = max_norm / norm if isfinite(norm) else NAN
     job.out, job.adds = <char*> out, False
-    _run_parts(sizeof(real) == sizeof(float), _scaled_part, _scaled_part, &job,
+    _run_parts(precision_of(dW), _scaled_part, _scaled_part, &job,
                _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     return norm
 

@@ -5,6 +5,7 @@ Where processes split a batch, each works out the gradients of its rows; these a
 outside, and then come the penalty, the clipping and the update.
 """
 
+from libc.math cimport NAN
 from libc.stdint cimport int64_t, uint64_t
 
 
@@ -14,9 +15,12 @@ cdef int _gradients(Workspace* w, Py_ssize_t rows, const int64_t* order, uint64_
 
     A ``total`` below 0 stands for the weight of these rows themselves.
     """
-    if w.graph.single:
+    if w.graph.precision == SINGLE_PRECISION:
         return _gradients_in(w, rows, order, step, place, total, loss, hits, <float*> NULL)
-    return _gradients_in(w, rows, order, step, place, total, loss, hits, <double*> NULL)
+    elif w.graph.precision == DOUBLE_PRECISION:
+        return _gradients_in(w, rows, order, step, place, total, loss, hits, <double*> NULL)
+    refuse("precision", w.graph.precision)
+    return -1
 
 
 cdef int _gradients_in(Workspace* w, Py_ssize_t rows, const int64_t* order, uint64_t step,
@@ -30,9 +34,12 @@ cdef int _gradients_in(Workspace* w, Py_ssize_t rows, const int64_t* order, uint
 
 cdef double _regularize(Workspace* w) noexcept nogil:
     """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped."""
-    if w.graph.single:
+    if w.graph.precision == SINGLE_PRECISION:
         return _regularize_in(w, <float*> NULL)
-    return _regularize_in(w, <double*> NULL)
+    elif w.graph.precision == DOUBLE_PRECISION:
+        return _regularize_in(w, <double*> NULL)
+    refuse("precision", w.graph.precision)
+    return NAN
 
 
 cdef double _regularize_in(Workspace* w, real* precision) noexcept nogil:
@@ -56,7 +63,7 @@ cdef double _regularize_in(Workspace* w, real* precision) noexcept nogil:
 cdef void _apply_update(Workspace* w) noexcept nogil:
     """One step of the optimizer over the flat buffers, and its count."""
     w.update.step += 1
-    _run_update(&w.update, w.graph.single)
+    _run_update(&w.update, w.graph.precision)
 
 
 cdef int _run(Workspace* w, Py_ssize_t n, const int64_t* order, uint64_t step, double* losses,

@@ -216,7 +216,7 @@ cdef char* _cut_off(char* start, Py_ssize_t* used, Py_ssize_t size) noexcept:
 cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
     """Cut the memory from start on into aligned pieces; returns the size of all of them."""
     cdef const Graph* graph = w.graph
-    cdef Py_ssize_t B = w.batch_size, itemsize = _itemsize(graph.single), used = 0
+    cdef Py_ssize_t B = w.batch_size, itemsize = bytes_of(graph.precision), used = 0
     cdef int i, k, source
     cdef const Operation* op
     w.gradient_size = _aligned(B * graph.widest * itemsize)
