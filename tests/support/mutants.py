@@ -493,6 +493,10 @@ MUTANTS = {
         "step counted from 2": adam_with(step_off=1),
         "1 - beta in float32": adam_with(single=True),
     },
+    "scikit_learn_adam_update": {
+        "corrected eps": reference.adam_update,
+        "eps in the root": adam_with(eps_inside=True),
+    },
     "nesterov_update": {
         "old velocity": nesterov_with(old=True),
         "heavy ball": nesterov_with(plain=True),

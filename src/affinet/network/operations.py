@@ -14,31 +14,20 @@ MOST_LAYERS = 1000  # what the compiled code takes
 
 def describe_layers(
     layers: Sequence[Any], keys: Mapping[str, int] | None = None
-) -> list[tuple[Any, ...]]:
+) -> list[Operation]:
     """Each layer as ``kernels.make_operations`` wants it.
 
     ``keys`` are those of the random numbers that layers draw, by their paths.
     """
-    described: list[tuple[Any, ...]] = []
+    described: list[Operation] = []
     start = 0
     for path, layer in walk(layers):
         starts = []
         for name in layer.parameters:
             starts.append(start)
             start += math.prod(getattr(layer, name).shape)
-        described.append(old_form(layer, layer.operation(tuple(starts), keys[path] if keys else 0)))
+        described.append(layer.operation(tuple(starts), keys[path] if keys else 0))
     return described
-
-
-def old_form(layer: Any, op: Operation) -> tuple[Any, ...]:
-    name = type(layer).__name__
-    if op.kernel == "affine":
-        return (name, *layer.W.shape, *op.starts)
-    if op.kernel in ("batch_norm", "layer_norm"):
-        return (name, layer.n, *op.starts, *op.numbers, *op.arrays)
-    if op.kernel == "dropout":
-        return (name, *op.numbers, op.key)
-    return (name, *op.numbers)
 
 
 def first_width(layers: Sequence[Any]) -> int | None:
