@@ -10,14 +10,15 @@ from sklearn.utils.class_weight import compute_class_weight
 from affinet._validation import Array
 
 
-def weights_by_class(
+def weights_by_label(
     class_weight: Any, classes: Array, places: Array, weights: Array | None
 ) -> Array:
     """The weight of each class, from a dict by its label or from how often it occurs.
 
     "balanced" is ``(sum of all weights) / (C (sum of the weights of its rows))`` for the C classes
     that have some weight: King and Zeng, "Logistic Regression in Rare Events Data", Political
-    Analysis 9, 2001. A row of weight 2 thereby counts like two rows.
+    Analysis 9, 2001. A row of weight 2 thereby counts like two rows; in ``net.fit`` it counts once,
+    see ``affinet.training.weights.weights_by_index``.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import unique_labels
 
 from affinet._validation import Array
 from affinet.estimators.base import BaseMLP
-from affinet.estimators.class_weights import weights_by_class
+from affinet.estimators.class_weights import weights_by_label
 from affinet.estimators.labels import Labels
 from affinet.estimators.objectives import Objective, classifier_objective
 from affinet.estimators.parameters import CLASSIFIER, require_parameters
@@ -320,7 +320,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             weights = compute_sample_weight(self.class_weight, rows.t)
         else:
             places = rows.t.reshape(-1)
-            by_class = weights_by_class(self.class_weight, self.classes_, places, rows.weights)
+            by_class = weights_by_label(self.class_weight, self.classes_, places, rows.weights)
             weights = by_class[places]
         return Rows(rows.x, rows.t, weights if rows.weights is None else weights * rows.weights)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import closing
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -11,36 +11,20 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from affinet import schedules
-from affinet._validation import whole_number
 from affinet.metrics import Metrics
 from affinet.network import Sequential
-from affinet.network.inner import training
-from affinet.optimizers import Adam, Optimizer
-from affinet.threads import register_with_threadpoolctl
-from affinet.training.batches import steps_per_epoch
+from affinet.network.inner import using_alone
+from affinet.optimizers import Optimizer
+from affinet.training.alone import Alone, AnyTeam
 from affinet.training.callbacks import Callback
-from affinet.training.checks import (
-    require_callbacks,
-    require_data,
-    require_metrics,
-    require_one_length,
-    require_optimizer,
-    require_schedule,
-    require_validation_data,
-    require_variances,
-    require_weights,
-    whole,
-)
+from affinet.training.checks import checked_training
 from affinet.training.history import History
 from affinet.training.progress import make_progress
-from affinet.training.regularization import Regularization
+from affinet.training.record import Training
 from affinet.training.run import Run
-from affinet.training.step import make_step
 
 if TYPE_CHECKING:
-    from affinet.training.team import Reducer, Team
-
-DEFAULT_EPOCHS = 10
+    from affinet.training.team import Reducer
 
 
 def fit(
@@ -174,69 +158,38 @@ def fit(
     >>> history["val_accuracy"][-1] > 0.9
     True
     """
-    team: Team | None = None
-    make_run: Callable[..., Run] = Run
-    if reducer is not None:
-        team, make_run = team_of(reducer)
-    part = whole if team is None else team.part
+    team, make_run = team_of(reducer)
     try:
-        with training(net):
-            with nullcontext() if team is None else team.setting_up():
-                optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
-                require_one_length(epochs, steps)
-                require_schedule(schedule, optimizer)
-                named = require_metrics(metrics, validation_data)
-                callbacks = require_callbacks(callbacks)
-                batch_size = whole_number("batch_size", batch_size, 1)
-                seed = whole_number("seed", seed, 0)
-                register_with_threadpoolctl()
-                regularization = Regularization(l2, clip_norm)
-                x, t = require_data(net, x, t, part=part)
-                if validation_data is not None:
-                    validation_data = require_validation_data(net, validation_data, part)
-                weights = require_weights(net, x, t, sample_weight, class_weight)
-                per_epoch = steps_per_epoch(len(x), batch_size)
-                ends_by = "epochs" if steps is None else "steps"
-                if steps is None:
-                    epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
-                    steps = per_epoch * epochs
-                else:
-                    steps = whole_number("steps", steps, 1)
-                require_variances(net, len(x), batch_size, steps)
-                rows = batch_size if team is None else -(-batch_size // team.size)
-                step = make_step(net, optimizer, x, t, rows, seed, regularization, weights)
-                run = make_run(
-                    *(net, optimizer, step, schedule, callbacks),
-                    *(len(x), steps, batch_size, seed, weights, shuffle),
-                )
-            if team is not None:
-                held_out = 0 if validation_data is None else len(validation_data[1])
-                team.agree({"rows to validate with": held_out, "metrics": list(named)})
-            run.begin(resume)
-            whole_epochs, rest = divmod(steps, per_epoch)
-            progress = make_progress(
-                verbose if run.speaks else 0,
-                whole_epochs * len(x) + rest * batch_size,
-                run.rows_done(),
-                -(-steps // per_epoch),
+        with using_alone(net):
+            with team.setting_up():
+                training = checked_training(
+                    net, x, t, team, epochs=epochs, steps=steps, batch_size=batch_size,
+                    optimizer=optimizer, validation_data=validation_data, callbacks=callbacks,
+                    metrics=metrics, schedule=schedule, seed=seed, sample_weight=sample_weight,
+                    class_weight=class_weight, l2=l2, clip_norm=clip_norm, shuffle=shuffle,
+                )  # fmt: skip
+                run = make_run(training)
+            team.agree(
+                {"rows to validate with": training.held_out, "metrics": list(training.metrics)}
             )
-            try:
-                with run.watching():
-                    run(validation_data, named, progress, ends_by)
-            finally:
-                progress.close()
+            run.begin(resume)
+            shown = verbose if run.speaks else 0
+            progress = make_progress(shown, training.rows_to_see, run.rows_done(), training.epochs)
+            with closing(progress), run.watching():
+                run(progress)
             return run.history
     except BaseException as error:
-        if team is not None:
-            team.abort(error)
+        team.abort(error)
         raise
 
 
-def team_of(reducer: Reducer) -> tuple[Team, Callable[..., Run]]:
+def team_of(reducer: Reducer | None) -> tuple[AnyTeam, Callable[[Training], Run]]:
     """The processes that train together, and how to make their run.
 
-    Imported only here: what they bring takes as long as all the rest of affinet.
+    What several processes need is imported only here: it takes as long as all the rest of affinet.
     """
+    if reducer is None:
+        return Alone(), Run
     from affinet.training.team import Team
     from affinet.training.team_run import TeamRun
 

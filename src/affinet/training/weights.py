@@ -51,7 +51,7 @@ def training_weights(
     if class_weight is None:
         return weights
     classes, n_classes = classes_of(loss, np.asarray(t), n_outputs)
-    by_class = weights_by_class(class_weight, classes, n_classes)[classes]
+    by_class = weights_by_index(class_weight, classes, n_classes)[classes]
     weights = by_class if weights is None else weights * by_class
     require_some_weight("sample_weight times class_weight", weights)
     return weights
@@ -78,10 +78,14 @@ def is_one_hot(t: Array) -> bool:
     return bool(((t != 0).sum(axis=1) == 1).all() and (t.max(axis=1) == 1).all())
 
 
-def weights_by_class(
+def weights_by_index(
     class_weight: Mapping[int, float] | str, classes: Array, n_classes: int
 ) -> Array:
-    """The weight of each class."""
+    """The weight of each class, from a dict by its index or from how often it occurs.
+
+    "balanced" goes by the number of rows: ``N / (C count)`` for a class with ``count`` of N rows
+    and C classes that occur. The estimators' ``weights_by_label`` goes by the rows' weights.
+    """
     if isinstance(class_weight, str) and class_weight == BALANCED:
         counts = np.bincount(classes, minlength=n_classes)
         share = len(classes) / np.count_nonzero(counts)
