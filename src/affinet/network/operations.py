@@ -51,7 +51,7 @@ def why_not_compiled(layers: Sequence[Any]) -> str | None:
     inside = list(walk(layers))
     for path, layer in inside:
         if not is_compiled(layer) or layer.kernel == "add":
-            return f"layer {path}, {layer!r:.100}, has no compiled form"
+            return f"layer {path}, {type(layer).__name__}, has no compiled form"
     if len(inside) > MOST_LAYERS:
         return f"there are {len(inside)} layers, the compiled code takes {MOST_LAYERS}"
     widths = {path: found for path, layer in inside if (found := layer_widths(layer)) is not None}

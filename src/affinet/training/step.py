@@ -303,7 +303,7 @@ def why_not_fused(net: Sequential, optimizer: Any, x: Array) -> str | None:
         return reason
     for name, part in (("loss", net.loss), ("optimizer", optimizer)):
         if not is_compiled(part):
-            return f"the {name}, {part!r:.100}, has no compiled form"
+            return f"the {name} {type(part).__name__} has no compiled form"
     wanted, came = first_width(net.layers), math.prod(x.shape[1:])
     if wanted != came:
         return f"a row of x has {came} numbers, the first layer takes {wanted}"
