@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._attributes import KnownAttributes
 from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
@@ -26,7 +27,7 @@ from affinet.parameters import Parameters
 Saved = TypeVar("Saved")
 
 
-class Layer(ABC):
+class Layer(KnownAttributes, ABC):
     """A function with a backward.
 
     Attributes

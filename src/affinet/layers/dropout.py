@@ -49,12 +49,14 @@ class Dropout(Layer):
     """
 
     kernel: ClassVar[str] = "dropout"
+    key: int = 0
+    calls: int = 0
     position: tuple[int, int, int] | None = None
 
     def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
         self.p = real_number("p", p, 0.0, 1.0)
         self.key = int(generator(rng).integers(0, 2**64, dtype=np.uint64))
-        self.calls = 0
+        self.calls = 0  # an attribute of its own: a gradient check puts it back
         self._mask: Array | None = None  # (B, O); (0, 0) after a forward in evaluation mode
         self._shape: tuple[int, ...] = ()
 
