@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, real_number, whole_number
 from affinet.datasets import load_digits
-from affinet.diagnostics.study import Rows, Study, make_net
+from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.layers import Layer, LeakyReLU, ReLU
 from affinet.network import Sequential
 from affinet.network.inner import predictions, walk
@@ -66,10 +66,10 @@ class DeadReLU(Study):
     shares: Array
     accuracies: Array
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """Means over the seeds at the end, a row for each cause and activation."""
         layers = [f"dead, layer {h + 1}" for h in range(self.shares.shape[-1])]
-        rows: Rows = [("cause", "activation", *layers, "training accuracy")]
+        rows: TextTable = [("cause", "activation", *layers, "training accuracy")]
         for c, cause in enumerate(self.causes):
             for a, activation in enumerate(self.activations):
                 dead = [f"{share:.2f}" for share in self.shares[c, a, :, -1].mean(axis=0)]

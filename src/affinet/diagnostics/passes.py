@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array
-from affinet.diagnostics.study import Rows, Study, make_net
+from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.layers import ReLU
 from affinet.network import Sequential
 from affinet.network.inner import errors, outputs, require_loss
@@ -69,7 +69,7 @@ class ThreeSteps(Study):
     loss_after: float
     optimizer: str
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """Every number, matrix by matrix, in the order in which it is worked out."""
         return [("quantity", "values"), *self._lines()]
 

@@ -78,7 +78,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     beta_1, beta_2 : float
         Decays of Adam's two averages, 0 <= beta < 1.
     epsilon : float
-        Of Adam, above 0; added outside the root of the unbiased average.
+        Of Adam, above 0; added to the root of the average of squares, which is not corrected for
+        the step, as in scikit-learn.
     n_iter_no_change : int or inf
         Epochs in a row without an improvement that are borne.
     max_fun : int

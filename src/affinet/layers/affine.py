@@ -80,6 +80,7 @@ class Affine(ParameterLayer):
             )
         self.W = W
         self.b = b
+        self.dW = self.db = self._forward = None
         self._require_matching_bias()
 
     @classmethod

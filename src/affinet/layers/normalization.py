@@ -49,6 +49,7 @@ class Normalization(ParameterLayer):
         self._eps = positive_in_single("eps", eps)
         self.gamma = np.ones(n, kind)
         self.beta = np.zeros(n, kind)
+        self.dgamma = self.dbeta = None
         self._x: Array | None = None  # (B, n), as the kernels read it
         self._shape: tuple[int, ...] = ()
         self._statistics: tuple[Array, Array] = (np.empty(0), np.empty(0))  # mean, variance

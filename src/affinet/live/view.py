@@ -155,8 +155,10 @@ class LiveView:
         self._totals = np.zeros(3)  # of the epoch, when they were last looked at
         self._since = np.zeros(3)  # since the last point
         parts = dict(walk(net.layers))
-        layers = [repr(parts[path]) for path in self._slices]
-        self._hub.begin({"title": self.title, "layers": layers, "summary": repr(net)[:400]})
+        places = list(self._slices)
+        layers = [repr(parts[path]) for path in places]
+        facts = {"title": self.title, "layers": layers, "places": places}
+        self._hub.begin({**facts, "summary": repr(net)[:400]})
         self.open()
         self._tell_weights()
 

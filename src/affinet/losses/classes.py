@@ -56,6 +56,7 @@ class SoftmaxWithLoss(ClassLoss):
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = real_number("label_smoothing", label_smoothing, 0.0, 1.0)
+        self.y = None
 
     def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Mean cross-entropy over the rows.
