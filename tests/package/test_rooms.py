@@ -25,7 +25,7 @@ FLOORS = (
         "plateau",
         "threads",
     ),
-    ("plateau", "schedules"),
+    ("schedules",),
     ("network",),
     ("training",),
     (
