@@ -10,11 +10,11 @@ from typing import Any, Protocol
 DRAWN_EVERY = 0.1  # seconds
 
 
-class Progress(Protocol):
-    """What the trainer tells."""
+class ProgressDisplay(Protocol):
+    """What the trainer reports to."""
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
-        """So many more rows were trained on: the last step's loss, and the share of hits."""
+        """``rows`` more were trained on: the last step's loss, and the accuracy."""
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
         """An epoch ended with these figures."""
@@ -24,7 +24,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Tells nothing."""
+    """Shows nothing."""
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
         """Nothing."""
@@ -57,21 +57,21 @@ class Bar(Lines):
         super().__init__(epochs)
         self.bar = bar
         self.file = file
-        self.rows = 0  # that the bar has not been told of
-        self.told = -DRAWN_EVERY
+        self.rows = 0  # that the bar does not show yet
+        self.drawn = -DRAWN_EVERY
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
         """Move the bar, if it is worth drawing: steps may be much shorter than a drawing."""
         self.rows += rows
         now = time.perf_counter()
-        if now - self.told < DRAWN_EVERY:
+        if now - self.drawn < DRAWN_EVERY:
             return
         figures = {"loss": short(loss)}
         if accuracy is not None:
             figures["accuracy"] = short(accuracy)
         self.bar.set_postfix(figures, refresh=False)
         self.bar.update(self.rows)
-        self.rows, self.told = 0, now
+        self.rows, self.drawn = 0, now
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
         """Write the epoch's line above the bar."""
@@ -107,7 +107,7 @@ def short(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
-def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> Progress:
+def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> ProgressDisplay:
     """A bar on a terminal or in a notebook, if tqdm is there, else lines; or silence.
 
     ``verbose``: 0 is silent; 1 shows progress anywhere; None shows it on a terminal only.
