@@ -19,6 +19,7 @@ from affinet.cli.figures import (
     class_table,
     confusion_table,
     headline,
+    in_natural_order,
     split_table,
 )
 from affinet.cli.files import PICTURES, require_writable
@@ -124,8 +125,9 @@ def as_text(results: dict[str, dict[str, Any]], plot: str | None) -> str:
     split, part = next(reversed(results.items()))
     blocks = [split_table(results)]
     if "classes" in part:
-        names = [each["class"] for each in part["classes"]]
-        blocks += [class_table(part["classes"]), confusion_table(part["confusion"], names)]
+        names, counts = in_natural_order(part)
+        classes = {each["class"]: each for each in part["classes"]}
+        blocks += [class_table([classes[name] for name in names]), confusion_table(counts, names)]
     if plot is not None:
         blocks.append(f"picture  {printable(plot)}")
     return "\n\n".join([*blocks, headline("" if split == WHOLE else split, part)])
@@ -138,8 +140,8 @@ def draw(
     from affinet.plotting import confusion_matrix, predicted_against_true, save_figure
 
     if "confusion" in result:
-        names = [each["class"] for each in result["classes"]]
-        axes = confusion_matrix(result["confusion"], names)
+        names, counts = in_natural_order(result)
+        axes = confusion_matrix(counts, names)
     else:
         encoding = encoding_of(net, options.model)
         target = None if encoding is None else encoding.target

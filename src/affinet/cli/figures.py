@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,30 @@ def confusion_table(counts: Sequence[Sequence[int]], names: Sequence[str]) -> st
     rows = [["true / found", *names]]
     rows += [[name, *map(str, row)] for name, row in zip(names, counts, strict=True)]
     return table(rows)
+
+
+def in_natural_order(part: Mapping[str, Any]) -> tuple[list[str], list[list[int]]]:
+    """Class names with numbers in them by size, and the confusion matrix in that order.
+
+    Examples
+    --------
+    >>> part = {"classes": [{"class": "0"}, {"class": "10"}, {"class": "2"}],
+    ...         "confusion": [[5, 1, 0], [0, 6, 0], [2, 0, 7]]}
+    >>> in_natural_order(part)
+    (['0', '2', '10'], [[5, 0, 1], [2, 7, 0], [0, 0, 6]])
+    """
+    names = [each["class"] for each in part["classes"]]
+    order = sorted(range(len(names)), key=lambda k: natural_key(names[k]))
+    counts = [[part["confusion"][row][column] for column in order] for row in order]
+    return [names[k] for k in order], counts
+
+
+def natural_key(name: str) -> list[tuple[int, float, str]]:
+    """A sort key that compares the numbers in a name by size, before any text."""
+    if re.fullmatch(r"[-+]?[0-9]+(\.[0-9]*)?", name):
+        return [(0, float(name), "")]
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return [(0, float(part), "") if part.isdecimal() else (1, 0.0, part) for part in parts]
 
 
 def split_table(results: Mapping[str, Mapping[str, Any]]) -> str:

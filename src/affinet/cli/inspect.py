@@ -11,6 +11,7 @@ from affinet.cli.labelled import encoding_of
 from affinet.cli.models import monitor_record, n_inputs, training_record
 from affinet.cli.output import figure, named_lines, print_json, printable, table
 from affinet.diagnostics.monitor import record_rows
+from affinet.diagnostics.numbering import advice_of
 from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tables import CategoryColumn, DateColumn, Encoding, NumberTarget
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     watched = monitor_record(net)
     if watched is not None:
         print(f"\n{table(record_rows(watched))}")
-        print("\n".join(watched["advice"] or ["nothing in these numbers asks for advice"]))
+        print("\n".join(advice_of(watched) or ["no problems found"]))
     return 0
 
 

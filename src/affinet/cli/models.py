@@ -11,7 +11,7 @@ from affinet._validation import Array
 from affinet.cli.recipes import FROM_FILES
 from affinet.datasets.pixels import Splits
 from affinet.network import Sequential
-from affinet.operations import layer_widths
+from affinet.network.inner import width_taken
 
 SPIRAL_TRAIN, SPIRAL_TEST = 200, 100  # points on each arm
 
@@ -53,8 +53,7 @@ def require_width(net: Sequential, model: str, source: str, x: Array) -> None:
 
 def n_inputs(net: Sequential) -> int | None:
     """The width of the rows that ``net`` takes; None if any width will do."""
-    widths = filter(None, map(layer_widths, net.layers))
-    return next((n_inputs for n_inputs, _ in widths), None)
+    return width_taken(net.layers)
 
 
 def class_names(net: Sequential, n_classes: int) -> list[str]:

@@ -17,8 +17,7 @@ from affinet.cli.waiting import waiting
 from affinet.model_file import load
 from affinet.plotting import learning_curve, save_figure
 
-# For lines and marks on white: files of some ten kilobytes that look the same.
-DPI, COLOURS = 100, 256
+DPI = 100
 DESCRIPTION = (
     "Draw one of the pictures of how networks learn and fail, and print the figures behind it; or "
     "draw the learning curve from the training record in a model file. The last line of the output "
@@ -147,7 +146,7 @@ def draw_named(name: str, given: dict[str, Any], target: Path) -> None:
 
     with waiting(f"drawing {name}"):
         rows, axes = draw(name, given)
-    save_figure(axes[0], target, dpi=DPI, colours=COLOURS)
+    save_figure(axes[0], target, dpi=DPI)
     print(table(rows))
 
 

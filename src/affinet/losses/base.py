@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._attributes import KnownAttributes
 from affinet._dispatch import kernels
 from affinet._foreign_names import require_known_names
 from affinet._validation import Array, fold_rows, number_array, ready, require_shape, row_weights
 from affinet.layers.base import input_array
 
 
-class Loss(ABC):
+class Loss(KnownAttributes, ABC):
     """A scalar function of outputs x and targets t whose gradient comes with it.
 
     Every row may have a weight. A mean is then a weighted mean, which divides by the sum of the
@@ -31,6 +32,8 @@ class Loss(ABC):
         True for a sum over the rows, False for a mean over them.
     takes_labels : bool
         True if targets may be class indices.
+    several_labels : bool
+        True if each of two outputs or more is a label of its own.
     estimator_name : str
         Its name as ``MLPRegressor(loss=...)``, if it has one.
     onnx_operator : str or None
@@ -46,6 +49,7 @@ class Loss(ABC):
     kernel: ClassVar[str | None] = None
     is_sum: ClassVar[bool] = False
     takes_labels: ClassVar[bool] = False
+    several_labels: ClassVar[bool] = False
     estimator_name: ClassVar[str] = ""
     onnx_operator: ClassVar[str | None] = None
 
@@ -90,6 +94,10 @@ class Loss(ABC):
     def config(self) -> dict[str, Any]:
         """Constructor arguments as plain values, for a model file; those that matter."""
         return {}
+
+    def values(self, x: Array) -> Array:
+        """What outputs x predict, in the unit of the targets."""
+        return x
 
     def number(self) -> float:
         """The one number that its kernel takes; 0 if it takes none."""

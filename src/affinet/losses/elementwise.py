@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from affinet._validation import any_number, positive_number
+from affinet._validation import Array, any_number, positive_number
 from affinet.losses.base import ElementwiseLoss
 
 __all__ = [
@@ -129,6 +129,10 @@ class Poisson(ElementwiseLoss):
     kernel = "poisson_loss"
     estimator_name = "poisson"
     target_range = (0.0, np.inf)
+
+    def values(self, x: Array) -> Array:
+        """Rates, ``exp(x)``."""
+        return np.asarray(np.exp(x))
 
 
 class Quantile(ElementwiseLoss):
