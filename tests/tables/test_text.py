@@ -204,3 +204,9 @@ def test_open_files_are_known_by_their_first_bytes():
         assert len(read_table(file, **options)) == 3
     with pytest.raises(ValueError, match="standard input: no rows"):
         read_table(io.BytesIO(b""))
+
+
+def test_a_first_line_with_a_date_is_not_a_header(write):
+    table = read_table(write("2024-01-31,Köln\n2024-02-01,Bonn\n".encode()))
+    assert (table.named, len(table)) == (False, 2)
+    assert read_table(write(b"day,town\n2024-02-01,Bonn\n")).named
