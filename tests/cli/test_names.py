@@ -33,6 +33,15 @@ def test_nothing_is_suggested_where_nothing_is_near(refused, arguments):
     assert "did you mean" not in refused(*arguments)
 
 
+def test_errors_of_data_sets_name_the_option(refused, monkeypatch, tmp_path):
+    monkeypatch.delenv("AFFINET_DATA_DIR", raising=False)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    line = refused("train", "mnist")
+    assert "--data-dir" in line
+    assert "data_dir" not in line
+    assert "--data-dir" in refused("train", "mnist", "--data-dir", tmp_path)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_declares_its_own_arguments(command):
     module = importlib.import_module(f"affinet.cli.{command}")

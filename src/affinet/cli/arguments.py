@@ -86,7 +86,7 @@ def add_reading(group: Group, remembered: bool = True) -> None:
         "character between cells, or its name: comma, semicolon, tab, space (default: detected "
         "among the first three)",
     )
-    first = "that of the training table; " if remembered else ""
+    first = "that of the training table, else " if remembered else ""
     choice(group, "--decimal", (".", ","), None, f"{first}detected", "decimal mark")
     option(
         group,
