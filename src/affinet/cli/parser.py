@@ -100,9 +100,9 @@ def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
     >>> did_you_mean(["--colour"], ["--epochs", "--lr"])
     ''
     """
-    known = list(known)
-    near = [difflib.get_close_matches(name, known, 1) for name in unknown]
-    names = [name for found in near for name in found]
+    words = {name.lstrip("-"): name for name in known}
+    near = [difflib.get_close_matches(name.lstrip("-"), words, 1) for name in unknown]
+    names = [words[word] for found in near for word in found]
     return f"; did you mean {' and '.join(names)}?" if names else ""
 
 
