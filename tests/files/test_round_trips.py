@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import affinet as an
+import parts.layers
 from array_forms import draw
 from model_files import entries, refused, rewrite
-from parts.layers import LAYERS, make
 from parts.losses import SETTINGS
 
+LAYERS = parts.layers.SETTINGS
 LOSSES = {name: make for name, (make, _) in SETTINGS.items()} | {"no loss": lambda: None}
 
 
@@ -46,7 +47,7 @@ def test_every_dtype_to_the_bit(path, dtype):
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_layer_and_loss(path, layer, loss):
-    net = an.Sequential(make(layer, dtype="float32"), loss=LOSSES[loss]())
+    net = an.Sequential(LAYERS[layer](3, "float32"), loss=LOSSES[loss]())
     net.save(path)
     loaded = an.load(path)
     assert repr(loaded) == repr(net)

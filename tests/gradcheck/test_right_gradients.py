@@ -13,11 +13,7 @@ from affinet.gradcheck import gradient_check
 from hand_written import Block, GeneratorDropout, MeanFree, OwnAffine, OwnDropout, Scale, normal
 from parts.losses import WITH_EVERY_TARGET
 
-LAYERS = {name: row.make for name, row in parts.layers.LAYERS.items()} | {
-    f"{name}, {variant}": make
-    for name, row in parts.layers.LAYERS.items()
-    for variant, make in row.variants.items()
-}
+LAYERS = parts.layers.SETTINGS
 LOSSES = {
     name: (make, lambda targets=targets: targets(normal(6, 5, seed=1)))
     for name, (make, targets) in WITH_EVERY_TARGET.items()
@@ -29,7 +25,11 @@ LOSSES = {
 def test_every_layer_passes(name, dtype):
     report = gradient_check(LAYERS[name](5, dtype), normal(6, 5).astype(dtype))
     assert report.passed, str(report)
-    assert [check.name for check in report.checks] == [*LAYERS[name](5, dtype).parameters, "x"]
+    parameters = an.Sequential(LAYERS[name](5, dtype)).params
+    assert [check.name for check in report.checks] == [
+        *(path.removeprefix("0.") for path in parameters),
+        "x",
+    ]
     assert all(check.compared + check.kinks == check.size for check in report.checks)
     assert all(len(check.direction_errors) == 3 for check in report.checks)
 

@@ -46,6 +46,16 @@ def moved(layer):
     return layer
 
 
+def with_modes(n, dtype):
+    """A branch whose layers act otherwise in training, beside a projection."""
+    return an.Residual(
+        moved(an.BatchNorm(n, dtype=dtype)),
+        affine(n, dtype),
+        an.Dropout(0.1, rng=2),
+        projection=affine(n, dtype),
+    )
+
+
 def activation(row):
     """The same for an activation, which takes rows of any width."""
     variants = {name: (lambda n, dtype, make=make: make()) for name, make in row.variants.items()}
@@ -62,7 +72,18 @@ LAYERS = {
         lambda n, dtype: moved(an.BatchNorm(n, momentum=0.2, eps=1e-3, dtype=dtype)), least_rows=2
     ),
     "LayerNorm": LayerRow(lambda n, dtype: moved(an.LayerNorm(n, eps=1e-4, dtype=dtype))),
+    "Residual": LayerRow(
+        lambda n, dtype: an.Residual(affine(n, dtype), an.Tanh()),
+        variants={"of layers with two modes": with_modes},
+    ),
 } | {name: activation(row) for name, row in ACTIVATIONS.items()}
+
+# Every layer in every setting: callables like ``make``, by name.
+SETTINGS = {name: row.make for name, row in LAYERS.items()} | {
+    f"{name}, {variant}": make
+    for name, row in LAYERS.items()
+    for variant, make in row.variants.items()
+}
 
 
 def make(name, n=3, dtype="float64"):
