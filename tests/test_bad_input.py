@@ -10,20 +10,13 @@ import numpy as np
 import pytest
 
 import affinet as an
+import parts.layers
+import parts.losses
 from affinet._dispatch import kernels
 from array_forms import FORMS, REFUSED, draw, in_form
 
 X, LABELS = draw("float64", (6, 4)), np.array([0, 2, 1, 1, 0, 2])
-LOSSES = [
-    an.SoftmaxWithLoss(),
-    an.MeanSquaredError(),
-    an.SumSquaredError(),
-    an.SigmoidWithLoss(),
-    an.MeanAbsoluteError(),
-    an.Huber(),
-    an.Poisson(),
-    an.Quantile(0.5),
-]
+LOSSES = [row.make() for row in parts.losses.LOSSES.values()]
 ROWS, VALUES = np.eye(3)[LABELS], draw("float64", (6, 3), 1)
 
 
@@ -262,20 +255,7 @@ def test_float64_inputs_too_large_for_a_float32_network():
 
 @pytest.mark.parametrize(
     "thing",
-    [
-        an.Affine.init(4, 3, rng=0),
-        an.ReLU(),
-        an.LeakyReLU(),
-        an.Sigmoid(),
-        an.Tanh(),
-        an.Dropout(),
-        an.GELU(),
-        an.SiLU(),
-        an.BatchNorm(3),
-        an.LayerNorm(3),
-        *LOSSES,
-        network(),
-    ],
+    [*map(parts.layers.make, parts.layers.LAYERS), *LOSSES, network()],
     ids=lambda thing: type(thing).__name__,
 )
 def test_backward_before_forward(thing):

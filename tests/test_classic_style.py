@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import affinet as an
+from parts.optimizers import CLASSES
 
 
 class TwoLayerNet:
@@ -71,10 +72,7 @@ def quadrants(n=60, seed=3):
     return corners[t] + 0.2 * rng.standard_normal((n, 2)), t
 
 
-OPTIMIZERS = [
-    *(an.SGD(lr=0.5), an.Momentum(lr=0.1), an.AdaGrad(lr=0.2), an.Adam(lr=0.05)),
-    *(an.Nesterov(lr=0.1), an.RMSprop(lr=0.05), an.AdamW(lr=0.05)),
-]
+OPTIMIZERS = [rule(rule.picture_lr) for rule in CLASSES]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
@@ -238,12 +236,12 @@ def test_one_optimizer_for_several_networks():
 def test_one_optimizer_per_experiment_in_a_dict():
     """Comparing optimizers on equal networks, as books do."""
     (x, t), losses = quadrants(), {}
-    for optimizer in (an.SGD(0.1), an.Momentum(0.1), an.AdaGrad(0.1), an.Adam(0.1)):
+    for optimizer in (rule(0.1) for rule in CLASSES):
         net = TwoLayerNet(2, 8, 4, seed=5)
         for _ in range(10):
             optimizer.update(net.params, net.gradient(x, t))
         losses[type(optimizer).__name__] = net.loss(x, t)
-    assert len(set(losses.values())) == 4
+    assert len(set(losses.values())) == len(CLASSES)
 
 
 def test_python_floats_as_parameters_walk_down_a_valley():

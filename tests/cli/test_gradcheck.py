@@ -5,6 +5,7 @@ import json
 import pytest
 
 import affinet as an
+from parts.losses import LOSSES
 
 
 @pytest.mark.parametrize("rows", [[], ["digits"], ["digits", "--rows", "3"], ["--seed", "4"]])
@@ -14,11 +15,7 @@ def test_gradcheck_passes(shell, model, rows):
     assert all(name in out for name in ("1.W", "1.b", "4.W", "4.b", "x"))
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [an.SigmoidWithLoss(), an.Poisson(), an.Huber(), an.Quantile(0.1), an.MeanAbsoluteError()],
-    ids=repr,
-)
+@pytest.mark.parametrize("loss", [row.make() for row in LOSSES.values()], ids=repr)
 def test_gradcheck_of_every_kind_of_loss(shell, tmp_path, loss):
     an.Sequential(an.Affine.init(3, 2, rng=0), loss=loss).save(tmp_path / "m.npz")
     assert json.loads(shell("gradcheck", tmp_path / "m.npz", "--json")[0])["passed"] is True

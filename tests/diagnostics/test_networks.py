@@ -20,6 +20,7 @@ from affinet.diagnostics import (
 from affinet.diagnostics.dead import Cause
 from affinet.diagnostics.generalization import Remedy, with_wrong_labels
 from affinet.network.inner import errors, outputs
+from parts.activations import ACTIVATIONS
 from tolerance import assert_close
 
 # Walks -------------------------------------------------------------------------------------------
@@ -99,30 +100,20 @@ def test_a_net_without_a_batch_is_refused():
 
 # Activations -------------------------------------------------------------------------------------
 
-GREATEST = {  # of the derivative, and where: in closed form or from its equation
-    "Sigmoid": (0.25, 0.0),
-    "Tanh": (1.0, 0.0),
-    "GELU": (0.5 + math.erf(1.0) / 2 + math.exp(-1.0) / math.sqrt(math.pi), math.sqrt(2.0)),
-    "SiLU": (1.0998393194, 2.3993572805),  # where 2 + x = (x - 2) exp(x)
-}
-
 
 def test_greatest_slopes():
     for curve in activation_functions():
-        name = curve.name.partition("(")[0]
-        if name in GREATEST:
-            greatest, at = GREATEST[name]
-            assert math.isclose(curve.greatest, greatest, rel_tol=1e-7), name
-            assert abs(curve.at - at) < 1e-3
-        else:
-            assert (name.endswith("ReLU"), curve.greatest) == (True, 1.0)
+        greatest, at = ACTIVATIONS[curve.name.partition("(")[0]].greatest
+        assert math.isclose(curve.greatest, greatest, rel_tol=1e-7), curve.name
+        if at is None:  # the whole right half-line
             assert 0 < curve.at < 0.01
+        else:
+            assert abs(curve.at - at) < 1e-3
 
 
 def test_all_of_affinets_activations_are_there():
     names = {curve.name.partition("(")[0] for curve in activation_functions()}
-    known = {"ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU"}
-    assert names >= {name for name in known if hasattr(an, name)}
+    assert names == set(ACTIVATIONS)
 
 
 def test_curves_are_those_of_the_layer():

@@ -5,11 +5,12 @@ import pytest
 
 import affinet as an
 from affinet.datasets import Shards
+from parts.losses import LOSSES
+from parts.optimizers import CLASSES
 from rank_threads import on_ranks, same_bits
 
 STEPS = 500
 CLOSE = 1e-12  # what the sums' other order may make of float64 in so many steps
-OPTIMIZERS = (an.SGD, an.Momentum, an.Nesterov, an.AdaGrad, an.RMSprop, an.Adam, an.AdamW)
 rng = np.random.default_rng(4)
 X = rng.standard_normal((103, 7))
 T = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
@@ -82,7 +83,7 @@ def assert_equal_training(outcomes, one, history, close=CLOSE):
             np.testing.assert_allclose(record[name], history[name], rtol=close, atol=close)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", CLASSES)
 def test_every_optimizer_with_dropout_and_uneven_batches(optimizer):
     """103 rows by 20 leave 3 for the last batch: with 4 ranks one has none of them."""
     one = train(optimizer=optimizer, steps=STEPS)
@@ -112,8 +113,7 @@ def test_every_option(options, relu):
 
 
 @pytest.mark.parametrize(
-    "loss",
-    [an.SumSquaredError, an.MeanSquaredError, an.Huber, an.SigmoidWithLoss, OwnMean],
+    "loss", [row.make for row in LOSSES.values()] + [OwnMean], ids=[*LOSSES, "OwnMean"]
 )
 def test_sums_and_means(loss):
     data = X, (np.eye(3)[T])

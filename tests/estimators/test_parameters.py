@@ -48,7 +48,7 @@ REFUSED = [
     ("n_threads", [0, 1.5, 257]),
     ("dtype", ["float16", "int64", "many", complex]),
 ]
-LOSSES = [("loss", ["squared", None, an.Huber, 3])]
+REFUSED_LOSSES = [("loss", ["squared", None, an.Huber, 3])]
 
 
 def refused(table):
@@ -57,7 +57,7 @@ def refused(table):
 
 @pytest.mark.parametrize("partial", [False, True], ids=["fit", "partial_fit"])
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
-@pytest.mark.parametrize(("name", "value"), refused(REFUSED + LOSSES))
+@pytest.mark.parametrize(("name", "value"), refused(REFUSED + REFUSED_LOSSES))
 def test_refused_by_name(estimator, name, value, partial):
     model = estimator(**{"hidden_layer_sizes": (4,)} | {name: value})
     first = {"classes": [0, 1]} if estimator is MLPClassifier else {}

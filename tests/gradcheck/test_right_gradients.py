@@ -8,56 +8,28 @@ import numpy as np
 import pytest
 
 import affinet as an
+import parts.layers
 from affinet.gradcheck import gradient_check
 from hand_written import Block, GeneratorDropout, MeanFree, OwnAffine, OwnDropout, Scale, normal
+from parts.losses import WITH_EVERY_TARGET
 
-
-def moved(layer):
-    """The layer with a gamma and a beta that nothing cancels in."""
-    layer.gamma = layer.gamma + (0.3 * normal(5, seed=3)).astype(layer.gamma.dtype)
-    layer.beta = layer.beta + normal(5, seed=4).astype(layer.beta.dtype)
-    return layer
-
-
-LAYERS = {
-    "Affine": lambda dtype: an.Affine.init(5, 4, rng=0, dtype=dtype),
-    "ReLU": lambda dtype: an.ReLU(),
-    "LeakyReLU": lambda dtype: an.LeakyReLU(0.1),
-    "LeakyReLU(0)": lambda dtype: an.LeakyReLU(0.0),
-    "Sigmoid": lambda dtype: an.Sigmoid(),
-    "Tanh": lambda dtype: an.Tanh(),
-    "Dropout": lambda dtype: an.Dropout(0.4, rng=0),
-    "Dropout(0)": lambda dtype: an.Dropout(0.0, rng=0),
-    "GELU": lambda dtype: an.GELU(),
-    "SiLU": lambda dtype: an.SiLU(),
-    "BatchNorm": lambda dtype: moved(an.BatchNorm(5, dtype=dtype)),
-    "LayerNorm": lambda dtype: moved(an.LayerNorm(5, dtype=dtype)),
-}
-
+LAYERS = parts.layers.SETTINGS
 LOSSES = {
-    "labels": (an.SoftmaxWithLoss, lambda: np.arange(6) % 5),
-    "one-hot": (an.SoftmaxWithLoss, lambda: np.eye(5)[np.arange(6) % 5]),
-    "soft rows": (an.SoftmaxWithLoss, lambda: np.random.default_rng(1).dirichlet(np.ones(5), 6)),
-    "unnormalised rows": (an.SoftmaxWithLoss, lambda: np.abs(normal(6, 5, seed=1))),
-    "mean squared": (an.MeanSquaredError, lambda: normal(6, 5, seed=1)),
-    "sum squared": (an.SumSquaredError, lambda: normal(6, 5, seed=1)),
-    "smoothed labels": (lambda: an.SoftmaxWithLoss(0.1), lambda: np.arange(6) % 5),
-    "smoothed rows": (lambda: an.SoftmaxWithLoss(0.3), lambda: np.abs(normal(6, 5, seed=1))),
-    "several labels": (an.SigmoidWithLoss, lambda: (normal(6, 5, seed=1) > 0).astype(float)),
-    "probabilities": (an.SigmoidWithLoss, lambda: np.random.default_rng(1).random((6, 5))),
-    "absolute": (an.MeanAbsoluteError, lambda: normal(6, 5, seed=1)),
-    "Huber": (lambda: an.Huber(0.5), lambda: normal(6, 5, seed=1)),
-    "Poisson": (an.Poisson, lambda: np.random.default_rng(1).poisson(2.0, (6, 5)).astype(float)),
-    "quantile": (lambda: an.Quantile(0.2), lambda: normal(6, 5, seed=1)),
+    name: (make, lambda targets=targets: targets(normal(6, 5, seed=1)))
+    for name, (make, targets) in WITH_EVERY_TARGET.items()
 }
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_passes(name, dtype):
-    report = gradient_check(LAYERS[name](dtype), normal(6, 5).astype(dtype))
+    report = gradient_check(LAYERS[name](5, dtype), normal(6, 5).astype(dtype))
     assert report.passed, str(report)
-    assert [check.name for check in report.checks] == [*LAYERS[name](dtype).parameters, "x"]
+    parameters = an.Sequential(LAYERS[name](5, dtype)).params
+    assert [check.name for check in report.checks] == [
+        *(path.removeprefix("0.") for path in parameters),
+        "x",
+    ]
     assert all(check.compared + check.kinks == check.size for check in report.checks)
     assert all(len(check.direction_errors) == 3 for check in report.checks)
 
@@ -82,7 +54,11 @@ def test_inputs_of_any_rank(shape):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("loss", "input_scale"),
-    [*((loss, None) for loss in LOSSES), ("labels", 1 / 255), ("mean squared", 1 / 255)],
+    [
+        *((loss, None) for loss in LOSSES),
+        ("SoftmaxWithLoss", 1 / 255),
+        ("MeanSquaredError", 1 / 255),
+    ],
 )
 def test_whole_networks_pass(dtype, loss, input_scale):
     make, targets = LOSSES[loss]

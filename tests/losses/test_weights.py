@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import affinet as an
-from loss_rows import batch, every_loss
+from loss_rows import every_loss
+from parts.losses import batch
 
 
 @every_loss

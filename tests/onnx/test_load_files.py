@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import affinet as an
-from network_oracle import exact, filled, lacking
+from network_oracle import exact, lacking
 from onnx_graphs import DATA, X, needs
+from parts.layers import LAYERS, make
 from tolerance import assert_close
 
 # Real files --------------------------------------------------------------------------------------
@@ -101,15 +102,13 @@ def test_what_pytorch_exports_now(tmp_path, dynamo, opset, monkeypatch):
 # Its own files -----------------------------------------------------------------------------------
 
 
+NOT_IN_FILES = {"Dropout", "Residual"}  # the one does nothing there, the other is refused
+
+
 def some_layers():
-    """Everything that this affinet has, between 4 inputs and 3 outputs."""
-    layers = [an.Affine.init(4, 5, rng=0), an.ReLU(), an.LeakyReLU(0.3), an.Sigmoid(), an.Tanh()]
-    rng = np.random.default_rng(0)
-    for name in ("GELU", "SiLU"):
-        layers += [] if lacking(name) else [getattr(an, name)()] * 1
-    for name in ("BatchNorm", "LayerNorm"):
-        layers += [] if lacking(name) else [filled(getattr(an, name)(5), rng)]
-    return [*layers, an.Affine.init(5, 3, rng=1)]
+    """Every layer but those without a form in ONNX, between 4 inputs and 3 outputs."""
+    layers = [make(name, 5, "float32") for name in LAYERS if name not in NOT_IN_FILES]
+    return [an.Affine.init(4, 5, rng=0), *layers, an.Affine.init(5, 3, rng=1)]
 
 
 @pytest.mark.parametrize("opset", [17, 20])

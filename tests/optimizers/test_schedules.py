@@ -9,11 +9,8 @@ import pytest
 import affinet as an
 from affinet import schedules
 from affinet.training import step as steps
+from parts.optimizers import CLASSES
 
-OPTIMIZERS = (
-    *(an.SGD, an.Momentum, an.Nesterov, an.AdaGrad),
-    *(an.RMSprop, an.Adam, an.AdamW),
-)
 START = schedules.Progress(step=0, epoch=0, steps=20, steps_per_epoch=5, lr=0.3)
 
 
@@ -155,7 +152,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", CLASSES)
 @pytest.mark.parametrize("rule", RULES)
 def test_both_kinds_of_step_take_the_same_rates(rule, optimizer, dtype, data, monkeypatch):
     results = []
@@ -171,7 +168,7 @@ def test_both_kinds_of_step_take_the_same_rates(rule, optimizer, dtype, data, mo
         np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", CLASSES)
 def test_each_step_has_its_rate(optimizer, data):
     """fit with a schedule is a loop by hand that sets lr before every update."""
     net, used, rule = build(), optimizer(), schedules.Exponential(0.1, 0.7)

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
 import affinet as an
+import parts.optimizers
 from affinet import _dispatch
 from affinet.threads import available_processors, cgroup_quota, default_threads
 
@@ -65,20 +67,11 @@ def test_products_are_the_same_to_the_bit(level, dtype, shape):
         kernels.set_threads(before)
 
 
-RULES = {
-    "SGD": an.SGD,
-    "Momentum": an.Momentum,
-    "AdaGrad": an.AdaGrad,
-    "Adam": an.Adam,
-    "SGD with weight decay": lambda: an.SGD(weight_decay=0.1),
-    "Nesterov": an.Nesterov,
-    "RMSprop": an.RMSprop,
-    "AdamW": an.AdamW,
-}
+OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.SETTINGS.items()}
 
 
 @pytest.mark.parametrize("options", [{}, {"l2": 0.5, "clip_norm": 0.25}], ids=str)
-@pytest.mark.parametrize("optimizer", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_fits_are_the_same_to_the_bit(optimizer, options):
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((600, 700)), rng.integers(0, 10, 600)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from affinet import reference
+from parts.activations import ACTIVATIONS
 from tolerance import assert_close
 
 DTYPES = [np.float32, np.float64]
@@ -28,6 +29,20 @@ def test_relu_blocks_even_an_infinite_gradient():
     dout = np.array([np.inf, np.nan, np.inf, np.nan])
     dx = reference.relu_backward(np.array([-1.0, 0, 1, 1]), dout)
     np.testing.assert_array_equal(dx, [0, 0, np.inf, np.nan])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_edges(name, dtype):
+    row, smallest = ACTIVATIONS[name], np.finfo(dtype).smallest_subnormal
+    named = {"s": smallest, "-s": -smallest}
+    for edge, (y, slope) in row.edges.items():
+        x = np.array([named.get(edge, edge)], dtype)
+        out = row.forward(x)
+        np.testing.assert_array_equal(out, np.array([named.get(y, y)], dtype), err_msg=edge)
+        kept = x if row.keeps == "x" else out
+        dx = row.backward(kept, np.full(1, 2, dtype))
+        np.testing.assert_array_equal(dx, np.full(1, 2 * slope, dtype), err_msg=edge)
 
 
 def test_gelu_and_silu_at_the_ends():

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from affinet import reference
+from parts.activations import ACTIVATIONS
+from parts.losses import ELEMENTWISE, by_reference
 
 
 def central_difference(f, x, h=1e-5):
@@ -40,24 +42,15 @@ def test_affine_gradients():
     check_gradient(lambda b: f(b=b), b, reference.affine_backward_db(dout))
 
 
-@pytest.mark.parametrize(
-    ("name", "scalars"),
-    [("relu", ()), ("leaky_relu", (0.1,)), ("leaky_relu", (0.9,)), ("sigmoid", ()), ("tanh", ())],
-)
-def test_activation_gradients(name, scalars):
-    forward = getattr(reference, f"{name}_forward")
-    backward = getattr(reference, f"{name}_backward")
+@pytest.mark.parametrize("draw", range(2))
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_gradients(name, draw):
+    row, rng = ACTIVATIONS[name], np.random.default_rng(draw)
+    numbers = {number: choose(rng) for number, choose in row.numbers.items()}
     x, dout = 2 * away_from_the_kink(40), normal(40, seed=2)
-    dx = backward(forward(x, *scalars), dout, *scalars)
-    check_gradient(lambda x: np.sum(forward(x, *scalars) * dout), x, dx)
-
-
-@pytest.mark.parametrize("name", ["gelu", "silu"])
-def test_gradients_of_activations_that_keep_their_input(name):
-    forward = getattr(reference, f"{name}_forward")
-    x, dout = 3 * normal(40), normal(40, seed=2)
-    dx = getattr(reference, f"{name}_backward")(x, dout)
-    check_gradient(lambda x: np.sum(forward(x) * dout), x, dx)
+    kept = x if row.keeps == "x" else row.forward(x, **numbers)
+    dx = row.backward(kept, dout, **numbers)
+    check_gradient(lambda x: np.sum(row.forward(x, **numbers) * dout), x, dx)
 
 
 def given_statistics(x, gamma, beta, eps):
@@ -99,24 +92,16 @@ def test_cross_entropy_gradients(classes):
     check_gradient(lambda x: reference.softmax_cross_entropy_rows(x, weights)[0], x, dx)
 
 
-ELEMENTWISE = {
-    "mean_squared_error": (),
-    "sum_squared_error": (),
-    "sigmoid_cross_entropy": (),
-    "mean_absolute_error": (),
-    "huber_loss": (0.6,),
-    "poisson_loss": (),
-    "quantile_loss": (0.2,),
-}
 WEIGHTS = [None, np.array([0.5, 0.0, 2.0])]
 
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=["no weights", "weights"])
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise_loss_gradients(name, weights):
-    loss, scalars = getattr(reference, name), ELEMENTWISE[name]
-    y, t = normal(3, 4), np.random.default_rng(1).random((3, 4))
-    check_gradient(lambda y: loss(y, t, weights, *scalars)[0], y, loss(y, t, weights, *scalars)[1])
+    loss, y = ELEMENTWISE[name].make(), normal(3, 4)
+    t = ELEMENTWISE[name].targets(np.random.default_rng(1).random((3, 4)))
+    dx = by_reference(loss, y, t, weights)[1]
+    check_gradient(lambda y: by_reference(loss, y, t, weights)[0], y, dx)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])

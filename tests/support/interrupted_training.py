@@ -8,10 +8,6 @@ import pytest
 import affinet as an
 from affinet import archive
 
-OPTIMIZERS = (
-    *(an.SGD, an.Momentum, an.Nesterov, an.AdaGrad),
-    *(an.RMSprop, an.Adam, an.AdamW),
-)
 KINDS = ("fused", "layer by layer")
 ROWS, BATCH, EPOCHS = 23, 5, 3
 

@@ -1,8 +1,9 @@
-"""What every kernel takes and gives, so that one set of tests can go through all of them.
+"""The arguments and results of every kernel, so that one set of tests can go through all of them.
 
 A `Kernel` is one row of the table: its arguments with the letters of their dimensions, how to
 draw sensible values for them, and how large the terms are that its results are sums of.
-kernel_calls.py makes random problems of it, calls and comparisons.
+kernel_calls.py makes random problems of it, calls and comparisons. The rows of activations,
+elementwise losses and optimizers come from the rows of these parts, in ``parts``.
 """
 
 from __future__ import annotations
@@ -10,63 +11,49 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
-from affinet import reference
 from kernel_terms import (
-    adagrad_terms,
-    adam_terms,
-    adamw_terms,
     affine_terms,
     batch_norm_backward_terms,
     clip_terms,
     elementwise_loss_terms,
-    gelu_backward_terms,
-    gelu_terms,
     l2_terms,
     labels_loss_terms,
     layer_norm_backward_terms,
-    momentum_terms,
-    nesterov_terms,
     normalized_terms,
     predict_terms,
     rows_loss_terms,
     running_terms,
-    scikit_learn_adam_terms,
-    sigmoid_backward_terms,
-    silu_backward_terms,
+    slope_terms,
     softmax_terms,
-    tanh_backward_terms,
+    value_terms,
 )
 from kernel_values import (
     ANY_64_BITS,
     any_share,
-    bend,
-    counts,
     drop_rate,
     labels,
     log_uniform,
     logits,
-    minus_one_to_one,
     normal,
     normal_with_zeros,
     nothing,
     off_centre,
-    probabilities,
     row_weights,
-    share,
     smoothing,
     squares,
     target_weights,
     uniform,
-    unit_interval,
-    weight_decay,
     whole,
-    wide,
     yes_or_no,
     zero_or_one,
 )
+from parts.activations import ACTIVATIONS
+from parts.losses import ELEMENTWISE
+from parts.optimizers import RULES
 
 NOT_KERNELS = {
     "Plan",
@@ -182,33 +169,56 @@ def weighted_loss(name, inputs, outputs, *, values, scalars=None, **more):
     yield Kernel(name, inputs + weights, outputs, scalars=scalars, **more)
 
 
-def elementwise_loss(name, first="y", *, y=normal, t=normal, loss_size=None, dx_size=None, **more):
-    """A loss of outputs and targets, element by element; dx may be either of them."""
+def activation(row):
+    """The two kernels of an activation."""
+    yield elementwise(
+        f"{row.kernel}_forward",
+        "x[n]",
+        "out[n]",
+        value=row.x,
+        scalars=row.numbers,
+        exact=("out",) * row.exact,
+        terms=value_terms(row.value_terms),
+    )
+    yield elementwise(
+        f"{row.kernel}_backward",
+        f"{row.keeps}[n] dout[n]",
+        "dx[n]",
+        value=row.kept,
+        scalars=row.numbers,
+        exact=("dx",) * row.exact,
+        terms=slope_terms(row.slope_terms, row.keeps),
+    )
+
+
+def elementwise_loss(row):
+    """The kernel of a loss of outputs and targets, element by element; dx may be either of them."""
     return weighted_loss(
-        name,
-        f"{first}[B,O] t[B,O]",
+        row.make().kernel,
+        f"{row.first}[B,O] t[B,O]",
         "dx[B,O]",
-        values={first: y, "t": t},
-        terms=elementwise_loss_terms(loss_size, dx_size),
-        aliases=(("dx", first), ("dx", "t")),
-        **more,
+        values={row.first: row.outputs, "t": row.values},
+        scalars=row.numbers,
+        terms=elementwise_loss_terms(row.loss_size, row.dx_size),
+        aliases=(("dx", row.first), ("dx", "t")),
+        exact=row.exact,
     )
 
 
-def update(name, states, scalars, terms, **values):
-    state_arrays = arguments(" ".join(f"{state}[n]" for state in states))
+def update(row):
+    """The kernel of an optimizer."""
     return Kernel(
-        name,
+        f"{row.kernel}_update",
         arguments("dW[n]"),
-        state_arrays,
-        scalars=scalars,
-        states=states,
-        values={"dW": normal_with_zeros, **values},
-        terms=terms,
+        arguments(" ".join(f"{state}[n]" for state in row.states)),
+        scalars=row.numbers,
+        states=row.states,
+        values={"dW": normal_with_zeros, **row.values},
+        terms=row.terms,
     )
 
 
-LR, EPS, SLOPE = log_uniform(-4, 0), log_uniform(-8, 0), uniform(0.01, 1)
+EPS = log_uniform(-8, 0)
 AFFINE = (arguments("x[B,I] W[I,O] b[O]"), arguments("out[B,O]"))
 
 KERNELS = {
@@ -227,50 +237,7 @@ KERNELS = {
             arguments("db[O]"),
             terms=lambda a: {"db": (a.B, np.sum(abs(a.dout), axis=0))},
         ),
-        elementwise("relu_forward", "x[n]", "out[n]", value=normal_with_zeros, exact=("out",)),
-        elementwise(
-            "relu_backward", "y[n] dout[n]", "dx[n]", value=normal_with_zeros, exact=("dx",)
-        ),
-        elementwise(
-            "leaky_relu_forward",
-            "x[n]",
-            "out[n]",
-            value=normal_with_zeros,
-            scalars={"slope": SLOPE},
-            exact=("out",),
-        ),
-        elementwise(
-            "leaky_relu_backward",
-            "y[n] dout[n]",
-            "dx[n]",
-            value=normal_with_zeros,
-            scalars={"slope": SLOPE},
-            exact=("dx",),
-        ),
-        elementwise("sigmoid_forward", "x[n]", "out[n]", value=wide),
-        elementwise(
-            "sigmoid_backward",
-            "y[n] dout[n]",
-            "dx[n]",
-            value=unit_interval,
-            terms=sigmoid_backward_terms,
-        ),
-        elementwise("tanh_forward", "x[n]", "out[n]", value=wide),
-        elementwise(
-            "tanh_backward",
-            "y[n] dout[n]",
-            "dx[n]",
-            value=minus_one_to_one,
-            terms=tanh_backward_terms,
-        ),
-        elementwise("gelu_forward", "x[n]", "out[n]", value=wide, terms=gelu_terms),
-        elementwise(
-            "gelu_backward", "x[n] dout[n]", "dx[n]", value=bend, terms=gelu_backward_terms
-        ),
-        elementwise("silu_forward", "x[n]", "out[n]", value=wide),
-        elementwise(
-            "silu_backward", "x[n] dout[n]", "dx[n]", value=bend, terms=silu_backward_terms
-        ),
+        *chain.from_iterable(activation(row) for row in ACTIVATIONS.values()),
         Kernel(
             "batch_norm_forward",
             arguments("x[B,O] gamma[O] beta[O]"),
@@ -349,34 +316,7 @@ KERNELS = {
             values={"x": logits, "t": target_weights},
             terms=rows_loss_terms,
         ),
-        *elementwise_loss("mean_squared_error"),
-        *elementwise_loss("sum_squared_error", exact=("dx",)),
-        *elementwise_loss(
-            "sigmoid_cross_entropy",
-            "x",
-            y=wide,
-            t=probabilities,
-            dx_size=lambda a: reference.sigmoid_forward(a.x) + a.t,
-        ),
-        *elementwise_loss("mean_absolute_error", y=normal_with_zeros, t=normal_with_zeros),
-        *elementwise_loss(
-            "huber_loss",
-            y=normal_with_zeros,
-            t=normal_with_zeros,
-            scalars={"delta": log_uniform(-1, 0.5)},
-        ),
-        *elementwise_loss(
-            "poisson_loss",
-            t=counts,
-            loss_size=lambda a: np.exp(a.y) + abs(a.t * a.y),
-            dx_size=lambda a: (np.exp(a.y) + a.t) / a.O,
-        ),
-        *elementwise_loss(
-            "quantile_loss",
-            y=normal_with_zeros,
-            t=normal_with_zeros,
-            scalars={"q": uniform(0.05, 0.95)},
-        ),
+        *chain.from_iterable(elementwise_loss(row) for row in ELEMENTWISE.values()),
         Kernel(
             "dropout_forward",
             arguments("x[B,O]"),
@@ -399,50 +339,7 @@ KERNELS = {
             aliases=(("dx", "dout"),),
             exact=("dx",),
         ),
-        update(
-            "sgd_update",
-            ("W",),
-            {"lr": LR, "weight_decay": weight_decay},
-            lambda a: {"W": (2, abs(a.W_before) * (1 + a.lr * a.weight_decay) + abs(a.lr * a.dW))},
-        ),
-        update("momentum_update", ("v", "W"), {"lr": LR, "momentum": share}, momentum_terms),
-        update("adagrad_update", ("h", "W"), {"lr": LR, "eps": EPS}, adagrad_terms, h=squares),
-        update(
-            "adam_update",
-            ("m", "v", "W"),
-            {"lr": LR, "beta1": share, "beta2": share, "eps": EPS, "step": whole(1, 50)},
-            adam_terms,
-            v=squares,
-        ),
-        update(
-            "scikit_learn_adam_update",
-            ("m", "v", "W"),
-            {"lr": LR, "beta1": share, "beta2": share, "eps": EPS, "step": whole(1, 50)},
-            scikit_learn_adam_terms,
-            v=squares,
-        ),
-        update("nesterov_update", ("v", "W"), {"lr": LR, "momentum": share}, nesterov_terms),
-        update(
-            "rmsprop_update",
-            ("h", "W"),
-            {"lr": LR, "decay": share, "eps": EPS},
-            adagrad_terms,
-            h=squares,
-        ),
-        update(
-            "adamw_update",
-            ("m", "v", "W"),
-            {
-                "lr": LR,
-                "beta1": share,
-                "beta2": share,
-                "eps": EPS,
-                "weight_decay": weight_decay,
-                "step": whole(1, 50),
-            },
-            adamw_terms,
-            v=squares,
-        ),
+        *(update(row) for row in RULES),
         Kernel(
             "l2_penalty",
             arguments("W[n]"),

@@ -7,8 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from affinet import reference
-
 
 def double_terms(a, count):
     """Terms of a sum carried in double, which adds nothing to the roundings of float32."""
@@ -19,30 +17,14 @@ def affine_terms(a):
     return {"out": (len(a.W) + 1, abs(a.x) @ abs(a.W) + abs(a.b))}
 
 
-def sigmoid_backward_terms(a):
-    return {"dx": (1, abs(a.dout * a.y) * (1 + abs(a.y)))}
+def value_terms(terms):
+    """Of an activation, from ``terms(x, out)``."""
+    return terms and (lambda a: {"out": (1, terms(a.x, a.out))})
 
 
-def tanh_backward_terms(a):
-    return {"dx": (1, abs(a.dout) * (1 + a.y * a.y))}
-
-
-def gelu_terms(a):
-    """The error of exp(-x^2 / 2) may be that of its argument."""
-    return {"out": (1, abs(a.out) * (1 + np.minimum(a.x, 0) ** 2))}
-
-
-def gelu_backward_terms(a):
-    x = np.clip(a.x, -1e4, 1e4)
-    density = np.exp(-x * x / 2)
-    below = 1 / (1 + abs(x)) * density  # at least Phi(-|x|)
-    return {"dx": (1, abs(a.dout) * (np.where(x > 0, 1, below) + abs(x) * density) * (1 + x * x))}
-
-
-def silu_backward_terms(a):
-    x = np.clip(a.x, -1e4, 1e4)
-    share = reference.sigmoid_forward(x)
-    return {"dx": (1, abs(a.dout) * share * (1 + abs(x) * (1 - share)))}
+def slope_terms(terms, kept):
+    """Of an activation's backward, from ``terms`` of what it keeps."""
+    return terms and (lambda a: {"dx": (1, abs(a.dout) * terms(getattr(a, kept)))})
 
 
 def normalized_terms(a, axis):
@@ -157,6 +139,10 @@ def elementwise_loss_terms(loss_size=None, dx_size=None):
         return {"loss": (double_terms(a, a.B * a.O) + weighing, loss), "dx": (weighing, dx)}
 
     return terms
+
+
+def sgd_terms(a):
+    return {"W": (2, abs(a.W_before) * (1 + a.lr * a.weight_decay) + abs(a.lr * a.dW))}
 
 
 def momentum_terms(a):

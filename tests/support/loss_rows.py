@@ -1,27 +1,17 @@
-"""Every loss, and batches for it."""
+"""Every loss in every setting, as the tests of losses go through them."""
 
 from functools import partial
 
 import numpy as np
 import pytest
 
-import affinet as an
-from affinet import reference
-from array_forms import draw
+from parts.losses import LOSSES as ROWS
+from parts.losses import SETTINGS, by_reference, row_of
 
 ELEMENTWISE = {
-    "MeanSquaredError": (an.MeanSquaredError, reference.mean_squared_error),
-    "SumSquaredError": (an.SumSquaredError, reference.sum_squared_error),
-    "SigmoidWithLoss": (an.SigmoidWithLoss, reference.sigmoid_cross_entropy),
-    "MeanAbsoluteError": (an.MeanAbsoluteError, reference.mean_absolute_error),
-    "Huber": (partial(an.Huber, 0.7), partial(reference.huber_loss, delta=0.7)),
-    "Poisson": (an.Poisson, reference.poisson_loss),
-    "Quantile": (partial(an.Quantile, 0.3), partial(reference.quantile_loss, q=0.3)),
+    name: (row.make, partial(by_reference, row.make())) for name, row in ROWS.items() if row.first
 }
-LOSSES = {
-    "SoftmaxWithLoss": an.SoftmaxWithLoss,
-    "smoothed": partial(an.SoftmaxWithLoss, label_smoothing=0.1),
-} | {k: v[0] for k, v in ELEMENTWISE.items()}
+LOSSES = {name: make for name, (make, _) in SETTINGS.items()}
 every_elementwise = pytest.mark.parametrize(
     ("make", "expected"), ELEMENTWISE.values(), ids=ELEMENTWISE
 )
@@ -34,9 +24,7 @@ def double(a):
 
 def in_range(loss, t):
     """Targets as the loss takes them, of the dtype of t."""
-    if isinstance(loss, an.SigmoidWithLoss):
-        return (t > 0).astype(t.dtype)
-    return np.abs(t) if isinstance(loss, an.Poisson) else t
+    return row_of(loss).targets(t)
 
 
 def softmax_scales(x, weights):
@@ -46,12 +34,3 @@ def softmax_scales(x, weights):
     y = np.exp(z - log_sum)
     loss = np.sum(abs(weights) * (abs(log_sum) + abs(z) + abs(x)), axis=1).mean()
     return loss, (y * abs(weights).sum(axis=1, keepdims=True) + abs(weights)) / len(x)
-
-
-def batch(make):
-    """x and t that the loss takes."""
-    x = draw("float64", (4, 3))
-    loss = make()
-    if isinstance(loss, an.SoftmaxWithLoss):
-        return x, np.array([0, 2, 1, 1])
-    return x, in_range(loss, draw("float64", (4, 3), 1))

@@ -1,12 +1,16 @@
-"""Wrong formulas, for each kernel those that someone could write by mistake."""
+"""Wrong formulas for each kernel, those that someone could write by mistake.
 
-import inspect
+Those of activations, elementwise losses and optimizers stand in the rows of these parts.
+"""
 
 import numpy as np
 
 from affinet import reference
 from affinet.reference._weights import weighted_mean
 from kernel_table import KERNELS
+from parts.activations import ACTIVATIONS
+from parts.losses import ELEMENTWISE
+from parts.optimizers import RULES
 
 
 def wrong_softmax(x):
@@ -37,41 +41,6 @@ def rows_without_a_mean(x, t, weights, s):
 
 def rows_unsmoothed(x, t, weights, s):
     return reference.softmax_cross_entropy_rows(x, t, weights, 0.0)
-
-
-def loss_with(right, factor=1.0, **changes):
-    """A loss whose gradient is off by a factor, or that sees an argument altered."""
-    names = list(inspect.signature(right).parameters)
-
-    def mutant(*values):
-        given = dict(zip(names, values, strict=True))
-        given |= {name: alter(given[name]) for name, alter in changes.items()}
-        loss, dx = right(**given)
-        return loss, factor * dx
-
-    return mutant
-
-
-def kinks_to_the_right(right, slope=1.0):
-    """Slopes at a kink that are those of its right side."""
-
-    def mutant(y, t, weights, *scalars):
-        loss, dx = right(y, t, weights, *scalars)
-        ones = weighted_mean(y, np.ones_like(y) * slope, weights, y.size)[1]
-        return loss, np.where(y == t, ones, dx)
-
-    return mutant
-
-
-def naive_sigmoid(x, t, weights):
-    """Overflows for large logits."""
-    e = np.exp(x)
-    return weighted_mean(np.log(1 + e) - t * x, e / (1 + e) - t, weights, len(x))
-
-
-def mean_over_outputs(x, t, weights):
-    loss, dx = reference.sigmoid_cross_entropy(x, t, weights)
-    return loss / x.shape[1], dx / x.shape[1]
 
 
 def weighted_with(right):
@@ -114,54 +83,6 @@ def dropout_unscaled(x, p, key, step, row):
     return np.where(mask, x, 0), mask
 
 
-def adam_with(eps_inside=False, correct=True, step_off=0, single=False):
-    def mutant(dW, lr, beta1, beta2, eps, step, m, v, W):
-        one = np.float32(1) if single else 1.0
-        rest1, rest2 = (float(one - type(one)(beta)) for beta in (beta1, beta2))
-        m, v = beta1 * m + rest1 * dW, beta2 * v + rest2 * dW * dW
-        step += step_off
-        m_hat, v_hat = (
-            (m / (1 - beta1**step), v / (1 - beta2**step)) if correct and step else (m, v)
-        )
-        root = np.sqrt(v_hat + eps) if eps_inside else np.sqrt(v_hat) + eps
-        return m, v, W - lr * m_hat / root
-
-    return mutant
-
-
-def adamw_with(coupled=False, once_more=False, no_rate=False, late=False):
-    """Decay in the gradient, through lr twice, without lr, or of what Adam's step has left."""
-
-    def mutant(dW, lr, beta1, beta2, eps, weight_decay, step, m, v, W):
-        adam = (lr, beta1, beta2, eps, step)
-        if coupled:
-            return reference.adam_update(dW + weight_decay * W, *adam, m, v, W)
-        rate = 1 if no_rate else lr * lr if once_more else lr
-        if late:
-            m, v, W = reference.adam_update(dW, *adam, m, v, W)
-            return m, v, W - rate * weight_decay * W
-        return reference.adam_update(dW, *adam, m, v, W - rate * weight_decay * W)
-
-    return mutant
-
-
-def nesterov_with(old=False, plain=False):
-    def mutant(dW, lr, momentum, v, W):
-        new = momentum * v - lr * dW
-        return new, W + (new if plain else momentum * (v if old else new) - lr * dW)
-
-    return mutant
-
-
-def rmsprop_with(eps_inside=False, late=False, sum_up=False):
-    def mutant(dW, lr, decay, eps, h, W):
-        new = decay * h + (1 if sum_up else 1 - decay) * dW * dW
-        root = np.sqrt((h if late else new) + (eps if eps_inside else 0))
-        return new, W - lr * dW / (root + (0 if eps_inside else eps))
-
-    return mutant
-
-
 def l2_with(factor=1, pull=1):
     def mutant(W, scale, dW):
         loss, new = reference.l2_penalty(W, scale, dW)
@@ -188,32 +109,6 @@ def clip_that_hides(dW, max_norm):
     """Infinities to 0, as a factor of 1 / inf has it, and their neighbours too."""
     norm, out = reference.clip_norm(dW, max_norm)
     return norm, np.nan_to_num(out) if np.isinf(norm) else out
-
-
-def adagrad_with(eps_inside=False, late=False):
-    def mutant(dW, lr, eps, h, W):
-        new = h + dW * dW
-        root = np.sqrt((h if late else new) + (eps if eps_inside else 0))
-        return new, W - lr * dW / (root + (0 if eps_inside else eps))
-
-    return mutant
-
-
-def momentum_with(sign=-1, late=False):
-    def mutant(dW, lr, momentum, v, W):
-        new = momentum * v + sign * lr * dW
-        return new, W + (v if late else new)
-
-    return mutant
-
-
-def gelu_by_tanh(x):
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
-
-
-def gelu_that_cancels(x):
-    """Phi(x) as 1 - Phi(-x) on both sides."""
-    return x * (1 - reference.gelu_forward(-x) / -x)
 
 
 def batch_norm_with(factor=lambda B: 1, eps_outside=False, shift=0):
@@ -301,67 +196,6 @@ MUTANTS = {
         "last row": lambda dout: dout[:-1].sum(axis=0),
         "a mean": lambda dout: dout.sum(axis=0) / max(len(dout), 1),
     },
-    "relu_forward": {
-        "NaN lost": lambda x: np.fmax(x, 0),
-        "absolute value": np.abs,
-        "nothing": lambda x: x,
-    },
-    "relu_backward": {
-        "kink to the right": lambda y, dout: np.where(y < 0, 0, dout),
-        "NaN blocked": lambda y, dout: np.where(y > 0, dout, 0),
-        "a product": lambda y, dout: dout * ~(y <= 0),
-        "the other side": lambda y, dout: np.where(y <= 0, dout, 0),
-    },
-    "leaky_relu_forward": {
-        "no slope": lambda x, slope: np.where(x < 0, 0, x),
-        "the other side": lambda x, slope: np.where(x < 0, x, slope * x),
-    },
-    "leaky_relu_backward": {
-        "no slope": lambda y, dout, slope: np.where(y <= 0, 0, dout),
-        "kink to the right": lambda y, dout, slope: np.where(y < 0, slope * dout, dout),
-    },
-    "sigmoid_forward": {
-        "wrong sign": lambda x: reference.sigmoid_forward(-x),
-        "by way of tanh, inexact at the end": lambda x: (1 + np.tanh(x / 2)) / 2,
-    },
-    "sigmoid_backward": {
-        "no y": lambda y, dout: dout * (1 - y),
-        "no 1 - y": lambda y, dout: dout * y,
-        "1 + y": lambda y, dout: dout * y * (1 + y),
-    },
-    "tanh_forward": {
-        "inexact near 0": lambda x: 2 * reference.sigmoid_forward(2 * x) - 1,
-        "half the argument": lambda x: np.tanh(x / 2),
-    },
-    "tanh_backward": {
-        "no square": lambda y, dout: dout * (1 - y),
-        "1 + y^2": lambda y, dout: dout * (1 + y * y),
-    },
-    "gelu_forward": {
-        "by way of tanh": gelu_by_tanh,
-        "inexact on the left": gelu_that_cancels,
-        "the distribution alone": lambda x: reference.gelu_forward(x) / x,
-        "NaN at -inf": lambda x: x * (reference.gelu_forward(x) / x),
-    },
-    "gelu_backward": {
-        "no density": lambda x, dout: dout * (reference.gelu_forward(x) / x),
-        "the other side": lambda x, dout: reference.gelu_backward(-x, dout),
-        "density unscaled": lambda x, dout: (
-            reference.gelu_backward(x, dout) + dout * x * np.exp(-x * x / 2)
-        ),
-    },
-    "silu_forward": {
-        "the logistic function": reference.sigmoid_forward,
-        "the other side": lambda x: reference.silu_forward(-x),
-        "NaN at -inf": lambda x: x * reference.sigmoid_forward(x),
-    },
-    "silu_backward": {
-        "no product rule": lambda x, dout: dout * reference.sigmoid_forward(x),
-        "of the logistic function": lambda x, dout: reference.sigmoid_backward(
-            reference.sigmoid_forward(x), dout
-        ),
-        "for the output": lambda x, dout: reference.silu_backward(reference.silu_forward(x), dout),
-    },
     "batch_norm_forward": {
         "unbiased variance": batch_norm_with(lambda B: B / max(B - 1, 1)),
         "a sum of squares": batch_norm_with(lambda B: B),
@@ -424,41 +258,6 @@ MUTANTS = {
         "a sum in the gradient": rows_without_a_mean,
         "not smoothed": rows_unsmoothed,
     },
-    "mean_squared_error": {
-        "no 2": loss_with(reference.mean_squared_error, 0.5),
-        "wrong sign": loss_with(reference.mean_squared_error, -1),
-    },
-    "sum_squared_error": {
-        "a 2": loss_with(reference.sum_squared_error, 2),
-        "wrong sign": loss_with(reference.sum_squared_error, -1),
-    },
-    "sigmoid_cross_entropy": {
-        "wrong sign": loss_with(reference.sigmoid_cross_entropy, -1),
-        "overflow": naive_sigmoid,
-        "a mean over outputs": mean_over_outputs,
-        "targets the other way round": loss_with(
-            reference.sigmoid_cross_entropy, t=lambda t: 1 - t
-        ),
-    },
-    "mean_absolute_error": {
-        "wrong sign": loss_with(reference.mean_absolute_error, -1),
-        "kink to the right": kinks_to_the_right(reference.mean_absolute_error),
-    },
-    "huber_loss": {
-        "wrong sign": loss_with(reference.huber_loss, -1),
-        "no delta": loss_with(reference.huber_loss, delta=lambda delta: 1.0),
-        "squares everywhere": loss_with(reference.huber_loss, delta=lambda delta: 1e9),
-    },
-    "poisson_loss": {
-        "wrong sign": loss_with(reference.poisson_loss, -1),
-        "the next count": loss_with(reference.poisson_loss, t=lambda t: t + 1),
-    },
-    "quantile_loss": {
-        "wrong sign": loss_with(reference.quantile_loss, -1),
-        "the other tail": loss_with(reference.quantile_loss, q=lambda q: 1 - q),
-        "the median": loss_with(reference.quantile_loss, q=lambda q: 0.5),
-        "kink to the right": kinks_to_the_right(reference.quantile_loss, 0.5),
-    },
     "dropout_forward": {
         "not scaled": dropout_unscaled,
         "words along rows": dropout_in_rows_of_words,
@@ -473,44 +272,6 @@ MUTANTS = {
         "not scaled": lambda dout, mask, p: np.where(mask, dout, 0),
         "scaled by 1 - p": lambda dout, mask, p: np.where(mask, dout * (1 - p), 0),
         "no mask": lambda dout, mask, p: dout / (1 - p),
-    },
-    "sgd_update": {
-        "uphill": lambda dW, lr, weight_decay, W: W + lr * (dW - weight_decay * W),
-        "no rate": lambda dW, lr, weight_decay, W: W - dW,
-        "no decay": lambda dW, lr, weight_decay, W: W - lr * dW,
-        "away from 0": lambda dW, lr, weight_decay, W: W - lr * (dW - weight_decay * W),
-        "decay without the rate": lambda dW, lr, weight_decay, W: W - lr * dW - weight_decay * W,
-    },
-    "momentum_update": {"uphill": momentum_with(sign=1), "old velocity": momentum_with(late=True)},
-    "adagrad_update": {
-        "eps in the root": adagrad_with(eps_inside=True),
-        "old sum": adagrad_with(late=True),
-    },
-    "adam_update": {
-        "eps in the root": adam_with(eps_inside=True),
-        "no correction": adam_with(correct=False),
-        "step counted from 0": adam_with(step_off=-1),
-        "step counted from 2": adam_with(step_off=1),
-        "1 - beta in float32": adam_with(single=True),
-    },
-    "scikit_learn_adam_update": {
-        "corrected eps": reference.adam_update,
-        "eps in the root": adam_with(eps_inside=True),
-    },
-    "nesterov_update": {
-        "old velocity": nesterov_with(old=True),
-        "heavy ball": nesterov_with(plain=True),
-    },
-    "rmsprop_update": {
-        "eps in the root": rmsprop_with(eps_inside=True),
-        "old mean": rmsprop_with(late=True),
-        "a sum": rmsprop_with(sum_up=True),
-    },
-    "adamw_update": {
-        "coupled": adamw_with(coupled=True),
-        "rate twice": adamw_with(once_more=True),
-        "no rate": adamw_with(no_rate=True),
-        "after the step": adamw_with(late=True),
     },
     "l2_penalty": {
         "no half": l2_with(factor=2),
@@ -531,6 +292,11 @@ MUTANTS = {
 }
 
 
+for activation in ACTIVATIONS.values():
+    MUTANTS[f"{activation.kernel}_forward"] = activation.value_mutants
+    MUTANTS[f"{activation.kernel}_backward"] = activation.slope_mutants
+MUTANTS |= {row.make().kernel: row.mutants for row in ELEMENTWISE.values()}
+MUTANTS |= {f"{row.kernel}_update": row.mutants for row in RULES}
 MUTANTS |= {
     kernel.key: MUTANTS[kernel.name] | weighted_with(getattr(reference, kernel.name))
     for kernel in KERNELS.values()

@@ -1,8 +1,8 @@
 """What a network must give, in float64 and plain NumPy, and how far rounding may lead away from it.
 
-Beside every number stands its scale: what it would be if all its terms had one sign. Activations
-are no steeper than 1.13, so they hand an error on as it is; a normalisation divides it by what it
-divides the numbers by.
+Beside every number stands its scale: what it would be if all its terms had one sign. An activation
+multiplies an error by its greatest slope at most; a normalization divides it by what it divides
+the numbers by.
 """
 
 import math
@@ -10,17 +10,12 @@ import math
 import numpy as np
 
 import affinet as an
+from parts.activations import ACTIVATIONS
 
-ERF = np.vectorize(math.erf, otypes=[np.float64])
-FUNCTIONS = {
-    "ReLU": lambda x, layer: np.maximum(x, 0),
-    "LeakyReLU": lambda x, layer: np.where(x > 0, x, layer.slope * x),
-    "Sigmoid": lambda x, layer: 1 / (1 + np.exp(-x)),
-    "Tanh": lambda x, layer: np.tanh(x),
-    "Dropout": lambda x, layer: x,
-    "GELU": lambda x, layer: 0.5 * x * (1 + ERF(x / math.sqrt(2))),
-    "SiLU": lambda x, layer: x / (1 + np.exp(-x)),
+FUNCTIONS = {name: row.formula for name, row in ACTIVATIONS.items()} | {
+    "Dropout": lambda x, layer: x
 }
+STEEPEST = max(row.greatest[0] for row in ACTIVATIONS.values())
 
 
 def exact(net, x):
@@ -40,7 +35,7 @@ def exact(net, x):
         else:
             y, scale = FUNCTIONS[name](y, layer), np.maximum(scale, abs(y))
             reduction += 4
-    return y, 1.13 ** len(net.layers) * scale, reduction
+    return y, STEEPEST ** len(net.layers) * scale, reduction
 
 
 def normalized(layer, x, scale, *, of_batch):

@@ -1,20 +1,13 @@
-"""Every optimizer, and gradients for it."""
+"""Every optimizer in every setting, as the tests of optimizers go through them."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 
-import affinet as an
+from parts.optimizers import SETTINGS
 
-OPTIMIZERS = {
-    "SGD": lambda: an.SGD(0.1),
-    "Momentum": lambda: an.Momentum(0.1, 0.8),
-    "AdaGrad": lambda: an.AdaGrad(0.1),
-    "Adam": lambda: an.Adam(0.1, 0.8, 0.95, 1e-6),
-    "SGD with weight decay": lambda: an.SGD(0.1, 0.3),
-    "Nesterov": lambda: an.Nesterov(0.1, 0.8),
-    "RMSprop": lambda: an.RMSprop(0.1, 0.8, 1e-6),
-    "AdamW": lambda: an.AdamW(0.1, 0.8, 0.95, 1e-6, 0.2),
-}
+OPTIMIZERS = {name: partial(make, 0.1) for name, make in SETTINGS.items()}
 every_optimizer = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 with_memory = pytest.mark.parametrize(
     "make", [make for make in OPTIMIZERS.values() if make().n_averages > 0]

@@ -1,38 +1,20 @@
 """The fused step and the step layer by layer compute the same numbers, to the bit."""
 
 import copy
-import functools
 import threading
 
 import numpy as np
 import pytest
 
 import affinet as an
+import parts.losses
+import parts.optimizers
 from affinet.training import step as steps
 from affinet.training.record import Training
 from affinet.training.step import FusedStep, can_fuse
+from parts.activations import ACTIVATIONS
 
-OPTIMIZERS = {
-    "SGD": an.SGD,
-    "Momentum": an.Momentum,
-    "AdaGrad": an.AdaGrad,
-    "Adam": an.Adam,
-    "SGD with weight decay": functools.partial(an.SGD, weight_decay=0.1),
-    "Nesterov": an.Nesterov,
-    "RMSprop": an.RMSprop,
-    "AdamW": functools.partial(an.AdamW, weight_decay=0.1),
-}
-LOSSES = {
-    "SoftmaxWithLoss": an.SoftmaxWithLoss,
-    "smoothed": lambda: an.SoftmaxWithLoss(label_smoothing=0.2),
-    "MeanSquaredError": an.MeanSquaredError,
-    "SumSquaredError": an.SumSquaredError,
-    "SigmoidWithLoss": an.SigmoidWithLoss,
-    "MeanAbsoluteError": an.MeanAbsoluteError,
-    "Huber": lambda: an.Huber(0.4),
-    "Poisson": an.Poisson,
-    "Quantile": lambda: an.Quantile(0.8),
-}
+OPTIMIZERS, LOSSES = parts.optimizers.SETTINGS, parts.losses.SETTINGS
 DTYPES = [np.float32, np.float64]
 N, I, O = 53, 12, 5  # noqa: E741 - rows, inputs, outputs
 
@@ -87,13 +69,9 @@ def small_net(**options):
 
 def data(loss, seed=0):
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((N, I))
-    if isinstance(loss, an.SoftmaxWithLoss):
-        return x, rng.integers(0, O, N)
-    t = rng.standard_normal((N, O))
-    if isinstance(loss, an.SigmoidWithLoss):
-        return x, (t > 0).astype(np.uint8)
-    return x, np.floor(np.abs(2 * t)) if isinstance(loss, an.Poisson) else t
+    return rng.standard_normal((N, I)), parts.losses.row_of(loss).targets(
+        rng.standard_normal((N, O))
+    )
 
 
 def fit_both(net, x, t, monkeypatch, optimizer=an.SGD, **options):
@@ -123,7 +101,7 @@ def assert_same(net, other, fused, layerwise):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_every_layer_loss_and_optimizer(dtype, loss, optimizer, monkeypatch):
-    net = every_layer(dtype, LOSSES[loss]())
+    net = every_layer(dtype, LOSSES[loss][0]())
     before = net.params.flat.copy()
     x, t = data(net.loss)
     both = fit_both(net, x, t, monkeypatch, optimizer, epochs=3, batch_size=10, seed=5)
@@ -132,10 +110,23 @@ def test_every_layer_loss_and_optimizer(dtype, loss, optimizer, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation(dtype, name, monkeypatch):
+    """Behind a layer and before one, and behind each other, where what it keeps stays."""
+    make = ACTIVATIONS[name].make
+    net = an.Sequential(
+        make(), an.Affine.init(I, 9, rng=0, dtype=dtype), make(), make(),
+        an.Affine.init(9, O, rng=1, dtype=dtype), make(), loss=an.MeanSquaredError(),
+    )  # fmt: skip
+    x, t = data(net.loss)
+    assert_same(*fit_both(net, x, t, monkeypatch, epochs=2, batch_size=10, seed=5))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_weights_of_rows(dtype, loss, optimizer, monkeypatch):
-    net = every_layer(dtype, LOSSES[loss]())
+    net = every_layer(dtype, LOSSES[loss][0]())
     x, t = data(net.loss)
     rng = np.random.default_rng(7)
     weights = rng.random(N) * (rng.random(N) < 0.6)
@@ -153,7 +144,7 @@ def test_weights_of_rows(dtype, loss, optimizer, monkeypatch):
 def test_weights_of_one_change_nothing(loss):
     nets = []
     for weights in (None, np.ones(N)):
-        net = every_layer(np.float32, LOSSES[loss]())
+        net = every_layer(np.float32, LOSSES[loss][0]())
         x, t = data(net.loss)
         history = net.fit(x, t, epochs=2, batch_size=8, sample_weight=weights)
         nets.append((net.params.flat, history))
@@ -161,13 +152,13 @@ def test_weights_of_one_change_nothing(loss):
     assert nets[0][1]["loss"] == pytest.approx(nets[1][1]["loss"], rel=1e-14)
 
 
-@pytest.mark.parametrize("loss", ["smoothed", "Huber", "Quantile"])
+@pytest.mark.parametrize("loss", ["SoftmaxWithLoss, smoothed", "Huber", "Quantile"])
 def test_callback_changes_the_loss(loss, monkeypatch):
     def change(state):
         for name in state.net.loss.config():
             setattr(state.net.loss, name, 0.5 * getattr(state.net.loss, name))
 
-    net = every_layer(np.float64, LOSSES[loss]())
+    net = every_layer(np.float64, LOSSES[loss][0]())
     x, t = data(net.loss)
     kept, _, _, _ = fit_both(copy.deepcopy(net), x, t, monkeypatch, epochs=3, batch_size=8)
     both = fit_both(net, x, t, monkeypatch, epochs=3, batch_size=8, callbacks=[change])
@@ -179,7 +170,7 @@ def test_callback_changes_the_loss(loss, monkeypatch):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_normalizations_and_what_keeps_its_input(dtype, loss, optimizer, monkeypatch):
-    net = normalized_net(dtype, LOSSES[loss]())
+    net = normalized_net(dtype, LOSSES[loss][0]())
     before = {name: array.copy() for name, array in net._arrays().items()}
     x, t = data(net.loss)
     both = fit_both(net, x, t, monkeypatch, optimizer, epochs=3, batch_size=10, seed=5)

@@ -9,7 +9,8 @@ import textwrap
 import pytest
 
 import affinet as an
-from interrupted_training import OPTIMIZERS, archive_epochs, assert_same, train
+from interrupted_training import archive_epochs, assert_same, train
+from parts.optimizers import CLASSES
 
 KILLED = """
     import os, signal, sys
@@ -78,7 +79,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
 
 
 @posix
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", CLASSES)
 def test_killed_at_a_step(kind, optimizer, data, path):
     process = start(kind, optimizer, path, "step 9")
     _, errors = process.communicate()

@@ -7,7 +7,6 @@ import affinet as an
 from affinet import schedules
 from affinet.training import step as steps
 from interrupted_training import (
-    OPTIMIZERS,
     Interruption,
     archive_epochs,
     assert_same,
@@ -15,6 +14,7 @@ from interrupted_training import (
     interrupted,
     train,
 )
+from parts.optimizers import CLASSES
 
 
 class RunningMean:
@@ -52,7 +52,7 @@ class OwnOptimizer:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", CLASSES)
 def test_every_optimizer_at_every_step(kind, optimizer, dtype, data, path):
     def options():
         return {"net": build(dtype=dtype), "optimizer": optimizer(0.05), "validation_data": data}

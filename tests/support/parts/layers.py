@@ -1,0 +1,91 @@
+"""Layers: the type of a row, and a row each; those of the activations come from theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import affinet as an
+from array_forms import draw
+from parts.activations import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer.
+
+    Attributes
+    ----------
+    make : callable
+        Returns the layer for rows of n numbers in a dtype, with settings other than the defaults
+        and parameters that nothing cancels in; it returns rows of n numbers too.
+    least_rows : int
+        Rows that training needs.
+    variants : dict
+        Further settings by name, each a callable like ``make``.
+    """
+
+    make: Callable
+    least_rows: int = 0
+    variants: dict[str, Callable] = field(default_factory=dict)
+
+
+def affine(n, dtype):
+    return an.Affine(draw("float64", (n, n), 1).astype(dtype), draw("float64", n, 2).astype(dtype))
+
+
+def moved(layer):
+    """The layer with a gamma and a beta that nothing cancels in."""
+    rng = np.random.default_rng(3)
+    for name, centre in (("gamma", 1.0), ("beta", 0.0)):
+        old = getattr(layer, name)
+        values = centre + 0.3 * rng.standard_normal(len(old))
+        setattr(layer, name, values.astype(old.dtype))
+    return layer
+
+
+def with_modes(n, dtype):
+    """A branch whose layers act otherwise in training, beside a projection."""
+    return an.Residual(
+        moved(an.BatchNorm(n, dtype=dtype)),
+        affine(n, dtype),
+        an.Dropout(0.1, rng=2),
+        projection=affine(n, dtype),
+    )
+
+
+def activation(row):
+    """The same for an activation, which takes rows of any width."""
+    variants = {name: (lambda n, dtype, make=make: make()) for name, make in row.variants.items()}
+    return LayerRow(lambda n, dtype: row.make(), variants=variants)
+
+
+LAYERS = {
+    "Affine": LayerRow(affine),
+    "Dropout": LayerRow(
+        lambda n, dtype: an.Dropout(0.4, rng=0),
+        variants={"nothing dropped": lambda n, dtype: an.Dropout(0.0, rng=0)},
+    ),
+    "BatchNorm": LayerRow(
+        lambda n, dtype: moved(an.BatchNorm(n, momentum=0.2, eps=1e-3, dtype=dtype)), least_rows=2
+    ),
+    "LayerNorm": LayerRow(lambda n, dtype: moved(an.LayerNorm(n, eps=1e-4, dtype=dtype))),
+    "Residual": LayerRow(
+        lambda n, dtype: an.Residual(affine(n, dtype), an.Tanh()),
+        variants={"of layers with two modes": with_modes},
+    ),
+} | {name: activation(row) for name, row in ACTIVATIONS.items()}
+
+# Every layer in every setting: callables like ``make``, by name.
+SETTINGS = {name: row.make for name, row in LAYERS.items()} | {
+    f"{name}, {variant}": make
+    for name, row in LAYERS.items()
+    for variant, make in row.variants.items()
+}
+
+
+def make(name, n=3, dtype="float64"):
+    """The layer of this name, for rows of n numbers."""
+    return LAYERS[name].make(n, dtype)
