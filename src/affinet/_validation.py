@@ -18,6 +18,8 @@ BLOCK_ROWS = 4096
 # small network's step layer by layer such questions took as long as the arithmetic.
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+NUMBERS = (int, float, np.bool_, np.integer, np.floating)
+PLAIN = (*NUMBERS, complex, str, bytes, type(None))  # elements of a list that mean themselves
 
 
 def in_files(value: Any) -> bool:
@@ -51,19 +53,171 @@ def number_array(name: str, value: ArrayLike) -> Array:
     Raises
     ------
     TypeError
-        For complex, object, string, date and extended-precision arrays, by name.
+        For complex, object, text, date, structured, sparse and extended-precision arrays, for
+        categories and for numbers with a unit, by name.
     ValueError
-        For nested sequences of unequal lengths, by name.
+        For nested sequences of unequal lengths and for masked or missing elements, by name.
     """
-    if type(value) is np.ndarray and (value.dtype is FLOAT32 or value.dtype is FLOAT64):
-        return value
+    if type(value) is np.ndarray:
+        if value.dtype is FLOAT32 or value.dtype is FLOAT64:
+            return value
+        array: Array = value
+    else:
+        array = array_of(name, value)
+    if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, wanted real numbers of at most 64 bits"
+            f"{advice_on(name, array)}"
+        )
+    return array
+
+
+def array_of(name: str, value: Any) -> Array:
+    """``value`` as an array of any dtype; an error where NumPy would drop part of its meaning."""
+    require_plain(name, value)
+    if hasattr(value, "toarray"):
+        raise TypeError(
+            f"{name} is a sparse {type(value).__name__}, wanted a dense array: pass "
+            f"{name}.toarray(), or use affinet.estimators, which take sparse matrices"
+        )
     try:
-        array = np.asarray(value)
+        return np.asarray(value, dtype_without_boxes(value))
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from None
-    if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
-        raise TypeError(f"{name} has dtype {array.dtype}, wanted real numbers of at most 64 bits")
-    return array
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{name} cannot be converted to an array: {error}") from None
+
+
+def require_plain(name: str, value: Any, categories: bool = False) -> None:
+    """Raise if NumPy would drop part of what ``value`` means.
+
+    Masks, missing values, units and, unless ``categories`` allows them, categories: ``np.asarray``
+    keeps the numbers of all of them and nothing else, without a word.
+
+    Raises
+    ------
+    TypeError
+        For categories and units, by name.
+    ValueError
+        For masked and missing elements, by name and place.
+    """
+    if type(value) is np.ndarray:
+        return
+    if isinstance(value, list | tuple):
+        require_plain_elements(name, value, categories)
+        return
+    require_no_unit(name, value)
+    if isinstance(value, np.ndarray):
+        require_unmasked(name, value)
+    elif hasattr(value, "dtypes") and hasattr(value, "columns"):
+        for column, dtype in zip(value.columns, value.dtypes, strict=True):
+            if not categories and is_categorical(dtype):
+                raise TypeError(categories_refused(f"{name}: column {column!r}"))
+        require_none_missing(name, value, value.dtypes)
+    elif hasattr(value, "dtype"):
+        if not categories and is_categorical(value.dtype):
+            raise TypeError(categories_refused(name))
+        require_none_missing(name, value, [value.dtype])
+
+
+def require_plain_elements(name: str, values: Any, categories: bool) -> None:
+    """The same for what a list holds: of its numbers only the types are looked at."""
+    kinds = set(map(type, values))
+    if all(issubclass(kind, PLAIN) for kind in kinds):
+        return
+    for place, element in enumerate(values):
+        if not isinstance(element, PLAIN):
+            require_plain(f"{name}[{place}]", element, categories)
+
+
+def require_no_unit(name: str, value: Any) -> None:
+    """Raise TypeError for numbers with a physical unit, such as quantities of pint or astropy."""
+    attribute = next((a for a in ("units", "unit") if hasattr(type(value), a)), None)
+    if attribute is None or getattr(getattr(value, "dtype", None), "kind", "f") in "mM":
+        return  # dates have units too, and are refused as dates
+    raise TypeError(
+        f"{name} has the unit {getattr(value, attribute)}, which an array of numbers cannot keep: "
+        "convert it to the unit you want and pass the numbers alone (.magnitude or .value)"
+    )
+
+
+def require_unmasked(name: str, array: Array) -> None:
+    """Raise ValueError if an array with a mask, such as NumPy's, has a masked element."""
+    mask = np.asarray(getattr(array, "mask", False))
+    if mask.dtype == bool and mask.any():
+        place = [int(i) for i in np.argwhere(np.broadcast_to(mask, array.shape))[0]]
+        raise ValueError(
+            f"{name} has {int(mask.sum())} masked elements, the first at {place}: fill them with "
+            "filled(...) or leave their rows out"
+        )
+
+
+def require_none_missing(name: str, value: Any, dtypes: Any) -> None:
+    """Raise ValueError if a column that marks missing values beside its numbers has one."""
+    if all(isinstance(dtype, np.dtype) for dtype in dtypes) or not hasattr(value, "isna"):
+        return
+    missing = np.asarray(value.isna())
+    if missing.any():
+        first = [int(i) for i in np.argwhere(missing)[0]]
+        shown = f"[{first[0]}]"
+        if len(first) == 2:
+            shown = f" in column {value.columns[first[1]]!r}, row {first[0]}"
+        raise ValueError(
+            f"{name}{shown} is missing: fill missing values with fillna(...) or leave their rows "
+            "out with dropna()"
+        )
+
+
+def is_categorical(dtype: Any) -> bool:
+    """True for pandas' dtype of categories, without importing pandas."""
+    return type(dtype).__name__ == "CategoricalDtype"
+
+
+def categories_refused(where: str) -> str:
+    """The sentence for categories."""
+    return (
+        f"{where} holds categories, wanted numbers: encode them, as columns of 0 and 1 "
+        "(pandas.get_dummies) or as class indices (.cat.codes)"
+    )
+
+
+def dtype_without_boxes(value: Any) -> np.dtype[Any] | None:
+    """The dtype for pandas' nullable numbers, none of them missing; None leaves it to NumPy.
+
+    NumPy would make objects of a DataFrame of them.
+    """
+    if hasattr(value, "dtypes") and hasattr(value, "columns"):
+        dtypes = list(value.dtypes)
+    else:
+        dtypes = [getattr(value, "dtype", FLOAT64)]
+    if not dtypes or all(isinstance(dtype, np.dtype) for dtype in dtypes):
+        return None
+    if any(getattr(dtype, "kind", "O") not in "buif" for dtype in dtypes):
+        return None
+    plain = [getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)) for dtype in dtypes]
+    known = all(isinstance(dtype, np.dtype) for dtype in plain)
+    return np.result_type(*plain) if known else None
+
+
+def advice_on(name: str, array: Array) -> str:
+    """What to do with an array that holds no real numbers, for the end of a message."""
+    kind = array.dtype.kind
+    if kind == "c":
+        return f": pass {name}.real, or real and imaginary parts as columns"
+    if kind in "mM":
+        return ": pass a number, such as the days since a first date"
+    if kind in "US":
+        return ": convert text with astype(float), or encode it as columns of 0 and 1"
+    if kind == "V":
+        return ": convert fields with numpy.lib.recfunctions.structured_to_unstructured"
+    if kind == "O":
+        place, element = next(
+            ((i, e) for i, e in np.ndenumerate(array) if not isinstance(e, NUMBERS)), ((), None)
+        )
+        if isinstance(element, NUMBERS) or (element is None and not place):
+            return ": convert the numbers with astype(float)"
+        return f": the element at {list(map(int, place))} is {element!r:.40}"
+    return ": convert it with astype(numpy.float64)"
 
 
 def compute_dtype(*arrays: Array) -> np.dtype[Any]:

@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 
-import affinet.losses
-from affinet.layers import Affine, ReLU, Sigmoid, Tanh
-from affinet.losses import MeanSquaredError, SoftmaxWithLoss
+from affinet.layers import Affine
+from affinet.layers.activations import Activation, activation_classes
+from affinet.losses import Loss, MeanSquaredError, Poisson, SigmoidWithLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 
 NEEDED = ("coefs_", "intercepts_", "activation", "out_activation_")
-ACTIVATIONS: dict[str, type | None] = {
-    "identity": None,
-    "logistic": Sigmoid,
-    "relu": ReLU,
-    "tanh": Tanh,
+ACTIVATIONS: dict[str, type[Activation] | None] = {"identity": None} | {
+    cls.sklearn_name: cls for cls in activation_classes().values() if cls.sklearn_name
+}
+OUTPUTS: dict[str, type[Loss]] = {
+    "softmax": SoftmaxWithLoss,
+    "logistic": SigmoidWithLoss,
+    "identity": MeanSquaredError,
+    "exp": Poisson,
 }
 
 
@@ -88,8 +91,7 @@ def scikit_learns_network(model: Any) -> Sequential:
         if layers:
             layers += hidden_activation(model)
         layers.append(Affine(W, b))
-    last, loss = output(model)
-    return Sequential(*layers, *last, loss=loss)
+    return Sequential(*layers, loss=output(model))
 
 
 def require_fitted(model: Any) -> None:
@@ -111,17 +113,9 @@ def hidden_activation(model: Any) -> list[Any]:
     return [] if layer_type is None else [layer_type()]
 
 
-def output(model: Any) -> tuple[list[Any], Any]:
-    """What stands behind the last affine layer, and the loss."""
+def output(model: Any) -> Any:
+    """The loss that stands for what is behind the last affine layer."""
     name = model.out_activation_
-    if name == "softmax":
-        return [], SoftmaxWithLoss()
-    if name == "identity":
-        return [], MeanSquaredError()
-    if name == "logistic":
-        loss_type = getattr(affinet.losses, "SigmoidWithLoss", None)
-        return ([Sigmoid()], None) if loss_type is None else ([], loss_type())
-    poisson = getattr(affinet.losses, "Poisson", None)
-    if name == "exp" and poisson is not None:
-        return [], poisson()
-    raise ValueError(f"model.out_activation_ is {name!r}, wanted softmax, logistic or identity")
+    if name not in OUTPUTS:
+        raise ValueError(f"model.out_activation_ is {name!r}, wanted one of {', '.join(OUTPUTS)}")
+    return OUTPUTS[name]()

@@ -19,7 +19,7 @@ from affinet.archive import archive_path, read_archive, write_archive
 from affinet.layers import Layer
 from affinet.losses import Loss
 from affinet.network import Sequential
-from affinet.network_parts import buffer_names, has_methods, parameter_names
+from affinet.network.parts import buffer_names, has_methods, parameter_names
 
 FORMAT = "affinet model"
 FORMAT_VERSION = 1
@@ -61,7 +61,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     Examples
     --------
     >>> import affinet as an, tempfile, pathlib
-    >>> net = an.Sequential(an.Affine.init(2, 3), an.ReLU())
+    >>> net = an.Sequential(an.Affine.init(2, 3, rng=0), an.ReLU())
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
     >>> net.save(path)
     >>> an.load(path)
@@ -102,7 +102,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     --------
     >>> import affinet as an, tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
-    >>> an.Sequential(an.Affine.init(2, 3)).save(path)
+    >>> an.Sequential(an.Affine.init(2, 3, rng=0)).save(path)
     >>> an.load(path).predict([[0.0, 0.0]])
     array([[0., 0., 0.]], dtype=float32)
 

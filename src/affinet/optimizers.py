@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from affinet import _dispatch
+from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
     compute_dtype,
@@ -20,6 +22,9 @@ from affinet._validation import (
     require_shape,
 )
 from affinet.parameters import Parameters, flat_zeros
+
+# As the shell and the pictures list them: from the simplest rule on.
+__all__ = ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW"]  # noqa: RUF022
 
 FLOATS = (float, np.floating)
 # Rules hand over their numbers and averages with a star, which no type checker can count.
@@ -48,9 +53,24 @@ class Optimizer(ABC):
     lr : float
         Learning rate, 0 or more. May be changed between updates.
 
+    Attributes
+    ----------
+    kernel : str or None
+        The rule is the kernels' ``<kernel>_update``; None has no compiled form, so a training
+        with it goes layer by layer. A subclass does not inherit it: its rule may be another.
+    n_averages : int
+        Arrays that the rule keeps for each parameter.
+    counts_steps : bool
+        True if the kernel takes the number of the step.
+    shell_name : str
+        Its name in the shell.
+    shell_lr, picture_lr : float
+        Learning rates that suit it by default: in the shell, and on the error functions of
+        :func:`affinet.diagnostics.descent`, whose curvature is about 1.
+
     Examples
     --------
-    A rule of one's own says what it does with flat arrays:
+    A custom rule says what it does with flat arrays:
 
     >>> import numpy as np, affinet as an
     >>> class SignDescent(an.Optimizer):
@@ -62,7 +82,18 @@ class Optimizer(ABC):
     array([0.5, 2.5])
     """
 
+    kernel: ClassVar[str | None] = None
     n_averages: ClassVar[int] = 0
+    counts_steps: ClassVar[bool] = False
+    shell_name: ClassVar[str] = ""
+    shell_lr: ClassVar[float] = 0.01
+    picture_lr: ClassVar[float] = 0.1
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the object, or say affinet's name for another library's argument."""
+        if kwargs:
+            require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+        return super().__new__(cls)
 
     def __init__(self, lr: float) -> None:
         self.lr = real_number("lr", lr, 0.0)
@@ -183,7 +214,16 @@ class Optimizer(ABC):
             self._remember(W, state)
 
 
-class SGD(Optimizer):
+class CompiledOptimizer(Optimizer):
+    """A rule that one kernel computes."""
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        step = (state.step,) if self.counts_steps else ()
+        update = getattr(kernels, f"{self.kernel}_update")
+        update(dW, *self.rule_numbers(), *step, *state.averages, W)
+
+
+class SGD(CompiledOptimizer):
     """Stochastic gradient descent: ``W -= lr (dW + weight_decay W)``.
 
     Parameters
@@ -203,6 +243,11 @@ class SGD(Optimizer):
     array([0.8])
     """
 
+    kernel = "sgd"
+    shell_name = "sgd"
+    shell_lr = 0.1
+    picture_lr = 0.15
+
     def __init__(self, lr: float = 0.01, weight_decay: float = 0.0) -> None:
         super().__init__(lr)
         self.weight_decay = real_number("weight_decay", weight_decay, 0.0)
@@ -211,11 +256,8 @@ class SGD(Optimizer):
         """Learning rate and weight decay."""
         return {"lr": self.lr, "weight_decay": self.weight_decay}
 
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.sgd_update(dW, *self.rule_numbers(), W)
 
-
-class Momentum(Optimizer):
+class Momentum(CompiledOptimizer):
     """Heavy ball: ``v = momentum v - lr dW; W += v``. Polyak (1964).
 
     Parameters
@@ -235,6 +277,10 @@ class Momentum(Optimizer):
     array([0.75])
     """
 
+    kernel = "momentum"
+    shell_name = "momentum"
+    shell_lr = 0.01
+    picture_lr = 0.02
     n_averages = 1
 
     def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
@@ -244,9 +290,6 @@ class Momentum(Optimizer):
     def config(self) -> dict[str, float]:
         """Learning rate and momentum."""
         return {"lr": self.lr, "momentum": self.momentum}
-
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.momentum_update(dW, *self.rule_numbers(), *state.averages, W)
 
 
 class Nesterov(Momentum):
@@ -272,11 +315,13 @@ class Nesterov(Momentum):
     array([0.85])
     """
 
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.nesterov_update(dW, *self.rule_numbers(), *state.averages, W)
+    kernel = "nesterov"
+    shell_name = "nesterov"
+    shell_lr = 0.01
+    picture_lr = 0.02
 
 
-class AdaGrad(Optimizer):
+class AdaGrad(CompiledOptimizer):
     """``h += dW^2; W -= lr dW / (sqrt(h) + 1e-7)``. Duchi, Hazan, Singer, JMLR 12 (2011).
 
     Parameters
@@ -293,6 +338,10 @@ class AdaGrad(Optimizer):
     array([0.9])
     """
 
+    kernel = "adagrad"
+    shell_name = "adagrad"
+    shell_lr = 0.05
+    picture_lr = 1.0
     n_averages = 1
     eps: ClassVar[float] = 1e-7
 
@@ -303,11 +352,8 @@ class AdaGrad(Optimizer):
         """Learning rate and epsilon."""
         return (self.lr, self.eps)
 
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.adagrad_update(dW, *self.rule_numbers(), *state.averages, W)
 
-
-class RMSprop(Optimizer):
+class RMSprop(CompiledOptimizer):
     """``h = decay h + (1 - decay) dW^2; W -= lr dW / (sqrt(h) + eps)``, as in PyTorch.
 
     Tieleman and Hinton, Neural Networks for Machine Learning (2012), lecture 6.5.
@@ -330,6 +376,10 @@ class RMSprop(Optimizer):
     array([0.8])
     """
 
+    kernel = "rmsprop"
+    shell_name = "rmsprop"
+    shell_lr = 0.001
+    picture_lr = 0.1
     n_averages = 1
 
     def __init__(self, lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8) -> None:
@@ -341,11 +391,8 @@ class RMSprop(Optimizer):
         """Learning rate, decay and epsilon."""
         return {"lr": self.lr, "decay": self.decay, "eps": self.eps}
 
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.rmsprop_update(dW, *self.rule_numbers(), *state.averages, W)
 
-
-class Adam(Optimizer):
+class Adam(CompiledOptimizer):
     """Adam: steps scaled by running averages of the gradient and of its square.
 
     ``m = beta1 m + (1 - beta1) dW; v = beta2 v + (1 - beta2) dW^2;
@@ -370,6 +417,11 @@ class Adam(Optimizer):
     array([0.9])
     """
 
+    kernel = "adam"
+    counts_steps = True
+    shell_name = "adam"
+    shell_lr = 0.001
+    picture_lr = 0.3
     n_averages = 2
 
     def __init__(
@@ -383,9 +435,6 @@ class Adam(Optimizer):
     def config(self) -> dict[str, float]:
         """Learning rate, decays and epsilon."""
         return {"lr": self.lr, "beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
-
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.adam_update(dW, *self.rule_numbers(), state.step, *state.averages, W)
 
 
 class AdamW(Adam):
@@ -415,6 +464,11 @@ class AdamW(Adam):
     array([0.85])
     """
 
+    kernel = "adamw"
+    shell_name = "adamw"
+    shell_lr = 0.001
+    picture_lr = 0.3
+
     def __init__(
         self,
         lr: float = 0.001,
@@ -429,9 +483,6 @@ class AdamW(Adam):
     def config(self) -> dict[str, float]:
         """Learning rate, decays of the averages, epsilon and weight decay."""
         return super().config() | {"weight_decay": self.weight_decay}
-
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        kernels.adamw_update(dW, *self.rule_numbers(), state.step, *state.averages, W)
 
 
 def require_parameter(name: str, value: Any) -> None:
@@ -449,3 +500,9 @@ def require_gradient(name: str, value: Any, parameter: Any) -> Array:
     array = number_array(name, value)
     require_shape(name, array, np.shape(parameter))
     return array
+
+
+def optimizer_classes() -> dict[str, type[Optimizer]]:
+    """Every public optimizer by its ``shell_name``."""
+    classes = [globals()[name] for name in __all__]
+    return {cls.shell_name: cls for cls in classes}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from affinet._validation import Array, positive_number, real_number, whole_number
-from affinet.metrics import Monitor
+from affinet.metrics import Patience
 
 __all__ = [
     "Constant",
@@ -94,7 +94,7 @@ class Constant(Schedule):
     Examples
     --------
     >>> import affinet as an
-    >>> net = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError())
+    >>> net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
     >>> net.fit([[1.0]], [[2.0]], epochs=2, schedule=an.schedules.Constant(0.05))["lr"]
     [0.05, 0.05]
     """
@@ -122,7 +122,7 @@ class Step(Schedule):
     Examples
     --------
     >>> import affinet as an
-    >>> net = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError())
+    >>> net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
     >>> net.fit([[1.0]], [[2.0]], epochs=4, schedule=an.schedules.Step(0.4, 2, 0.5))["lr"]
     [0.4, 0.4, 0.2, 0.2]
     """
@@ -259,7 +259,7 @@ class ReduceOnPlateau(Schedule):
             raise ValueError(f"factor is {factor!r}, wanted less than 1")
         self.patience = whole_number("patience", patience, 1)
         self.min_lr = real_number("min_lr", min_lr, 0.0)
-        self._monitor = Monitor(monitor, min_delta, mode)
+        self._monitor = Patience(monitor, min_delta, mode)
         self._reductions = 0
 
     @property

@@ -185,8 +185,12 @@ def test_any_net_can_be_watched():
     json.dumps(zeros.metadata, allow_nan=False)
     images = (16 * DIGITS[0][0][:64]).astype(np.uint8)
     scaled = an.Sequential(*net_of([64, 4, 10]).layers[:-1], input_scale=1 / 16)
-    scaled = an.Sequential(*copy.deepcopy(scaled.layers), an.Affine.init(4, 2), input_scale=1 / 16,
-                           loss=an.SoftmaxWithLoss())  # fmt: skip
+    scaled = an.Sequential(
+        *copy.deepcopy(scaled.layers),
+        an.Affine.init(4, 2, rng=0),
+        input_scale=1 / 16,
+        loss=an.SoftmaxWithLoss(),
+    )
     scaled.fit(images, np.arange(64) % 2, epochs=1, callbacks=[watch])
     assert watch.dead_shares.shape == (1, 1)
     assert Monitor().rows() == [watch.rows()[0]]
@@ -267,7 +271,7 @@ def test_a_rate_that_is_too_small():
 def test_a_training_that_diverged():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((64, 3))
-    net = an.Sequential(an.Affine.init(3, 1), loss=an.MeanSquaredError())
+    net = an.Sequential(an.Affine.init(3, 1, rng=0), loss=an.MeanSquaredError())
     watch = Monitor(verbose=False)
     with pytest.warns(RuntimeWarning, match="diverges"):
         net.fit(x, x[:, 0], epochs=300, optimizer=an.SGD(100.0), callbacks=[watch])

@@ -57,7 +57,9 @@ def test_single_layer_is_left_alone():
 
 
 def test_layer_inside_a_network_can_be_checked_by_itself():
-    net = an.Sequential(an.Affine.init(4, 5), an.Affine.init(5, 3), loss=an.MeanSquaredError())
+    net = an.Sequential(
+        an.Affine.init(4, 5, rng=0), an.Affine.init(5, 3, rng=0), loss=an.MeanSquaredError()
+    )
     before = net.params.flat.copy()
     assert gradient_check(net.layers[1], normal(2, 5))
     assert np.array_equal(net.params.flat, before)
@@ -70,7 +72,10 @@ def test_backward_that_changes_dout_fails():
     assert report.problems == ("BookReLU.backward changes dout, which it must leave alone",)
     assert all(check.passed(report.tolerance) for check in report.checks)
     net = an.Sequential(
-        an.Affine.init(5, 4), BookReLU(), an.Affine.init(4, 3), loss=an.SoftmaxWithLoss()
+        an.Affine.init(5, 4, rng=0),
+        BookReLU(),
+        an.Affine.init(4, 3, rng=0),
+        loss=an.SoftmaxWithLoss(),
     )
     report = gradient_check(net, normal(6, 5), np.arange(6) % 3)
     assert report.problems == ("1.BookReLU.backward changes dout, which it must leave alone",)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).with_name("page_ends.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "page_ends.py"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
 def test_memory_behind_and_before_the_arrays_is_not_touched(level):
     done = subprocess.run(
         [sys.executable, PROGRAM, level],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(PROGRAM.parents[1]), *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(PROGRAM.parent), *sys.path])},
         capture_output=True,
         text=True,
         timeout=300,

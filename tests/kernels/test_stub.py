@@ -5,7 +5,7 @@ import inspect
 
 from kernel_stub import STUB, STUBS, differences, in_module, in_stub
 
-ADVICE = "\npython tests/kernel_stub.py prints this again; mypy checks the types"
+ADVICE = "\npython tests/support/kernel_stub.py prints this again; mypy checks the types"
 
 
 def test_the_stub_lists_what_the_module_has_with_the_same_arguments(kernels):

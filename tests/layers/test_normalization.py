@@ -372,26 +372,26 @@ def test_widths_that_do_not_fit_are_refused(layer):
     with pytest.raises(
         ValueError, match="layer 1 takes 5 numbers a row, the layer before it gives 6"
     ):
-        an.Sequential(an.Affine.init(4, 6), layer)
+        an.Sequential(an.Affine.init(4, 6, rng=0), layer)
     with pytest.raises(
         ValueError, match="layer 2 takes 6 numbers a row, the layer before it gives 5"
     ):
-        an.Sequential(layer, an.ReLU(), an.Affine.init(6, 4))
+        an.Sequential(layer, an.ReLU(), an.Affine.init(6, 4, rng=0))
 
 
 def test_rows_of_higher_rank_train_as_they_predict():
     """Images fold into a BatchNorm's rows; a LayerNorm takes their last axis, in any step."""
     images, t = draw("float32", (8, 2, 3)), np.arange(8) % 2
-    net = an.Sequential(an.BatchNorm(6), an.Affine.init(6, 2), loss=an.SoftmaxWithLoss())
+    net = an.Sequential(an.BatchNorm(6), an.Affine.init(6, 2, rng=0), loss=an.SoftmaxWithLoss())
     assert net.fit(images, t, epochs=2, batch_size=4).step_kind == "fused"
-    flat = an.Sequential(an.BatchNorm(6), an.Affine.init(6, 2), loss=an.SoftmaxWithLoss())
+    flat = an.Sequential(an.BatchNorm(6), an.Affine.init(6, 2, rng=0), loss=an.SoftmaxWithLoss())
     flat.fit(images.reshape(8, 6), t, epochs=2, batch_size=4)
     np.testing.assert_array_equal(net.params.flat, flat.params.flat)
     last = an.Sequential(an.LayerNorm(3), loss=an.MeanSquaredError())
     assert last.fit(images, images, epochs=2, batch_size=4).step_kind == "layer by layer"
     assert last.predict(images).shape == images.shape
     with pytest.raises(ValueError, match="wanted rows of 6 numbers"):
-        an.Sequential(an.LayerNorm(6), an.Affine.init(6, 2), loss=an.SoftmaxWithLoss()).fit(
+        an.Sequential(an.LayerNorm(6), an.Affine.init(6, 2, rng=0), loss=an.SoftmaxWithLoss()).fit(
             images, t
         )
 

@@ -167,7 +167,10 @@ def test_a_thousand_layers_and_more():
 
 
 def test_mixed_dtypes_are_refused_by_name():
-    first, second = an.Affine.init(3, 4, dtype="float32"), an.Affine.init(4, 2, dtype="float64")
+    first, second = (
+        an.Affine.init(3, 4, rng=0, dtype="float32"),
+        an.Affine.init(4, 2, rng=0, dtype="float64"),
+    )
     with pytest.raises(ValueError, match=r"0\.W float32.*1\.W float64"):
         an.Sequential(first, second)
     assert not first.in_network
@@ -185,7 +188,7 @@ def test_byte_order_is_no_difference_of_dtype():
 
 
 def test_one_layer_twice_is_refused():
-    layer, relu = an.Affine.init(3, 3), an.ReLU()
+    layer, relu = an.Affine.init(3, 3, rng=0), an.ReLU()
     with pytest.raises(ValueError, match=r"layer 1 .*twice"):
         an.Sequential(layer, layer)
     with pytest.raises(ValueError, match=r"layer 2 .*twice"):
@@ -238,10 +241,14 @@ def test_a_free_layer_no_longer_writes_into_the_dead_networks_gradients():
         ((an.ReLU(), "relu"), TypeError, "layer 1"),
         ((np.ones((3, 2)),), TypeError, "layer 0"),
         ((an.ReLU,), TypeError, "layer 0"),
-        ((an.Affine.init(3, 2), an.Sigmoid), TypeError, "layer 1"),
-        ((an.Affine.init(3, 4), an.Affine.init(3, 2)), ValueError, "layer 1 takes 3.*gives 4"),
+        ((an.Affine.init(3, 2, rng=0), an.Sigmoid), TypeError, "layer 1"),
         (
-            (an.Affine.init(3, 4), an.ReLU(), an.Dropout(), an.Affine.init(5, 2)),
+            (an.Affine.init(3, 4, rng=0), an.Affine.init(3, 2, rng=0)),
+            ValueError,
+            "layer 1 takes 3.*gives 4",
+        ),
+        (
+            (an.Affine.init(3, 4, rng=0), an.ReLU(), an.Dropout(), an.Affine.init(5, 2, rng=0)),
             ValueError,
             "layer 3 takes 5.*gives 4",
         ),

@@ -94,7 +94,7 @@ def test_dx_by_central_differences(net, data):
 
 
 def test_dx_has_the_shape_of_x():
-    net = an.Sequential(an.Affine.init(12, 2, dtype="float64"), loss=an.SoftmaxWithLoss())
+    net = an.Sequential(an.Affine.init(12, 2, rng=0, dtype="float64"), loss=an.SoftmaxWithLoss())
     x = draw("float64", (4, 2, 3, 2)).transpose(0, 3, 2, 1)
     net.forward(x, [0, 1, 1, 0])
     assert net.backward(need_dx=True).shape == (4, 2, 3, 2)
@@ -136,7 +136,9 @@ def test_float16_parameters_are_held_as_float32(make_net, data):
 
 
 def test_the_train_flag_reaches_layers_with_two_modes(data):
-    net = an.Sequential(an.Dropout(0.5, rng=0), an.Affine.init(3, 2), loss=an.SoftmaxWithLoss())
+    net = an.Sequential(
+        an.Dropout(0.5, rng=0), an.Affine.init(3, 2, rng=0), loss=an.SoftmaxWithLoss()
+    )
     net.forward(*data)
     assert net.layers[0].calls == 1
     first = net.forward(*data, train=False)

@@ -151,7 +151,7 @@ def test_a_failing_layer_leaves_no_lock_behind(data):
             return x
 
     layer = Failing()
-    net = an.Sequential(layer, an.Affine.init(3, 2), loss=an.SoftmaxWithLoss())
+    net = an.Sequential(layer, an.Affine.init(3, 2, rng=0), loss=an.SoftmaxWithLoss())
     layer.armed = True
     for call in (lambda: net.predict(data[0]), lambda: net.fit(*data, epochs=1)):
         with pytest.raises(ZeroDivisionError):
@@ -175,7 +175,7 @@ def test_networks_are_built_in_many_threads_at_once():
     sys.setswitchinterval(1e-6)
 
     def build(_):
-        return len([an.Sequential(an.ReLU(), an.Affine.init(2, 2)) for _ in range(100)])
+        return len([an.Sequential(an.ReLU(), an.Affine.init(2, 2, rng=0)) for _ in range(100)])
 
     try:
         with ThreadPoolExecutor(4) as pool:

@@ -60,3 +60,11 @@ def recording():
     )
     x = np.arange(23.0)[:, np.newaxis]
     return net, recorder, (x, np.arange(23) % 2)
+
+
+@pytest.fixture(params=["fused", "layer by layer"])
+def kind(request, monkeypatch):
+    """Both kinds of training step."""
+    if request.param != "fused":
+        monkeypatch.setattr("affinet.training.step.can_fuse", lambda *_: False)
+    return request.param

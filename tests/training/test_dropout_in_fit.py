@@ -117,7 +117,7 @@ def test_after_fit_the_layer_goes_on_with_its_own_masks(loss):
     x = np.ones((5, 6))
     for layer in (dropout, twin):
         layer.forward(x, True)
-    net = an.Sequential(an.Affine.init(3, 6), dropout, loss=loss())
+    net = an.Sequential(an.Affine.init(3, 6, rng=0), dropout, loss=loss())
     net.fit(np.ones((4, 3)), [0, 1, 2, 3], epochs=2)
     np.testing.assert_array_equal(dropout.forward(x, True), twin.forward(x, True))
     assert dropout.calls == twin.calls == 2
@@ -130,7 +130,7 @@ def test_after_an_interrupted_fit_too(error, loss):
         raise error
 
     dropout, x = an.Dropout(0.5, rng=1), np.ones((5, 6))
-    net = an.Sequential(an.Affine.init(3, 6), dropout, loss=loss())
+    net = an.Sequential(an.Affine.init(3, 6, rng=0), dropout, loss=loss())
     with contextlib.suppress(error):
         net.fit(np.ones((4, 3)), [0, 1, 2, 3], epochs=2, callbacks=[interrupt])
     np.testing.assert_array_equal(dropout.forward(x, True), an.Dropout(0.5, rng=1).forward(x, True))
@@ -140,7 +140,7 @@ def test_after_an_interrupted_fit_too(error, loss):
 def test_a_copy_that_a_callback_made_counts_its_own_calls(loss):
     """Else every mask of the copy would be that of the step at which it was made."""
     copies = []
-    net = an.Sequential(an.Dropout(0.5, rng=1), an.Affine.init(6, 2), loss=loss())
+    net = an.Sequential(an.Dropout(0.5, rng=1), an.Affine.init(6, 2, rng=0), loss=loss())
     net.fit(
         np.ones((4, 6)), [0, 1, 0, 1], epochs=1,
         callbacks=[lambda state: copies.append(copy.deepcopy(state.net))],

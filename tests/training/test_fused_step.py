@@ -192,7 +192,9 @@ def test_normalizations_and_what_keeps_its_input(dtype, loss, optimizer, monkeyp
 @pytest.mark.parametrize("rows", [2, 5, 7, 53, 99])
 def test_batch_sizes_of_a_network_that_begins_with_a_normalization(first, rows, monkeypatch):
     net = an.Sequential(
-        first(I, dtype="float64"), an.Affine.init(I, O, dtype="float64"), loss=an.SoftmaxWithLoss()
+        first(I, dtype="float64"),
+        an.Affine.init(I, O, rng=0, dtype="float64"),
+        loss=an.SoftmaxWithLoss(),
     )
     x, t = data(net.loss)
     assert_same(*fit_both(net, x[:52], t[:52], monkeypatch, epochs=2, batch_size=rows))
@@ -341,7 +343,9 @@ def test_what_is_not_affinets_own_goes_layer_by_layer():
     assert not can_fuse(net, OwnAdam(), x)
     assert not can_fuse(net, an.SGD(), x.astype(np.int64))
     assert not can_fuse(net, an.SGD(), x.astype(">f8"))
-    assert not can_fuse(an.Sequential(OwnLayer(), an.Affine.init(I, O), loss=loss), an.SGD(), x)
+    assert not can_fuse(
+        an.Sequential(OwnLayer(), an.Affine.init(I, O, rng=0), loss=loss), an.SGD(), x
+    )
     own = OwnAffine(np.zeros((I, O)), np.zeros(O))
     assert not can_fuse(an.Sequential(own, loss=loss), an.SGD(), x)
     assert not can_fuse(an.Sequential(an.ReLU(), loss=loss), an.SGD(), x)
@@ -372,7 +376,7 @@ def test_other_threads_run_while_a_fit_does():
     """The compiled epoch holds no GIL: a thread counts while another trains in one call."""
     rng = np.random.default_rng(0)
     net = an.Sequential(
-        an.Affine.init(64, 256),
+        an.Affine.init(64, 256, rng=0),
         an.ReLU(),
         an.Affine.init(256, 10, rng=1),
         loss=an.SoftmaxWithLoss(),

@@ -382,7 +382,7 @@ def test_no_figure_depends_on_where_an_epoch_is_cut_into_calls(monkeypatch):
 
     def figures(pause):
         monkeypatch.setattr(run, "PAUSE", pause)
-        net = an.Sequential(an.Affine.init(3, 2), loss=an.SoftmaxWithLoss())
+        net = an.Sequential(an.Affine.init(3, 2, rng=0), loss=an.SoftmaxWithLoss())
         history = net.fit(x, t, epochs=6, batch_size=3, sample_weight=weights)
         return history["loss"], history["accuracy"]
 

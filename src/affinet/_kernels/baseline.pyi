@@ -1,7 +1,7 @@
 """What every level's module holds; see ``kernels/`` and, for the mathematics, `affinet.reference`.
 
 Arrays are C-contiguous, of one dtype in a call (float32 or float64), and of the shapes that the
-kernels' docstrings say. ``python tests/kernel_stub.py`` prints what is missing here.
+kernels' docstrings say. ``python tests/support/kernel_stub.py`` prints what is missing here.
 """
 
 from typing import Any, TypeAlias

@@ -11,7 +11,7 @@ from affinet._validation import Array
 from affinet.cli.recipes import FROM_FILES
 from affinet.datasets.pixels import Splits
 from affinet.network import Sequential
-from affinet.operations import layer_widths
+from affinet.network.operations import layer_widths
 
 SPIRAL_TRAIN, SPIRAL_TEST = 200, 100  # points on each arm
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from affinet.layers.activations import activation_classes
+from affinet.optimizers import optimizer_classes
+
 DIGITS = tuple(map(str, range(10)))
 CLOTHES = (
     *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
@@ -69,16 +72,8 @@ FROM_FILES = ("mnist", "fashion-mnist")  # the sets for which --data-dir has a m
 
 # Adagrad's steps shrink as it goes, so an early end and a late one differ little.
 OPTIMIZER = "adagrad"
-LEARNING_RATES = {
-    "sgd": 0.1,
-    "momentum": 0.01,
-    "adagrad": 0.05,
-    "adam": 0.001,
-    "nesterov": 0.01,
-    "rmsprop": 0.001,
-    "adamw": 0.001,
-}
-ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu")
+LEARNING_RATES = {name: cls.shell_lr for name, cls in optimizer_classes().items()}
+ACTIVATIONS = tuple(activation_classes())
 DTYPES = ("float32", "float64")
 
 # Pictures that 'affinet plot' draws by name, each with the options that mean something to it.

@@ -15,15 +15,16 @@ from affinet.archive import SUFFIXES
 from affinet.cli.figures import headline, split_table
 from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.output import CommandError, named_lines, plain, print_json, say
-from affinet.cli.recipes import LEARNING_RATES, RECIPES, Recipe
+from affinet.cli.recipes import RECIPES, Recipe
 from affinet.cli.sources import Material, prepare
 from affinet.diagnostics.monitor import Monitor
 from affinet.distributed.memory import peak_memory
-from affinet.layers import GELU, Affine, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from affinet.layers import Affine, Dropout, Layer
+from affinet.layers.activations import activation_classes
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
-from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
+from affinet.optimizers import optimizer_classes
 from affinet.training import History, TrainingState
 from affinet.training.callbacks import Callback
 from affinet.training.checkpoint import Checkpoint
@@ -32,24 +33,6 @@ from affinet.training.team import Team, is_agreed
 if TYPE_CHECKING:
     from affinet.distributed import MPIReducer
     from affinet.live import LiveView
-
-ACTIVATIONS: dict[str, type[Layer]] = {
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-    "gelu": GELU,
-    "silu": SiLU,
-}
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "adagrad": AdaGrad,
-    "adam": Adam,
-    "nesterov": Nesterov,
-    "rmsprop": RMSprop,
-    "adamw": AdamW,
-}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -147,7 +130,7 @@ def complete(options: argparse.Namespace, recipe: Recipe) -> None:
     if options.epochs is None and options.steps is None:
         options.epochs = recipe.epochs
     if options.lr is None:
-        options.lr = LEARNING_RATES[options.optimizer]
+        options.lr = optimizer_classes()[options.optimizer].shell_lr
 
 
 def build(options: argparse.Namespace, recipe: Recipe) -> Sequential:
@@ -159,7 +142,7 @@ def build(options: argparse.Namespace, recipe: Recipe) -> Sequential:
     width = int(np.prod(recipe.input_shape))
     for units in options.hidden:
         layers += [affine(width, units, rng, options.activation, options)]
-        layers += [ACTIVATIONS[options.activation]()]
+        layers += [activation_classes()[options.activation]()]
         if options.dropout:
             layers.append(Dropout(options.dropout, rng))
         width = units
@@ -191,7 +174,7 @@ def fit(
     reducer: MPIReducer | None = None,
 ) -> History:
     """Train; a loss that is not finite ends it, and an interruption tells how far it came."""
-    optimizer = OPTIMIZERS[options.optimizer](options.lr)
+    optimizer = optimizer_classes()[options.optimizer](options.lr)
     callbacks: list[Callback] = [refuse_divergence]
     watch = Monitor(verbose=False) if options.monitor else None
     if watch is not None:

@@ -158,7 +158,7 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
     >>> x, t = an.datasets.open_shards(folder)
     >>> x.shape, t.shape
     ((100, 3), (100,))
-    >>> net = an.Sequential(an.Affine.init(3, 2), loss=an.SoftmaxWithLoss())
+    >>> net = an.Sequential(an.Affine.init(3, 2, rng=0), loss=an.SoftmaxWithLoss())
     >>> net.fit(x, t, epochs=2).steps
     8
     """

@@ -13,16 +13,7 @@ from affinet._validation import Array, number_array, require_finite, require_sha
 from affinet.diagnostics.study import Study, TextTable, positive_numbers
 from affinet.gradcheck import numerical_gradient
 from affinet.gradcheck.numerical import scalar
-from affinet.optimizers import (
-    SGD,
-    AdaGrad,
-    Adam,
-    AdamW,
-    Momentum,
-    Nesterov,
-    Optimizer,
-    RMSprop,
-)
+from affinet.optimizers import SGD, Optimizer, optimizer_classes
 
 ARRIVED = 0.01  # of the first gradient's norm: what is left of it at the end of a good descent
 CURVE_POINTS = {1: 401, 2: 81}  # of the landscape along each parameter
@@ -186,15 +177,7 @@ ERROR_NAMES = ("convex", "flat", "two-valley")
 
 def all_optimizers() -> list[Optimizer]:
     """One of each of affinet's optimizers, at a rate that suits the errors of this module."""
-    return [
-        SGD(0.15),
-        Momentum(0.02),
-        Nesterov(0.02),
-        AdaGrad(1.0),
-        RMSprop(0.1),
-        Adam(0.3),
-        AdamW(0.3),
-    ]
+    return [cls(cls.picture_lr) for cls in optimizer_classes().values()]
 
 
 def descent(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import affinet.layers
 from affinet._validation import Array, positive_number
 from affinet.diagnostics.study import Study, TextTable
 from affinet.layers import Affine, Dropout, Layer
+from affinet.layers.activations import activation_classes
 
 POINTS = 400  # an even number, so that 0, where the ReLUs have a corner, is not among them
 SEARCHED = 10.0  # how far from 0 the greatest derivative is looked for, at least
@@ -107,13 +107,5 @@ def values_of(layer: Layer, x: Array) -> tuple[Array, Array]:
 
 
 def all_activations() -> list[Layer]:
-    """One of each of affinet's layers that work on every number by itself and have no parameter."""
-    kinds = [value for value in vars(affinet.layers).values() if isinstance(value, type)]
-    return [
-        kind()
-        for kind in kinds
-        if issubclass(kind, Layer)
-        and kind.__module__ == "affinet.layers.activations"
-        and not kind.parameters
-        and not getattr(kind, "__abstractmethods__", None)
-    ]
+    """One of each of affinet's activations."""
+    return [cls() for cls in activation_classes().values()]

@@ -15,7 +15,7 @@ from affinet.diagnostics.dead import dead_units, rectified
 from affinet.diagnostics.numbering import dead_places, layer_places
 from affinet.diagnostics.study import Study, TextTable
 from affinet.network import Sequential
-from affinet.network_parts import parameter_names
+from affinet.network.parts import parameter_names
 from affinet.training import TrainingState
 
 MOST_SAMPLES = 512  # with more, every other one is dropped

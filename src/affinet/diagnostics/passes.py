@@ -14,7 +14,7 @@ from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.diagnostics.walks import errors, outputs
 from affinet.layers import ReLU
 from affinet.network import Sequential
-from affinet.network_parts import parameter_names
+from affinet.network.parts import parameter_names
 from affinet.optimizers import SGD, Optimizer
 
 SEED = 0  # of a net that is small enough to follow with a pencil

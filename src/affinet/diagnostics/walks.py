@@ -19,7 +19,7 @@ def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:
     Examples
     --------
     >>> import affinet as an
-    >>> net = an.Sequential(an.Affine.init(2, 3), an.ReLU())
+    >>> net = an.Sequential(an.Affine.init(2, 3, rng=0), an.ReLU())
     >>> [out.shape for out in outputs(net, [[1.0, 2.0]])]
     [(1, 3), (1, 3)]
     """

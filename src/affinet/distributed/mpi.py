@@ -60,7 +60,7 @@ class MPIReducer:
     >>> import affinet as an
     >>> reducer = an.distributed.MPIReducer()  # doctest: +SKIP
     >>> (x, t), test = an.datasets.load_digits()
-    >>> net = an.Sequential(an.Affine.init(64, 10), loss=an.SoftmaxWithLoss())
+    >>> net = an.Sequential(an.Affine.init(64, 10, rng=0), loss=an.SoftmaxWithLoss())
     >>> history = net.fit(x, t, epochs=5, batch_size=64, reducer=reducer)  # doctest: +SKIP
     >>> if reducer.rank == 0:  # doctest: +SKIP
     ...     net.save("digits.npz")

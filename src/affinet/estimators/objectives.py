@@ -16,15 +16,8 @@ import numpy as np
 from scipy.special import xlogy
 
 from affinet._validation import Array
-from affinet.losses import (
-    Huber,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Poisson,
-    Quantile,
-    SigmoidWithLoss,
-    SoftmaxWithLoss,
-)
+from affinet.estimators.parameters import REGRESSOR_LOSSES
+from affinet.losses import MeanSquaredError, Poisson, Quantile, SigmoidWithLoss, SoftmaxWithLoss
 from affinet.optimizers import Adam, Momentum, Nesterov, Optimizer
 
 
@@ -100,5 +93,5 @@ def regressor_objective(loss: Any, quantile: float, t: Array, weights: Array | N
     if loss == "poisson":
         constant = np.average((xlogy(t, t) - t).sum(axis=1), weights=weights)
         return Objective(Poisson(), scale=n_outputs, shown=n_outputs, constant=float(constant))
-    losses = {"absolute_error": MeanAbsoluteError, "huber": Huber}
-    return Objective(Quantile(quantile) if loss == "quantile" else losses[loss]())
+    kind = REGRESSOR_LOSSES[loss]
+    return Objective(Quantile(quantile) if kind is Quantile else kind())

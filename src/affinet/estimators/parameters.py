@@ -9,28 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
-import affinet.layers
 from affinet._validation import any_number, positive_number, real_number, whole_number
-from affinet.conversion import ACTIVATIONS as SHARED_ACTIVATIONS
-from affinet.network_parts import has_methods
+from affinet.layers.activations import Activation, activation_classes
+from affinet.losses import Loss, elementwise
+from affinet.network.parts import has_methods
 from affinet.threads import MOST
 
 Check = Callable[[str, Any], object]  # raises by name; what it returns does not matter
 
-# scikit-learn's activations, and those of affinet's that have none of its names.
-OWN_ACTIVATIONS = {"leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU"}
-ACTIVATIONS: dict[str, type | None] = SHARED_ACTIVATIONS | {
-    name: getattr(affinet.layers, layer)
-    for name, layer in OWN_ACTIVATIONS.items()
-    if hasattr(affinet.layers, layer)
+# By scikit-learn's names, and by affinet's own where scikit-learn has none.
+ACTIVATIONS: dict[str, type[Activation] | None] = {"identity": None} | {
+    cls.sklearn_name or name: cls for name, cls in activation_classes().items()
 }
 SOLVERS = ("lbfgs", "sgd", "adam")
 SCHEDULES = ("constant", "invscaling", "adaptive")
 CLASSIFIER_LOSSES = ("log_loss",)
-REGRESSOR_LOSSES = (
-    *("squared_error", "poisson"),  # scikit-learn's
-    *("absolute_error", "huber", "quantile"),
-)
+REGRESSOR_LOSSES: dict[str, type[Loss]] = {
+    cls.estimator_name: cls
+    for cls in vars(elementwise).values()
+    if isinstance(cls, type) and issubclass(cls, Loss) and cls.estimator_name
+}
 
 
 def require_parameters(model: Any, table: Mapping[str, Check]) -> None:

@@ -19,7 +19,7 @@ from affinet.gradcheck.states import States
 from affinet.layers import Layer
 from affinet.losses import Loss
 from affinet.network import Sequential
-from affinet.network_parts import parameter_names, takes_train
+from affinet.network.parts import parameter_names, takes_train
 
 INPUT = "x"
 

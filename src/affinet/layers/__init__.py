@@ -1,21 +1,11 @@
 """Layers: forward, backward, and the parameters between."""
 
-from affinet.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from affinet.layers import activations
+from affinet.layers.activations import *  # noqa: F403
 from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
 from affinet.layers.normalization import BatchNorm, LayerNorm
 
-__all__ = [
-    "GELU",
-    "Affine",
-    "BatchNorm",
-    "Dropout",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "ReLU",
-    "SiLU",
-    "Sigmoid",
-    "Tanh",
-]
+__all__ = ["Affine", "BatchNorm", "Dropout", "Layer", "LayerNorm"]
+__all__ += activations.__all__

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,18 +12,44 @@ from numpy.typing import ArrayLike
 from affinet._dispatch import kernels
 from affinet._validation import Array, compute_dtype, ready, real_number
 from affinet.layers.base import Layer, gradient_array, input_array
+from affinet.layers.operation import OnnxGraph
+
+__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU"]  # noqa: RUF022 (as shown)
+
+GELU_OPSET = 20  # of ONNX, the first to have the operator
 
 
 class Activation(Layer):
     """An elementwise function whose backward needs one array.
 
+    A new one is a class here that sets the attributes below, a branch in
+    ``kernels/activations.pyx`` and a function in :mod:`affinet.reference`; the shell, estimators,
+    files, ONNX and tests take all that they know of it from its class.
+
     Attributes
     ----------
     needs_input : bool
         Which one: the input if True, else the output.
+    kernel : str
+        Its kernels are ``<kernel>_forward`` and ``<kernel>_backward``.
+    shell_name : str
+        Its name in the shell, in estimators and in :meth:`Affine.init`.
+    sklearn_name : str
+        Scikit-learn's name for it, if that has it; estimators take this one then.
+    initializer : str
+        How weights before it start: "he", "xavier" or "lecun".
+    onnx_operator : str
+        The ONNX operator that computes it.
+    onnx_gate : tuple of str
+        If it is x times a chain of operators of x, these operators: a graph may spell it out.
     """
 
     needs_input: ClassVar[bool] = False
+    shell_name: ClassVar[str]
+    sklearn_name: ClassVar[str] = ""
+    initializer: ClassVar[str] = "xavier"
+    onnx_operator: ClassVar[str]
+    onnx_gate: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self._needed: Array | None = None
@@ -73,13 +100,28 @@ class Activation(Layer):
         )
         return dx
 
-    @abstractmethod
     def _apply(self, x: Array, out: Array) -> None:
         """Write f(x) into out, both flat."""
+        getattr(kernels, f"{self.kernel}_forward")(x, *self.numbers(), out)
 
-    @abstractmethod
     def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
         """Write dout f'(x) into dx, given x or y = f(x), all flat."""
+        getattr(kernels, f"{self.kernel}_backward")(needed, dout, *self.numbers(), dx)
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the activation's operator."""
+        graph.add(self.onnx_operator)
+
+    @classmethod
+    def from_onnx(cls, attributes: Mapping[str, Any]) -> Activation:
+        """The activation that a node of its operator stands for.
+
+        Raises
+        ------
+        ValueError
+            If the node's attributes make it another function.
+        """
+        return cls()
 
 
 class ReLU(Activation):
@@ -97,11 +139,11 @@ class ReLU(Activation):
     array([0., 0., 1.])
     """
 
-    def _apply(self, x: Array, out: Array) -> None:
-        kernels.relu_forward(x, out)
-
-    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
-        kernels.relu_backward(needed, dout, dx)
+    kernel = "relu"
+    shell_name = "relu"
+    sklearn_name = "relu"
+    initializer = "he"
+    onnx_operator = "Relu"
 
 
 class LeakyReLU(Activation):
@@ -119,6 +161,11 @@ class LeakyReLU(Activation):
     array([-0.1,  2. ])
     """
 
+    kernel = "leaky_relu"
+    shell_name = "leaky_relu"
+    initializer = "he"
+    onnx_operator = "LeakyRelu"
+
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
         self.slope = real_number("slope", slope, 0.0)
@@ -127,11 +174,17 @@ class LeakyReLU(Activation):
         """The slope, for a model file."""
         return {"slope": self.slope}
 
-    def _apply(self, x: Array, out: Array) -> None:
-        kernels.leaky_relu_forward(x, self.slope, out)
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add a LeakyRelu, or in double precision a PRelu, whose slope is a tensor."""
+        if graph.dtype == np.float64:  # the attribute of LeakyRelu is single precision
+            graph.add("PRelu", graph.tensor, graph.constant("slope", self.slope))
+        else:
+            graph.add(self.onnx_operator, alpha=self.slope)
 
-    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
-        kernels.leaky_relu_backward(needed, dout, self.slope, dx)
+    @classmethod
+    def from_onnx(cls, attributes: Mapping[str, Any]) -> LeakyReLU:
+        """A LeakyReLU of the node's slope."""
+        return cls(meant(attributes.get("alpha", 0.01)))
 
 
 class Sigmoid(Activation):
@@ -147,11 +200,10 @@ class Sigmoid(Activation):
     array([0.25, 0.  ])
     """
 
-    def _apply(self, x: Array, out: Array) -> None:
-        kernels.sigmoid_forward(x, out)
-
-    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
-        kernels.sigmoid_backward(needed, dout, dx)
+    kernel = "sigmoid"
+    shell_name = "sigmoid"
+    sklearn_name = "logistic"
+    onnx_operator = "Sigmoid"
 
 
 class Tanh(Activation):
@@ -165,11 +217,10 @@ class Tanh(Activation):
     (array([0.]), array([1.]))
     """
 
-    def _apply(self, x: Array, out: Array) -> None:
-        kernels.tanh_forward(x, out)
-
-    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
-        kernels.tanh_backward(needed, dout, dx)
+    kernel = "tanh"
+    shell_name = "tanh"
+    sklearn_name = "tanh"
+    onnx_operator = "Tanh"
 
 
 class GELU(Activation):
@@ -190,12 +241,30 @@ class GELU(Activation):
     """
 
     needs_input = True
+    kernel = "gelu"
+    shell_name = "gelu"
+    initializer = "he"
+    onnx_operator = "Gelu"
 
-    def _apply(self, x: Array, out: Array) -> None:
-        kernels.gelu_forward(x, out)
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add a Gelu, or before opset 20 ``x/2 (1 + erf(x / sqrt 2))``."""
+        if graph.opset >= GELU_OPSET:
+            graph.add(self.onnx_operator)
+            return
+        x = graph.tensor
+        graph.add("Div", x, graph.constant("sqrt2", math.sqrt(2)))
+        graph.add("Erf")
+        graph.add("Add", graph.tensor, graph.constant("one", 1))
+        graph.add("Mul", x, graph.tensor)
+        graph.add("Mul", graph.tensor, graph.constant("half", 0.5))
 
-    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
-        kernels.gelu_backward(needed, dout, dx)
+    @classmethod
+    def from_onnx(cls, attributes: Mapping[str, Any]) -> GELU:
+        """A GELU, unless the node approximates it."""
+        approximate = attributes.get("approximate", "none")
+        if approximate not in ("none", b"none"):
+            raise ValueError(f"approximate is {approximate!r}, affinet's GELU is exact")
+        return cls()
 
 
 class SiLU(Activation):
@@ -215,9 +284,38 @@ class SiLU(Activation):
     """
 
     needs_input = True
+    kernel = "silu"
+    shell_name = "silu"
+    initializer = "he"
+    onnx_operator = "Swish"
+    onnx_gate = ("Sigmoid",)
 
-    def _apply(self, x: Array, out: Array) -> None:
-        kernels.silu_forward(x, out)
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add ``x sigmoid(x)``: Swish itself needs opset 24."""
+        write_gate(graph, self.onnx_gate)
 
-    def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
-        kernels.silu_backward(needed, dout, dx)
+    @classmethod
+    def from_onnx(cls, attributes: Mapping[str, Any]) -> SiLU:
+        """A SiLU, if the node's factor is 1."""
+        if attributes.get("alpha", 1.0) != 1:
+            raise ValueError(f"alpha is {attributes['alpha']:g}, wanted 1")
+        return cls()
+
+
+def activation_classes() -> dict[str, type[Activation]]:
+    """Every public activation by its ``shell_name``."""
+    classes = [globals()[name] for name in __all__]
+    return {cls.shell_name: cls for cls in classes}
+
+
+def write_gate(graph: OnnxGraph, operators: tuple[str, ...]) -> None:
+    """Add x times a chain of operators of x to an ONNX graph."""
+    x = graph.tensor
+    for operator in operators:
+        graph.add(operator)
+    graph.add("Mul", x, graph.tensor)
+
+
+def meant(value: float) -> float:
+    """The number that single precision stands for: 0.2 for 0.20000000298."""
+    return float(str(np.float32(value)))

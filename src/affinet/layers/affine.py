@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from affinet._dispatch import kernels
 from affinet._validation import Array, compute_dtype, fold_rows, number_array, ready
-from affinet.initializers import initial_weights
 from affinet.layers.base import Parameter, ParameterLayer, gradient_array
+from affinet.layers.initializers import initial_weights
+from affinet.layers.operation import OnnxGraph, Operation
 
 
 class Affine(ParameterLayer):
@@ -61,11 +62,18 @@ class Affine(ParameterLayer):
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("W", "b")
+    penalized: ClassVar[tuple[str, ...]] = ("W",)
+    kernel: ClassVar[str] = "affine"
     W = Parameter(ndim=2)
     b = Parameter(ndim=1)
 
     def __init__(self, W: ArrayLike, b: ArrayLike) -> None:
         super().__init__()
+        if np.ndim(W) == 0 and np.ndim(b) == 0:
+            raise TypeError(
+                f"Affine takes arrays W and b, got {W!r} and {b!r}; for random weights of these "
+                f"sizes use Affine.init({W!r}, {b!r})"
+            )
         self.W = W
         self.b = b
         self.dW: Array | None = None
@@ -80,7 +88,7 @@ class Affine(ParameterLayer):
         cls,
         n_inputs: int,
         n_outputs: int,
-        rng: int | np.random.Generator | None = 0,
+        rng: int | np.random.Generator | None = None,
         activation: str = "relu",
         dtype: DTypeLike = np.float32,
     ) -> Affine:
@@ -91,18 +99,19 @@ class Affine(ParameterLayer):
         n_inputs, n_outputs : int
             I and O.
         rng : int, numpy.random.Generator or None
-            A seed or a generator. Layers of one net want different seeds or one shared generator.
+            A seed, a generator, or None for fresh randomness: two layers made with the default
+            differ. Give the layers of one network different seeds or one shared generator.
         activation : str
-            What follows the layer: He initialisation for "relu", "leaky_relu", "gelu", "silu",
-            Xavier for "linear", "sigmoid", "tanh", "softmax"; see
-            :func:`affinet.initializers.weight_scale`.
+            What follows the layer: an activation's ``shell_name``, such as "relu" or "tanh", or
+            "linear" or "softmax". It decides between the initializations of He, Xavier and
+            LeCun; see :func:`affinet.initializers.weight_scale`.
         dtype : dtype
             float16, float32 or float64.
 
         Examples
         --------
         >>> import affinet as an
-        >>> an.Affine.init(784, 50).W.shape
+        >>> an.Affine.init(784, 50, rng=0).W.shape
         (784, 50)
         """
         W = initial_weights(n_inputs, n_outputs, rng, activation, dtype)
@@ -163,6 +172,23 @@ class Affine(ParameterLayer):
         dx = np.empty(x.shape, dtype)
         kernels.affine_backward_dx(dout, W, dx)
         return dx.reshape(self._x_shape)
+
+    def widths(self) -> tuple[int, int]:
+        """I and O."""
+        n_inputs, n_outputs = self.W.shape
+        return n_inputs, n_outputs
+
+    def numbers(self) -> tuple[float, ...]:
+        """None: the kernel takes no number."""
+        return ()
+
+    def operation(self, starts: tuple[int, ...], key: int) -> Operation:
+        """The layer as the compiled code runs it; see :meth:`Layer.operation`."""
+        return super().operation(starts, key)._replace(n_outputs=self.W.shape[1])
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add a Gemm."""
+        graph.add("Gemm", graph.tensor, *graph.parameters(self, "W", "b"))
 
     def _apply(self, x: Array) -> Array:
         W, b = self.W, self.b

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
     compute_dtype,
@@ -18,6 +20,7 @@ from affinet._validation import (
     ready,
     require_shape,
 )
+from affinet.layers.operation import OnnxGraph, Operation
 from affinet.parameters import Parameters
 
 Saved = TypeVar("Saved")
@@ -33,6 +36,11 @@ class Layer(ABC):
     buffers : tuple of str
         Names of the attributes that hold other arrays which belong to the model, such as running
         statistics: they are saved with it and not trained.
+    kernel : str or None
+        The layer's name in the compiled code; None has no compiled form, so a network with it
+        trains layer by layer. A subclass does not inherit it: it may compute something else.
+    penalized : tuple of str
+        Names of the parameters that the penalty ``l2`` of a training holds small.
 
     Examples
     --------
@@ -43,6 +51,14 @@ class Layer(ABC):
 
     parameters: ClassVar[tuple[str, ...]] = ()
     buffers: ClassVar[tuple[str, ...]] = ()
+    kernel: ClassVar[str | None] = None
+    penalized: ClassVar[tuple[str, ...]] = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the object, or say affinet's name for another library's argument."""
+        if kwargs:
+            require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+        return super().__new__(cls)
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> Array:
@@ -59,6 +75,32 @@ class Layer(ABC):
     def config(self) -> dict[str, Any]:
         """Constructor arguments apart from the parameters, as plain values for a model file."""
         return {}
+
+    def numbers(self) -> tuple[float, ...]:
+        """The layer's numbers, in the order in which its kernel takes them."""
+        return tuple(self.config().values())
+
+    def widths(self) -> tuple[int, int] | None:
+        """Numbers a row that the layer takes and returns; None if it takes rows of any width."""
+        return None
+
+    def operation(self, starts: tuple[int, ...], key: int) -> Operation:
+        """The layer as the compiled code runs it.
+
+        Parameters
+        ----------
+        starts : tuple of int
+            Where each of its parameters starts in the network's flat buffer.
+        key : int
+            Of the random numbers that it draws, if it draws any.
+        """
+        if self.kernel is None:
+            raise TypeError(f"{self!r} has no compiled form")
+        return Operation(self.kernel, starts=starts, numbers=self.numbers())
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the layer, in evaluation mode, to an ONNX graph."""
+        raise TypeError(f"{self!r} has no form in ONNX")
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())

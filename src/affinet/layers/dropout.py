@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from affinet._dispatch import kernels
 from affinet._validation import Array, compute_dtype, fold_rows, generator, ready, real_number
 from affinet.layers.base import Layer, gradient_array, input_array
+from affinet.layers.operation import OnnxGraph, Operation
 
 
 class Dropout(Layer):
@@ -44,6 +45,8 @@ class Dropout(Layer):
     >>> bool((dropout.forward(x, False) == x).all())
     True
     """
+
+    kernel: ClassVar[str] = "dropout"
 
     def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
         self.p = real_number("p", p, 0.0, 1.0)
@@ -111,3 +114,10 @@ class Dropout(Layer):
     def config(self) -> dict[str, Any]:
         """The probability, for a model file."""
         return {"p": self.p}
+
+    def operation(self, starts: tuple[int, ...], key: int) -> Operation:
+        """The layer as the compiled code runs it; see :meth:`Layer.operation`."""
+        return super().operation(starts, key)._replace(key=key)
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add nothing: in evaluation mode it is the identity."""

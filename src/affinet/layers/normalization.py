@@ -22,7 +22,10 @@ from affinet._validation import (
     whole_number,
 )
 from affinet.layers.base import Parameter, ParameterLayer, gradient_array, input_array
+from affinet.layers.operation import OnnxGraph, Operation
 from affinet.parameters import Parameters
+
+LAYER_NORM_OPSET = 17  # of ONNX, the first to have the operator
 
 
 class Normalization(ParameterLayer):
@@ -97,6 +100,14 @@ class Normalization(ParameterLayer):
         for name in (*self.parameters, *self.buffers):
             require_shape(name, getattr(self, name), self.gamma.shape)
         super().bind(owner, arrays, gradients)
+
+    def widths(self) -> tuple[int, int]:
+        """n, and n again."""
+        return self.n, self.n
+
+    def numbers(self) -> tuple[float, ...]:
+        """The layer's numbers, in the order in which its kernel takes them."""
+        return (self.eps,)
 
     @abstractmethod
     def _apply_backward(self, *arrays: Array) -> None:
@@ -181,6 +192,7 @@ class BatchNorm(Normalization):
     """
 
     buffers: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
+    kernel: ClassVar[str] = "batch_norm"
     running_mean = Parameter(ndim=1)
     running_var = Parameter(ndim=1)
 
@@ -246,6 +258,27 @@ class BatchNorm(Normalization):
         """Width, momentum and eps, for a model file."""
         return {"n": self.n, "momentum": self.momentum, "eps": self.eps}
 
+    def numbers(self) -> tuple[float, ...]:
+        """eps and momentum, in the order in which the kernel takes them."""
+        return self.eps, self.momentum
+
+    def operation(self, starts: tuple[int, ...], key: int) -> Operation:
+        """The layer as the compiled code runs it; see :meth:`Layer.operation`."""
+        arrays = (self.running_mean, self.running_var)
+        return super().operation(starts, key)._replace(arrays=arrays)
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add a BatchNormalization by the running statistics."""
+        names = (*self.parameters, *self.buffers)
+        # ONNX's momentum is the share of the old statistics, affinet's that of the batch's.
+        graph.add(
+            "BatchNormalization",
+            graph.tensor,
+            *graph.parameters(self, *names),
+            epsilon=self.eps,
+            momentum=1 - self.momentum,
+        )
+
     def _evaluate(self, rows: Array, dtype: np.dtype[Any]) -> Array:
         gamma, beta = self._of_width("gamma", dtype), self._of_width("beta", dtype)
         mean, variance = (self._of_width(name, dtype) for name in self.buffers)
@@ -310,6 +343,8 @@ class LayerNorm(Normalization):
            [ 1., -1.]])
     """
 
+    kernel: ClassVar[str] = "layer_norm"
+
     def __init__(self, n: int, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
         super().__init__(n, eps, dtype)
 
@@ -352,3 +387,9 @@ class LayerNorm(Normalization):
     def _apply_backward(self, *arrays: Array) -> None:
         x, dout, gamma, mean, variance, dx, dgamma, dbeta = arrays
         kernels.layer_norm_backward(x, dout, gamma, mean, variance, self.eps, dx, dgamma, dbeta)
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add a LayerNormalization over the last axis."""
+        graph.require_opset(LAYER_NORM_OPSET, self)
+        arrays = graph.parameters(self, *self.parameters)
+        graph.add("LayerNormalization", graph.tensor, *arrays, axis=-1, epsilon=self.eps)

@@ -60,7 +60,7 @@ class LiveView:
     --------
     >>> import affinet as an
     >>> (x, t), test = an.datasets.load_digits()
-    >>> net = an.Sequential(an.Affine.init(64, 10), loss=an.SoftmaxWithLoss())
+    >>> net = an.Sequential(an.Affine.init(64, 10, rng=0), loss=an.SoftmaxWithLoss())
     >>> view = an.live.LiveView(announce=lambda line: print(line[:27]))
     >>> history = net.fit(x, t, epochs=3, callbacks=[view])
     live view: http://127.0.0.1

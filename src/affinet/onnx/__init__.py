@@ -73,7 +73,7 @@ def export(
     Examples
     --------
     >>> import affinet as an, tempfile, pathlib
-    >>> net = an.Sequential(an.Affine.init(4, 8), an.ReLU(), an.Affine.init(8, 3))
+    >>> net = an.Sequential(an.Affine.init(4, 8, rng=0), an.ReLU(), an.Affine.init(8, 3, rng=0))
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.onnx"
     >>> an.onnx.export(net, path)
     >>> an.onnx.load(path)
@@ -125,7 +125,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Examples
     --------
     >>> import affinet as an, numpy as np, tempfile, pathlib
-    >>> net = an.Sequential(an.Affine.init(4, 3), loss=an.SoftmaxWithLoss())
+    >>> net = an.Sequential(an.Affine.init(4, 3, rng=0), loss=an.SoftmaxWithLoss())
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.onnx"
     >>> an.onnx.export(net, path, probabilities=True)
     >>> x = np.ones((2, 4), np.float32)

@@ -1,22 +1,25 @@
-"""Products of tensors: which of them are a GELU or a SiLU spelt out."""
+"""Products of tensors: which of them spell an activation out."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+from affinet.layers.activations import GELU, Activation, activation_classes
 from affinet.onnx.graph import Graph
 
 CONSTANT_TOLERANCE = 1e-6  # of sqrt(2) and its like, written in single precision
 MOST_FACTORS_DEEP = 8  # products of products; a file could nest them without end
 
 
-def find_gate(graph: Graph, node: Any) -> tuple[str, str] | None:
-    """``("GELU" or "SiLU", x)`` if the node's product is that of x, else None.
+def find_gate(graph: Graph, node: Any) -> tuple[type[Activation], str] | None:
+    """An activation and its x, if the node's product spells the activation out, else None.
 
-    ``x sigmoid(x)``, and ``x (1 + erf(x / sqrt 2)) / 2`` with its factors in any order. The
-    search goes level by level, because x may be such a product itself.
+    ``x (1 + erf(x / sqrt 2)) / 2`` for GELU, and x times a chain of operators of x for those that
+    name one, such as ``x sigmoid(x)`` for SiLU, with the factors in any order. The search goes
+    level by level, because x may be such a product itself.
     """
+    chains = [cls for cls in activation_classes().values() if cls.onnx_gate]
     queue = [(node.output[0], 0)]
     while queue:
         tensor, depth = queue.pop(0)
@@ -24,21 +27,26 @@ def find_gate(graph: Graph, node: Any) -> tuple[str, str] | None:
         if product is not None and depth < MOST_FACTORS_DEEP:
             queue += [(name, depth + 1) for name in graph.data_inputs(product)]
             continue
-        for name, gated, wanted in (
-            ("SiLU", sigmoid_argument(graph, tensor), 1.0),
-            ("GELU", erf_argument(graph, tensor), 0.5),
-        ):
+        candidates: list[tuple[type[Activation], str | None, float]] = [
+            *((cls, chain_argument(graph, tensor, cls.onnx_gate), 1.0) for cls in chains),
+            (GELU, erf_argument(graph, tensor), 0.5),
+        ]
+        for cls, gated, wanted in candidates:
             if gated is not None:
                 factor, leaves = factors(graph, node.output[0], stop=(gated, tensor))
                 fits = sorted(leaves) == sorted((gated, tensor)) and is_near(factor, wanted)
-                return (name, gated) if fits else None
+                return (cls, gated) if fits else None
     return None
 
 
-def sigmoid_argument(graph: Graph, tensor: str) -> str | None:
-    """x, if the tensor is sigmoid(x)."""
-    node = graph.made_by(tensor, "Sigmoid")
-    return None if node is None else str(node.input[0])
+def chain_argument(graph: Graph, tensor: str, operators: tuple[str, ...]) -> str | None:
+    """x, if the tensor is what these operators, one after the other, make of x."""
+    for operator in reversed(operators):
+        node = graph.made_by(tensor, operator)
+        if node is None:
+            return None
+        tensor = str(node.input[0])
+    return tensor
 
 
 def erf_argument(graph: Graph, tensor: str) -> str | None:

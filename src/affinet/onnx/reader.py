@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-import affinet.layers
-import affinet.losses
 from affinet._validation import Array
-from affinet.layers import Affine, Dropout, LeakyReLU, ReLU, Sigmoid, Tanh
-from affinet.losses import SoftmaxWithLoss
+from affinet.layers import Affine, BatchNorm, Dropout, LayerNorm, LeakyReLU, Sigmoid
+from affinet.layers.activations import Activation, activation_classes, meant
+from affinet.losses import SigmoidWithLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.onnx.graph import (
     STANDARD,
@@ -230,8 +229,8 @@ def read_batch_norm(reader: Reader, node: Any) -> None:
         refuse(node, "it is in training mode: export the model for inference")
     gamma, beta, mean, var = reader.parameters(node, 1, 2, 3, 4)
     # ONNX calls the share of the old mean momentum, affinet that of the new one.
-    momentum = round(1 - shortest(values["momentum"]), 7)
-    layer = part("BatchNorm", node)(len(gamma), momentum, shortest(values["epsilon"]))
+    momentum = round(1 - meant(values["momentum"]), 7)
+    layer = BatchNorm(len(gamma), momentum, meant(values["epsilon"]))
     layer.gamma, layer.beta = gamma.copy(), beta.copy()
     layer.running_mean, layer.running_var = mean.copy(), var.copy()
     reader.put_rows(layer, node, node.input[0], len(gamma), len(gamma))
@@ -245,23 +244,22 @@ def read_layer_norm(reader: Reader, node: Any) -> None:
     beta = np.zeros_like(gamma)
     if len(node.input) > 2 and node.input[2]:
         (beta,) = reader.parameters(node, 2)
-    layer = part("LayerNorm", node)(len(gamma), shortest(values["epsilon"]))
+    layer = LayerNorm(len(gamma), meant(values["epsilon"]))
     layer.gamma, layer.beta = gamma.copy(), beta.copy()
     reader.put_rows(layer, node, node.input[0], len(gamma), len(gamma))
 
 
-def read_activation(layer_type: Callable[[], Any]) -> Callable[[Reader, Any], None]:
-    """A reader of an operator that is one layer without arguments."""
+def read_activation(layer_type: type[Activation]) -> Callable[[Reader, Any], None]:
+    """A reader of the operator of one of affinet's activations."""
 
     def read(reader: Reader, node: Any) -> None:
-        reader.put(layer_type(), node, node.input[0])
+        try:
+            layer = layer_type.from_onnx(attributes(node))
+        except ValueError as error:
+            refuse(node, str(error))
+        reader.put(layer, node, node.input[0])
 
     return read
-
-
-def read_leaky_relu(reader: Reader, node: Any) -> None:
-    slope = shortest(attributes(node).get("alpha", 0.01))
-    reader.put(LeakyReLU(require_slope(node, slope)), node, node.input[0])
 
 
 def read_prelu(reader: Reader, node: Any) -> None:
@@ -277,26 +275,11 @@ def require_slope(node: Any, slope: float) -> float:
     return slope
 
 
-def read_gelu(reader: Reader, node: Any) -> None:
-    approximate = attributes(node).get("approximate", "none")
-    if approximate != "none":
-        refuse(node, f"approximate is {approximate!r}, affinet's GELU is exact")
-    reader.put(part("GELU", node)(), node, node.input[0])
-
-
-def read_swish(reader: Reader, node: Any) -> None:
-    alpha = attributes(node).get("alpha", 1.0)
-    if alpha != 1:
-        refuse(node, f"alpha is {alpha:g}, wanted 1")
-    reader.put(part("SiLU", node)(), node, node.input[0])
-
-
 def read_sigmoid(reader: Reader, node: Any) -> None:
-    loss_type = getattr(affinet.losses, "SigmoidWithLoss", None)
-    if reader.layers or reader.loss is not None or loss_type is None:
+    if reader.layers or reader.loss is not None:
         reader.put(Sigmoid(), node, node.input[0])
     else:
-        reader.end_with(loss_type(), node)
+        reader.end_with(SigmoidWithLoss(), node)
 
 
 def read_softmax(reader: Reader, node: Any) -> None:
@@ -330,7 +313,7 @@ def read_dropout(reader: Reader, node: Any) -> None:
         rate = reader.graph.number(node.input[1])
     if rate is None or not 0 <= rate < 1:
         refuse(node, "its ratio is no constant number of 0 <= ratio < 1")
-    reader.put(Dropout(shortest(rate)), node, node.input[0])
+    reader.put(Dropout(meant(rate)), node, node.input[0])
 
 
 # Products ----------------------------------------------------------------------------------------
@@ -338,10 +321,10 @@ def read_dropout(reader: Reader, node: Any) -> None:
 
 def read_product(reader: Reader, node: Any) -> None:
     """A GELU or SiLU spelt out, or the input's scale."""
-    gate = find_gate(reader.graph, node)
-    if gate is not None:
-        name, x = gate
-        reader.put(part(name, node)(), node, x)
+    found = find_gate(reader.graph, node)
+    if found is not None:
+        gate, x = found
+        reader.put(gate(), node, x)
         return
     factor, leaves = factors(reader.graph, node.output[0])
     if len(leaves) != 1 or leaves[0] == node.output[0]:
@@ -386,23 +369,8 @@ def read_reshape(reader: Reader, node: Any) -> None:
     reader.tensor, reader.rows_only = node.input[0], None
 
 
-# Parts -------------------------------------------------------------------------------------------
-
-
-def part(name: str, node: Any) -> Any:
-    """A layer class of this affinet by its name."""
-    found = getattr(affinet.layers, name, None)
-    if found is None:
-        refuse(node, f"this affinet has no {name}")
-    return found
-
-
-def shortest(value: float) -> float:
-    """The number that was meant by one in single precision: 0.2 for 0.20000000298."""
-    return float(str(np.float32(value)))
-
-
 READERS: dict[str, Callable[[Reader, Any], None]] = {  # by operator
+    **{cls.onnx_operator: read_activation(cls) for cls in activation_classes().values()},
     "Add": read_add,
     "BatchNormalization": read_batch_norm,
     "Cast": read_cast,
@@ -410,19 +378,14 @@ READERS: dict[str, Callable[[Reader, Any], None]] = {  # by operator
     "Div": read_product,
     "Dropout": read_dropout,
     "Flatten": read_flatten,
-    "Gelu": read_gelu,
     "Gemm": read_gemm,
     "Identity": read_identity,
     "LayerNormalization": read_layer_norm,
-    "LeakyRelu": read_leaky_relu,
     "LogSoftmax": read_softmax,
     "MatMul": read_matmul,
     "Mul": read_product,
     "PRelu": read_prelu,
-    "Relu": read_activation(ReLU),
     "Reshape": read_reshape,
     "Sigmoid": read_sigmoid,
     "Softmax": read_softmax,
-    "Swish": read_swish,
-    "Tanh": read_activation(Tanh),
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -22,10 +20,7 @@ from affinet.network import Sequential
 from affinet.onnx.names import CLASSES, METADATA
 
 FIRST_OPSET = 13  # Softmax means the last axis from here on
-LAYER_NORM_OPSET = 17
-GELU_OPSET = 20
 MOST_BYTES = 2**31 - 2**20  # a protobuf holds 2 GB; the rest is for the graph
-PROBABILITIES = {"SoftmaxWithLoss": "Softmax", "SigmoidWithLoss": "Sigmoid"}
 
 
 class Options(NamedTuple):
@@ -71,84 +66,12 @@ class GraphWriter:
         """The layer's arrays of these names, as constants."""
         return [self.constant(name, getattr(layer, name)) for name in names]
 
-
-def write_affine(graph: GraphWriter, layer: Any) -> None:
-    graph.add("Gemm", graph.tensor, *graph.parameters(layer, "W", "b"))
-
-
-def write_leaky_relu(graph: GraphWriter, layer: Any) -> None:
-    # The attribute of LeakyRelu is single precision; the slope of PRelu is a tensor.
-    if graph.dtype == np.float64:
-        graph.add("PRelu", graph.tensor, graph.constant("slope", layer.slope))
-    else:
-        graph.add("LeakyRelu", alpha=layer.slope)
-
-
-def write_gelu(graph: GraphWriter, layer: Any) -> None:
-    """x/2 (1 + erf(x / sqrt 2))."""
-    if graph.opset >= GELU_OPSET:
-        graph.add("Gelu")
-        return
-    x = graph.tensor
-    graph.add("Div", x, graph.constant("sqrt2", math.sqrt(2)))
-    graph.add("Erf")
-    graph.add("Add", graph.tensor, graph.constant("one", 1))
-    graph.add("Mul", x, graph.tensor)
-    graph.add("Mul", graph.tensor, graph.constant("half", 0.5))
-
-
-def write_silu(graph: GraphWriter, layer: Any) -> None:
-    x = graph.tensor
-    graph.add("Mul", x, graph.add("Sigmoid"))
-
-
-def write_batch_norm(graph: GraphWriter, layer: Any) -> None:
-    arrays = graph.parameters(layer, "gamma", "beta", "running_mean", "running_var")
-    # What ONNX calls momentum is the share of the old mean, not that of the new one.
-    graph.add(
-        "BatchNormalization",
-        graph.tensor,
-        *arrays,
-        epsilon=layer.eps,
-        momentum=1 - layer.momentum,
-    )
-
-
-def write_layer_norm(graph: GraphWriter, layer: Any) -> None:
-    if graph.opset < LAYER_NORM_OPSET:
-        raise ValueError(
-            f"opset is {graph.opset}, wanted {LAYER_NORM_OPSET} or more: "
-            f"layer {graph.place} is {layer!r}"
-        )
-    arrays = graph.parameters(layer, "gamma", "beta")
-    graph.add("LayerNormalization", graph.tensor, *arrays, axis=-1, epsilon=layer.eps)
-
-
-def write_one(op: str) -> Callable[[GraphWriter, Any], None]:
-    """A writer of layers that are one operator without attributes."""
-
-    def write(graph: GraphWriter, layer: Any) -> None:
-        graph.add(op)
-
-    return write
-
-
-def write_nothing(graph: GraphWriter, layer: Any) -> None:
-    """A Dropout does nothing in evaluation mode."""
-
-
-WRITERS: dict[str, Callable[[GraphWriter, Any], None]] = {  # by the class of affinet.layers
-    "Affine": write_affine,
-    "BatchNorm": write_batch_norm,
-    "Dropout": write_nothing,
-    "GELU": write_gelu,
-    "LayerNorm": write_layer_norm,
-    "LeakyReLU": write_leaky_relu,
-    "ReLU": write_one("Relu"),
-    "SiLU": write_silu,
-    "Sigmoid": write_one("Sigmoid"),
-    "Tanh": write_one("Tanh"),
-}
+    def require_opset(self, wanted: int, layer: Any) -> None:
+        """Raise if the layer's operator is newer than the graph's operators."""
+        if self.opset < wanted:
+            raise ValueError(
+                f"opset is {self.opset}, wanted {wanted} or more: layer {self.place} is {layer!r}"
+            )
 
 
 def write(net: Sequential, path: str | os.PathLike[str], options: Options, *, check: bool) -> None:
@@ -195,10 +118,11 @@ def graph_of(net: Sequential, options: Options) -> Any:
         writer.add("Mul", writer.tensor, writer.constant("scale", net.input_scale))
     for place, layer in enumerate(net.layers):
         writer.place = place
-        writer_of(place, layer)(writer, layer)
+        require_own(place, layer)
+        layer.write_onnx(writer)
     if options.probabilities:
         writer.place = "output"
-        writer.add(PROBABILITIES[type(net.loss).__name__])
+        writer.add(net.loss.onnx_operator)
     if not writer.nodes:
         writer.add("Identity")
 
@@ -238,7 +162,7 @@ def require_options(net: Sequential, options: Options) -> None:
             raise ValueError(f"{argument} is {name!r}, wanted a name")
     if options.input_name == options.output_name:
         raise ValueError(f"input_name and output_name are both {options.input_name!r}")
-    if options.probabilities and type(net.loss).__name__ not in PROBABILITIES:
+    if options.probabilities and getattr(net.loss, "onnx_operator", None) is None:
         raise TypeError(f"probabilities: the loss {net.loss!r} gives no probabilities")
     if options.input_dtype is not None and np.dtype(options.input_dtype).kind not in "buif":
         raise TypeError(f"input_dtype is {options.input_dtype!r}, wanted one of real numbers")
@@ -248,12 +172,10 @@ def require_options(net: Sequential, options: Options) -> None:
         )
 
 
-def writer_of(place: int, layer: Any) -> Callable[[GraphWriter, Any], None]:
-    """The function that writes this layer, by its class."""
-    name = type(layer).__name__
-    if name not in WRITERS or getattr(affinet.layers, name, None) is not type(layer):
+def require_own(place: int, layer: Any) -> None:
+    """Raise unless the layer's own class, and not one that it inherits from, is affinet's."""
+    if getattr(affinet.layers, type(layer).__name__, None) is not type(layer):
         raise TypeError(f"layer {place}: cannot export {layer!r}, only affinet's own layers")
-    return WRITERS[name]
 
 
 def widths(net: Sequential) -> tuple[int, int]:

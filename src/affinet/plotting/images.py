@@ -56,7 +56,7 @@ def first_layer_weights(
     --------
     >>> import affinet as an
     >>> from affinet.plotting import first_layer_weights
-    >>> net = an.Sequential(an.Affine.init(64, 10))
+    >>> net = an.Sequential(an.Affine.init(64, 10, rng=0))
     >>> first_layer_weights(net).get_title()
     'weights of 10 units'
     """

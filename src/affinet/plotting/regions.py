@@ -69,7 +69,7 @@ def decision_regions(
     >>> import affinet as an
     >>> from affinet.plotting import decision_regions
     >>> x, t = an.datasets.spiral(20)
-    >>> net = an.Sequential(an.Affine.init(2, 3), loss=an.SoftmaxWithLoss())
+    >>> net = an.Sequential(an.Affine.init(2, 3, rng=0), loss=an.SoftmaxWithLoss())
     >>> axes = decision_regions(net, x, t, resolution=20)
     >>> [text.get_text() for text in axes.get_legend().get_texts()]
     ['0', '1', '2']

@@ -34,7 +34,7 @@ class StopTraining(Exception):  # noqa: N818 - a signal, as StopIteration is, no
     >>> def stop_at_two(state):
     ...     if state.epoch == 2:
     ...         raise an.StopTraining("two are enough")
-    >>> net = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError())
+    >>> net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
     >>> history = net.fit([[1.0]], [[2.0]], epochs=9, callbacks=[stop_at_two])
     >>> len(history.epochs), history.stopped_by
     (2, 'stop_at_two: two are enough')
@@ -70,7 +70,8 @@ class TrainingState:
     >>> import affinet as an
     >>> def halve(state):
     ...     state.optimizer.lr /= 2
-    >>> net, sgd = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError()), an.SGD(lr=0.8)
+    >>> net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
+    >>> sgd = an.SGD(lr=0.8)
     >>> history = net.fit([[1.0]], [[2.0]], epochs=3, optimizer=sgd, callbacks=[halve])
     >>> sgd.lr
     0.1
@@ -111,7 +112,7 @@ def every_steps(k: int, callback: Callback) -> Callback:
     Examples
     --------
     >>> import numpy as np, affinet as an
-    >>> net, steps = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError()), []
+    >>> net, steps = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError()), []
     >>> note = an.every_steps(4, lambda state: steps.append((state.epoch, state.step)))
     >>> history = net.fit(np.ones((5, 1)), np.ones(5), epochs=2, batch_size=1, callbacks=[note])
     >>> steps

@@ -72,7 +72,7 @@ class Checkpoint:
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "digits.npz"
     >>> (x, t), _ = an.datasets.load_digits()
     >>> def train(**options):
-    ...     net = an.Sequential(an.Affine.init(64, 10), loss=an.SoftmaxWithLoss())
+    ...     net = an.Sequential(an.Affine.init(64, 10, rng=0), loss=an.SoftmaxWithLoss())
     ...     net.fit(x, t, optimizer=an.Adam(), **options)
     ...     return net
     >>> part = train(epochs=2, callbacks=[an.Checkpoint(path, every_steps=20)])

@@ -22,7 +22,7 @@ from affinet.layers import Affine, BatchNorm
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.metrics import Metric, Metrics, named_metrics
 from affinet.network import Sequential
-from affinet.operations import keeps_any_width
+from affinet.network.operations import keeps_any_width
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.weights import training_weights

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from affinet._validation import Array, whole_number
-from affinet.metrics import Monitor
+from affinet.metrics import Patience
 from affinet.training.callbacks import StopTraining, TrainingState
 
 
@@ -65,7 +65,7 @@ class EarlyStopping:
     ) -> None:
         self.patience = whole_number("patience", patience, 1)
         self.restore_best = bool(restore_best)
-        self._monitor = Monitor(monitor, min_delta, mode)
+        self._monitor = Patience(monitor, min_delta, mode)
         self._best: dict[str, Array] | None = None  # the arrays of the best epoch
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from affinet._dispatch import kernels
 from affinet._validation import positive_number, real_number
-from affinet.layers import Affine
 from affinet.network import Sequential
 
 
@@ -32,8 +31,8 @@ class Regularization:
         penalty = 0.0
         if self.l2 > 0 and weight_sum > 0:  # a batch without weight pulls at nothing
             for place, layer in enumerate(net.layers):
-                if isinstance(layer, Affine):
-                    W, dW = net.params[f"{place}.W"], net.grads[f"{place}.W"]
+                for name in getattr(layer, "penalized", ()):
+                    W, dW = net.params[f"{place}.{name}"], net.grads[f"{place}.{name}"]
                     scale = self.l2 / weight_sum
                     penalty += kernels.l2_penalty(W.reshape(-1), scale, dW.reshape(-1))
         if self.clip_norm is not None:

@@ -18,27 +18,12 @@ import numpy as np
 from affinet._dispatch import kernels
 from affinet._validation import Array, in_files
 from affinet.layers import Dropout
-from affinet.losses import (
-    ClassLoss,
-    Huber,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Poisson,
-    Quantile,
-    SigmoidWithLoss,
-    SoftmaxWithLoss,
-    SumSquaredError,
-)
+from affinet.losses import ClassLoss
 from affinet.network import Sequential
-from affinet.operations import describe_layers, first_width
-from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
+from affinet.network.operations import describe_layers, first_width, is_compiled
+from affinet.optimizers import Optimizer
 from affinet.training.regularization import Regularization
 
-FUSED_LOSSES = (
-    *(SoftmaxWithLoss, SigmoidWithLoss, MeanSquaredError, SumSquaredError),
-    *(MeanAbsoluteError, Huber, Poisson, Quantile),
-)
-FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop)
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
 NO_REGULARIZATION = Regularization()
@@ -205,7 +190,7 @@ class FusedStep:
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
         """Let the plan gather from these arrays."""
         plan.set_inputs(x.reshape(len(x), -1))
-        if t.ndim == 1 and isinstance(self.net.loss, SoftmaxWithLoss):
+        if t.ndim == 1 and self.net.loss.takes_labels:
             plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
         else:
             plan.set_target_rows(one_of(t.reshape(len(t), -1), ROW_TYPES, np.float64))
@@ -321,8 +306,8 @@ def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:
     """True if all parts are affinet's own and rows can be gathered from x as it lies."""
     return (
         first_width(net.layers) == math.prod(x.shape[1:])
-        and type(net.loss) in FUSED_LOSSES
-        and type(optimizer) in FUSED_OPTIMIZERS
+        and is_compiled(net.loss)
+        and is_compiled(optimizer)
         and is_one_of(x, ROW_TYPES)
         and (in_files(x) or np.shares_memory(x, x.reshape(len(x), -1)))
     )

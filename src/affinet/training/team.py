@@ -56,7 +56,7 @@ class Reducer(Protocol):
     ...         pass
     >>> isinstance(Alone(), Reducer)
     True
-    >>> net = an.Sequential(an.Affine.init(1, 1), loss=an.MeanSquaredError())
+    >>> net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
     >>> net.fit(np.ones((8, 1)), np.ones(8), epochs=3, reducer=Alone()).steps
     3
     """

@@ -24,7 +24,7 @@ from affinet._dispatch import kernels
 from affinet._validation import Array, in_files, whole_number
 from affinet.metrics import Metric
 from affinet.network import Sequential
-from affinet.network_parts import buffer_names
+from affinet.network.parts import buffer_names
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 from affinet.training.callbacks import name_of

@@ -1,0 +1,171 @@
+"""Losses that compare outputs and targets element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from affinet._validation import Array, any_number, positive_number
+from affinet.losses.base import ElementwiseLoss
+
+__all__ = [
+    "Huber",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Poisson",
+    "Quantile",
+    "SumSquaredError",
+]
+
+
+class MeanSquaredError(ElementwiseLoss):
+    """``1/N sum (x - t)^2`` over all N elements; gradient ``2 (x - t) / N``.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> loss = an.MeanSquaredError()
+    >>> loss.forward([[1.0, 2.0]], [[0.0, 4.0]])
+    2.5
+    >>> loss.backward()
+    array([[ 1., -2.]])
+    """
+
+    kernel = "mean_squared_error"
+    estimator_name = "squared_error"
+
+
+class SumSquaredError(ElementwiseLoss):
+    """``1/2 sum (x - t)^2`` over all elements; gradient ``x - t``.
+
+    A sum, so weights multiply the rows' parts and nothing is divided by them.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> loss = an.SumSquaredError()
+    >>> loss.forward([[1.0, 2.0]], [[0.0, 4.0]])
+    2.5
+    >>> loss.backward()
+    array([[ 1., -2.]])
+    """
+
+    kernel = "sum_squared_error"
+    is_sum = True
+
+
+class MeanAbsoluteError(ElementwiseLoss):
+    """``1/N sum |x - t|`` over all N elements; gradient ``sign(x - t) / N``, 0 where x is t.
+
+    Its least value lies at the median of the targets, so outliers draw it less than squares;
+    Bloomfield and Steiger, "Least Absolute Deviations", Birkhäuser 1983.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> loss = an.MeanAbsoluteError()
+    >>> loss.forward([[1.0, 2.0]], [[0.0, 4.0]])
+    1.5
+    >>> loss.backward()
+    array([[ 0.5, -0.5]])
+    """
+
+    kernel = "mean_absolute_error"
+    estimator_name = "absolute_error"
+
+
+class Huber(ElementwiseLoss):
+    """Squares near the target, absolute values far from it: the mean of ``h(x - t)``.
+
+    ``h(d) = d^2 / 2`` where ``|d| <= delta``, else ``delta (|d| - delta / 2)``; the gradient is
+    ``clip(x - t, -delta, delta) / N`` for N elements. Huber, "Robust Estimation of a Location
+    Parameter", Annals of Mathematical Statistics 35, 1964.
+
+    Parameters
+    ----------
+    delta : float
+        Where the straight lines begin, above 0.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> loss = an.Huber(delta=1.0)
+    >>> loss.forward([[1.0, 2.0]], [[0.5, 5.0]])
+    1.3125
+    >>> loss.backward()
+    array([[ 0.25, -0.5 ]])
+    """
+
+    kernel = "huber_loss"
+    estimator_name = "huber"
+
+    def __init__(self, delta: float = 1.0) -> None:
+        super().__init__()
+        self.delta = positive_number("delta", delta)
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments as plain values, for a model file."""
+        return {"delta": self.delta}
+
+
+class Poisson(ElementwiseLoss):
+    """Counts t >= 0 whose rates are ``exp(x)``: the mean of ``exp(x) - t x``.
+
+    That is the negative log-likelihood of Poisson's distribution without ``log t!``, which no x
+    changes; the gradient is ``(exp(x) - t) / N`` for N elements. The network predicts logarithms
+    of rates. McCullagh and Nelder, "Generalized Linear Models", 2nd edition, 1989, chapter 6.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> loss = an.Poisson()
+    >>> loss.forward([[0.0, 0.0]], [[3.0, 0.0]])
+    1.0
+    >>> loss.backward()
+    array([[-1. ,  0.5]])
+    """
+
+    kernel = "poisson_loss"
+    estimator_name = "poisson"
+    target_range = (0.0, np.inf)
+
+    def values(self, x: Array) -> Array:
+        """Rates, ``exp(x)``."""
+        return np.asarray(np.exp(x))
+
+
+class Quantile(ElementwiseLoss):
+    """Mean of ``max(q d, (q - 1) d)`` with ``d = t - x``: least at the q-quantile of the targets.
+
+    The gradient of an element is ``-q / N`` where x is too low, ``(1 - q) / N`` where it is too
+    high and 0 where x is t, for N elements. With q = 1/2 it is half the mean absolute error.
+    Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
+
+    Parameters
+    ----------
+    q : float
+        The quantile, 0 < q < 1.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> loss = an.Quantile(0.75)
+    >>> loss.forward([[1.0, 2.0]], [[0.0, 4.0]])
+    0.875
+    >>> loss.backward()
+    array([[ 0.125, -0.375]])
+    """
+
+    kernel = "quantile_loss"
+    estimator_name = "quantile"
+
+    def __init__(self, q: float) -> None:
+        super().__init__()
+        self.q = any_number("q", q)
+        if not 0 < self.q < 1:
+            raise ValueError(f"q is {self.q!r}, wanted 0 < q < 1")
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments as plain values, for a model file."""
+        return {"q": self.q}

@@ -1,0 +1,232 @@
+"""Metrics by name: what they make of a network's outputs, and which way is up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from affinet._validation import Array
+from affinet.losses import ClassLoss, Loss
+from affinet.metrics.classification import (
+    accuracy,
+    confusion_matrix,
+    f1_score,
+    top_k_accuracy,
+)
+from affinet.metrics.regression import mean_absolute_error, r2_score, root_mean_squared_error
+
+Metric: TypeAlias = Callable[..., float]
+Metrics: TypeAlias = Iterable[str | Metric] | Mapping[str, str | Metric]
+
+# What a name says about which way is up: a figure whose name holds one of these words.
+SMALL_IS_GOOD = ("loss", "error", "mae", "mse", "rmse", "perplexity", "seconds")
+LARGE_IS_GOOD = ("accuracy", "f1", "r2", "auc", "precision", "recall", "score")
+OF_LABELS = (accuracy, f1_score)  # which take several labels a row
+OF_CLASSES = (*OF_LABELS, top_k_accuracy, confusion_matrix)
+OF_VALUES = (mean_absolute_error, root_mean_squared_error, r2_score)
+# What fit and evaluate ask for by name, with the short names that are in use everywhere.
+BY_NAME: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "top_k_accuracy": top_k_accuracy,
+    "f1": f1_score,
+    "f1_score": f1_score,
+    "mae": mean_absolute_error,
+    "mean_absolute_error": mean_absolute_error,
+    "rmse": root_mean_squared_error,
+    "root_mean_squared_error": root_mean_squared_error,
+    "r2": r2_score,
+    "r2_score": r2_score,
+}
+
+
+def named_metrics(metrics: Metrics) -> dict[str, Metric]:
+    """The functions that ``metrics`` stands for, by the names under which they are recorded.
+
+    ``metrics``: names and functions, a function under its own name; or a mapping of names to
+    either.
+
+    Examples
+    --------
+    >>> sorted(named_metrics(["f1", mean_absolute_error]))
+    ['f1', 'mean_absolute_error']
+    """
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics is {metrics!r}, wanted a list of names and functions, or a dict")
+    if isinstance(metrics, Mapping):
+        pairs = list(metrics.items())
+    else:
+        pairs = [(name_of(metric), metric) for metric in metrics]
+    found: dict[str, Metric] = {}
+    for name, metric in pairs:
+        if isinstance(metric, str):
+            if metric not in BY_NAME:
+                raise ValueError(f"metrics: {metric!r} is not one of {', '.join(BY_NAME)}")
+            metric = BY_NAME[metric]
+        if not callable(metric) or isinstance(metric, type):
+            raise TypeError(f"metrics: {metric!r}, wanted a name or a function of (y, t)")
+        if not isinstance(name, str) or name in found:
+            raise ValueError(f"metrics: the name {name!r} stands there twice or is not a text")
+        found[name] = metric
+    return found
+
+
+def name_of(metric: Any) -> str:
+    """The name under which a metric is recorded: its own, or that of the function it wraps."""
+    if isinstance(metric, str):
+        return metric
+    function = getattr(metric, "func", metric)  # functools.partial
+    name = str(getattr(function, "__name__", type(function).__name__))
+    if name == "<lambda>":
+        raise ValueError("metrics: a lambda has no name, wanted a dict of names and functions")
+    return name
+
+
+def measure(
+    metrics: Mapping[str, Metric],
+    y: Array,
+    t: Array,
+    sample_weight: Array | None = None,
+    loss: Any = None,
+) -> dict[str, float]:
+    """The figures of all ``metrics``, as plain numbers.
+
+    Parameters
+    ----------
+    metrics : dict of name to function
+    y, t : arrays
+        A network's outputs (B, O), and targets.
+    sample_weight : array of shape (B,), optional
+    loss : loss object, optional
+        Says what y means to affinet's own metrics: logits of classes or of labels, or values.
+        A function of the user's receives y as it is.
+
+    Raises
+    ------
+    TypeError
+        If a metric does not return one number.
+    ValueError
+        If one of affinet's own has no meaning for outputs under this loss.
+    """
+    figures = {}
+    for name, metric in metrics.items():
+        options: dict[str, Any] = {} if sample_weight is None else {"sample_weight": sample_weight}
+        own = getattr(metric, "func", metric)  # functools.partial
+        if own in OF_CLASSES and has_several_labels(loss, y):
+            require_labels(name, own, loss, y)
+            options["multilabel"] = True
+        elif own in OF_CLASSES:
+            require_scores(name, loss, y)
+        outputs = values_of(name, loss, y) if own in OF_VALUES else y
+        value = np.asarray(metric(outputs, t, **options))
+        if value.size != 1 or value.dtype.kind not in "buif":
+            raise TypeError(
+                f"metrics: {name} gave {value.dtype} of shape {value.shape}, wanted one number"
+            )
+        figures[name] = float(value.reshape(-1)[0])
+    return figures
+
+
+def has_several_labels(loss: Any, y: Array) -> bool:
+    """True if each output is the logit of a label."""
+    return getattr(loss, "several_labels", False) and y.ndim == 2 and y.shape[1] > 1
+
+
+def require_labels(name: str, metric: Metric, loss: Any, y: Array) -> None:
+    """Raise ValueError unless a metric of classes takes several labels a row."""
+    if metric not in OF_LABELS:
+        raise ValueError(
+            f"metrics: {name} wants one class a row, but {loss!r} with {y.shape[1]} outputs has "
+            "several labels; wanted accuracy, f1 or your own function of (outputs, targets)"
+        )
+
+
+def require_scores(name: str, loss: Any, y: Array) -> None:
+    """Raise ValueError where a single output is a value, which is not the logit of a class."""
+    if isinstance(loss, Loss) and not isinstance(loss, ClassLoss) and y.shape[1:] == (1,):
+        raise ValueError(
+            f"metrics: {name} wants classes, but the output under {loss!r} is a value; wanted mae, "
+            "rmse, r2 or your own function of (outputs, targets)"
+        )
+
+
+def values_of(name: str, loss: Any, y: Array) -> Array:
+    """Outputs in the unit of the targets; ValueError where they are logits."""
+    if isinstance(loss, ClassLoss):
+        raise ValueError(
+            f"metrics: {name} compares values, but outputs under {loss!r} are logits; wanted "
+            "accuracy, f1 or your own function of (outputs, targets)"
+        )
+    return loss.values(y) if isinstance(loss, Loss) else y
+
+
+def larger_is_better(name: str) -> bool:
+    """Which way is up for a figure, from its name; ValueError if it does not tell.
+
+    Examples
+    --------
+    >>> larger_is_better("val_accuracy"), larger_is_better("loss")
+    (True, False)
+    """
+    words = name.lower().split("_")
+    if any(word in words for word in SMALL_IS_GOOD):
+        return False
+    if any(word in words for word in LARGE_IS_GOOD):
+        return True
+    raise ValueError(f"monitor is {name!r}, whose name does not tell which way is up: give mode")
+
+
+class Patience:
+    """Follows one figure and counts for how long it has not become better.
+
+    Parameters
+    ----------
+    monitor : str
+        The figure's name.
+    min_delta : float
+        By how much more than this it must be better than the best so far.
+    mode : str or None
+        "min" or "max": what is better; None reads it from the name.
+    """
+
+    def __init__(self, monitor: str, min_delta: float, mode: str | None) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor is {monitor!r}, wanted the name of a figure")
+        if mode not in ("min", "max", None):
+            raise ValueError(f"mode is {mode!r}, wanted 'min', 'max' or None")
+        if not 0 <= float(min_delta) < math.inf:
+            raise ValueError(f"min_delta is {min_delta!r}, wanted 0 or more, finite")
+        self.monitor = monitor
+        self.min_delta = float(min_delta)
+        self.upward = larger_is_better(monitor) if mode is None else mode == "max"
+        self.best: float | None = None
+        self.wait = 0
+
+    def observe(self, figures: Mapping[str, Any]) -> bool:
+        """Take over an epoch's figure; True if it is the best so far. NaN never is."""
+        if self.monitor not in figures:
+            names = ", ".join(name for name in figures if name != "epoch")
+            raise ValueError(f"monitor is {self.monitor!r}, but the figures are: {names}")
+        value = float(figures[self.monitor])
+        better = self.best is None or (value - self.best) * (1 if self.upward else -1) > (
+            self.min_delta
+        )
+        if better and not math.isnan(value):
+            self.best, self.wait = value, 0
+            return True
+        self.wait += 1
+        return False
+
+    def reset(self) -> None:
+        """Forget everything that was seen."""
+        self.best, self.wait = None, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen, as plain values."""
+        return {"best": self.best, "wait": self.wait}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state_dict."""
+        self.best, self.wait = state["best"], state["wait"]

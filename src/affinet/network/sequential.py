@@ -1,0 +1,539 @@
+"""Sequential: layers in a row over one flat buffer of parameters and one of gradients."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._dispatch import kernels
+from affinet._validation import (
+    Array,
+    in_files,
+    number_array,
+    positive_number,
+    require_finite,
+    require_output,
+    require_shape,
+    require_some_weight,
+    row_weights,
+    rows_array,
+)
+from affinet.layers import Affine, Layer, LeakyReLU
+from affinet.layers.base import ParameterLayer
+from affinet.losses import ClassLoss, loss_of
+from affinet.metrics import Metric, Metrics, measure, named_metrics
+from affinet.network.operations import describe_layers, first_width
+from affinet.network.parts import (
+    buffer_names,
+    common_dtype,
+    named_arrays,
+    parameter_names,
+    remember,
+    require_layers,
+    require_loss,
+    takes_train,
+)
+from affinet.network.usage import Usage
+from affinet.optimizers import Optimizer
+from affinet.parameters import Parameters
+
+if TYPE_CHECKING:
+    from affinet.training import History
+
+BLOCK_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
+
+
+class Sequential:
+    """Layers in a row, with an optional loss behind them.
+
+    The network copies every layer's parameters into one flat buffer and makes ``layer.W`` and
+    ``layer.b`` views of it, so an update of the buffer is seen by the layers.
+
+    Parameters
+    ----------
+    *layers : Layer, or any object with ``forward(x)`` and ``backward(dout)``
+        An object of one's own may name its parameters in an attribute ``parameters``, such as
+        ``("W",)``, and then stores the gradient of ``W`` as ``dW`` in its backward. Arrays that
+        it changes while training without being parameters, such as running averages, it may name
+        in ``buffers``; they are kept wherever the parameters are. A ``forward`` with a second
+        positional argument is told whether it trains.
+    loss : loss object, optional
+        Anything with ``forward(x, t) -> float`` and ``backward(dout)``; without one the network
+        only predicts. Weights of rows go to a third argument of the forward, ``weights``.
+    input_scale : float, optional
+        Multiplies every input, in ``fit``, ``forward``, ``predict`` and ``evaluate`` alike;
+        1/255 for images held as uint8. Saved with the model.
+    check_finite : bool
+        True refuses inputs with a NaN or an infinity, by their place.
+
+    Attributes
+    ----------
+    layers : tuple
+    loss : loss object or None
+    params, grads : Parameters
+        Dicts of views into one flat buffer each (``params.flat``), with keys ``"0.W"``,
+        ``"0.b"``, ...: the layer's place and the parameter's name.
+    dtype : numpy.dtype
+        float32 or float64, that of the parameters (float16 is held as float32). Inputs are
+        converted to it.
+    history : History or None
+        Record of the last ``fit``, up to its last epoch if it was interrupted.
+    metadata : dict
+        Anything that JSON can hold; written to a model file and read back.
+
+    Raises
+    ------
+    ValueError
+        If parameters have different dtypes, a layer stands here twice or belongs to another
+        network, or neighbouring widths do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> net = an.Sequential(
+    ...     an.Affine.init(2, 8, rng=0), an.ReLU(), an.Affine.init(8, 2, rng=1),
+    ...     loss=an.SoftmaxWithLoss(),
+    ... )
+    >>> x, t = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    >>> history = net.fit(x, t, epochs=300, batch_size=4, optimizer=an.Adam(0.05))
+    >>> net.predict(x).argmax(axis=1)
+    array([0, 1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        *layers: Any,
+        loss: Any = None,
+        input_scale: float | None = None,
+        check_finite: bool = False,
+    ) -> None:
+        require_layers(layers)
+        require_loss(loss)
+        self.layers = layers
+        self.loss = loss
+        self.input_scale = None
+        if input_scale is not None:
+            self.input_scale = positive_number("input_scale", input_scale)
+        self.check_finite = check_finite
+        self.history: History | None = None
+        self.metadata: dict[str, Any] = {}
+        self._takes_train = tuple(takes_train(layer) for layer in layers)
+        self._usage = Usage()
+        self._forward_done = False
+
+        arrays = named_arrays(layers)
+        self.dtype = common_dtype(arrays)
+        self.params = Parameters({name: a.shape for name, a in arrays.items()}, self.dtype)
+        self.params.update(arrays)
+        self.grads = self.params.like()
+        self._bind()
+
+    def forward(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        train: bool = True,
+        weights: ArrayLike | None = None,
+    ) -> float:
+        """The loss of the outputs for x against the targets t.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...)
+            B >= 1 rows.
+        t : array
+            Targets, as the loss wants them.
+        train : bool
+            The mode of layers that have two.
+        weights : array of shape (B,), optional
+            Weights of the rows, each 0 or more; see :class:`Loss`.
+
+        Returns
+        -------
+        float
+        """
+        loss = self._require_loss()
+        self._forward_done = False
+        out = self._input(x)
+        self._require_rows(out)
+        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
+            out = layer.forward(out, train) if two_modes else layer.forward(out)
+        value = loss_of(loss, out, t, weights)
+        self._forward_done = True
+        return value
+
+    def backward(self, dout: float = 1.0, need_dx: bool = False) -> Array | None:
+        """Gradients of the last forward's loss, into ``grads``; no parameter changes.
+
+        Parameters
+        ----------
+        dout : float
+            Gradient of what is minimised with respect to the loss.
+        need_dx : bool
+            True works out the gradient with respect to x too, which costs one product more.
+
+        Returns
+        -------
+        array of the shape of x, or None
+            The gradient with respect to x, as it stands after ``input_scale``.
+        """
+        if not self._forward_done:
+            raise RuntimeError("Sequential.backward came before forward")
+        gradient = self._require_loss().backward(dout)
+        for place in reversed(range(len(self.layers))):
+            layer = self.layers[place]
+            if place == 0 and not need_dx and type(layer).backward is Affine.backward:
+                layer.backward(gradient, need_dx=False)
+            else:
+                gradient = layer.backward(gradient)
+            self._collect_gradients(place, layer)
+        return gradient if need_dx else None
+
+    def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
+        """The last layer's output in evaluation mode: logits or values.
+
+        Several threads may predict on one network at once.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...), or (I,) for one row
+            Or :class:`affinet.datasets.Shards`, which are read a block at a time.
+        out : array of the result's shape and of the network's dtype, optional
+            Where to write the result.
+
+        Returns
+        -------
+        array of shape (B, O), or (O,) for one row
+            ``out`` if it was given.
+        """
+        usage = self._usage
+        usage.readers.append(None)
+        try:
+            if usage.writer is not None:
+                usage.require_own_thread()
+            if type(x) is np.ndarray and x.dtype is self.dtype and x.ndim == 2:
+                result = self._predict_directly(x, out)
+                if result is not None:
+                    return result
+            return self._predict(x, out)
+        finally:
+            usage.readers.pop()
+
+    def predict_proba(self, x: ArrayLike) -> Array:
+        """Class probabilities: what the loss makes of :meth:`predict`'s logits.
+
+        Raises
+        ------
+        TypeError
+            If the loss knows no probabilities.
+        """
+        if not hasattr(self.loss, "probabilities"):
+            raise TypeError(f"predict_proba: the loss {self.loss!r} gives no probabilities")
+        result: Array = self.loss.probabilities(self.predict(x))
+        return result
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        metrics: Metrics = (),
+    ) -> dict[str, float]:
+        """The loss on x and t in evaluation mode and, for classes, the accuracy.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...), B >= 1
+        t : array
+            Targets, as the loss wants them.
+        sample_weight : array of shape (B,), optional
+            Weights of the rows, each 0 or more and not all of them 0.
+        metrics : list of names and functions, or dict of them, optional
+            More figures: names of :mod:`affinet.metrics` (``"f1"``, ``"mae"``, ``"rmse"`` and
+            ``"r2"`` for short) and functions of (outputs, t) that return a number.
+
+        Returns
+        -------
+        dict
+            ``"loss"``, and for classes ``"accuracy"`` (0..1), with weights the weighted share:
+            of rows whose highest output is the target's with :class:`SoftmaxWithLoss`, of rows
+            whose outputs all lie on the right side of 0 with :class:`SigmoidWithLoss`; then the
+            metrics.
+        """
+        wanted = named_metrics(metrics)
+        self._require_loss()
+        x = rows_array("x", x)
+        self._require_rows(x)
+        weights = None
+        if sample_weight is not None:
+            weights = row_weights("sample_weight", sample_weight, 1 if x.ndim < 2 else len(x))
+            require_some_weight("sample_weight", weights)
+        return self._figures(self.predict(x), t, weights, wanted, x.ndim < 2)
+
+    def _figures(
+        self,
+        y: Array,
+        t: ArrayLike,
+        weights: Array | None,
+        wanted: Mapping[str, Metric],
+        alone: bool = False,
+    ) -> dict[str, float]:
+        """What :meth:`evaluate` returns for outputs y; ``alone`` where they are one row's."""
+        loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
+        t = np.asarray(t) if in_files(t) else t
+        result = {"loss": loss_of(loss, y, t, weights, "sample_weight")}
+        if isinstance(loss, ClassLoss):
+            result["accuracy"] = float(np.average(loss.hits(y, t), weights=weights))
+        if wanted:
+            rows = np.atleast_2d(y) if alone else y
+            targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
+            result |= measure(wanted, rows, targets, weights, loss)
+        return result
+
+    def fit(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int = 32,
+        optimizer: Optimizer | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
+        callbacks: Iterable[Callable[[Any], None]] = (),
+        metrics: Metrics = (),
+        schedule: Callable[[Any], float] | None = None,
+        seed: int = 0,
+        verbose: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        reducer: Any = None,
+        resume: str | PathLike[str] | None = None,
+        shuffle: bool = True,
+    ) -> History:
+        """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
+        from affinet.training import fit
+
+        return fit(
+            self,
+            x,
+            t,
+            epochs=epochs,
+            steps=steps,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            metrics=metrics,
+            schedule=schedule,
+            seed=seed,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            l2=l2,
+            clip_norm=clip_norm,
+            reducer=reducer,
+            resume=resume,
+            shuffle=shuffle,
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the whole model to a file; see :func:`affinet.model_file.save`."""
+        from affinet.model_file import save
+
+        save(self, path)
+
+    def summary(self) -> str:
+        """A table of the layers and their parameters.
+
+        Examples
+        --------
+        >>> import affinet as an
+        >>> print(an.Sequential(an.Affine.init(2, 3, rng=0), an.ReLU()).summary())
+        0  Affine(2 -> 3)  9 parameters
+        1  ReLU()
+        9 parameters, float32
+        """
+        names = [repr(layer) for layer in self.layers]
+        width = max(len(name) for name in names)
+        lines = []
+        for place, name in enumerate(names):
+            own = [a.size for key, a in self.params.items() if key.startswith(f"{place}.")]
+            count = f"  {sum(own):,} parameters" if own else ""
+            lines.append(f"{place}  {name:{width}}{count}".rstrip())
+        if self.loss is not None:
+            lines.append(f"loss {self.loss!r}")
+        lines.append(f"{self.params.flat.size:,} parameters, {self.dtype}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        inside = [repr(layer) for layer in self.layers]
+        if self.loss is not None:
+            inside.append(f"loss={self.loss!r}")
+        return f"Sequential({', '.join(inside)})"
+
+    def _arrays(self) -> dict[str, Array]:
+        """All that a training changes in the network: the parameters, then the buffers.
+
+        The arrays themselves; a buffer has a name as a parameter has, ``"<place>.<name>"``.
+        """
+        arrays = dict(self.params)
+        for place, layer in enumerate(self.layers):
+            for name in buffer_names(layer):
+                array = getattr(layer, name)
+                if not isinstance(array, np.ndarray):
+                    raise TypeError(f"layer {place}: {name} is {array!r:.50}, wanted an array")
+                arrays[f"{place}.{name}"] = array
+        return arrays
+
+    def _set_arrays(self, arrays: Mapping[str, Array]) -> None:
+        """Copy values into the parameters and buffers; nothing has changed if one is refused."""
+        own = self._arrays()
+        if arrays.keys() != own.keys():
+            raise ValueError(f"arrays of {', '.join(arrays)}, wanted {', '.join(own)}")
+        for name, array in own.items():
+            require_shape(name, arrays[name], array.shape)
+        for name, array in own.items():
+            array[...] = arrays[name]
+
+    def _input(self, x: ArrayLike, first_row: int = 0) -> Array:
+        """x in the network's dtype, scaled; the caller's array is never changed."""
+        array = number_array("x", x)
+        if self.check_finite:
+            require_finite("x", array, first_row)
+        if array.ndim == 0:
+            raise ValueError("x has shape (), wanted (B, ...) or (I,)")
+        array = array.astype(self.dtype, copy=False)
+        if self.input_scale is not None:
+            array = array * self.dtype.type(self.input_scale)
+        return array
+
+    def _predict_directly(self, x: Array, out: Array | None) -> Array | None:
+        """The short way for a few rows that need no conversion; None sends them the long way.
+
+        It serves control loops, where each microsecond of checks would be felt. What does not fit
+        is refused by the compiled door, and then named by the long way.
+        """
+        operations = self._operations
+        if (
+            operations is None
+            or self._leaky
+            or self.check_finite
+            or self.input_scale is not None
+            or len(x) > BLOCK_ROWS
+            or (out is not None and np.may_share_memory(x, out))
+        ):
+            return None
+        try:
+            result = np.empty((len(x), operations.n_outputs), self.dtype) if out is None else out
+            operations.forward(x, result)
+        except (TypeError, ValueError):
+            return None
+        return result
+
+    def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
+        rows = rows_array("x", x)
+        first = self._predict_block(rows[:BLOCK_ROWS] if rows.ndim > 1 else rows)
+        whole = rows.ndim < 2 or len(rows) <= BLOCK_ROWS
+        if out is not None and not whole and not in_files(rows) and np.may_share_memory(rows, out):
+            rows = rows.copy()  # a block's result must not overwrite rows still to be read
+        if whole and out is None:
+            return first
+        shape = first.shape if whole else (len(rows), *first.shape[1:])
+        if out is None:
+            out = np.empty(shape, first.dtype)
+        require_output("out", out, shape, first.dtype)
+        out[: len(first)] = first
+        for start in range(BLOCK_ROWS, 0 if whole else len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            out[block] = self._predict_block(rows[block], start)
+        return out
+
+    def _predict_block(self, x: Array, first_row: int = 0) -> Array:
+        out = self._input(x, first_row)
+        if self._n_inputs is not None and out.shape[-1] == self._n_inputs and out.ndim <= 2:
+            return self._predict_compiled(out)
+        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
+            if isinstance(layer, Layer):
+                out = layer.predict(out)
+            else:
+                out = layer.forward(out, False) if two_modes else layer.forward(out)
+        return out
+
+    def _predict_compiled(self, x: Array) -> Array:
+        """The outputs for one row or a block of them, in one compiled call."""
+        slopes = tuple(layer.slope for layer in self._leaky)
+        if slopes != self._slopes:
+            self._compile()
+        rows = x.reshape(1, -1) if x.ndim == 1 else x
+        operations = self._operations
+        out = np.empty((len(rows), operations.n_outputs), self.dtype)
+        operations.forward(np.require(rows, requirements=["C", "A"]), out)
+        return out[0] if x.ndim == 1 and self._n_inputs != 1 else out
+
+    def _compile(self) -> None:
+        """Hand the layers to the compiled forward pass, if it covers all of them."""
+        self._n_inputs = first_width(self.layers)
+        self._leaky = [layer for layer in self.layers if type(layer) is LeakyReLU]
+        self._slopes = tuple(layer.slope for layer in self._leaky)
+        self._operations: Any = (
+            None
+            if self._n_inputs is None
+            else kernels.make_operations(
+                self.params.flat, describe_layers(self.layers), self._n_inputs
+            )
+        )
+
+    def _bind(self) -> None:
+        remember(self)
+        for place, layer in enumerate(self.layers):
+            names = parameter_names(layer)
+            if isinstance(layer, ParameterLayer):
+                layer.bind(
+                    self.params,
+                    {name: self.params[f"{place}.{name}"] for name in names},
+                    {name: self.grads[f"{place}.{name}"] for name in names},
+                )
+            else:
+                for name in names:
+                    setattr(layer, name, self.params[f"{place}.{name}"])
+        self._compile()
+
+    def _collect_gradients(self, place: int, layer: Any) -> None:
+        if isinstance(layer, ParameterLayer):
+            return  # it wrote into the views
+        for name in parameter_names(layer):
+            self.grads[f"{place}.{name}"] = getattr(layer, f"d{name}")
+
+    def _require_loss(self) -> Any:
+        if self.loss is None:
+            raise RuntimeError("this Sequential has no loss: build it with loss=... to train it")
+        return self.loss
+
+    def _require_rows(self, x: Array) -> None:
+        if x.ndim > 0 and x.shape[0] == 0:
+            raise ValueError(f"x has shape {x.shape}, wanted at least one row")
+
+    def __copy__(self) -> Sequential:
+        """Another name for the same layers, buffers and users."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        remember(twin)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        saved = self.__dict__.copy()
+        del saved["_usage"], saved["_operations"]
+        return saved
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__dict__.update(saved, _usage=Usage())
+        self._bind()

@@ -1,0 +1,61 @@
+"""``affinet info``, the version, the help, and commands that do not exist."""
+
+import json
+
+import pytest
+
+import affinet as an
+from affinet.cli.info import VARIABLES
+
+
+def test_info_tells_the_level_and_why(shell):
+    out, _ = shell("info")
+    info = an.runtime_info()
+    lines = [line.split(maxsplit=1) for line in out.splitlines()]
+    assert ["level", info["level"]] in lines
+    assert ["reason", info["reason"]] in lines
+    assert ", ".join(info["compiled_levels"]) in out
+    starts = {line.index(line.split("  ")[-1].strip()) for line in out.splitlines()}
+    assert len(starts) == 1  # aligned
+
+
+def test_info_json(shell, monkeypatch):
+    monkeypatch.setenv("AFFINET_DATA_DIR", "somewhere")
+    result = json.loads(shell("info", "--json")[0])
+    assert result["level"] == an.runtime_info()["level"]
+    assert result["affinet"] == an.__version__
+    assert set(result["packages"]) == {"tqdm", "matplotlib", "pooch", "safetensors", "mpi4py"}
+    assert set(result["environment"]) == set(VARIABLES)
+    assert result["environment"]["AFFINET_DATA_DIR"] == "somewhere"
+
+
+def test_info_names_the_extra_of_a_missing_package(shell, monkeypatch):
+    monkeypatch.setattr("affinet.cli.info.installed_version", lambda name: None)
+    out, _ = shell("info")
+    assert 'pip install "affinet[data]"' in out
+
+
+def test_version(shell):
+    assert shell("--version") == (f"affinet {an.__version__}\n", [])
+
+
+def test_help_lists_the_commands(shell):
+    out, _ = shell("--help")
+    commands = ("train", "evaluate", "predict", "inspect", "gradcheck", "plot", "info")
+    assert all(any(line.split()[:1] == [name] for line in out.splitlines()) for name in commands)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "inspect", "gradcheck"])
+def test_every_command_has_help(shell, command):
+    out, _ = shell(command, "--help")
+    assert out.startswith(f"usage: affinet {command}")
+
+
+def test_no_command_and_unknown_commands_are_refused(refused):
+    assert "COMMAND" in refused()
+    assert "'bake'" in refused("bake")
+    assert "--colour" in refused("info", "--colour")
+
+
+def test_names_of_files_may_hold_line_breaks_and_the_error_is_still_one_line(refused, tmp_path):
+    refused("inspect", tmp_path / "a\nb.npz")
