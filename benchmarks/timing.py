@@ -1,107 +1,17 @@
-"""Medians over interleaved repetitions: whatever slows the machine for a while slows all alike."""
+"""``affinet.bench.timing`` under the short name that these scripts use."""
 
-from __future__ import annotations
+from affinet.bench.timing import (
+    Plan,
+    Runner,
+    interleaved,
+    seconds,
+    summary,
+)
 
-import gc
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-
-Runner = Callable[[int], object]  # does its work so many times
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How carefully to measure.
-
-    Attributes
-    ----------
-    repeats : int
-        Rounds; in each every contender gives one sample.
-    sample_seconds : float
-        A sample repeats the work until the fastest contender needs this long.
-    budget_seconds : float
-        No further round begins after this, once there are three.
-    pause_seconds : float
-        Rest before every sample. Threads of a BLAS spin for some hundredths of a second after
-        their last job and would take the next contender's cores.
-    """
-
-    repeats: int = 15
-    sample_seconds: float = 0.02
-    budget_seconds: float = 30.0
-    pause_seconds: float = 0.0
-
-
-def seconds(run: Runner, count: int) -> float:
-    """Wall-clock seconds of one call, without the garbage collector."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        started = time.perf_counter()
-        run(count)
-        return time.perf_counter() - started
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def interleaved(
-    runners: Mapping[str, Runner],
-    plan: Plan,
-    reset: Callable[[], None],
-    clock: Callable[[Any, int], float] = seconds,
-) -> tuple[dict[str, list[float]], int]:
-    """Seconds for one piece of work, a sample a round for each contender.
-
-    Parameters
-    ----------
-    runners : mapping of names to callables
-        Each is called with the number of times to do its work.
-    plan : Plan
-    reset : callable
-        Called before every sample, outside its time, so that all start alike.
-    clock : callable
-        Seconds that a runner needs for so much work, if not those of a call here.
-
-    Returns
-    -------
-    samples : dict of lists of float
-        Seconds by the contender's name, in the order of the rounds.
-    count : int
-        How often the work was done in a sample.
-    """
-    names = list(runners)
-    singles = {}
-    for name in names:
-        reset()
-        singles[name] = min(clock(runners[name], 1) for _ in range(2))
-    count = max(1, round(plan.sample_seconds / min(singles.values())))
-    samples: dict[str, list[float]] = {name: [] for name in names}
-    started = time.perf_counter()
-    for turn in range(plan.repeats):
-        if turn >= 3 and time.perf_counter() - started > plan.budget_seconds:
-            break
-        shift = turn % len(names)  # nobody always runs behind the same neighbour
-        for name in names[shift:] + names[:shift]:
-            time.sleep(plan.pause_seconds)
-            reset()
-            if singles[name] < 0.1:  # longer work hardly notices a cold start
-                runners[name](1)
-            samples[name].append(clock(runners[name], count) / count)
-    return samples, count
-
-
-def summary(samples: list[float]) -> dict[str, float | list[float]]:
-    """Median and quartiles in microseconds, and the samples that they come from."""
-    in_us = np.asarray(samples) * 1e6
-    low, median, high = np.percentile(in_us, [25, 50, 75])
-    return {
-        "median_us": float(median),
-        "quartile_1_us": float(low),
-        "quartile_3_us": float(high),
-        "samples_us": [round(float(sample), 3) for sample in in_us],
-    }
+__all__ = [
+    "Plan",
+    "Runner",
+    "interleaved",
+    "seconds",
+    "summary",
+]

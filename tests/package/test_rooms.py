@@ -30,6 +30,7 @@ FLOORS = (
         "estimators",
         "plotting",
     ),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )

@@ -6,6 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 from affinet._version import __version__
+from affinet.cli import bench
 from affinet.cli.recipes import (
     ACTIVATIONS,
     DTYPES,
@@ -76,6 +77,7 @@ def make_parser() -> Parser:
     add_inspect(commands)
     add_gradcheck(commands)
     add_plot(commands)
+    add_bench(commands)
     add_info(commands)
     return parser
 
@@ -431,6 +433,19 @@ def add_plot(commands: Commands[Parser]) -> None:
         "P",
         "overfitting: share of the labels, of training and test rows, that are wrong "
         "(default: 0.2)",
+    )
+
+
+def add_bench(commands: Commands[Parser]) -> None:
+    """The command bench."""
+    bench.add_arguments(
+        add_command(
+            commands,
+            "bench",
+            "time a training step against pure NumPy",
+            "Verify that affinet and two networks in pure NumPy, one as in a textbook and one that "
+            "allocates nothing in the loop, compute the same, then time their training steps.",
+        )
     )
 
 
