@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,28 +68,49 @@ def draw_run(ax: Axes, group: dict[str, Any], label: str, k: int, n_runs: int) -
             label=label if row == 0 else "_",
         )  # fmt: skip
         ax.annotate(
-            number(found["median_us"]), (found["median_us"], row + shift), xytext=(7, 0),
-            textcoords="offset points", fontsize=8, va="center",
+            number(found["median_us"]), (found["median_us"], row + shift), xytext=(0, 5),
+            textcoords="offset points", fontsize=8, ha="center", va="bottom",
         )  # fmt: skip
 
 
 def finish_net(ax: Axes, group: dict[str, Any]) -> None:
     """Set the scale, labels and title of one net's panel."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
     names = list(group["contenders"])
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)  # the first one on top
     ax.margins(x=0.15)
+    low, high = ax.get_xlim()
+    ax.set_xticks(round_numbers(low, high))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.10g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.tick_params(labelsize=8)
     ax.set_xlabel("µs per step (logarithmic; further left is faster)", fontsize=8)
     ax.set_title(f"{group['net']} {group['title']}, {group['dtype']}", fontsize=9)
     draw_grid(ax)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Round numbers from low to high for a logarithmic axis, few enough for their labels.
+
+    Examples
+    --------
+    >>> round_numbers(8.0, 300.0), round_numbers(2.4e5, 8.1e5)
+    ([10.0, 20.0, 50.0, 100.0, 200.0], [300000.0, 500000.0, 700000.0])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for factors in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(range(10, 100))):
+        scale = 0.1 if factors[-1] > 10 else 1.0
+        found = [factor * scale * 10.0**k for k in powers for factor in factors]
+        found = [value for value in found if low <= value <= high]
+        if len(found) >= 3:
+            break
+    return found[:: -(-len(found) // 7)] if found else []
 
 
 def number(value: float) -> str:
