@@ -1,16 +1,16 @@
 """``affinet.bench.timing`` under the short name that these scripts use."""
 
 from affinet.bench.timing import (
-    Plan,
     Runner,
+    Sampling,
     interleaved,
     seconds,
     summary,
 )
 
 __all__ = [
-    "Plan",
     "Runner",
+    "Sampling",
     "interleaved",
     "seconds",
     "summary",

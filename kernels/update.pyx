@@ -16,11 +16,13 @@ cdef enum Rule:
     NESTEROV
     RMSPROP
     ADAMW
+    SCIKIT_LEARN_ADAM   # whose eps is not corrected for the step
 
 # Each rule and how many averages it keeps.
 _RULES = {
     "SGD": (SGD, 0), "Momentum": (MOMENTUM, 1), "AdaGrad": (ADAGRAD, 1), "Adam": (ADAM, 2),
     "Nesterov": (NESTEROV, 1), "RMSprop": (RMSPROP, 1), "AdamW": (ADAMW, 2),
+    "ScikitLearnAdam": (SCIKIT_LEARN_ADAM, 2),
 }
 
 cdef struct Update:
@@ -50,6 +52,7 @@ cdef void _work_update_in(const Update* job, int part, int parts, real* precisio
     cdef real* W = <real*> job.W + i
     cdef real* first = <real*> job.first + i if job.first != NULL else NULL
     cdef const double* numbers = job.numbers
+    cdef double eps
     if job.rule == SGD:
         _sgd_update(n, dW, <real> numbers[0], <real> numbers[1], W)
     elif job.rule == MOMENTUM:
@@ -61,7 +64,10 @@ cdef void _work_update_in(const Update* job, int part, int parts, real* precisio
     elif job.rule == RMSPROP:
         _rmsprop_step(n, dW, numbers[0], numbers[1], numbers[2], first, W)
     else:
-        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], numbers[3],
+        eps = numbers[3]
+        if job.rule == SCIKIT_LEARN_ADAM:  # _adam_step multiplies by this root
+            eps /= sqrt(_one_less_power(numbers[2], job.step))
+        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], eps,
                    numbers[4] if job.rule == ADAMW else 0, job.step, first,
                    <real*> job.second + i, W)
 

@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from affinet import _dispatch
+from affinet._attributes import KnownAttributes
 from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
     compute_dtype,
     number_array,
-    positive_number,
+    positive_in_single,
     ready,
     real_number,
     require_shape,
@@ -45,7 +46,7 @@ class State:
         return twin
 
 
-class Optimizer(ABC):
+class Optimizer(KnownAttributes, ABC):
     """An update rule; what it remembers is kept for each parameter array as long as that lives.
 
     Parameters
@@ -385,7 +386,7 @@ class RMSprop(CompiledOptimizer):
     def __init__(self, lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(lr)
         self.decay = real_number("decay", decay, 0.0, 1.0)
-        self.eps = positive_number("eps", eps)
+        self.eps = positive_in_single("eps", eps)
 
     def config(self) -> dict[str, float]:
         """Learning rate, decay and epsilon."""
@@ -430,7 +431,7 @@ class Adam(CompiledOptimizer):
         super().__init__(lr)
         self.beta1 = real_number("beta1", beta1, 0.0, 1.0)
         self.beta2 = real_number("beta2", beta2, 0.0, 1.0)
-        self.eps = positive_number("eps", eps)
+        self.eps = positive_in_single("eps", eps)
 
     def config(self) -> dict[str, float]:
         """Learning rate, decays and epsilon."""

@@ -19,7 +19,7 @@ from affinet.diagnostics import (
 )
 from affinet.diagnostics.dead import Cause
 from affinet.diagnostics.generalization import Remedy, with_wrong_labels
-from affinet.diagnostics.walks import errors, outputs
+from affinet.network.inner import errors, outputs
 from tolerance import assert_close
 
 # Walks -------------------------------------------------------------------------------------------

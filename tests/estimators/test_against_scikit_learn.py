@@ -1,8 +1,7 @@
 """affinet's estimators beside scikit-learn's: the same steps wherever both define them.
 
 With all rows in one batch the order of the rows does not matter, so both compute the same numbers
-to rounding, which training magnifies; what is wanted is 1e-6 after a few steps. scikit-learn adds
-Adam's epsilon to the root of a biased average, so it is made small here.
+to rounding, which training magnifies; what is wanted is 1e-6 after a few steps.
 """
 
 import inspect
@@ -89,7 +88,7 @@ def test_a_few_steps(target, activation, solver, weights):
     steps = 2 if solver == "lbfgs" else 5
     own, other = both(
         kind, y, weights, activation=activation, solver=solver, alpha=0.05, max_iter=steps, tol=0,
-        learning_rate_init=0.01, epsilon=1e-13,
+        learning_rate_init=0.01,
     )  # fmt: skip
     assert_same_weights(own, other)
     method = "predict_proba" if kind == "MLPClassifier" else "predict"
@@ -120,7 +119,7 @@ def test_poisson(solver, weights, n_outputs):
     y = np.random.default_rng(1).poisson(np.exp(X[:, :n_outputs]))
     own, other = both(
         "MLPRegressor", y.squeeze(), weights, loss="poisson", solver=solver, alpha=0.1, max_iter=5,
-        epsilon=1e-13, tol=0,
+        tol=0,
     )  # fmt: skip
     assert_same_weights(own, other)
     assert own.loss_ == pytest.approx(other.loss_, rel=WANTED)

@@ -81,6 +81,7 @@ def test_a_column_of_targets():
         MLPClassifier(max_iter=2, **SMALL).fit(X, CLASSES[:, None])
 
 
+@pytest.mark.filterwarnings("ignore:y holds only the class")
 def test_one_class():
     model = MLPClassifier(max_iter=2, **SMALL).fit(X, ["elm"] * N)
     assert set(model.predict(X)) == {"elm"}

@@ -62,9 +62,8 @@ def test_training_curves(name):
             mlp.fit(X, y)
     assert own.score(X, y) == pytest.approx(other.score(X, y), abs=0.02)
     assert own.loss_ == own.loss_curve_[-1]
-    # All rows are in one batch; but Adam's epsilon stands in another place.
-    rtol = 0.05 if name == "adam" else 1e-6
-    np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=rtol)
+    # All rows are in one batch.
+    np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=1e-6)
 
 
 def test_first_layer_weights(capsys):

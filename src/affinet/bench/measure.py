@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from affinet.bench import machine
-from affinet.bench.contests import FIT, SEQUENTIAL, fit_contest, networks, verify_fit
+from affinet.bench.contests import SEQUENTIAL, fit_contest, networks, verify_fit
 from affinet.bench.nets import NETS, Net, first_parameters, training_data
-from affinet.bench.timing import Plan, interleaved, summary
+from affinet.bench.timing import Sampling, interleaved, summary
 from affinet.bench.verification import VerificationError
 
 DIFFERENT, INTERRUPTED = 3, 130  # exit codes: a verification failed; Ctrl-C
@@ -94,7 +94,7 @@ def environment(threads: int) -> dict[str, str]:
 def main(request: dict[str, Any]) -> int:
     """Measure in this process and print the results as JSON; an exit code."""
     threads, names = request["threads"], request["nets"]
-    plan = Plan(
+    sampling = Sampling(
         repeats=REPEATS,
         sample_seconds=min(0.02, request["seconds"] / len(names) / 100),
         budget_seconds=request["seconds"] / len(names),
@@ -104,7 +104,7 @@ def main(request: dict[str, Any]) -> int:
     for name in names:
         title = f"{name}, {machine.threads_text(threads)}"
         try:
-            groups.append(measure(NETS[name], request["dtype"], plan, title, request["quiet"]))
+            groups.append(measure(NETS[name], request["dtype"], sampling, title, request["quiet"]))
         except VerificationError as error:
             print(f"{title}: {error}")
             return DIFFERENT
@@ -112,7 +112,7 @@ def main(request: dict[str, Any]) -> int:
     return 0
 
 
-def measure(net: Net, dtype: str, plan: Plan, title: str, quiet: bool) -> dict[str, Any]:
+def measure(net: Net, dtype: str, sampling: Sampling, title: str, quiet: bool) -> dict[str, Any]:
     """Verify one network, then time its epochs of shuffled batches."""
     net = replace(net, batches=min(net.batches, MOST_BATCHES[net.name]))
     first = first_parameters(net, dtype)
@@ -126,24 +126,18 @@ def measure(net: Net, dtype: str, plan: Plan, title: str, quiet: bool) -> dict[s
     )
     rows = net.batches * net.batch
     contest = fit_contest(net, first, x[:rows], t[:rows])
-    samples, _ = interleaved(contest.runners, plan, contest.reset)
+    samples, _ = interleaved(contest.runners, sampling, contest.reset)
     return {
         "net": net.name,
         "title": net.title,
         "dtype": dtype,
         "fit_runs": history.step_kind,
         "deviations": deviations,
-        "rounds": len(samples[FIT]),
         "contenders": {
-            name: quartiles([sample / contest.steps for sample in found])
+            name: summary([sample / contest.steps for sample in found])
             for name, found in samples.items()
         },
     }
-
-
-def quartiles(samples: list[float]) -> dict[str, Any]:
-    """Median and quartiles of samples, in microseconds."""
-    return {name: value for name, value in summary(samples).items() if name != "samples_us"}
 
 
 if __name__ == "__main__":

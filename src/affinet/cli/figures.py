@@ -1,4 +1,4 @@
-"""Figures that say how good predictions are, and their tables."""
+"""Figures of the quality of predictions, and their tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUALITY = {"mae": "MAE", "rmse": "RMSE", "r2": "R2"}  # names in JSON and in wor
 
 
 def by_class(counts: Array, names: Sequence[str]) -> list[dict[str, Any]]:
-    """For every class how many rows have it, how many of these are found, and their share."""
+    """For every class its number of rows, how many of them are hits, and their fraction."""
     rows, correct = counts.sum(axis=1), counts.diagonal()
     return [
         {"class": name, "rows": int(n), "correct": int(k), "accuracy": k / n if n else None}
@@ -22,7 +22,7 @@ def by_class(counts: Array, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def class_table(classes: Sequence[Mapping[str, Any]]) -> str:
-    """What :func:`by_class` counted, as text."""
+    """The counts of :func:`by_class` as text."""
     rows = [("class", "rows", "correct", "accuracy")]
     rows += [
         (part["class"], str(part["rows"]), str(part["correct"]), figure(part["accuracy"]))
@@ -71,7 +71,7 @@ def natural_key(name: str) -> list[tuple[int, float, str]]:
 
 
 def split_table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The figures of several splits as text, a line each."""
+    """The figures of several splits as text, one line for each."""
     names = ("loss", "accuracy", *QUALITY)
     shown = [name for name in names if any(name in part for part in results.values())]
     rows = [["split", "rows", *(QUALITY.get(name, name) for name in shown)]]
@@ -83,7 +83,7 @@ def split_table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def headline(split: str, part: Mapping[str, Any]) -> str:
-    """The one figure that matters, as the last line of what is printed.
+    """The main figure, for the last line of the output.
 
     Examples
     --------

@@ -30,7 +30,7 @@ def advice_on(record: Mapping[str, Any]) -> list[str]:
     return [*found, *large_rate(record), *overfitting(record)]
 
 
-def columns(record: Mapping[str, Any], name: str) -> tuple[list[int], Array]:
+def columns(record: Mapping[str, Any], name: str) -> tuple[list[str], Array]:
     """The places in the network of the layers with weights, and their samples (S, L)."""
     columns, places = record["matrices"], layer_places(record)
     values = np.array(record[name], float).reshape(len(record["steps"]), -1)

@@ -15,7 +15,7 @@ from affinet.diagnostics.dead import dead_units, rectified
 from affinet.diagnostics.numbering import dead_places, layer_places
 from affinet.diagnostics.study import Study, TextTable
 from affinet.network import Sequential
-from affinet.network.parts import parameter_names
+from affinet.network.inner import parameter_names, walk
 from affinet.training import TrainingState
 
 MOST_SAMPLES = 512  # with more, every other one is dropped
@@ -166,14 +166,17 @@ class Monitor(Study):
         self._x = state.data[0][rows]
         if self._x.ndim == 1:
             self._x = self._x.reshape(-1, 1)
-        places = list(self._slices)
+        layers = dict(walk(net.layers))
+        order, own = list(layers), list(self._slices)
+        before = [(path, order[: order.index(path)]) for path in rectified(net)]
         self._record |= {
-            "net": [repr(layer) for layer in net.layers],
-            "layers": [repr(net.layers[place]) for place in places],
-            "places": places,
-            "matrices": [k for k, place in enumerate(places) if has_matrix(net.layers[place])],
+            "net": [repr(layer) for layer in layers.values()],
+            "layers": [repr(layers[path]) for path in own],
+            "places": own,
+            "dead_places": [feeder(own, paths, path) for path, paths in before],
+            "matrices": [k for k, path in enumerate(own) if has_matrix(layers[path])],
             "rows": len(rows),
-            "rectified": [sum(own < place for own in places) for place in rectified(net)],
+            "rectified": [len(self._slices.keys() & paths) for _, paths in before],
         }
         self._keep(state)
 
@@ -285,18 +288,23 @@ def empty_record() -> dict[str, Any]:
     return {**{name: [] for name in (*lists, "epochs", "counted", "dead")}, "rows": 0}
 
 
-def layer_slices(net: Sequential) -> dict[int, slice]:
-    """The slice of the flat buffers that holds each layer's parameters, by the layer's place."""
-    slices: dict[int, slice] = {}
+def feeder(own: list[str], before: list[str], path: str) -> str:
+    """The last layer with parameters before the one at ``path``, or that itself."""
+    return next((other for other in reversed(before) if other in own), path)
+
+
+def layer_slices(net: Sequential) -> dict[str, slice]:
+    """The slice of the flat buffers that holds each layer's own parameters, by its path."""
+    slices: dict[str, slice] = {}
     start = 0
     for name, array in net.params.items():
-        place = int(name.partition(".")[0])
-        slices[place] = slice(slices[place].start if place in slices else start, start + array.size)
+        path = name.rpartition(".")[0]
+        slices[path] = slice(slices[path].start if path in slices else start, start + array.size)
         start += array.size
     return slices
 
 
-def norms_of(flat: Array, slices: Mapping[int, slice], scratch: Array) -> list[float]:
+def norms_of(flat: Array, slices: Mapping[str, slice], scratch: Array) -> list[float]:
     """The norm of each layer's part, summed in double precision; scratch is overwritten."""
     return [float(kernels.clip_norm(flat[p], np.inf, scratch[p])) for p in slices.values()]
 

@@ -9,7 +9,7 @@ from typing import Any
 RECTIFIED = ("ReLU(", "LeakyReLU(")
 
 
-def layer_places(record: Mapping[str, Any]) -> list[int]:
+def layer_places(record: Mapping[str, Any]) -> list[str]:
     """The place of each layer with parameters.
 
     Records of earlier versions lack them: there, they are found by the layers' names.
@@ -18,28 +18,30 @@ def layer_places(record: Mapping[str, Any]) -> list[int]:
     --------
     >>> layers = ["Affine(2 -> 3)", "ReLU()", "Affine(3 -> 2)"]
     >>> layer_places({"net": layers, "layers": layers[::2]})
-    [0, 2]
+    ['0', '2']
     """
     if "places" in record:
-        return list(record["places"])
+        return list(map(str, record["places"]))
     names = list(record.get("net", []))
     places: list[int] = []
     for name in record["layers"]:
         start = places[-1] + 1 if places else 0
         if name not in names[start:]:
-            return list(range(len(record["layers"])))
+            return [str(k) for k in range(len(record["layers"]))]
         places.append(names.index(name, start))
-    return places
+    return list(map(str, places))
 
 
-def dead_places(record: Mapping[str, Any]) -> list[int]:
+def dead_places(record: Mapping[str, Any]) -> list[str]:
     """For each layer of rectified units the place of the layer that feeds it.
 
     That is the last one with parameters before it, or itself if there is none.
     """
+    if "dead_places" in record:
+        return list(record["dead_places"])
     places = layer_places(record)
-    own = [k for k, name in enumerate(record.get("net", [])) if name.startswith(RECTIFIED)]
-    pairs = zip(record["rectified"], own or [0] * len(record["rectified"]), strict=False)
+    own = [str(k) for k, name in enumerate(record.get("net", [])) if name.startswith(RECTIFIED)]
+    pairs = zip(record["rectified"], own or ["0"] * len(record["rectified"]), strict=False)
     return [places[count - 1] if count else place for count, place in pairs]
 
 

@@ -14,11 +14,11 @@ from affinet._validation import Array, number_array, positive_number, whole_numb
 from affinet.datasets import load_digits
 from affinet.diagnostics.functions import activation_functions
 from affinet.diagnostics.study import Study, TextTable
-from affinet.diagnostics.walks import errors, outputs
 from affinet.initializers import weight_scale
 from affinet.layers import Affine, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
+from affinet.network.inner import errors, outputs, require_loss
 
 ROWS = 64
 # Standard deviations of initial weights: affinet's, by the activation that follows, or a number.
@@ -163,8 +163,7 @@ def vanishing_gradient(
 
 def measure(net: Sequential, x: Array, t: Array) -> tuple[list[float], list[float], list[Array]]:
     """Norms of dout and dW of every Affine layer, and the outputs of every activation."""
-    loss = net.loss
-    assert loss is not None  # make_net gives it one
+    loss = require_loss(net)
     outs = outputs(net, x)
     loss.forward(outs[-1], t)
     passed = errors(net, loss.backward())

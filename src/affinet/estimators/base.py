@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from affinet._validation import Array
+from affinet._validation import Array, require_plain
 from affinet.estimators.building import build, initial_arrays, weight_views
 from affinet.estimators.lbfgs import fit_lbfgs
 from affinet.estimators.limits import thread_limit
@@ -64,23 +64,27 @@ class BaseMLP(Model, ABC):
         require_parameters(self, self._table)
         return self._fit(X, y, sample_weight, incremental=False)
 
-    # What a classifier and a regressor do each in its own way -------------------------------------
+    # What a classifier and a regressor implement --------------------------------------------------
+
+    @abstractmethod
+    def _given_output(self, n_outputs: int) -> tuple[str, Any]:
+        """``out_activation_`` and the loss, for weights that were set on an unfitted estimator."""
 
     @abstractmethod
     def _learn_targets(self, y: Array, first: bool, incremental: bool) -> Array:
-        """y as the loss wants it; keeps what is to be known of it to predict."""
+        """y as the loss takes it; keeps what predictions need to know of it."""
 
     @abstractmethod
     def _known_targets(self, name: str, y: Array) -> Array:
-        """The same for targets from which nothing is learned, called ``name`` in errors."""
+        """The same for targets to validate with, called ``name`` in errors."""
 
     @abstractmethod
     def _width_of(self, t: Array) -> int:
-        """Outputs of the network, for targets as the loss wants them."""
+        """Number of outputs, for targets as the loss takes them."""
 
     @abstractmethod
     def _weighted(self, rows: Rows) -> Rows:
-        """The rows, with their weights times those of their classes."""
+        """The rows, their weights multiplied by those of their classes."""
 
     @abstractmethod
     def _objective(self, t: Array, weights: Array | None) -> Objective:
@@ -88,22 +92,30 @@ class BaseMLP(Model, ABC):
 
     @abstractmethod
     def _output_name(self) -> str:
-        """scikit-learn's name of what makes predictions of outputs."""
+        """scikit-learn's name of the function from outputs to predictions."""
 
     @abstractmethod
     def _score_outputs(self, outputs: Array, t: Array, weights: Array | None) -> float:
-        """How good outputs are, in the sense of ``score``."""
+        """The ``score`` of outputs."""
 
     @abstractmethod
     def _classes_of(self, t: Array) -> Array | None:
-        """The class of each row, if it has one."""
+        """The class of each row, bool for two classes; None if rows have none."""
+
+    @abstractmethod
+    def _warn_of_targets(self, t: Array) -> None:
+        """Warn of targets that nothing, or next to nothing, can be learned from."""
 
     # Training -------------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Self:
         self._require_together(incremental)
+        if self.warm_start or incremental:
+            self._adopt_given_weights()
         first = not hasattr(self, "net_") or not (self.warm_start or incremental)
         rows = self._read(X, y, sample_weight, first, incremental)
+        if not incremental:
+            self._warn_of_targets(rows.t)
         rng = check_random_state(self.random_state)
         self._prepare(rows, first, rng)
         self._begin(first, incremental)
@@ -128,13 +140,13 @@ class BaseMLP(Model, ABC):
         return self
 
     def _require_together(self, incremental: bool) -> None:
-        """Raise if parameters that are good each by itself do not go together."""
+        """Raise if parameters, each valid alone, contradict each other."""
         n_hidden = len(layer_sizes(self.hidden_layer_sizes))
         activations(self.activation, n_hidden)
         rates = dropout_rates(self.dropout, n_hidden)
         if self.solver == "lbfgs" and any(rates):
             raise ValueError(
-                "dropout is given with solver='lbfgs', which wants an objective that is the same "
+                "dropout is given with solver='lbfgs', which needs an objective that is the same "
                 "at every call; wanted solver 'sgd' or 'adam'"
             )
         if incremental and self.early_stopping and self.validation_data is None:
@@ -145,6 +157,7 @@ class BaseMLP(Model, ABC):
 
     def _read(self, X: Any, y: Any, sample_weight: Any, first: bool, incremental: bool) -> Rows:
         """The data to train on, checked."""
+        self._require_plain(X, y)
         dtype = FLOATS if self.dtype is None else np.dtype(self.dtype)
         X, y = validate_data(
             self,
@@ -163,11 +176,17 @@ class BaseMLP(Model, ABC):
         weights = weights_of("sample_weight", sample_weight, len(x))
         return Rows(x, self._learn_targets(y, first, incremental), weights)
 
+    def _require_plain(self, X: Any, y: Any, prefix: str = "") -> None:
+        """Raise if NumPy would drop part of what the data means; classes may be categories."""
+        require_plain(f"{prefix}X", X)
+        require_plain(f"{prefix}y", y, categories=not is_regressor(self))
+
     def _read_validation(self) -> Rows | None:
         """The user's rows to validate with, checked; None if there are none."""
         if self.validation_data is None:
             return None
         X, y, *rest = self.validation_data
+        self._require_plain(X, y, "validation_data: ")
         try:
             X, y = validate_data(
                 self,
@@ -187,7 +206,7 @@ class BaseMLP(Model, ABC):
         return Rows(x, self._known_targets("validation_data: y", y), weights)
 
     def _prepare(self, rows: Rows, first: bool, rng: np.random.RandomState) -> None:
-        """The network to train: a new one, or the one that is there if it still fits."""
+        """The network to train: a new one, or the present one if it still fits."""
         hidden = layer_sizes(self.hidden_layer_sizes)
         names = activations(self.activation, len(hidden))
         rates = dropout_rates(self.dropout, len(hidden))
@@ -200,8 +219,8 @@ class BaseMLP(Model, ABC):
             found = [W.shape for W in self.coefs_]
             if found != list(pairwise(sizes)):
                 raise ValueError(
-                    f"hidden_layer_sizes and the data want layers of {list(pairwise(sizes))}, the "
-                    f"model that training goes on with has {found}"
+                    f"hidden_layer_sizes and the data make layers of {list(pairwise(sizes))}, but "
+                    f"the model to continue with has {found}"
                 )
             net = self._network()
             if structure != self._structure:
@@ -213,7 +232,7 @@ class BaseMLP(Model, ABC):
         self.out_activation_ = self._output_name()
 
     def _begin(self, first: bool, incremental: bool) -> None:
-        """The records of a training, new or to go on with."""
+        """The records of a training, new or continued."""
         if first:
             self.t_ = 0
             self._best = None
@@ -275,7 +294,7 @@ class BaseMLP(Model, ABC):
                 sample_weight=rows.weights,
                 shuffle=bool(self.shuffle),
             )
-            if len(history.epochs) > self.n_iter_:  # a callback ended it between two steps
+            if len(history.epochs) > self.n_iter_:  # a callback ended it within an epoch
                 rules.keep(history.epochs[-1], self.net_)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
@@ -296,7 +315,7 @@ class BaseMLP(Model, ABC):
         if self.batch_size > n_rows:
             warnings.warn(
                 f"batch_size is {self.batch_size} and there are {n_rows} rows: it is going to be "
-                "clipped to that",
+                "clipped to their number",
                 stacklevel=5,
             )
         return int(min(self.batch_size, n_rows))

@@ -10,14 +10,16 @@ from sklearn.utils.class_weight import compute_class_weight
 from affinet._validation import Array
 
 
-def weights_by_class(
+def class_weights_from_sums(
     class_weight: Any, classes: Array, places: Array, weights: Array | None
 ) -> Array:
-    """The weight of each class, from a dict by its label or from how often it occurs.
+    """The weight of each class, from a dict by label or from the sums of the rows' weights.
 
     "balanced" is ``(sum of all weights) / (C (sum of the weights of its rows))`` for the C classes
-    that have some weight: King and Zeng, "Logistic Regression in Rare Events Data", Political
-    Analysis 9, 2001. A row of weight 2 thereby counts like two rows.
+    with a weight above 0: King and Zeng, "Logistic Regression in Rare Events Data", Political
+    Analysis 9, 2001. A row of weight 2 thereby counts as two rows, as scikit-learn requires of its
+    estimators. ``Sequential.fit(class_weight="balanced")`` counts rows instead and multiplies by
+    their weights afterwards: see ``training.weights.class_weights_from_counts``.
 
     Parameters
     ----------

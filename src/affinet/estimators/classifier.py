@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
-from affinet._validation import Array
+from affinet._validation import Array, require_plain
 from affinet.estimators.base import BaseMLP
-from affinet.estimators.class_weights import weights_by_class
+from affinet.estimators.class_weights import class_weights_from_sums
+from affinet.estimators.given_weights import has_given_weights
 from affinet.estimators.labels import Labels
 from affinet.estimators.objectives import Objective, classifier_objective
 from affinet.estimators.parameters import CLASSIFIER, require_parameters
@@ -73,7 +77,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     beta_1, beta_2 : float
         Decays of Adam's two averages, 0 <= beta < 1.
     epsilon : float
-        Of Adam, above 0; added outside the root of the unbiased average.
+        Of Adam, above 0; added to the root of the average of squares, which is not corrected for
+        the step, as in scikit-learn.
     n_iter_no_change : int or inf
         Epochs in a row without an improvement that are borne.
     max_fun : int
@@ -237,7 +242,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array of shape (n_samples,) or (n_samples, n_labels)
         """
         outputs = self._outputs(X)
-        return self._labels.decode(outputs)
+        return self._current_labels().decode(outputs)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy on X and y; with several labels a row is right if all of its labels are.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            0..1.
+        """
+        require_plain("y", y, categories=True)
+        require_plain("sample_weight", sample_weight)
+        return float(super().score(X, y, sample_weight))
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class.
@@ -252,7 +276,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             In the order of ``classes_``. Rows sum to 1, but not for several labels.
         """
         outputs = self._outputs(X)
-        labels = self._labels
+        labels = self._current_labels()
         if len(labels.classes) == 1 and not labels.several:
             return np.ones((len(outputs), 1), outputs.dtype)
         loss = self.net_.loss
@@ -275,10 +299,50 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    # What the base class asks for -----------------------------------------------------------------
+    # What the base class calls --------------------------------------------------------------------
+
+    @property
+    def _label_binarizer(self) -> LabelBinarizer:
+        """scikit-learn's own, of these classes: converters to other formats read it."""
+        labels = self._current_labels()
+        binarizer = LabelBinarizer(sparse_output=labels.sparse)
+        if labels.several:
+            binarizer.fit(np.eye(len(labels.classes), dtype=np.int64))
+            binarizer.sparse_input_ = labels.sparse
+        else:
+            binarizer.fit(labels.classes)
+        binarizer.classes_ = labels.classes
+        return binarizer
+
+    @_label_binarizer.setter
+    def _label_binarizer(self, value: LabelBinarizer) -> None:
+        several = value.y_type_ == "multilabel-indicator"
+        self._keep(Labels(np.asarray(value.classes_), several, bool(value.sparse_input_)))
+
+    def _given_output(self, n_outputs: int) -> tuple[str, Any]:
+        own = vars(self)
+        if "classes_" not in own:
+            raise ValueError(
+                "coefs_ and intercepts_ were set on an unfitted classifier without classes_: set "
+                "them to the labels, in the order of the outputs"
+            )
+        name = own.get("out_activation_", "logistic" if n_outputs == 1 else None)
+        if name is None and "_labels" in own:
+            name = self._labels.out_activation
+        if name not in ("softmax", "logistic"):
+            raise ValueError(
+                f"out_activation_ is {name!r}, wanted 'softmax' for one class of several or "
+                "'logistic' for several labels"
+            )
+        self._keep(Labels.of_network(self.classes_, name, n_outputs))
+        return name, classifier_objective(self.loss, name).loss
 
     def _announce(self, y: Any, classes: Any) -> None:
-        """Learn of the classes in the first partial_fit; hold later ones against them."""
+        """Learn the classes in the first partial_fit; compare those of later calls with them."""
+        if has_given_weights(self):
+            if "classes_" not in vars(self) and classes is not None:
+                self.classes_ = unique_labels(classes)
+            self._adopt_given_weights()
         if not hasattr(self, "net_"):
             self._keep(Labels.announced(classes, y))
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
@@ -290,19 +354,31 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _keep(self, labels: Labels) -> None:
         self._labels, self.classes_ = labels, labels.classes
 
+    def _current_labels(self) -> Labels:
+        """The classes by the names in ``classes_`` now, which may have been replaced."""
+        if self.classes_ is not self._labels.classes:
+            classes = np.asarray(self.classes_)
+            if classes.shape != self._labels.classes.shape:
+                raise ValueError(
+                    f"classes_ is {classes}, wanted {len(self._labels.classes)} names, one for "
+                    "each class"
+                )
+            self._keep(replace(self._labels, classes=classes))
+        return self._labels
+
     def _learn_targets(self, y: Any, first: bool, incremental: bool) -> Array:
         if not incremental:
             labels = Labels.of(y)
-            if not first and not labels.same_as(self._labels):
+            if not first and not labels.same_as(self._current_labels()):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the previous "
                     f"call to fit. Previously got {self.classes_}, `y` has {labels.classes}"
                 )
             self._keep(labels)
-        return self._labels.encode("y", y)
+        return self._current_labels().encode("y", y)
 
     def _known_targets(self, name: str, y: Any) -> Array:
-        return self._labels.encode(name, y)
+        return self._current_labels().encode(name, y)
 
     def _width_of(self, t: Array) -> int:
         return self._labels.width
@@ -311,7 +387,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.out_activation
 
     def _classes_of(self, t: Array) -> Array | None:
-        return None if self._labels.several else t.reshape(-1)
+        if self._labels.several:
+            return None
+        return t.reshape(-1) > 0 if self._labels.width == 1 else t
+
+    def _warn_of_targets(self, t: Array) -> None:
+        if len(t) > 1 and not self._labels.several and (t == t[0]).all():
+            name = self.classes_.tolist()[int(t.flat[0])]
+            warnings.warn(
+                f"y holds only the class {name!r}: the model cannot learn to tell it from another",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def _weighted(self, rows: Rows) -> Rows:
         if self.class_weight is None:
@@ -320,7 +407,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             weights = compute_sample_weight(self.class_weight, rows.t)
         else:
             places = rows.t.reshape(-1)
-            by_class = weights_by_class(self.class_weight, self.classes_, places, rows.weights)
+            by_class = class_weights_from_sums(
+                self.class_weight, self.classes_, places, rows.weights
+            )
             weights = by_class[places]
         return Rows(rows.x, rows.t, weights if rows.weights is None else weights * rows.weights)
 

@@ -1,4 +1,4 @@
-"""Classes and labels: as the user names them, and as outputs of a network."""
+"""Classes and labels: their names, and what outputs of a network say of them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from affinet._validation import Array
 
 @dataclass(frozen=True)
 class Labels:
-    """What the outputs stand for.
+    """The classes that outputs stand for.
 
     Attributes
     ----------
     classes : array of shape (C,)
-        Their names, sorted; the numbers of the columns if each row may have several.
+        Their names in the order of the outputs; the column numbers where rows have several labels.
     several : bool
-        Whether a row may have several.
+        Whether a row may have several labels.
     sparse : bool
-        Whether rows of several were given, and are predicted, as a sparse matrix.
+        Whether rows of labels are given and predicted as a sparse matrix.
     """
 
     classes: Array
@@ -33,7 +33,7 @@ class Labels:
 
     @classmethod
     def of(cls, y: Any) -> Labels:
-        """Those that occur in checked y; ValueError if y holds no classes."""
+        """The classes that occur in checked y; ValueError if y does not hold classes."""
         y = one_column(y)
         check_classification_targets(y)
         kind = type_of_target(y)
@@ -43,13 +43,35 @@ class Labels:
 
     @classmethod
     def announced(cls, classes: Any, y: Any) -> Labels:
-        """Those named beforehand, of which y holds some; for several labels no names are wanted."""
+        """The classes of the first ``partial_fit``; for several labels they may be left out."""
         several = type_of_target(y) == "multilabel-indicator"
         if classes is None:
             if not several:
                 raise ValueError("classes must be passed on the first call to partial_fit")
-            classes = np.arange(y.shape[1])
+            classes = np.arange(y.shape[1] if issparse(y) else np.shape(y)[1])
         return cls(unique_labels(classes), several, issparse(y))
+
+    @classmethod
+    def of_network(cls, classes: Any, out_activation: str, n_outputs: int) -> Labels:
+        """The classes of a network with this many outputs, whose names were set by hand.
+
+        Raises
+        ------
+        ValueError
+            If the names are not as many as the outputs stand for.
+        """
+        classes, several = np.asarray(classes), out_activation == "logistic" and n_outputs > 1
+        labels = cls(classes, several, False)
+        if classes.ndim != 1 or (labels.width, labels.out_activation) != (
+            n_outputs,
+            out_activation,
+        ):
+            raise ValueError(
+                f"classes_ is {classes}, which does not fit {n_outputs} outputs and "
+                f"out_activation_ {out_activation!r}: wanted one name an output, two for a single "
+                "one"
+            )
+        return labels
 
     @property
     def out_activation(self) -> str:
@@ -63,12 +85,12 @@ class Labels:
         return 1 if one else len(self.classes)
 
     def encode(self, name: str, y: Any) -> Array:
-        """y as the loss wants it: (N,) class indices, or (N, O) rows of 0 and 1.
+        """y as the loss takes it: (N,) class indices, or (N, O) rows of 0 and 1.
 
         Raises
         ------
         ValueError
-            If y, called ``name``, holds others or has another number of columns.
+            If y, called ``name``, holds other classes or has another number of columns.
         """
         if self.several:
             rows = np.asarray(y.toarray() if issparse(y) else y)
@@ -79,8 +101,8 @@ class Labels:
                 raise ValueError(f"{name} holds labels other than 0 and 1")
             return rows.astype(np.uint8)
         y = one_column(y)
-        last = len(self.classes) - 1
-        places: Array = np.searchsorted(self.classes, y).clip(max=last)
+        last, order = len(self.classes) - 1, np.argsort(self.classes)  # set by hand: any order
+        places: Array = order[np.searchsorted(self.classes, y, sorter=order).clip(max=last)]
         strange = self.classes[places] != y
         if np.any(strange):
             raise ValueError(
@@ -90,7 +112,7 @@ class Labels:
         return places if self.width > 1 else places.astype(np.uint8).reshape(-1, 1)
 
     def decode(self, outputs: Array) -> Any:
-        """What logits (N, O) say: (N,) classes, or (N, O) rows of 0 and 1."""
+        """The predictions of logits (N, O): (N,) classes, or (N, O) rows of 0 and 1."""
         if self.several:
             rows = (outputs > 0).astype(np.int64)
             return csr_matrix(rows) if self.sparse else rows
@@ -104,7 +126,7 @@ class Labels:
         return places.astype(np.int64)
 
     def hits(self, outputs: Array, t: Array) -> Array:
-        """For each row whether the logits say what the encoded t does."""
+        """For each row whether the logits predict the encoded t."""
         if self.several:
             return np.asarray(((outputs > 0) == (t > 0)).all(axis=1))
         return np.asarray(self.likeliest(outputs) == t.reshape(-1))
@@ -115,5 +137,5 @@ class Labels:
 
 
 def one_column(y: Any) -> Any:
-    """A single column in one dimension, with a warning if it had two; else y as it is."""
+    """A single column as a vector, with a warning if it was a matrix; other y as it is."""
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

@@ -17,6 +17,7 @@ from affinet.estimators.rows import Rows
 from affinet.estimators.rules import Validation
 from affinet.network import Sequential
 from affinet.training import History, StopTraining, TrainingState
+from affinet.training.callbacks import due_step
 from affinet.training.regularization import Regularization
 
 
@@ -54,23 +55,29 @@ class Iterations:
         self.net.history = History()
 
     def __call__(self, params: Array) -> None:
-        """Record the iteration whose line search ended here, and tell the user's callbacks."""
+        """Record the iteration whose line search ended here, and call the user's callbacks."""
         model = self.model
+        before = model.n_iter_
         model.n_iter_ += 1
         model.loss_ = self.gradient.loss  # of these parameters, the last that were tried
         if model.verbose:
             print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
         self.net.params.flat[:] = params
+        self.net.grads.flat[:] = self.gradient.net.grads.flat
         figures: dict[str, Any] = {"epoch": model.n_iter_, "loss": model.loss_}
         if self.validation is not None:
             figures |= self.validation.measure(self.net)
             model.validation_loss_curve_.append(figures["val_loss"])
         self.history.epochs.append(figures)
         for callback in self.callbacks:
-            if model.n_iter_ % (getattr(callback, "every_steps", None) or 1) == 0:
+            every = getattr(callback, "every_steps", None)
+            looks_at_steps = every is None and hasattr(callback, "next_step")
+            if looks_at_steps and due_step(callback, before) == model.n_iter_:
+                callback.after_step(self.state(figures))
+            if model.n_iter_ % (every or 1) == 0:
                 callback(self.state(figures))
 
-    def tell(self, event: str) -> None:
+    def notify(self, event: str) -> None:
         """Call the callbacks' ``begin`` or ``end``, of those that have one."""
         for callback in self.callbacks:
             if hasattr(callback, event):
@@ -83,8 +90,8 @@ class Iterations:
         return self.net.history
 
     def state(self, figures: dict[str, Any]) -> TrainingState:
-        """What callbacks see; SciPy has no optimizer of affinet's."""
-        n_iter = self.model.n_iter_
+        """What callbacks receive; ``optimizer`` is None, for SciPy's is not one of affinet's."""
+        n_iter, gradient = self.model.n_iter_, self.gradient
         return TrainingState(
             net=self.net,
             optimizer=None,  # type: ignore[arg-type]
@@ -92,6 +99,8 @@ class Iterations:
             step=n_iter,
             metrics=figures,
             history=self.history,
+            data=(gradient.rows.x, gradient.rows.t),
+            totals=(gradient.weight_sum, gradient.weight_sum * gradient.loss, 0.0),
         )
 
 
@@ -100,7 +109,7 @@ def fit_lbfgs(model: Any, objective: Objective, rows: Rows, validation: Validati
     net: Sequential = model.net_
     gradient = FullGradient(in_double_precision(model), objective, model.alpha, rows)
     iterations = Iterations(model, gradient, validation)
-    iterations.tell("begin")
+    iterations.notify("begin")
     try:
         result = minimize(
             gradient,
@@ -111,13 +120,13 @@ def fit_lbfgs(model: Any, objective: Objective, rows: Rows, validation: Validati
             options={"maxiter": model.max_iter, "maxfun": model.max_fun, "gtol": model.tol},
         )
     except StopTraining:
-        iterations.tell("end")
+        iterations.notify("end")
         return
     net.params.flat[:] = result.x
     model.n_iter_ = min(int(result.nit), model.max_iter)
     gradient(result.x)
     model.loss_ = gradient.loss
-    iterations.tell("end")
+    iterations.notify("end")
     if result.status != 0:
         warnings.warn(
             f"lbfgs failed to converge after {model.n_iter_} iteration(s) (status="

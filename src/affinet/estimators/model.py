@@ -1,4 +1,4 @@
-"""The fitted side of an estimator: its network, what it puts out, and how it travels."""
+"""The fitted side of an estimator: its network, its outputs, and how it is pickled."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from affinet._validation import Array
+from affinet._validation import Array, require_plain
 from affinet.estimators.building import affine_places, weight_views
+from affinet.estimators.given_weights import adopt_weights, has_given_weights, require_described
 from affinet.estimators.limits import thread_limit
 from affinet.network import Sequential
 
@@ -29,6 +30,7 @@ class Model(BaseEstimator):
     coefs_: list[Array]
     intercepts_: list[Array]
     n_outputs_: int
+    n_layers_: int
     _structure: tuple[Any, ...]  # widths, activations and dropout rates of the network
 
     def _store(self, arguments: dict[str, Any]) -> None:
@@ -47,9 +49,13 @@ class Model(BaseEstimator):
     def _network(self) -> Sequential:
         """The network, with the weights that coefs_ and intercepts_ hold now.
 
-        They may have been replaced, as scikit-learn's may.
+        Both lists and their arrays may be replaced, as scikit-learn's may. What describes the
+        network may not be changed: ValueError.
         """
         net: Sequential = self.net_
+        sizes = self._structure[0]
+        for name, value in (("n_layers_", len(sizes)), ("n_outputs_", sizes[-1])):
+            require_described(self, name, value)
         found = [*self.coefs_, *self.intercepts_]
         views = [view for arrays in weight_views(net) for view in arrays]
         if len(found) != len(views):
@@ -63,9 +69,16 @@ class Model(BaseEstimator):
             self.coefs_, self.intercepts_ = weight_views(net)
         return net
 
+    def _adopt_given_weights(self) -> None:
+        """Build the network around weights that were set before any fit, if there are any."""
+        if has_given_weights(self):
+            adopt_weights(self)
+
     def _outputs(self, X: Any) -> Array:
         """The network's outputs (N, O) for checked X."""
+        self._adopt_given_weights()
         check_is_fitted(self, "net_")
+        require_plain("X", X)
         X = validate_data(self, X, accept_sparse=SPARSE, dtype=FLOATS, reset=False)
         net = self._network()
         with thread_limit(self.n_threads):

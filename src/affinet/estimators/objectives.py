@@ -1,9 +1,9 @@
 """What an estimator minimises, in terms of affinet's losses.
 
 scikit-learn's "squared_error" and "poisson" differ from the mean over all elements that affinet
-minimises by factors, and so do the gradients. A gradient of another scale is made up for in the
-numbers of the rule: SGD wants its learning rate times the scale, Adam, which divides by the
-gradient's size, its epsilon over the scale, and the penalty its alpha over the scale.
+minimises by factors, and so do the gradients. The numbers of the rule compensate for the scale of
+the gradient: SGD multiplies its learning rate by it, Adam, which divides by the gradient's size,
+divides its epsilon by it, and the penalty its alpha.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import numpy as np
 from scipy.special import xlogy
 
 from affinet._validation import Array
+from affinet.estimators.adam import ScikitLearnAdam
 from affinet.estimators.parameters import REGRESSOR_LOSSES
 from affinet.losses import MeanSquaredError, Poisson, Quantile, SigmoidWithLoss, SoftmaxWithLoss
-from affinet.optimizers import Adam, Momentum, Nesterov, Optimizer
+from affinet.optimizers import Momentum, Nesterov, Optimizer
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss and how it stands to the estimator's.
+    """A loss, and the factors between it and the estimator's.
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class Objective:
     def optimizer(self, model: Any) -> Optimizer:
         """The update rule with the estimator's parameters."""
         if model.solver == "adam":
-            return Adam(
+            return ScikitLearnAdam(
                 model.learning_rate_init, model.beta_1, model.beta_2, model.epsilon / self.scale
             )
         rule = Nesterov if model.nesterovs_momentum else Momentum

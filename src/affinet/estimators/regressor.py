@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -10,12 +11,14 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from affinet._validation import Array
+from affinet._validation import Array, require_plain
 from affinet.estimators.base import BaseMLP
 from affinet.estimators.objectives import Objective, regressor_objective
 from affinet.estimators.parameters import REGRESSOR, require_parameters
 from affinet.estimators.rows import Rows
 from affinet.losses import Poisson
+
+LARGE_TARGET = 1e4  # from here on the defaults explain less than a tenth of a smooth function
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -75,7 +78,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     beta_1, beta_2 : float
         Decays of Adam's two averages, 0 <= beta < 1.
     epsilon : float
-        Of Adam, above 0; added outside the root of the unbiased average.
+        Of Adam, above 0; added to the root of the average of squares, which is not corrected for
+        the step, as in scikit-learn.
     n_iter_no_change : int or inf
         Epochs in a row without an improvement that are borne.
     max_fun : int
@@ -225,10 +229,35 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         values = self._values(self._outputs(X))
         return values.ravel() if self.n_outputs_ == 1 else values
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R2 on X and y, the mean over several outputs.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        require_plain("y", y)
+        require_plain("sample_weight", sample_weight)
+        return float(super().score(X, y, sample_weight))
+
     def _values(self, outputs: Array) -> Array:
-        """What outputs predict."""
+        """The predictions of outputs."""
         values: Array = np.exp(outputs) if self.out_activation_ == "exp" else outputs
         return values
+
+    def _given_output(self, n_outputs: int) -> tuple[str, Any]:
+        one_row = np.zeros((1, n_outputs))
+        return self._output_name(), regressor_objective(
+            self.loss, self.quantile, one_row, None
+        ).loss
 
     def _learn_targets(self, y: Array, first: bool, incremental: bool) -> Array:
         return self._known_targets("y", y)
@@ -263,6 +292,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _classes_of(self, t: Array) -> Array | None:
         return None
+
+    def _warn_of_targets(self, t: Array) -> None:
+        constant = (t == t[0]).all(axis=0)
+        largest = float(abs(t).max())
+        problem = ""
+        if len(t) > 1 and constant.any():
+            which = "y" if t.shape[1] == 1 else f"column {int(np.argmax(constant))} of y"
+            problem = f"{which} is constant: the model can learn only that value"
+        elif largest >= LARGE_TARGET and self.solver != "lbfgs" and self._output_name() != "exp":
+            problem = (
+                f"y reaches {largest:.3g}: outputs begin near 0 and the solver "
+                f"{self.solver!r} may not get so far; scale y, for example with sklearn.compose."
+                "TransformedTargetRegressor(model, transformer=StandardScaler())"
+            )
+        if problem:
+            warnings.warn(problem, RuntimeWarning, stacklevel=4)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -51,11 +51,12 @@ class SoftmaxWithLoss(ClassLoss):
     kernel: ClassVar[str] = "softmax_cross_entropy"
     takes_labels: ClassVar[bool] = True
     onnx_operator: ClassVar[str] = "Softmax"
+    y: Array | None = None
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = real_number("label_smoothing", label_smoothing, 0.0, 1.0)
-        self.y: Array | None = None
+        self.y = None
 
     def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Mean cross-entropy over the rows.

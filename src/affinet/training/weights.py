@@ -51,7 +51,7 @@ def training_weights(
     if class_weight is None:
         return weights
     classes, n_classes = classes_of(loss, np.asarray(t), n_outputs)
-    by_class = weights_by_class(class_weight, classes, n_classes)[classes]
+    by_class = class_weights_from_counts(class_weight, classes, n_classes)[classes]
     weights = by_class if weights is None else weights * by_class
     require_some_weight("sample_weight times class_weight", weights)
     return weights
@@ -78,10 +78,15 @@ def is_one_hot(t: Array) -> bool:
     return bool(((t != 0).sum(axis=1) == 1).all() and (t.max(axis=1) == 1).all())
 
 
-def weights_by_class(
+def class_weights_from_counts(
     class_weight: Mapping[int, float] | str, classes: Array, n_classes: int
 ) -> Array:
-    """The weight of each class."""
+    """The weight of each class, from a dict or from the number of its rows.
+
+    "balanced" is ``N / (C count)`` for each of the C classes that occur, ``count`` of the N rows
+    each, whatever those rows weigh. The estimators divide by sums of weights instead, so that a
+    row of weight 2 counts as two rows: see ``estimators.class_weights.class_weights_from_sums``.
+    """
     if isinstance(class_weight, str) and class_weight == BALANCED:
         counts = np.bincount(classes, minlength=n_classes)
         share = len(classes) / np.count_nonzero(counts)
