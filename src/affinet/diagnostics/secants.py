@@ -11,8 +11,12 @@ import numpy as np
 from affinet._validation import Array, any_number
 from affinet.diagnostics.study import Study, TextTable, positive_numbers
 from affinet.gradcheck import numerical_gradient
-from affinet.gradcheck.derivative import along_element, first_step, rounding_noise
-from affinet.gradcheck.derivative import derivative as extrapolated
+from affinet.gradcheck.derivative import (
+    along_element,
+    extrapolated_derivative,
+    first_step,
+    rounding_noise,
+)
 from affinet.gradcheck.numerical import scalar
 
 WIDTHS = (2.0, 1.0, 0.5, 0.25)  # of the secants
@@ -200,7 +204,9 @@ def extrapolate(f: Callable[[float], Any], a: float) -> tuple[float, float]:
 
     noise = rounding_noise(here, [point], np.random.default_rng(0))
     step = first_step(2.0**-4, abs(a))
-    found = extrapolated(along_element(here, point, (0,)), here(), step, noise, TOLERANCE)
+    found = extrapolated_derivative(
+        along_element(here, point, (0,)), here(), step, noise, TOLERANCE
+    )
     if found is None:
         raise ValueError(f"f has no tangent at {a:g}: it has a kink or is too rough there")
     return found.value, found.noise
