@@ -166,6 +166,20 @@ def test_ctrl_c_ends_it_in_one_line():
     pytest.fail("a process was left behind")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interrupted_measuring_process_prints_no_traceback():
+    request = {"threads": 1, "nets": ["tiny"], "dtype": "float32", "seconds": 600, "quiet": False}
+    command = [sys.executable, "-m", "affinet.bench.measure", json.dumps(request)]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=measure.environment(1),
+    )  # fmt: skip
+    assert "equal results" in child.stderr.readline()
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, err) == (measure.INTERRUPTED, "", "")
+
+
 def test_the_commit_is_that_of_affinet_and_of_no_other_project(monkeypatch, tmp_path):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     monkeypatch.setattr(machine, "__file__", str(tmp_path / "machine.py"))
