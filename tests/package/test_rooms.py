@@ -39,6 +39,7 @@ FLOORS = (
         "estimators",
         "plotting",
     ),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )

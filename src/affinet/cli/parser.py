@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": "show what a model file contains",
     "gradcheck": "compare a network's gradients with numerical ones",
     "plot": "draw how networks learn and fail, or the learning curve of a saved network",
+    "bench": "time a training step against pure NumPy",
     "info": "show what affinet runs on",
 }
 EXIT_CODES = (
