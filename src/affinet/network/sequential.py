@@ -318,6 +318,7 @@ class Sequential:
         reducer: Any = None,
         resume: str | PathLike[str] | None = None,
         shuffle: bool = True,
+        stop_if_not_finite: bool = True,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
         from affinet.training import fit
@@ -343,6 +344,7 @@ class Sequential:
             reducer=reducer,
             resume=resume,
             shuffle=shuffle,
+            stop_if_not_finite=stop_if_not_finite,
         )
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -21,6 +21,7 @@ from affinet.network import Sequential
 from affinet.optimizers import Optimizer
 from affinet.training.batches import epoch_order, steps_per_epoch
 from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
+from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence
 from affinet.training.history import History
 from affinet.training.progress import Progress
 from affinet.training.step import Step
@@ -45,6 +46,9 @@ class Sums:
 
 class Run:
     """One training from its first step to its last."""
+
+    stop_if_not_finite = True
+    broken = False  # by a loss that is not finite, so that the epoch ends and is the last
 
     def __init__(
         self,
@@ -126,6 +130,10 @@ class Run:
                 progress.epoch(len(history.epochs), figures)
                 if history.stopped_by is None:
                     self.end_epoch(figures)
+                if self.broken:
+                    history.stopped_by = history.stopped_by or STOPPED_BY
+            if math.isfinite(self.whole_epoch.loss) and not has_finite(self.net.params.flat):
+                self.warn_not_finite("a parameter is not finite after the last step")
             history.stopped_by = history.stopped_by or ends_by
             for callback in filter(self.is_mine, self.callbacks):
                 if hasattr(callback, "end"):
@@ -158,10 +166,11 @@ class Run:
         if self.schedule is not None:
             self.lrs = self.rates(before, -(-len(order) // size))
         start = sums.batches * size
-        while start < len(order) and history.stopped_by is None:
+        while start < len(order) and history.stopped_by is None and not self.broken:
             end = start + self.batches_to_run() * size
             whole = start == 0 and end >= len(order)
             self.train_on(order if whole else order[start:end], progress)
+            self.broken = self.is_broken()
             now = time.perf_counter()
             sums.seconds += now - started
             started, start = now, end
@@ -169,14 +178,21 @@ class Run:
                 self.end_steps()
                 started = time.perf_counter()
         figures = self.figures()
-        if self.speaks and not math.isfinite(sums.loss):
-            warnings.warn(
-                f"the loss of epoch {figures['epoch']} is {figures['loss']}: the training "
-                "diverges; try a smaller learning rate",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+        if not math.isfinite(sums.loss):
+            self.broken = self.is_broken()
+            self.warn_not_finite(f"the loss of epoch {figures['epoch']} is {figures['loss']}", 6)
         return figures
+
+    def is_broken(self) -> bool:
+        """True if a loss that is not finite ends the training."""
+        return self.stop_if_not_finite and not math.isfinite(self.sums.loss)
+
+    def warn_not_finite(self, what: str, stacklevel: int = 5) -> None:
+        """Warn at the line that called ``fit``, with the place in the data that is the cause."""
+        if self.speaks:
+            cause = cause_of(self.step.x, self.step.t, self.net.dtype)
+            message = sentence(what, cause, self.broken)
+            warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
 
     def train_on(self, part: Array, progress: Progress) -> None:
         """Train on these rows in one call, and add up what it tells."""

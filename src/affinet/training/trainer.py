@@ -64,6 +64,7 @@ def fit(
     reducer: Reducer | None = None,
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
+    stop_if_not_finite: bool = True,
 ) -> History:
     """Train a network by mini-batches.
 
@@ -148,6 +149,11 @@ def fit(
     shuffle : bool
         False leaves the rows in the order of the data, in every epoch.
 
+    stop_if_not_finite : bool
+        True ends the training with a warning, and ``history.stopped_by`` says so, when a loss is
+        not finite; False continues, and warns after every such epoch. The warning names the place
+        in x or t that is NaN or infinite, if there is one.
+
     Returns
     -------
     History
@@ -211,6 +217,7 @@ def fit(
             if team is not None:
                 held_out = 0 if validation_data is None else len(validation_data[1])
                 team.agree({"rows to validate with": held_out, "metrics": list(named)})
+            run.stop_if_not_finite = stop_if_not_finite
             run.begin(resume)
             whole_epochs, rest = divmod(steps, per_epoch)
             progress = make_progress(
