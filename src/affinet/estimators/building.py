@@ -1,4 +1,4 @@
-"""The network of an estimator: fresh, or around the weights that it has."""
+"""The network of an estimator: new, or built around given weights."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def build(
 
 
 def affine_places(net: Sequential) -> list[int]:
-    """Where the Affine layers stand."""
+    """Indices of the Affine layers."""
     return [place for place, layer in enumerate(net.layers) if isinstance(layer, Affine)]
 
 
