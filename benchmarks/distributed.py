@@ -26,6 +26,7 @@ import machine
 import numpy as np
 from nets import NETS, Net, first_parameters
 from report import table, write_json
+from timing import summary
 
 ROWS = 512  # a step, of all ranks together
 BATCHES = 20  # in the data set
@@ -219,7 +220,17 @@ def measure_all(quick: bool) -> list[dict[str, Any]]:
             if name.startswith(("mid", "seed")):
                 for kind in found[name]:
                     found[name][kind] += again[name][kind]
-    return results
+    return [summarized(found) for found in results]
+
+
+def summarized(found: dict[str, Any]) -> dict[str, Any]:
+    """What one number of ranks measured, with medians and quartiles in place of the rounds."""
+    return {
+        name: {kind: summary(rounds) for kind, rounds in figures.items()}
+        if name.startswith(("mid", "seed"))
+        else figures
+        for name, figures in found.items()
+    }
 
 
 def sum_seconds(ranks: int, n_bytes: float, latency: float, bandwidth: float) -> float:
@@ -251,7 +262,7 @@ def check(results: list[dict[str, Any]], fitted: dict[str, Any]) -> list[dict[st
     one, lines = results[0], []
     for found in results:
         k = found["ranks"]
-        measured = float(np.median(found["mid"]["together"]))
+        measured = 1e-6 * found["mid"]["together"]["median_us"]
         predicted = predict(
             one, k, ROWS // k, fitted["latency"], fitted["bandwidth"], found["cores"]
         )
@@ -260,7 +271,7 @@ def check(results: list[dict[str, Any]], fitted: dict[str, Any]) -> list[dict[st
                 "ranks": k,
                 "cores": found["cores"],
                 "measured_ms": 1e3 * measured,
-                "speedup": float(np.median(found["mid"]["alone"])) / measured,
+                "speedup": 1e-6 * found["mid"]["alone"]["median_us"] / measured,
                 "predicted_ms": 1e3 * predicted,
                 "predicted_over_measured": predicted / measured,
             }
@@ -349,8 +360,7 @@ def main() -> None:
         "check": check(results, fitted),
         "extended": extend(one),
         "seed_us": {
-            f"{found['ranks']} ranks, {name.partition(', ')[2]}": 1e6
-            * float(np.median(figures["together"]))
+            f"{found['ranks']} ranks, {name.partition(', ')[2]}": figures["together"]["median_us"]
             for found in results
             for name, figures in found.items()
             if name.startswith("seed")

@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 import machine
 import numpy as np
 from affinet_networks import SequentialNetwork
-from measures import SEED_LR, SEED_PROGRAM, random_images
 from nets import first_parameters
+from peers.cases import SEED_LR, SEED_PROGRAM, random_images
 
 FACTORS = (1, 4)
 BLOCK = 5_000  # rows

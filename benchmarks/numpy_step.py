@@ -32,7 +32,7 @@ import numpy_networks
 from affinet_networks import ClassicNetwork, SequentialNetwork, fit_order
 from nets import NETS, Array, Net, first_parameters, training_data
 from report import table, write_json
-from timing import Plan, Runner, interleaved, seconds, summary
+from timing import Runner, Sampling, interleaved, seconds, summary
 from verification import TOLERANCES, Outcome, VerificationError, require_equal
 
 LR = 0.01
@@ -131,7 +131,7 @@ def start_worker(options: argparse.Namespace, threads: int) -> dict[str, Any] | 
 
 def worker(options: argparse.Namespace) -> int:
     """Measure in this process, whose threads are set already, and write the results."""
-    plan = Plan(
+    sampling = Sampling(
         repeats=options.repeats,
         sample_seconds=0.002 if options.quick else 0.02,
         budget_seconds=5.0 if options.quick else 30.0,
@@ -142,7 +142,7 @@ def worker(options: argparse.Namespace) -> int:
         for dtype in options.dtypes:
             title = f"{name} {dtype}, {options.worker} thread(s)"
             try:
-                groups += measure(NETS[name], dtype, plan, partial(tell, title))
+                groups += measure(NETS[name], dtype, sampling, partial(tell, title))
             except VerificationError as error:
                 print(f"verification failed: {title}: {error}", file=sys.stderr)
                 return 1
@@ -156,7 +156,9 @@ def tell(title: str, text: str) -> None:
     print(f"{title}: {text}", file=sys.stderr, flush=True)
 
 
-def measure(net: Net, dtype: str, plan: Plan, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(
+    net: Net, dtype: str, sampling: Sampling, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """Verify, then time: the results of both comparisons for one network and dtype."""
     first = first_parameters(net, dtype)
     x, t = training_data(net, dtype, max(net.batches, VERIFIED_STEPS))
@@ -173,7 +175,7 @@ def measure(net: Net, dtype: str, plan: Plan, say: Callable[[str], None]) -> lis
     for mode, prepare in (("step", step_contest), ("fit", fit_contest)):
         contest = prepare(net, first, x[:rows], t[:rows])
         say(f"timing {mode}")
-        samples, count = interleaved(contest.runners, plan, contest.reset)
+        samples, count = interleaved(contest.runners, sampling, contest.reset)
         groups.append(
             {
                 "net": net.name,

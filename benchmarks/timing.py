@@ -14,7 +14,7 @@ Runner = Callable[[int], object]  # does its work so many times
 
 
 @dataclass(frozen=True)
-class Plan:
+class Sampling:
     """How carefully to measure.
 
     Attributes
@@ -51,7 +51,7 @@ def seconds(run: Runner, count: int) -> float:
 
 def interleaved(
     runners: Mapping[str, Runner],
-    plan: Plan,
+    sampling: Sampling,
     reset: Callable[[], None],
     clock: Callable[[Any, int], float] = seconds,
 ) -> tuple[dict[str, list[float]], int]:
@@ -61,7 +61,7 @@ def interleaved(
     ----------
     runners : mapping of names to callables
         Each is called with the number of times to do its work.
-    plan : Plan
+    sampling : Sampling
     reset : callable
         Called before every sample, outside its time, so that all start alike.
     clock : callable
@@ -79,15 +79,15 @@ def interleaved(
     for name in names:
         reset()
         singles[name] = min(clock(runners[name], 1) for _ in range(2))
-    count = max(1, round(plan.sample_seconds / min(singles.values())))
+    count = max(1, round(sampling.sample_seconds / min(singles.values())))
     samples: dict[str, list[float]] = {name: [] for name in names}
     started = time.perf_counter()
-    for turn in range(plan.repeats):
-        if turn >= 3 and time.perf_counter() - started > plan.budget_seconds:
+    for turn in range(sampling.repeats):
+        if turn >= 3 and time.perf_counter() - started > sampling.budget_seconds:
             break
         shift = turn % len(names)  # nobody always runs behind the same neighbour
         for name in names[shift:] + names[:shift]:
-            time.sleep(plan.pause_seconds)
+            time.sleep(sampling.pause_seconds)
             reset()
             if singles[name] < 0.1:  # longer work hardly notices a cold start
                 runners[name](1)
@@ -95,13 +95,12 @@ def interleaved(
     return samples, count
 
 
-def summary(samples: list[float]) -> dict[str, float | list[float]]:
-    """Median and quartiles in microseconds, and the samples that they come from."""
-    in_us = np.asarray(samples) * 1e6
-    low, median, high = np.percentile(in_us, [25, 50, 75])
+def summary(samples: list[float]) -> dict[str, float]:
+    """Median and quartiles in microseconds, and the number of samples."""
+    low, median, high = np.percentile(np.asarray(samples) * 1e6, [25, 50, 75])
     return {
         "median_us": float(median),
         "quartile_1_us": float(low),
         "quartile_3_us": float(high),
-        "samples_us": [round(float(sample), 3) for sample in in_us],
+        "samples": len(samples),
     }

@@ -10,20 +10,23 @@ cdef void _affine_backward_db(Py_ssize_t B, Py_ssize_t O, const real* dout,
     """db = (1, 1, ..., 1) dout: a product whose chains of multiply-adds only add."""
     cdef real one = 1
     cdef Py_ssize_t row = O * sizeof(real)
-    if real is float:
-        _row_product[vfloat](B, O, <char*> &one, 0, <char*> dout, row, NULL, <vfloat*> db)
-    else:
-        _row_product[vdouble](B, O, <char*> &one, 0, <char*> dout, row, NULL, <vdouble*> db)
+    _row_product(B, O, <char*> &one, 0, <char*> dout, row, NULL, vectors_into(db))
 
 
-cdef void _affine_held(const Held* held, Finish finish, real* precision) noexcept nogil:
+cdef void _affine_held(const Held* held, Epilogue epilogue, real* precision) noexcept nogil:
     """Forward over x, W, b and out, held in this order."""
     _gemm_nn(held_size(held, 0, 0), held_size(held, 0, 1), held_size(held, 1, 1),
              <real*> held_data(held, 0), <real*> held_data(held, 1), <real*> held_data(held, 2),
-             finish, <real*> held_data(held, 3))
+             epilogue, <real*> held_data(held, 3))
 
 
-cdef int _affine_door(object x, object W, object b, object out, Finish finish) except -1:
+cdef void _affine_backward_db_held(const Held* held, real* precision) noexcept nogil:
+    """db over dout and db, held in this order."""
+    _affine_backward_db(held_size(held, 0, 0), held_size(held, 0, 1), <real*> held_data(held, 0),
+                        <real*> held_data(held, 1))
+
+
+cdef int _affine_door(object x, object W, object b, object out, Epilogue epilogue) except -1:
     cdef Held held
     hold_nothing(&held)
     try:
@@ -32,10 +35,12 @@ cdef int _affine_door(object x, object W, object b, object out, Finish finish) e
         hold_vector(&held, "b", b, READ, held_size(&held, 1, 1))
         hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 1, 1))
         with nogil:
-            if held.single:
-                _affine_held(&held, finish, <float*> NULL)
+            if held.precision == SINGLE_PRECISION:
+                _affine_held(&held, epilogue, <float*> NULL)
+            elif held.precision == DOUBLE_PRECISION:
+                _affine_held(&held, epilogue, <double*> NULL)
             else:
-                _affine_held(&held, finish, <double*> NULL)
+                refuse("precision", held.precision)
     finally:
         let_go(&held)
     return 0
@@ -46,7 +51,7 @@ def affine_forward(x, W, b, out):
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
     """
-    _affine_door(x, W, b, out, NOTHING)
+    _affine_door(x, W, b, out, NO_EPILOGUE)
 
 
 def affine_relu_forward(x, W, b, out):
@@ -54,7 +59,7 @@ def affine_relu_forward(x, W, b, out):
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
     """
-    _affine_door(x, W, b, out, RELU_OF_SUM)
+    _affine_door(x, W, b, out, RELU_EPILOGUE)
 
 
 def affine_backward_dx(dout, W, dx):
@@ -79,18 +84,16 @@ def affine_backward_db(dout, db):
     dout: (B, O), db: (O,), overwritten.
     """
     cdef Held held
-    cdef Py_ssize_t B, O
     hold_nothing(&held)
     try:
         hold_matrix(&held, "dout", dout, READ, ANY, ANY)
-        B, O = held_size(&held, 0, 0), held_size(&held, 0, 1)
-        hold_vector(&held, "db", db, WRITE, O)
+        hold_vector(&held, "db", db, WRITE, held_size(&held, 0, 1))
         with nogil:
-            if held.single:
-                _affine_backward_db(B, O, <float*> held_data(&held, 0),
-                                    <float*> held_data(&held, 1))
+            if held.precision == SINGLE_PRECISION:
+                _affine_backward_db_held(&held, <float*> NULL)
+            elif held.precision == DOUBLE_PRECISION:
+                _affine_backward_db_held(&held, <double*> NULL)
             else:
-                _affine_backward_db(B, O, <double*> held_data(&held, 0),
-                                    <double*> held_data(&held, 1))
+                refuse("precision", held.precision)
     finally:
         let_go(&held)

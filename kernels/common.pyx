@@ -1,4 +1,4 @@
-"""What every kernel file shares: the fused type, the multiply-add, and the checks of shapes."""
+"""What every kernel file shares: precisions, the multiply-add, and what refuses a wrong call."""
 
 cdef extern from *:
     """
@@ -20,6 +20,14 @@ cdef extern from *:
     static inline double affinet_fma(double a, double b, double c) { return a * b + c; }
     #endif
 
+    /* A kind that a switch does not name: nothing that could be computed now would be right. */
+    #include <stdio.h>
+    #include <stdlib.h>
+    static void affinet_refuse(const char* what, int kind) {
+        fprintf(stderr, "affinet: %s %d has no kernel; this is a fault in affinet\\n", what, kind);
+        abort();
+    }
+
     #if defined(__AVX512F__)
     #define AFFINET_LEVEL "avx512"
     #elif defined(__AVX2__)
@@ -28,15 +36,39 @@ cdef extern from *:
     #define AFFINET_LEVEL "baseline"
     #endif
     """
+    void refuse "affinet_refuse"(const char* what, int kind) noexcept nogil
     const char* AFFINET_LEVEL
     bint AFFINET_HAS_FMA
     float affinet_fmaf(float a, float b, float c) noexcept nogil
     double affinet_fma(double a, double b, double c) noexcept nogil
 
 
+cdef enum:
+    LINE = 64               # bytes of a cache line
+
+cdef enum Precision:        # what the numbers of an array are
+    NO_PRECISION            # not known yet
+    SINGLE_PRECISION
+    DOUBLE_PRECISION
+
 ctypedef fused real:
     float
     double
+
+
+cdef inline Precision precision_of(const real* numbers) noexcept nogil:
+    """The precision of a fused function's numbers; the pointer may be NULL."""
+    return SINGLE_PRECISION if real is float else DOUBLE_PRECISION
+
+
+cdef inline Py_ssize_t bytes_of(Precision precision) noexcept nogil:
+    """The size of one number."""
+    if precision == SINGLE_PRECISION:
+        return sizeof(float)
+    if precision == DOUBLE_PRECISION:
+        return sizeof(double)
+    refuse("precision", precision)
+    return 0
 
 
 def build_level():

@@ -4,8 +4,8 @@
 cdef extern from *:
     """
     #if defined(__x86_64__)
-    /* Asked by hand: __builtin_cpu_supports wants a run-time library that MSVC's linker has not,
-       and that zig has with a probe that finds nothing. Leaves and bits: Intel's Software
+    /* Asked by hand: __builtin_cpu_supports needs a run-time library that MSVC's linker lacks, and
+       whose probe finds nothing under zig. Leaves and bits: Intel's Software
        Developer's Manual, volume 2, CPUID, and volume 1, chapter 13, XCR0. */
     enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
     static void affinet_cpuid(unsigned leaf, unsigned* r) {
@@ -45,30 +45,31 @@ cdef extern from *:
     static int affinet_runs_avx512(void) { return 0; }
     #endif
 
-    /* Bytes of a core's first (data) and second cache, 0 where the system does not tell. */
+    /* Bytes of a core's L1 data cache (level 1) and L2, 0 where the system does not report them. */
     #if defined(__linux__)
     #include <unistd.h>
     #endif
     #if defined(__APPLE__)
     #include <stdint.h>
     #include <sys/sysctl.h>
-    static long long affinet_cache(int number) {
+    static long long affinet_cache(int level) {
         int64_t bytes = 0;
         size_t size = sizeof bytes;
-        const char* name = number == 1 ? "hw.l1dcachesize" : "hw.l2cachesize";
+        const char* name = level == 1 ? "hw.l1dcachesize" : level == 2 ? "hw.l2cachesize" : "";
         return sysctlbyname(name, &bytes, &size, NULL, 0) == 0 ? bytes : 0;
     }
     #elif defined(_SC_LEVEL1_DCACHE_SIZE)
-    static long long affinet_cache(int number) {
-        return sysconf(number == 1 ? _SC_LEVEL1_DCACHE_SIZE : _SC_LEVEL2_CACHE_SIZE);
+    static long long affinet_cache(int level) {
+        if (level == 1) return sysconf(_SC_LEVEL1_DCACHE_SIZE);
+        return level == 2 ? sysconf(_SC_LEVEL2_CACHE_SIZE) : 0;
     }
     #else
-    static long long affinet_cache(int number) { return (void)number, 0; }
+    static long long affinet_cache(int level) { return (void)level, 0; }
     #endif
     """
     bint affinet_runs_avx2()
     bint affinet_runs_avx512()
-    long long affinet_cache(int number)
+    long long affinet_cache(int level)
 
 
 def supported_levels():
@@ -83,6 +84,6 @@ def supported_levels():
 
 
 def cache_sizes():
-    """Bytes of a core's first (data) and second cache; None where the system does not tell."""
+    """Bytes of a core's L1 data cache and L2; None where the system does not report them."""
     first, second = affinet_cache(1), affinet_cache(2)
     return (first, second) if 0 < first < second else None

@@ -34,13 +34,13 @@ cdef enum Numbers:          # what an array holds
 
 cdef struct Held:           # the arrays of one call
     int n
-    Numbers real_numbers    # FLOAT or DOUBLE, NO_NUMBERS before the first such array
-    bint single             # real_numbers is FLOAT
+    Precision precision     # of the arrays of real numbers, NO_PRECISION before the first one
+    bint single             # precision is SINGLE_PRECISION
     Py_buffer[MOST_HELD] buffers
 
 
 cdef inline void hold_nothing(Held* held) noexcept:
-    held.n, held.real_numbers, held.single = 0, NO_NUMBERS, False
+    held.n, held.precision, held.single = 0, NO_PRECISION, False
 
 
 cdef inline void let_go(Held* held) noexcept:
@@ -74,6 +74,15 @@ cdef Numbers numbers_of(const Py_buffer* buffer) noexcept:
     return NO_NUMBERS
 
 
+cdef Precision _precision_of_numbers(Numbers numbers) noexcept:
+    """NO_PRECISION for numbers that no kernel computes with."""
+    if numbers == FLOAT:
+        return SINGLE_PRECISION
+    if numbers == DOUBLE:
+        return DOUBLE_PRECISION
+    return NO_PRECISION
+
+
 cdef int take_hold(Held* held, str name, object array, int ndim, int access) except -1:
     """One more array, of whatever numbers and sizes."""
     if array is None:
@@ -93,9 +102,10 @@ cdef int hold(Held* held, str name, object array, Numbers numbers, int ndim,
               PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if access == WRITE else 0))
     found = numbers_of(&held.buffers[held.n - 1])
     if numbers == REAL:
-        if held.real_numbers == NO_NUMBERS and found in (FLOAT, DOUBLE):
-            held.real_numbers, held.single = found, found == FLOAT
-        if found != held.real_numbers or found == NO_NUMBERS:
+        if held.precision == NO_PRECISION:
+            held.precision = _precision_of_numbers(found)
+            held.single = held.precision == SINGLE_PRECISION
+        if held.precision == NO_PRECISION or _precision_of_numbers(found) != held.precision:
             raise TypeError(f"{name} has the wrong dtype, wanted float32 or float64, all alike")
     elif found != numbers:
         raise TypeError(f"{name} has the wrong dtype, wanted {_DTYPES[numbers]}")

@@ -166,7 +166,7 @@ cdef int _require_parameters(Operations row, int place, Operation* operation,
 cdef int _set_running(Operations row, Operation* operation, list values) except -1:
     """Take over a BatchNorm's momentum and the two arrays of its running statistics."""
     operation.momentum, running_mean, running_var = values
-    _require_share(operation.momentum)
+    _require_momentum(operation.momentum)
     operation.running_mean = own_vector(row.owners, "running_mean", running_mean, row.single,
                                         operation.n_outputs)
     operation.running_var = own_vector(row.owners, "running_var", running_var, row.single,
@@ -181,7 +181,7 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
     cdef Py_ssize_t n = rows * op.n_outputs
     if op.kind == AFFINE:
         _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b,
-                 RELU_OF_SUM if op.with_relu else NOTHING, out)
+                 RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
     elif op.kind == RELU:
         if not op.done_before:
             _relu_forward(n, x, out)
@@ -227,7 +227,7 @@ cdef int _predict(Operations row, Py_ssize_t B, const void* x, void* out) noexce
     """
     cdef Prediction job
     # A row takes about one multiply-add a parameter.
-    cdef int parts = _parts(B * row.n_parameters, ENOUGH, ENOUGH_TO_WAKE)
+    cdef int parts = _parts(B * row.n_parameters, WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
     job.single, job.operations, job.n_operations = row.single, row.operations, row.n_operations
     job.last_affine, job.params, job.widest = row.last_affine, row.params, row.widest
     job.n_inputs, job.n_outputs, job.B = row.n_inputs, row.n_outputs, B
@@ -245,8 +245,8 @@ cdef void _work_prediction(void* job, int part, int parts) noexcept nogil:
 
 cdef void _work_prediction_in(Prediction* job, int part, int parts, real* precision) noexcept nogil:
     """One part of the rows, block by block."""
-    cdef Py_ssize_t i = _cut(job.B, part, parts, TILE_ROWS)
-    cdef Py_ssize_t last = _cut(job.B, part + 1, parts, TILE_ROWS), rows
+    cdef Py_ssize_t i = _cut(job.B, part, parts, MR)
+    cdef Py_ssize_t last = _cut(job.B, part + 1, parts, MR), rows
     cdef Py_ssize_t size = min(last - i, <Py_ssize_t> BLOCK_ROWS) * job.widest
     cdef char[SMALL] small
     cdef char* buffers = small

@@ -123,7 +123,7 @@ cdef inline void _fetch(Py_ssize_t size, const char* row) noexcept nogil:
     """Ask for a row's memory: where the next one of a shuffle lies, no processor can guess."""
     cdef Py_ssize_t at = 0
     while at < size:
-        _ask_far(row + at)
+        prefetch_L2(row + at)
         at += LINE
 
 

@@ -336,6 +336,17 @@ def positive_number(name: str, value: float) -> float:
     return number
 
 
+def positive_in_single(name: str, value: float) -> float:
+    """``value`` as a finite float that is above 0 in single precision too."""
+    number = positive_number(name, value)
+    with np.errstate(over="ignore", under="ignore"):
+        if not 0 < np.float32(number) < math.inf:
+            raise ValueError(
+                f"{name} is {number!r}, which is {np.float32(number):g} in single precision"
+            )
+    return number
+
+
 def any_number(name: str, value: float) -> float:
     """``value`` as a float; strings, arrays and other things are refused by name."""
     if isinstance(value, str | bytes):

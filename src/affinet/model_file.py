@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,18 @@ from affinet.archive import archive_path, read_archive, write_archive
 from affinet.layers import Layer
 from affinet.losses import Loss
 from affinet.network import Sequential
-from affinet.network.parts import buffer_names, has_methods, parameter_names
+from affinet.network.inner import (
+    arrays_of,
+    buffer_names,
+    children_of,
+    has_methods,
+    parameter_names,
+    walk,
+)
 
 FORMAT = "affinet model"
 FORMAT_VERSION = 1
+CHILDREN = "children"  # in the description of a layer that is built from layers
 FIELDS: dict[str, Any] = {  # of the description, beside format and version: what each may be
     "dtype": str,
     "layers": list,
@@ -67,7 +75,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     >>> an.load(path)
     Sequential(Affine(2 -> 3), ReLU())
     """
-    write_archive(archive_path(path), describe(net), net._arrays())
+    write_archive(archive_path(path), describe(net), arrays_of(net))
 
 
 def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None) -> Sequential:
@@ -150,7 +158,7 @@ def describe(net: Sequential) -> dict[str, Any]:
         "loss": None if net.loss is None else describe_part(net.loss),
         "input_scale": net.input_scale,
         "check_finite": net.check_finite,
-        "shapes": {name: list(array.shape) for name, array in net._arrays().items()},
+        "shapes": {name: list(array.shape) for name, array in arrays_of(net).items()},
         "metadata": net.metadata,
     }
 
@@ -171,7 +179,10 @@ def describe_part(part: Any) -> dict[str, Any]:
     arguments = part.config() if callable(getattr(part, "config", None)) else {}
     if not isinstance(arguments, Mapping) or "type" in arguments:
         raise TypeError(f"cannot save {part!r}: config() gave {arguments!r:.50}, wanted a dict")
-    return {"type": kind.__name__, **arguments}
+    described = {"type": kind.__name__, **arguments}
+    if hasattr(kind, "from_children"):
+        described[CHILDREN] = [describe_part(child) for child in children_of(part)]
+    return described
 
 
 def rebuild(
@@ -184,7 +195,7 @@ def rebuild(
     for name in description["shapes"]:
         require_tensor(name, description, arrays)
     layers = [
-        build_layer(place, config, arrays, types, description["dtype"])
+        build_layer(str(place), config, arrays, types, description["dtype"])
         for place, config in enumerate(description["layers"])
     ]
     loss = description["loss"]
@@ -196,10 +207,10 @@ def rebuild(
         input_scale=description["input_scale"],
         check_finite=description["check_finite"],
     )
-    if net._arrays().keys() != description["shapes"].keys():
+    if arrays_of(net).keys() != description["shapes"].keys():
         raise ValueError(
             f"parameters and buffers {list(description['shapes'])}, the layers want "
-            f"{list(net._arrays())}"
+            f"{list(arrays_of(net))}"
         )
     net.metadata = description["metadata"]
     return net
@@ -218,43 +229,82 @@ def require_tensor(name: str, description: Mapping[str, Any], arrays: Mapping[st
 
 
 def build_layer(
-    place: int,
+    path: str,
     config: Any,
     arrays: Mapping[str, Array],
     types: Mapping[str, type],
     dtype: str,
 ) -> Any:
-    """One layer from its description, its parameters and buffers from the arrays of its place.
+    """One layer from its description, its arrays from those whose names begin with its path.
 
-    Parameters that the class takes as arguments, as Affine does, are given to it.
+    Parameters that the class takes as arguments, as Affine does, are given to it. A layer that is
+    built ``from_children`` gets these; any other has made its own.
     """
-
-    def array(name: str, buffers: tuple[str, ...] = ()) -> Array:
-        if f"{place}.{name}" not in arrays:
-            raise ValueError(f"array {place}.{name} is missing")
-        value = arrays[f"{place}.{name}"]
-        if name not in buffers and value.dtype.name != dtype:
-            raise ValueError(f"array {place}.{name} has dtype {value.dtype}, wanted {dtype}")
-        return value
-
-    part = part_type(f"layer {place}", config, types, Layer)
-    arguments = inspect.signature(part).parameters
-    given = {name: array(name) for name in parameter_names(part) if name in arguments}
-    layer = build_part(f"layer {place}", part, config, given)
-    buffers = buffer_names(layer)
-    for name in (*parameter_names(layer), *buffers):
-        if name in given:
-            continue
-        value = array(name, buffers)
-        own = np.shape(getattr(layer, name, value))
-        if value.shape != own:
-            raise ValueError(f"array {place}.{name} has shape {value.shape}, wanted {own}")
-        setattr(layer, name, value)
+    part = part_type(f"layer {path}", config, types, Layer)
+    if hasattr(part, "from_children"):
+        layer = build_container(path, part, config, arrays, types, dtype)
+    else:
+        arguments = inspect.signature(part).parameters
+        names = [name for name in parameter_names(part) if name in arguments]
+        given = {name: stored(f"{path}.{name}", arrays, dtype) for name in names}
+        layer = build_part(f"layer {path}", part, config, given)
+        for inner, child in walk(children_of(layer), f"{path}."):
+            fill(inner, child, arrays, dtype)
+        fill(path, layer, arrays, dtype, done=tuple(given))
     return layer
 
 
+def build_container(
+    path: str,
+    part: Any,
+    config: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    types: Mapping[str, type],
+    dtype: str,
+) -> Any:
+    """A layer made of the layers in its description."""
+    inside = config.get(CHILDREN)
+    if not isinstance(inside, list):
+        raise ValueError(f"layer {path}: {CHILDREN} is {inside!r:.50}, wanted a list")
+    children = tuple(
+        build_layer(f"{path}.{place}", child, arrays, types, dtype)
+        for place, child in enumerate(inside)
+    )
+    rest = {name: value for name, value in config.items() if name != CHILDREN}
+    layer = build_part(f"layer {path}", part.from_children, rest, {CHILDREN: children})
+    fill(path, layer, arrays, dtype)
+    return layer
+
+
+def fill(
+    path: str, layer: Any, arrays: Mapping[str, Array], dtype: str, done: tuple[str, ...] = ()
+) -> None:
+    """Set a layer's own parameters and buffers, but for those that are ``done``."""
+    buffers = buffer_names(layer)
+    for name in (*parameter_names(layer), *buffers):
+        if name in done:
+            continue
+        value = stored(f"{path}.{name}", arrays, None if name in buffers else dtype)
+        own = np.shape(getattr(layer, name, value))
+        if value.shape != own:
+            raise ValueError(f"array {path}.{name} has shape {value.shape}, wanted {own}")
+        setattr(layer, name, value)
+
+
+def stored(key: str, arrays: Mapping[str, Array], dtype: str | None) -> Array:
+    """An array of the file, of this dtype if one is wanted."""
+    if key not in arrays:
+        raise ValueError(f"array {key} is missing")
+    if dtype is not None and arrays[key].dtype.name != dtype:
+        raise ValueError(f"array {key} has dtype {arrays[key].dtype}, wanted {dtype}")
+    return arrays[key]
+
+
 def build_part(
-    place: str, part: type, config: Mapping[str, Any], given: Mapping[str, Any] | None = None
+    place: str,
+    part: Callable[..., Any],
+    config: Mapping[str, Any],
+    given: Mapping[str, Any] | None = None,
 ) -> Any:
     """A layer or loss from ``{"type": name, argument: value, ...}`` and arguments ``given``."""
     arguments = {name: value for name, value in config.items() if name != "type"}

@@ -11,14 +11,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from affinet import _dispatch
+from affinet._attributes import KnownAttributes
 from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
     compute_dtype,
     number_array,
-    positive_number,
+    positive_in_single,
     ready,
     real_number,
+    require_plain,
     require_shape,
 )
 from affinet.parameters import Parameters, flat_zeros
@@ -45,7 +47,7 @@ class State:
         return twin
 
 
-class Optimizer(ABC):
+class Optimizer(KnownAttributes, ABC):
     """An update rule; what it remembers is kept for each parameter array as long as that lives.
 
     Parameters
@@ -385,7 +387,7 @@ class RMSprop(CompiledOptimizer):
     def __init__(self, lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8) -> None:
         super().__init__(lr)
         self.decay = real_number("decay", decay, 0.0, 1.0)
-        self.eps = positive_number("eps", eps)
+        self.eps = positive_in_single("eps", eps)
 
     def config(self) -> dict[str, float]:
         """Learning rate, decay and epsilon."""
@@ -430,7 +432,7 @@ class Adam(CompiledOptimizer):
         super().__init__(lr)
         self.beta1 = real_number("beta1", beta1, 0.0, 1.0)
         self.beta2 = real_number("beta2", beta2, 0.0, 1.0)
-        self.eps = positive_number("eps", eps)
+        self.eps = positive_in_single("eps", eps)
 
     def config(self) -> dict[str, float]:
         """Learning rate, decays and epsilon."""
@@ -493,6 +495,7 @@ def require_parameter(name: str, value: Any) -> None:
         raise TypeError(f"{name} has dtype {value.dtype}, wanted floats (float16, 32 or 64)")
     if not value.flags.writeable:
         raise ValueError(f"{name} is read-only, wanted an array that can be changed in place")
+    require_plain(name, value)
 
 
 def require_gradient(name: str, value: Any, parameter: Any) -> Array:

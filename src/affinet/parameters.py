@@ -51,7 +51,8 @@ class Parameters(dict[str, Array]):
     Attributes
     ----------
     flat : array of shape (n,)
-        All values behind each other.
+        All values one after the other. Assigning copies into it, so
+        ``target.params.flat = 0.5 * a.params.flat + 0.5 * b.params.flat`` does what it says.
 
     Examples
     --------
@@ -61,8 +62,6 @@ class Parameters(dict[str, Array]):
     array([0., 0., 0., 0., 1., 2.], dtype=float32)
     """
 
-    flat: Array
-
     def __init__(
         self,
         shapes: Mapping[str, tuple[int, ...]],
@@ -70,12 +69,32 @@ class Parameters(dict[str, Array]):
         flat: Array | None = None,
     ) -> None:
         size = sum(math.prod(shape) for shape in shapes.values())
-        self.flat = flat_zeros(size, dtype) if flat is None else flat
+        self._flat = flat_zeros(size, dtype) if flat is None else flat
         start = 0
         for name, shape in shapes.items():
             end = start + math.prod(shape)
-            super().__setitem__(name, self.flat[start:end].reshape(shape))
+            super().__setitem__(name, self._flat[start:end].reshape(shape))
             start = end
+
+    @property
+    def flat(self) -> Array:
+        """All values one after the other."""
+        return self._flat
+
+    @flat.setter
+    def flat(self, values: ArrayLike) -> None:
+        if values is not self._flat:  # flat += step ends here, after it has changed in place
+            array = number_array("flat", values)
+            require_shape("flat", array, self._flat.shape)
+            self._flat[...] = array
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("flat", "_flat"):
+            raise AttributeError(
+                f"Parameters has no attribute {name!r} that can be set; "
+                "for a parameter's values write params[name] = array"
+            )
+        super().__setattr__(name, value)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -32,9 +32,13 @@ def run_script() -> RunScript:
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadModule]:
     """Imports a module of benchmarks/, whose plain names are gone again after the test."""
     names = {path.stem for path in BENCHMARKS.glob("*.py")}
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    def loaded() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] in names]
+
+    for name in loaded():
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module
-    for name in names:
-        sys.modules.pop(name, None)
+    for name in loaded():
+        del sys.modules[name]

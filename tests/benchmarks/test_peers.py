@@ -61,7 +61,7 @@ def test_quick_run_writes_json(quick_run: Any) -> None:
             figures = found["by_threads"]["1"]
             assert 0 <= figures["deviation"] <= tolerance
             assert 0 < figures["quartile_1_us"] <= figures["median_us"] <= figures["quartile_3_us"]
-            assert len(figures["samples_us"]) == 1
+            assert figures["samples"] == 1
     step = run["groups"][0]["contenders"]["affinet fit"]["by_threads"]["1"]
     assert step["note"] == "steps run fused"
     assert step["pieces_a_sample"] % 200 == 0  # whole epochs
@@ -100,7 +100,7 @@ def test_absent_library_is_named_and_skipped(run_script: Any, tmp_path: Path, lo
     script, path = tmp_path / "without.py", tmp_path / "peers.json"
     script.write_text(
         f"import sys\nsys.path.insert(0, {benchmarks!r})\nsys.modules['torch'] = None\n"
-        "import peers\nif __name__ == '__main__':\n    sys.exit(peers.main())\n"
+        "from peers.run import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
     )
     arguments = (*QUICK, "--only", "step", "--peers", "torch", "--json", path)
     done = run_script(script, *arguments, "--chart", tmp_path / "peers.png")
@@ -114,7 +114,8 @@ def test_absent_library_is_named_and_skipped(run_script: Any, tmp_path: Path, lo
 WRONG_SCRIPT = """
 import sys
 sys.path.insert(0, {benchmarks!r})
-import numpy_networks, peers
+import numpy_networks
+from peers.run import main
 
 right = numpy_networks.InPlaceNetwork.backward
 
@@ -124,7 +125,7 @@ def forgets_the_last_bias(network, x):
 
 numpy_networks.InPlaceNetwork.backward = forgets_the_last_bias
 if __name__ == "__main__":
-    sys.exit(peers.main())
+    sys.exit(main())
 """
 
 
@@ -147,7 +148,11 @@ def test_broken_peer_ends_with_exit_code_1(run_script: Any, tmp_path: Path, load
     arguments = (*QUICK, "--only", "step", "--peers", "numpy", "--json", path)
     done = run_script(script, *arguments, "--chart", tmp_path / "peers.png")
     assert done.returncode == 1
-    for wanted in ("OSError: broken", "stopped: the process of peers_numpy ended", "--peers"):
+    for wanted in (
+        "OSError: broken",
+        "stopped: the process of peers.numpy_contenders ended",
+        "--peers",
+    ):
         assert wanted in done.stderr
     assert not path.exists()
 
@@ -167,7 +172,7 @@ def test_bad_options_are_named(
     load: Any, capsys: pytest.CaptureFixture[str], arguments: tuple[Any, ...], named: str
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        load("peers").parse([str(argument) for argument in arguments])
+        load("peers.run").parse([str(argument) for argument in arguments])
     assert caught.value.code == 2
     assert named in capsys.readouterr().err
 
@@ -176,13 +181,13 @@ def contenders(library: str, load: Any) -> Any:
     """The module of a library's contenders; skips where the library is absent."""
     if library != "affinet":
         pytest.importorskip(library)
-    return load(f"peers_{library}")
+    return load(f"peers.{library}_contenders")
 
 
 @pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to mend
 @pytest.mark.parametrize("library", ["affinet", *LIBRARIES])
 def test_every_installed_library_computes_the_same(load: Any, library: str) -> None:
-    module, measures = contenders(library, load), load("measures")
+    module, measures = contenders(library, load), load("peers.cases")
     small = {
         "step": measures.StepCase("tiny"),
         "fit": measures.FitCase("digits", 1),
@@ -196,7 +201,7 @@ def test_every_installed_library_computes_the_same(load: Any, library: str) -> N
 
 
 def wrong_kinds(load: Any) -> dict[str, type[Any]]:
-    right = load("peers_numpy").BookTraining
+    right = load("peers.numpy_contenders").BookTraining
 
     class OtherBatch(right):  # type: ignore[misc, valid-type]
         def __init__(self, task: Any) -> None:
@@ -236,7 +241,7 @@ def wrong_kinds(load: Any) -> dict[str, type[Any]]:
     ],
 )
 def test_verification_finds_wrong_training(load: Any, name: str, named: str) -> None:
-    case, error = load("measures").StepCase("tiny"), load("verification").VerificationError
+    case, error = load("peers.cases").StepCase("tiny"), load("verification").VerificationError
     kind = wrong_kinds(load)[name]
     with pytest.raises(error, match=named):
         case.check(kind)
@@ -244,8 +249,8 @@ def test_verification_finds_wrong_training(load: Any, name: str, named: str) -> 
 
 @pytest.mark.parametrize("wrong", [1.0001, np.nan])
 def test_verification_finds_wrong_predictions_and_products(load: Any, wrong: float) -> None:
-    measures, error = load("measures"), load("verification").VerificationError
-    numpy = load("peers_numpy")
+    measures, error = load("peers.cases"), load("verification").VerificationError
+    numpy = load("peers.numpy_contenders")
 
     class Prediction(numpy.BookPrediction):  # type: ignore[misc, name-defined]
         def output(self) -> Any:
@@ -277,8 +282,8 @@ def test_a_classifier_that_is_less_accurate_is_found(load: Any) -> None:
 def test_accuracies_of_whole_fits(load: Any) -> None:
     """Five random states from their own first parameters; the contender stays as it was."""
     pytest.importorskip("sklearn")
-    case = load("measures").FitCase("digits", 30)
-    kind = load("peers_affinet").CONTENDERS["fit"]["affinet MLPClassifier"]
+    case = load("peers.cases").FitCase("digits", 30)
+    kind = load("peers.affinet_contenders").CONTENDERS["fit"]["affinet MLPClassifier"]
     contender = kind(case.task())
     found = contender.accuracies()
     assert len(set(found)) > 1
@@ -288,7 +293,7 @@ def test_accuracies_of_whole_fits(load: Any) -> None:
 
 
 def test_images_stand_in_for_mnist(load: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    measures = load("measures")
+    measures = load("peers.cases")
     monkeypatch.setenv("AFFINET_DATA_DIR", str(tmp_path))
     images, digits = measures.cases("fit", [], quick=True)
     assert (images.net, digits.net) == ("MNIST shape", "digits")
@@ -302,7 +307,7 @@ def test_a_result_of_another_shape_is_found(load: Any) -> None:
 
 @pytest.mark.parametrize("measure", ["step", "fit", "seed", "predict", "product"])
 def test_cases_survive_json(load: Any, measure: str) -> None:
-    measures, nets = load("measures"), list(load("nets").NETS)
+    measures, nets = load("peers.cases"), list(load("nets").NETS)
     found = measures.cases(measure, nets, quick=True)
     assert found
     assert len({case.title for case in found}) == len(found)
@@ -313,7 +318,7 @@ def test_cases_survive_json(load: Any, measure: str) -> None:
 
 
 def test_products_of_a_net(load: Any) -> None:
-    measures = load("measures")
+    measures = load("peers.cases")
     found = [
         (case.kind, case.M, case.N, case.K)
         for case in measures.product_cases(["seed"])
@@ -336,7 +341,7 @@ def test_forward_is_a_third_of_a_step_and_of_the_first_dx(load: Any) -> None:
 
 
 def test_images_are_learnable_bytes(load: Any) -> None:
-    images, kinds = load("measures").random_images(200)
+    images, kinds = load("peers.cases").random_images(200)
     assert (images.shape, images.dtype, kinds.dtype) == ((200, 784), np.uint8, np.int64)
     centres = np.array([images[kinds == kind].mean(axis=0) for kind in range(10)])
     distances = ((images[:, None] - centres) ** 2).sum(axis=2)
@@ -376,7 +381,7 @@ def group(**medians: dict[str, float]) -> dict[str, Any]:
 
 
 def test_table_compares_with_the_first_at_its_best_threads(load: Any) -> None:
-    report = load("peers_report")
+    report = load("peers.tables")
     found = group(affinet={"1": 40.0, "2": 20.0}, a={"1": 60.0, "2": 90.0}, b={"1": 50.0})
     assert report.best_peer(found) == "b"
     text = report.contests([2], [[found]])
@@ -390,14 +395,14 @@ def test_table_compares_with_the_first_at_its_best_threads(load: Any) -> None:
 
 
 def test_without_a_peer_there_is_no_ratio(load: Any) -> None:
-    report = load("peers_report")
+    report = load("peers.tables")
     alone = group(affinet={"1": 40.0})
     assert report.best_peer(alone) is None
     assert report.products([1], [[alone]]).splitlines()[1].split() == ["net", "40.0", "25%", "-"]
 
 
 def test_classifiers_are_compared_with_each_other(load: Any) -> None:
-    report = load("peers_report")
+    report = load("peers.tables")
     found = group(
         **{"affinet MLPClassifier": {"2": 10.0}, "scikit-learn MLPClassifier": {"1": 35.0}}
     ) | {"measure": "fit", "case": {"net": "MNIST shape", "epochs": 1}}
@@ -416,5 +421,5 @@ def test_classifiers_are_compared_with_each_other(load: Any) -> None:
 
 def test_no_chart_without_steps(load: Any, tmp_path: Path) -> None:
     content = {"runs": [{"groups": []}], "machine": {}}
-    assert "not measured" in load("chart").draw(tmp_path / "a.png", content)
+    assert "not measured" in load("peers.chart").draw(tmp_path / "a.png", content)
     assert not (tmp_path / "a.png").exists()

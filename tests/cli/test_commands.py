@@ -24,7 +24,14 @@ def test_info_json(shell, monkeypatch):
     result = json.loads(shell("info", "--json")[0])
     assert result["level"] == an.runtime_info()["level"]
     assert result["affinet"] == an.__version__
-    assert set(result["packages"]) == {"tqdm", "matplotlib", "pooch", "safetensors", "mpi4py"}
+    assert set(result["packages"]) == {
+        "tqdm",
+        "matplotlib",
+        "pooch",
+        "safetensors",
+        "mpi4py",
+        "pyarrow",
+    }
     assert set(result["environment"]) == set(VARIABLES)
     assert result["environment"]["AFFINET_DATA_DIR"] == "somewhere"
 

@@ -348,7 +348,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(train, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr(affinet.cli.train, "refuse_divergence", interrupt)
         _, err = train(*options, "--checkpoint", f"c{suffix}", code=130)
-    assert err == [f"affinet: interrupted in epoch 4; to go on: --resume c{suffix}"]
+    assert err == [f"affinet: interrupted in epoch 4; to continue: --resume c{suffix}"]
     resumed, _ = train(*options, "--out", f"resumed{suffix}", "--resume", f"c{suffix}")
     assert resumed == whole
     one, two = an.load(f"whole{suffix}"), an.load(f"resumed{suffix}")

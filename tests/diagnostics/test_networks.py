@@ -19,7 +19,7 @@ from affinet.diagnostics import (
 )
 from affinet.diagnostics.dead import Cause
 from affinet.diagnostics.generalization import Remedy, with_wrong_labels
-from affinet.diagnostics.walks import errors, outputs
+from affinet.network.inner import errors, outputs
 from tolerance import assert_close
 
 # Walks -------------------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_wrong_labels_are_as_many_as_asked_for():
 
 
 def test_settings_of_overfitting_are_checked():
-    with pytest.raises(ValueError, match="n_rows is 2000, wanted 1438 or fewer"):
+    with pytest.raises(ValueError, match="n_rows is 2000, wanted at most 1438"):
         overfitting(n_rows=2000)
     with pytest.raises(ValueError, match="label_noise"):
         overfitting(label_noise=1.0)

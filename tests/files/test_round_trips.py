@@ -21,6 +21,9 @@ LAYERS = {
     "SiLU": an.SiLU,
     "BatchNorm": lambda: an.BatchNorm(3, momentum=0.2, eps=1e-3),
     "LayerNorm": lambda: an.LayerNorm(3, eps=1e-4),
+    "Residual": lambda: an.Residual(
+        an.BatchNorm(3), an.Affine.init(3, 3, rng=1), an.Dropout(0.1, rng=2)
+    ),
 }
 LOSSES = {
     "SoftmaxWithLoss": an.SoftmaxWithLoss,

@@ -20,6 +20,9 @@ LAYERS = {
     "SiLU": an.SiLU,
     "BatchNorm": lambda: an.BatchNorm(3, dtype="float64"),
     "LayerNorm": lambda: an.LayerNorm(3, dtype="float64"),
+    "Residual": lambda: an.Residual(
+        an.Affine(draw("float64", (3, 3), 3), draw("float64", 3, 4)), an.Tanh()
+    ),
 }
 WANTS_TWO_ROWS = an.BatchNorm  # in training
 X, DOUT = draw("float64", (5, 3)), draw("float64", (5, 3), 1)

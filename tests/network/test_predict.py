@@ -7,13 +7,13 @@ import pytest
 
 import affinet as an
 from affinet import reference
-from affinet.network.sequential import BLOCK_ROWS
+from affinet.network.sequential import PREDICT_ROWS
 from array_forms import FORMS, draw, in_form
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "rows", [0, 1, 2, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 3]
+    "rows", [0, 1, 2, PREDICT_ROWS - 1, PREDICT_ROWS, PREDICT_ROWS + 1, 2 * PREDICT_ROWS + 3]
 )
 def test_blocks_equal_row_by_row_to_the_bit(make_net, dtype, rows):
     net, x = make_net(dtype), draw(dtype, (rows, 3))
@@ -37,13 +37,13 @@ def test_forward_and_predict_agree_to_the_bit(make_net):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_memory(net, form):
-    x = draw("float64", (BLOCK_ROWS + 7, 3))
+    x = draw("float64", (PREDICT_ROWS + 7, 3))
     np.testing.assert_array_equal(net.predict(in_form(form, x)), net.predict(x))
 
 
 def test_rows_of_higher_rank():
     net = an.Sequential(an.Affine.init(12, 2, rng=0))
-    x = draw("float32", (BLOCK_ROWS + 5, 2, 3, 2))
+    x = draw("float32", (PREDICT_ROWS + 5, 2, 3, 2))
     np.testing.assert_array_equal(net.predict(x), net.predict(x.reshape(len(x), 12)))
 
 
@@ -76,13 +76,13 @@ def test_memory_does_not_grow_with_the_rows(dtype):
         finally:
             tracemalloc.stop()
 
-    assert peak(40 * BLOCK_ROWS) < 1.5 * peak(2 * BLOCK_ROWS)
+    assert peak(40 * PREDICT_ROWS) < 1.5 * peak(2 * PREDICT_ROWS)
 
 
 # out= --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rows", [0, 1, 6, BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS])
+@pytest.mark.parametrize("rows", [0, 1, 6, PREDICT_ROWS, PREDICT_ROWS + 1, 3 * PREDICT_ROWS])
 def test_out_is_filled_and_returned(net, rows):
     x = draw("float64", (rows, 3))
     out = np.full((rows, 2), np.nan)
@@ -96,7 +96,7 @@ def test_out_for_one_row_of_one_dimension(net):
     np.testing.assert_array_equal(out, net.predict(np.ones((1, 3)))[0])
 
 
-@pytest.mark.parametrize("rows", [6, BLOCK_ROWS + 1])
+@pytest.mark.parametrize("rows", [6, PREDICT_ROWS + 1])
 def test_out_may_be_a_view(net, rows):
     x, larger = draw("float64", (rows, 3)), np.zeros((rows, 9))
     view = larger[:, 1:8:4]
@@ -105,7 +105,7 @@ def test_out_may_be_a_view(net, rows):
     assert not np.delete(larger, [1, 5], axis=1).any()
 
 
-@pytest.mark.parametrize("rows", [6, BLOCK_ROWS, 2 * BLOCK_ROWS + 3])
+@pytest.mark.parametrize("rows", [6, PREDICT_ROWS, 2 * PREDICT_ROWS + 3])
 @pytest.mark.parametrize("shift", [-2, -1, 0, 1, 2])
 def test_out_may_overlap_x(rows, shift):
     """Rows must be read before results are written over them, whichever way out lies."""
@@ -117,7 +117,7 @@ def test_out_may_overlap_x(rows, shift):
     np.testing.assert_array_equal(out, expected)
 
 
-@pytest.mark.parametrize("rows", [6, BLOCK_ROWS + 1])
+@pytest.mark.parametrize("rows", [6, PREDICT_ROWS + 1])
 @pytest.mark.parametrize("shape", [(-1, 2), (0, 3), (0,), (0, 2, 1), (1, 2)])
 def test_out_of_another_shape(net, rows, shape):
     out = np.zeros((rows + shape[0], *shape[1:]))
@@ -126,7 +126,7 @@ def test_out_of_another_shape(net, rows, shape):
     assert not out.any()
 
 
-@pytest.mark.parametrize("rows", [6, BLOCK_ROWS + 1])
+@pytest.mark.parametrize("rows", [6, PREDICT_ROWS + 1])
 @pytest.mark.parametrize("dtype", ["float32", "int64", "complex128", "object", "float16", "bool"])
 def test_out_of_another_dtype(net, rows, dtype):
     """Rounded or cut numbers in silence would be wrong ones."""
@@ -136,7 +136,7 @@ def test_out_of_another_dtype(net, rows, dtype):
     assert not out.any()
 
 
-@pytest.mark.parametrize("rows", [6, BLOCK_ROWS + 1])
+@pytest.mark.parametrize("rows", [6, PREDICT_ROWS + 1])
 def test_out_that_is_locked(net, rows):
     out = in_form("read_only", np.zeros((rows, 2)))
     with pytest.raises(ValueError, match=r"out.*read-only"):

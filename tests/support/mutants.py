@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 
 from affinet import reference
-from affinet.reference.losses import _weighted_mean
+from affinet.reference._weights import weighted_mean
 from kernel_table import KERNELS
 
 
@@ -27,7 +27,7 @@ def labels_with(loss_of=lambda loss, B: loss, dx_of=lambda dx, B: dx, shift=0, s
 def rows_that_sum_to_one(x, t, weights, s):
     loss, y, _ = reference.softmax_cross_entropy_rows(x, t, weights, s)
     target = (1 - s) * t + s / x.shape[1]
-    return loss, y, _weighted_mean(x, y - target, weights, len(x))[1]
+    return loss, y, weighted_mean(x, y - target, weights, len(x))[1]
 
 
 def rows_without_a_mean(x, t, weights, s):
@@ -57,7 +57,7 @@ def kinks_to_the_right(right, slope=1.0):
 
     def mutant(y, t, weights, *scalars):
         loss, dx = right(y, t, weights, *scalars)
-        ones = _weighted_mean(y, np.ones_like(y) * slope, weights, y.size)[1]
+        ones = weighted_mean(y, np.ones_like(y) * slope, weights, y.size)[1]
         return loss, np.where(y == t, ones, dx)
 
     return mutant
@@ -66,7 +66,7 @@ def kinks_to_the_right(right, slope=1.0):
 def naive_sigmoid(x, t, weights):
     """Overflows for large logits."""
     e = np.exp(x)
-    return _weighted_mean(np.log(1 + e) - t * x, e / (1 + e) - t, weights, len(x))
+    return weighted_mean(np.log(1 + e) - t * x, e / (1 + e) - t, weights, len(x))
 
 
 def mean_over_outputs(x, t, weights):

@@ -145,7 +145,7 @@ def test_a_column_without_any_value_is_refused():
 
 def test_texts_among_numbers_are_refused_unless_declared_categorical():
     table = table_of(a=["0", "1", "3+", "1"], t=["1", "2", "3.5", "4"])
-    with pytest.raises(ValueError, match=r"line 4, column 'a': '3\+' is no number.*categorical"):
+    with pytest.raises(ValueError, match=r"line 4, column 'a': '3\+' is not a number.*categorical"):
         Encoding.fit(table, "t")
     encoding = Encoding.fit(table, "t", categorical=["a"])
     assert encoding.columns == (CategoryColumn("a", ("0", "1", "3+")),)
@@ -229,7 +229,7 @@ def test_numbers_are_standardised_inside_and_given_back_in_their_unit():
 
 
 def test_text_is_no_target_of_a_regression(pets):
-    with pytest.raises(ValueError, match=r"line 2, column 'kind': 'cat' is no number"):
+    with pytest.raises(ValueError, match=r"line 2, column 'kind': 'cat' is not a number"):
         Encoding.fit(pets, "kind", task="regression")
 
 

@@ -1,21 +1,19 @@
 """The shell ``affinet``: train, evaluate, predict, inspect, gradcheck, plot, info.
 
-Each command is a module of its own with a function ``run(options) -> int``; it is imported when
-it is called, so that ``--help`` stays quick.
+Each command is a module with ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(options)``.
+It is imported when it is called, so that ``--help`` stays fast.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
 
 from affinet.cli.output import CommandError, say
 from affinet.cli.parser import UsageError, make_parser
+from affinet.cli.streams import steady_streams
 
 __all__ = ["main"]
 
@@ -27,17 +25,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the shell and return its exit code.
 
     Results go to standard output; progress, notes and errors, one line each, to standard error.
+    Closed streams are ignored; characters that a stream cannot encode are escaped.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        What follows the program's name; ``sys.argv[1:]`` if left out.
+        The arguments after the program's name; ``sys.argv[1:]`` if left out.
 
     Returns
     -------
     int
-        0: done. 1: the work was done and failed (a wrong gradient, a training that diverged).
-        2: the arguments or files cannot be used. 130: interrupted. 141: nobody reads the output.
+        0: success. 1: the work was done and failed (a wrong gradient, a training that diverged).
+        2: the arguments or files cannot be used. 130: interrupted. 141: the reader of the output
+        has gone.
 
     Examples
     --------
@@ -45,41 +45,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["train", "digits", "--lr", "nan"])
     2
     """
+    with steady_streams() as (out, err):
+        code = guarded(arguments)
+        if code == 0:
+            code = closing(out.flush)
+        out.silence()
+        err.silence()
+        return code
+
+
+def guarded(arguments: Sequence[str] | None) -> int:
+    """Run the command; errors become one line and an exit code."""
     try:
         with warnings_as_lines():
-            code = dispatch(arguments)
-        sys.stdout.flush()
-        return code
+            return dispatch(arguments)
     except KeyboardInterrupt as interrupt:
-        return refuse(str(interrupt) or "interrupted", INTERRUPTED)
+        say(str(interrupt) or "interrupted")
+        return INTERRUPTED
     except BrokenPipeError:
-        silence(sys.stdout)
-        silence(sys.stderr)
         return BROKEN_PIPE
     except CommandError as error:
-        return refuse(str(error), FAILED)
+        say(f"error: {error}")
+        return FAILED
     except (UsageError, *BAD_INPUT) as error:
-        return refuse(in_words(error), REFUSED)
+        say(f"error: {in_words(error)}")
+        return REFUSED
+
+
+def closing(flush: Callable[[], None]) -> int:
+    """Flush the output; the exit code that follows."""
+    try:
+        flush()
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except OSError as error:  # the disk is full
+        say(f"error: {in_words(error)}")
+        return REFUSED
+    return 0
 
 
 def dispatch(arguments: Sequence[str] | None) -> int:
-    """Read the arguments and run the command that they name."""
+    """Parse the arguments and run the command that they name."""
     try:
         options = make_parser().parse_args(arguments)
-    except SystemExit as end:  # --help and --version have printed all there is to say
+    except SystemExit as end:  # --help and --version have printed everything
         return int(end.code or 0)
     command = importlib.import_module(f"affinet.cli.{options.command}")
     return int(command.run(options))
-
-
-def refuse(problem: str, code: int) -> int:
-    """Tell the problem in one line; returns the exit code."""
-    try:
-        say(f"error: {problem}" if code != INTERRUPTED else problem)
-    except BrokenPipeError:
-        silence(sys.stderr)
-    silence(sys.stdout)
-    return code
 
 
 def in_words(error: BaseException) -> str:
@@ -91,19 +103,9 @@ def in_words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def silence(stream: TextIO) -> None:
-    """Flush ``stream``; if nobody can take it, point it at nothing, or Python complains at exit."""
-    try:
-        stream.flush()
-    except OSError:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
-
-
 @contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Show affinet's warnings as lines of the shell, without a place in the source."""
+    """Show affinet's warnings as lines of the shell, without their place in the source."""
 
     def show(message: Warning | str, *rest: object, **more: object) -> None:
         say(f"warning: {message}")

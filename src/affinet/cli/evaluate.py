@@ -6,31 +6,65 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from affinet.cli.arguments import (
+    add_data,
+    add_json,
+    add_model,
+    add_reading,
+    add_target,
+    add_unknown,
+)
 from affinet.cli.figures import (
     by_class,
     class_table,
     confusion_table,
     headline,
+    in_natural_order,
     split_table,
 )
 from affinet.cli.files import PICTURES, require_writable
-from affinet.cli.models import class_names, load_for
-from affinet.cli.output import print_json, say
-from affinet.cli.recipes import RECIPES
-from affinet.cli.sources import (
-    Rows,
+from affinet.cli.labelled import (
+    Examples,
     encoding_of,
     figures_of,
     in_unit,
     labelled_rows,
     refuse_options_of_files,
 )
+from affinet.cli.models import class_names, load_for
+from affinet.cli.output import print_json, printable, say
+from affinet.cli.recipes import RECIPES
 from affinet.losses import SoftmaxWithLoss
 from affinet.metrics import confusion_matrix
 from affinet.model_file import load
 from affinet.network import Sequential
 
-WHOLE = "all"  # what the rows of a file are called
+WHOLE = "all"  # the name of a file's rows in the results
+DESCRIPTION = (
+    "Loss, accuracy, the hits of every class and the confusion matrix of a saved network, or for "
+    "numbers MAE, RMSE and R2 in the unit of the targets: on the training and test rows of a named "
+    "data set, or on all rows of a file. Images of named sets are passed as raw pixels to a "
+    "network that scales its inputs, as those of 'affinet train' do, and as pixel / maximum to any "
+    "other. A file's columns are encoded as in training, with the statistics in the model; a "
+    "network that was not trained on a table takes them as they are."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``affinet evaluate MODEL DATASET``."""
+    add_model(parser)
+    add_data(parser)
+    table = parser.add_argument_group("files")
+    add_target(table, "default: the model's")
+    add_unknown(table)
+    add_reading(table)
+    parser.add_argument(
+        "--plot",
+        metavar="FILE.png",
+        help="draw the confusion matrix, or the predicted numbers against the true ones, as "
+        ".png, .pdf or .svg",
+    )
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         require_writable("--plot", Path(options.plot), PICTURES)
     net = load(options.model)
     if net.loss is None:
-        raise ValueError(f"{options.model}: the network has no loss, so nothing to measure")
+        raise ValueError(f"{options.model}: the network has no loss, so it cannot be measured")
     named = options.dataset in RECIPES
     splits = named_splits(net, options) if named else {WHOLE: labelled_rows(net, options)}
     results = {split: measure(net, options.model, rows) for split, rows in splits.items()}
@@ -55,13 +89,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def named_splits(net: Sequential, options: argparse.Namespace) -> dict[str, Rows]:
+def named_splits(net: Sequential, options: argparse.Namespace) -> dict[str, Examples]:
     """The official rows of a named data set."""
     refuse_options_of_files(options)
     if "table" in net.metadata:
         raise ValueError(
             f"{options.model} was trained on the table {net.metadata.get('dataset')}, "
-            "wanted a file with its columns"
+            f"wanted a file with its columns, not {options.dataset}"
         )
     if not isinstance(net.loss, SoftmaxWithLoss):
         raise ValueError(f"{options.model}: its loss is {net.loss!r}, wanted SoftmaxWithLoss()")
@@ -72,8 +106,8 @@ def named_splits(net: Sequential, options: argparse.Namespace) -> dict[str, Rows
     return {"train": train, "test": test}
 
 
-def measure(net: Sequential, model: str, rows: Rows) -> dict[str, Any]:
-    """Rows and figures; for classes also rows and hits of each, and who is taken for whom."""
+def measure(net: Sequential, model: str, rows: Examples) -> dict[str, Any]:
+    """Rows and figures; for classes also rows and hits of each, and the confusion matrix."""
     x, t = rows
     encoding = encoding_of(net, model)
     target = None if encoding is None else encoding.target
@@ -91,20 +125,23 @@ def as_text(results: dict[str, dict[str, Any]], plot: str | None) -> str:
     split, part = next(reversed(results.items()))
     blocks = [split_table(results)]
     if "classes" in part:
-        names = [each["class"] for each in part["classes"]]
-        blocks += [class_table(part["classes"]), confusion_table(part["confusion"], names)]
+        names, counts = in_natural_order(part)
+        classes = {each["class"]: each for each in part["classes"]}
+        blocks += [class_table([classes[name] for name in names]), confusion_table(counts, names)]
     if plot is not None:
-        blocks.append(f"picture  {plot}")
+        blocks.append(f"picture  {printable(plot)}")
     return "\n\n".join([*blocks, headline("" if split == WHOLE else split, part)])
 
 
-def draw(net: Sequential, options: argparse.Namespace, rows: Rows, result: dict[str, Any]) -> None:
-    """Draw who is taken for whom, or numbers predicted against the true ones."""
+def draw(
+    net: Sequential, options: argparse.Namespace, rows: Examples, result: dict[str, Any]
+) -> None:
+    """Draw the confusion matrix, or predicted numbers against the true ones."""
     from affinet.plotting import confusion_matrix, predicted_against_true, save_figure
 
     if "confusion" in result:
-        names = [each["class"] for each in result["classes"]]
-        axes = confusion_matrix(result["confusion"], names)
+        names, counts = in_natural_order(result)
+        axes = confusion_matrix(counts, names)
     else:
         encoding = encoding_of(net, options.model)
         target = None if encoding is None else encoding.target

@@ -1,4 +1,4 @@
-"""Formulas that are given as text: sums, products, powers and a few functions, and nothing else."""
+"""Formulas given as text: sums, products, powers and a few functions, and nothing else."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ CONSTANTS = {"pi": np.pi, "e": np.e}
 
 
 class Formula:
-    """A formula in named variables, read from a text; it is never run as code.
+    """A formula in named variables, parsed from text; it is never run as code.
 
     Parameters
     ----------
     text : str
         Numbers, ``+ - * / **``, parentheses, ``pi``, ``e``, the functions of FUNCTIONS.
     variables : tuple of str
-        Names that may stand in it.
+        Names that it may contain.
 
     Attributes
     ----------
     names : tuple of str
-        Those that do, in the order of ``variables``.
+        Those that it contains, in the order of ``variables``.
 
     Raises
     ------
     ValueError
-        If it is no such formula; the message names the part that is none.
+        If it is not a valid formula; the message names the invalid part.
 
     Examples
     --------
@@ -67,14 +67,14 @@ class Formula:
         try:
             self.tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError):
-            raise ValueError(f"{text!r} is no formula, such as '{variables[0]}**2 + 1'") from None
+            raise ValueError(f"{text!r} is not a formula such as '{variables[0]}**2 + 1'") from None
         found = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
         unknown = sorted(found - {*variables, *CONSTANTS, *FUNCTIONS})
         if unknown:
             known = ", ".join((*variables, *CONSTANTS, *FUNCTIONS))
-            raise ValueError(f"{text!r} has {unknown[0]!r}, known are {known}")
+            raise ValueError(f"{text!r} has the unknown name {unknown[0]!r}, known are {known}")
         self.names = tuple(name for name in variables if name in found)
-        # Once now, so that what is no formula is refused before anything is worked out.
+        # Evaluated once now, so that an invalid formula is refused before any work is done.
         with np.errstate(all="ignore"):
             self(**dict.fromkeys(self.names, 1.0))
 
@@ -96,4 +96,4 @@ class Formula:
                 name in FUNCTIONS
             ):
                 return FUNCTIONS[name](self._value(argument, values))
-        raise ValueError(f"{self.text!r} has {ast.unparse(node)!r}, which is no part of a formula")
+        raise ValueError(f"{self.text!r} has {ast.unparse(node)!r}, which a formula cannot contain")

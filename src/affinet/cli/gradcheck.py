@@ -8,21 +8,57 @@ from dataclasses import asdict
 import numpy as np
 
 from affinet._validation import Array
+from affinet.cli.arguments import (
+    add_data,
+    add_json,
+    add_model,
+    add_reading,
+    add_target,
+    add_unknown,
+    option,
+)
+from affinet.cli.labelled import labelled_rows, refuse_options_of_files
 from affinet.cli.models import input_range, load_for, n_inputs
 from affinet.cli.output import print_json
 from affinet.cli.recipes import RECIPES
-from affinet.cli.sources import labelled_rows, refuse_options_of_files
+from affinet.cli.values import count, positive_count, positive_number
 from affinet.gradcheck import gradient_check
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
+
+DESCRIPTION = (
+    "Check the backward pass of a saved network, in float64, against numerical derivatives; exit "
+    "code 1 if they disagree."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``affinet gradcheck MODEL [DATASET]``."""
+    add_model(parser)
+    add_data(parser, nargs="?", default="use rows of it (default: random rows)")
+    option(parser, "--rows", positive_count, "N", "number of rows to use (default: 8)", 8)
+    option(
+        parser,
+        "--tolerance",
+        positive_number,
+        "E",
+        "largest relative error that passes (default: 1e-06)",
+        1e-6,
+    )
+    option(parser, "--seed", count, "N", "seed of random rows (default: 0)", 0)
+    table = parser.add_argument_group("files")
+    add_target(table, "default: the model's")
+    add_unknown(table)
+    add_reading(table)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check and print the report; 0 if the gradients agree, 1 if not."""
     net = load(options.model)
     if net.loss is None:
-        raise ValueError(f"{options.model}: the network has no loss, so nothing to derive")
+        raise ValueError(f"{options.model}: the network has no loss, so it has no gradient")
     x, t = rows_to_check(net, options)
     report = gradient_check(net, x, t, tolerance=options.tolerance, rng=options.seed)
     if options.json:
@@ -33,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def rows_to_check(net: Sequential, options: argparse.Namespace) -> tuple[Array, Array]:
-    """Rows of the data, or random ones; x in float64, so that it is checked as well."""
+    """Rows of the data, or random ones; x in float64, so that its gradient is checked too."""
     if options.dataset is None:
         return random_rows(net, options.rows, options.seed)
     if options.dataset in RECIPES:

@@ -1,4 +1,4 @@
-"""``affinet info``: what affinet runs on."""
+"""``affinet info``: the environment that affinet runs in."""
 
 from __future__ import annotations
 
@@ -8,17 +8,29 @@ import os
 from typing import Any
 
 from affinet._dispatch import runtime_info
+from affinet.cli.arguments import add_json
 from affinet.cli.output import named_lines, print_json
 
-# Optional packages, and the extra that brings each.
+# Optional packages, and the extra that installs each.
 PACKAGES = {
     "tqdm": "cli",
     "matplotlib": "cli",
     "pooch": "data",
     "safetensors": "safetensors",
     "mpi4py": "mpi",
+    "pyarrow": "parquet",
 }
 VARIABLES = ("AFFINET_ISA", "AFFINET_NUM_THREADS", "AFFINET_DATA_DIR")
+
+DESCRIPTION = (
+    "Versions, the chosen instruction-set level and the reason, optional packages, and the "
+    "environment variables that affinet reads."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``affinet info``."""
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

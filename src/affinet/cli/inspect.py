@@ -1,4 +1,4 @@
-"""``affinet inspect``: what a model file holds."""
+"""``affinet inspect``: what a model file contains."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ import argparse
 import json
 from typing import Any
 
+from affinet.cli.arguments import add_json, add_model
+from affinet.cli.labelled import encoding_of
 from affinet.cli.models import monitor_record, n_inputs, training_record
-from affinet.cli.output import figure, named_lines, print_json, table
-from affinet.cli.sources import encoding_of
+from affinet.cli.output import figure, named_lines, print_json, printable, table
 from affinet.diagnostics.monitor import record_rows
+from affinet.diagnostics.numbering import advice_of
 from affinet.model_file import load
 from affinet.network import Sequential
-from affinet.tables import Encoding, NumberColumn, NumberTarget
+from affinet.tables import CategoryColumn, DateColumn, Encoding, NumberTarget
 from affinet.tables.table import listing
 
 SHOWN_EPOCHS = 20
 SHOWN_COLUMNS, SHOWN_CATEGORIES = 40, 6
+DESCRIPTION = (
+    "Layers and parameters of a saved network, its training data and options, and the record of "
+    "its training."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``affinet inspect MODEL``."""
+    add_model(parser)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(as_values(net, options.model))
         return 0
-    print(net.summary())
+    print("\n".join(map(printable, net.summary().splitlines())))
     if net.input_scale is not None:
         print(f"inputs are multiplied by {net.input_scale:g}")
     lines = metadata_lines(net.metadata)
@@ -40,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     watched = monitor_record(net)
     if watched is not None:
         print(f"\n{table(record_rows(watched))}")
-        print("\n".join(watched["advice"] or ["nothing in these numbers asks for advice"]))
+        print("\n".join(advice_of(watched) or ["no problems found"]))
     return 0
 
 
@@ -60,7 +72,7 @@ def as_values(net: Sequential, path: str) -> dict[str, Any]:
 
 
 def metadata_lines(metadata: dict[str, Any]) -> dict[str, str]:
-    """The metadata but for the record, tables in it as ``name value`` pairs."""
+    """The metadata without the record; tables in it become ``name value`` pairs."""
     return {
         name: in_words(value)
         for name, value in metadata.items()
@@ -95,15 +107,18 @@ def as_part(value: Any) -> str:
 
 
 def column_table(encoding: Encoding) -> str:
-    """The columns that the inputs are made of, and the target; the first ones if they are many."""
+    """The columns of the inputs, and the target; only the first ones if there are many."""
     rows = [["column", "inputs", "mean", "std", "if missing", "categories"]]
     for column in encoding.columns[:SHOWN_COLUMNS]:
         fill = "refused" if column.fill is None else as_part(column.fill)
-        if isinstance(column, NumberColumn):
-            rows.append([column.name, "1", as_part(column.mean), as_part(column.std), fill, "-"])
-        else:
-            categories = listing(column.categories, SHOWN_CATEGORIES)
-            rows.append([column.name, str(column.width), "-", "-", fill, categories])
+        width, rest = str(column.width), "-"
+        if isinstance(column, CategoryColumn):
+            rest = listing(column.categories, SHOWN_CATEGORIES)
+            rows.append([column.name, width, "-", "-", fill, rest])
+            continue
+        if isinstance(column, DateColumn):
+            rest = f"dates {column.notation}, in days"
+        rows.append([column.name, width, as_part(column.mean), as_part(column.std), fill, rest])
     target = encoding.target
     name = f"{target.name} (target)"
     if isinstance(target, NumberTarget):
@@ -117,7 +132,7 @@ def column_table(encoding: Encoding) -> str:
 
 
 def record_table(record: list[dict[str, float]]) -> str:
-    """The figures of the epochs: all of them, or if they are many every k-th and the last."""
+    """The figures of the epochs: all of them, or if there are many every k-th and the last."""
     stride = -(-len(record) // SHOWN_EPOCHS)
     shown = [epoch for place, epoch in enumerate(record) if (len(record) - 1 - place) % stride == 0]
     names = [name for name in record[0] if name not in ("epoch", "seconds")]

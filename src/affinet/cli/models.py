@@ -1,4 +1,4 @@
-"""Saved networks and named data sets, brought together."""
+"""Saved networks and named data sets for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from affinet._validation import Array
 from affinet.cli.recipes import FROM_FILES
 from affinet.datasets.pixels import Splits
 from affinet.network import Sequential
-from affinet.network.operations import layer_widths
+from affinet.network.inner import width_taken
 
 SPIRAL_TRAIN, SPIRAL_TEST = 200, 100  # points on each arm
 
@@ -20,28 +20,32 @@ def load_named(name: str, data_dir: str | None, raw: bool) -> Splits:
     """Training and test rows of a named data set.
 
     ``raw`` leaves pixels as they are; otherwise they are divided by their maximum. The spiral's
-    rows are the same with every call, and its test rows are drawn apart from its training rows.
+    rows are the same in every call, and its test rows are not among its training rows.
     """
     if data_dir is not None and name not in FROM_FILES:
         raise ValueError(f"argument --data-dir: {name} needs no files")
     if name == "digits":
         return datasets.load_digits(scaled=not raw)
-    if name == "mnist":
-        return datasets.load_mnist(data_dir, scaled=not raw)
-    if name == "fashion-mnist":
-        return datasets.load_fashion_mnist(data_dir, scaled=not raw)
+    if name in FROM_FILES:
+        load = datasets.load_mnist if name == "mnist" else datasets.load_fashion_mnist
+        try:
+            return load(data_dir, scaled=not raw)
+        except (ImportError, OSError) as error:  # messages name the argument, here an option
+            if isinstance(error, OSError) and error.strerror:
+                raise
+            raise type(error)(str(error).replace("data_dir", "--data-dir")) from None
     return datasets.spiral(SPIRAL_TRAIN, rng=0), datasets.spiral(SPIRAL_TEST, rng=1)
 
 
 def load_for(net: Sequential, model: str, name: str, data_dir: str | None) -> Splits:
-    """A named data set in the form that ``net`` takes, refused if its rows do not fit."""
+    """A named data set in the form that ``net`` takes; refused if its rows do not fit."""
     train, test = load_named(name, data_dir, raw=net.input_scale is not None)
     require_width(net, model, name, train[0])
     return train, test
 
 
 def require_width(net: Sequential, model: str, source: str, x: Array) -> None:
-    """Raise ValueError unless the rows of ``x`` (N, ...) have as many numbers as ``net`` takes."""
+    """Raise ValueError unless the rows of ``x`` (N, ...) have the width that ``net`` takes."""
     wanted, came = n_inputs(net), math.prod(x.shape[1:])
     if wanted not in (None, came):
         raise ValueError(f"{source} has {came} numbers a row, {model} takes {wanted}")
@@ -49,12 +53,11 @@ def require_width(net: Sequential, model: str, source: str, x: Array) -> None:
 
 def n_inputs(net: Sequential) -> int | None:
     """The numbers in a row that ``net`` takes; None if any number will do."""
-    widths = filter(None, map(layer_widths, net.layers))
-    return next((n_inputs for n_inputs, _ in widths), None)
+    return width_taken(net.layers)
 
 
 def class_names(net: Sequential, n_classes: int) -> list[str]:
-    """The names that the model's metadata gives its classes, else their numbers."""
+    """Class names in the model's metadata, or else their indices."""
     names = net.metadata.get("classes")
     if isinstance(names, list) and len(names) == n_classes:
         return [str(name) for name in names]
@@ -62,13 +65,13 @@ def class_names(net: Sequential, n_classes: int) -> list[str]:
 
 
 def input_shape(net: Sequential) -> tuple[int, ...] | None:
-    """The shape of one row before it was flattened, if the metadata tells."""
+    """The shape of one row before it was flattened, if the metadata has it."""
     shape = net.metadata.get("input_shape")
     return tuple(shape) if is_numbers(shape) else None
 
 
 def input_range(net: Sequential) -> tuple[float, float] | None:
-    """Least and greatest value of the inputs, if the metadata tells."""
+    """Least and greatest value of the inputs, if the metadata has them."""
     ends = net.metadata.get("input_range")
     return (ends[0], ends[1]) if is_numbers(ends) and len(ends) == 2 else None
 
@@ -82,7 +85,7 @@ def training_record(net: Sequential) -> list[dict[str, float]]:
 
 
 def monitor_record(net: Sequential) -> dict[str, Any] | None:
-    """What :class:`affinet.diagnostics.Monitor` left in the metadata, if there is anything."""
+    """The record of :class:`affinet.diagnostics.Monitor` in the metadata, if there is one."""
     record = net.metadata.get("monitor")
     wanted = {"layers", "gradient", "weight", "update", "rectified", "dead", "advice"}
     return record if isinstance(record, dict) and wanted <= record.keys() else None
@@ -94,5 +97,5 @@ def is_numbers(value: Any) -> TypeGuard[list[Any]]:
 
 
 def default_curve(model: Path) -> Path:
-    """Where the picture of a model's learning curve goes."""
+    """The path of the picture of a model's learning curve."""
     return model.with_name(f"{model.stem}-curve.png")

@@ -5,19 +5,41 @@ from __future__ import annotations
 import json
 import math
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 HUGE = 1e6
+# Control and format characters, of which some turn the direction of the text; surrogates; line
+# and paragraph separators.
+UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 class CommandError(Exception):
-    """The command ran and its outcome is bad: one line, exit code 1."""
+    """The command ran and failed: one line, exit code 1."""
+
+
+def printable(text: str) -> str:
+    """A text for one line of a terminal: characters that would control it are escaped.
+
+    Examples
+    --------
+    >>> printable("caf\\xe9\\x1b[31m\\n")
+    'caf\\xe9\\\\x1b[31m\\\\n'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in UNPRINTABLE
+        else character
+        for character in text
+    )
 
 
 def say(text: str) -> None:
     """One line on standard error, headed by the program's name."""
-    print(f"affinet: {' '.join(text.split())}", file=sys.stderr, flush=True)
+    print(f"affinet: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -26,7 +48,7 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON knows it: tuples as lists, NumPy's numbers as Python's, NaN as null.
+    """``value`` in JSON's terms: tuples as lists, NumPy's numbers as Python's, NaN as null.
 
     Examples
     --------
@@ -54,7 +76,7 @@ def table(rows: Iterable[Sequence[str]]) -> str:
     train   0.1
     test   10.2
     """
-    rows = list(rows)
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -74,12 +96,13 @@ def named_lines(values: Mapping[str, str]) -> str:
     level   avx2
     python  3.11.2
     """
-    width = max(map(len, values), default=0)
-    return "\n".join(f"{name:{width}}  {value}".rstrip() for name, value in values.items())
+    lines = {printable(name): printable(value) for name, value in values.items()}
+    width = max(map(len, lines), default=0)
+    return "\n".join(f"{name:{width}}  {value}".rstrip() for name, value in lines.items())
 
 
 def figure(value: Any) -> str:
-    """A loss or an accuracy in four decimals, few digits if it is huge, "-" if it is no number.
+    """A loss or an accuracy in four decimals, in few digits if it is huge, "-" if not a number.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The pictures that ``affinet plot`` draws by name, and the figures that it prints with them."""
+"""The pictures that ``affinet plot`` draws by name, and the figures that it prints."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def descent(
     parameters: int = 1,
     optimizers: bool = False,
 ) -> Drawn:
-    """Named errors or a formula, by learning rates or by optimizers."""
+    """Descent on named errors or a formula, with several learning rates or optimizers."""
     if optimizers and rates is not None:
-        raise ValueError("--rates and --optimizers: one of them at a time")
+        raise ValueError("--rates and --optimizers: only one of them at a time")
     known: dict[str, Any] = {
         "start": start,
         "rates": rates,
@@ -58,8 +58,8 @@ def descent(
 
 
 def errors_of(function: str | None, start: Any, optimizers: bool) -> list[tuple[Any, str]]:
-    """What to descend on, each with its name: a named error, all of them, or a formula."""
-    if function is None:  # seven optimizers fill a picture with one error
+    """The errors to descend on, with their names: one, all of them, or a formula."""
+    if function is None:  # the optimizers fill a picture with one error
         names = ERROR_NAMES[:1] if optimizers or start is not None else ERROR_NAMES
         return [(name, name) for name in names]
     if function in ERROR_NAMES:
@@ -67,12 +67,12 @@ def errors_of(function: str | None, start: Any, optimizers: bool) -> list[tuple[
     error, n = error_of(function)
     if start is None or len(start) != n:
         came = "nothing" if start is None else f"{len(start)} numbers"
-        raise ValueError(f"argument --start: got {came}, {function!r} wants {n}")
+        raise ValueError(f"argument --start: got {came}, {function!r} needs {n}")
     return [(error, f"E = {function}")]
 
 
 def error_of(text: str) -> tuple[Callable[[Array], Any], int]:
-    """An error E(w) from a formula in w, or in w1 and w2, and its number of parameters."""
+    """An error E(w) from a formula in w, or in w1 and w2, with its number of parameters."""
     f = read(text, ("w", "w1", "w2"))
     if "w" in f.names and len(f.names) > 1:
         raise ValueError(f"argument --function: {text!r} has w and {f.names[1]}, wanted w1 and w2")
@@ -92,13 +92,13 @@ def read(text: str, variables: tuple[str, ...]) -> Formula:
 
 
 def gradient_cost() -> Drawn:
-    """Numerical gradients beside one backward."""
+    """The cost of numerical gradients and of one backward pass."""
     data = diagnostics.gradient_cost()
     return data.rows(), plotting.gradient_cost(data)
 
 
 def three_steps() -> Drawn:
-    """One batch forward, backward and the update."""
+    """One batch: forward, backward, update."""
     data = diagnostics.three_steps()
     return data.rows(), plotting.three_steps(data)
 
@@ -111,14 +111,14 @@ def activations(reach: float = 4.0) -> Drawn:
 
 
 def vanishing_gradient(histograms: bool = False) -> Drawn:
-    """Gradients by layer, or what the layers put out."""
+    """Gradients of each layer, or the outputs of each layer."""
     data = diagnostics.vanishing_gradient()
     drawer = plotting.activation_histograms if histograms else plotting.vanishing_gradient
     return data.rows(), drawer(data)
 
 
 def dead_relu() -> Drawn:
-    """Units that die, and units that come back."""
+    """Units that die, and units that recover."""
     data = diagnostics.dead_relu()
     return data.rows(), plotting.dead_relu(data)
 
@@ -126,14 +126,14 @@ def dead_relu() -> Drawn:
 def overfitting(
     dataset: str = "digits", data_dir: str | None = None, label_noise: float = 0.2
 ) -> Drawn:
-    """A few images learned by heart."""
+    """A network that memorizes a few images."""
     data = load_named(dataset, data_dir, raw=False)
     found = diagnostics.overfitting(data, label_noise=label_noise)
     return found.rows(), plotting.overfitting(found)
 
 
 def regions() -> Drawn:
-    """What nets of several forms can separate."""
+    """The regions that networks of several shapes can separate."""
     data = diagnostics.network_regions()
     return data.rows(), plotting.network_regions(data)
 

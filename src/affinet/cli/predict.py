@@ -6,6 +6,7 @@ import argparse
 import csv
 import gzip
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +14,73 @@ from typing import IO, Any
 
 from affinet._validation import Array, number_array, require_finite
 from affinet.archive import write_atomically
+from affinet.cli.arguments import add_json, add_model, add_reading, add_unknown
 from affinet.cli.files import read_rows, require_writable
+from affinet.cli.labelled import encoding_of, read_file
 from affinet.cli.models import class_names, input_range, input_shape, n_inputs, require_width
-from affinet.cli.output import figure, print_json, say
-from affinet.cli.sources import encoding_of, read_file
+from affinet.cli.output import figure, print_json, printable, say
 from affinet.losses import SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tables import Encoding, NumberTarget
+from affinet.tables.cells import number_of
 
-TABLES = (".csv", ".csv.gz")
+CSV_FILES = (".csv", ".csv.gz")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+DESCRIPTION = (
+    "One line for each row: the class and its probability, with a tab between them, or the number. "
+    "Control characters in class names are escaped. A network that was trained on a table finds "
+    "columns by name; a column of targets is ignored. Any other network takes values as they are: "
+    "networks trained on named sets take raw pixels (0..16 for digits, 0..255 for mnist) and scale "
+    "them themselves."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``affinet predict MODEL FILE``."""
+    add_model(parser)
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="rows: .csv, .tsv or .txt, with or without a line of names, packed as .gz or not; "
+        ".npy; .npz with an array x or a single one; .parquet for networks trained on a table; "
+        "images in MNIST's format (a name with 'idx' or 'ubyte', packed as .gz or not); or - for "
+        "standard input",
+    )
+    parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="print a table instead: the class, then the probability of every class, with a line "
+        "of names first",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="OUT.csv",
+        help="write the predictions to a .csv or .csv.gz, with a line of names and the "
+        "probability of every class",
+    )
+    parser.add_argument(
+        "--escape-formulas",
+        action="store_true",
+        help="in the .csv, put ' before class and column names that a spreadsheet would run as "
+        "formulas: those that start with = + - @ (default: names are written as they are)",
+    )
+    table = parser.add_argument_group("files")
+    add_unknown(table)
+    add_reading(table)
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Predict and print, or write; 0."""
     if options.out is not None:
-        require_writable("--out", Path(options.out), TABLES)
+        require_writable("--out", Path(options.out), CSV_FILES)
+    elif options.escape_formulas:
+        raise ValueError("argument --escape-formulas: it applies to the file of --out")
     net = load(options.model)
     encoding = encoding_of(net, options.model)
     if encoding is None:
-        x = rows_for(net, options.model, options.file, read_rows(Path(options.file)))
+        x = rows_for(net, options.model, options.file, read_rows(options.file, options))
         warn_of_range(net, options.file, x)
     else:
         x = table_rows(net, encoding, options)
@@ -40,12 +88,12 @@ def run(options: argparse.Namespace) -> int:
     if options.probabilities and not hasattr(net.loss, "probabilities"):
         raise ValueError(f"{options.model}: its loss {net.loss!r} gives no probabilities")
     if options.out is not None:
-        write_csv(Path(options.out), answer)
+        write_csv(Path(options.out), answer, options.escape_formulas)
     if options.json:
         rows = answer.as_values(options.probabilities)
         print_json({"model": options.model, "file": options.file, "rows": rows})
     elif options.out is not None:
-        print(f"{options.out}: {len(x)} rows")
+        print(f"{printable(options.out)}: {len(x)} rows")
     else:
         print("\n".join(answer.as_lines(options.probabilities)))
     return 0
@@ -55,18 +103,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def table_rows(net: Sequential, encoding: Encoding, options: argparse.Namespace) -> Array:
-    """The file's rows as the network's encoding makes them; a column of targets is left out."""
+    """The file's rows in the network's encoding; a column of targets is ignored."""
     table = read_file(options.file, options, encoding, labelled=False)
     return encoding.inputs(table, net.dtype, options.unknown or "error")
 
 
 def rows_for(net: Sequential, model: str, file: str, x: Array) -> Array:
-    """The file's array as rows that ``net`` takes; an array of one row's shape is one row.
+    """The file's array as rows that ``net`` takes; an array with the shape of a row is one row.
 
     Raises
     ------
     TypeError, ValueError
-        If it does not hold real, finite numbers, has no rows, or rows of another length.
+        If it does not hold real, finite numbers, has no rows, or rows of another width.
     """
     x = number_array(f"{file}: the array", x)
     if x.shape == input_shape(net) or (x.ndim == 1 and n_inputs(net) != 1):
@@ -80,7 +128,7 @@ def rows_for(net: Sequential, model: str, file: str, x: Array) -> Array:
 
 
 def warn_of_range(net: Sequential, file: str, x: Array) -> None:
-    """Tell if the values look as if they were scaled another way than the network's."""
+    """Warn if the values seem to be scaled differently from the training rows."""
     ends = input_range(net)
     if ends is None:
         return
@@ -100,7 +148,7 @@ def warn_of_range(net: Sequential, file: str, x: Array) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of N rows.
+    """A network's predictions for N rows.
 
     Attributes
     ----------
@@ -117,17 +165,18 @@ class Answer:
     names: Sequence[str] = ()
 
     def as_lines(self, every: bool) -> list[str]:
-        """One line a row: the class and its probability, or the numbers.
+        """One line for each row: the class and its probability, or the numbers.
 
-        With ``every`` the probabilities of all classes, under a line of names.
+        If ``every``, the probabilities of all classes, under a line of names.
         """
         if self.classes is None:
             return ["\t".join(f"{value:.6g}" for value in row) for row in self.values]
-        lines = ["\t".join(["class", *self.classes])] if every else []
+        names = [printable(name) for name in self.classes]
+        lines = ["\t".join(["class", *names])] if every else []
         for p in self.values:
             k = int(p.argmax())
             shown = p.tolist() if every else [float(p[k])]
-            lines.append("\t".join([self.classes[k], *map(figure, shown)]))
+            lines.append("\t".join([names[k], *map(figure, shown)]))
         return lines
 
     def as_values(self, every: bool) -> list[Any]:
@@ -144,7 +193,7 @@ class Answer:
         return rows
 
     def as_cells(self) -> list[list[str]]:
-        """The same for a CSV file: a line of names, then a class and all probabilities a row."""
+        """The same for a CSV file: a line of names, then the class and all probabilities."""
         if self.classes is None:
             return [list(self.names), *([f"{v:.9g}" for v in row] for row in self.values)]
         rows = [["class", *(f"probability of {name}" for name in self.classes)]]
@@ -155,22 +204,37 @@ class Answer:
 
 
 def answer_of(net: Sequential, x: Array, encoding: Encoding | None) -> Answer:
-    """Predict, and name what was predicted."""
+    """Predict, with the names of classes or columns."""
     y = net.predict(x)
     if isinstance(net.loss, SoftmaxWithLoss):
         return Answer(net.loss.probabilities(y), class_names(net, y.shape[1]))
     if encoding is not None and isinstance(encoding.target, NumberTarget):
         return Answer(encoding.target.restore(y).reshape(-1, 1), None, [encoding.target.name])
-    if hasattr(net.loss, "probabilities"):  # each output is a yes or no of its own
+    if hasattr(net.loss, "probabilities"):  # each output is a yes or no by itself
         y = net.loss.probabilities(y)
     values = y.reshape(len(y), -1)
     return Answer(values, None, [f"output {place}" for place in range(1, values.shape[1] + 1)])
 
 
-def write_csv(path: Path, answer: Answer) -> None:
+def without_formula(cell: str) -> str:
+    """A cell that a spreadsheet does not run: ' before a text that starts like a formula.
+
+    Examples
+    --------
+    >>> without_formula("=1+1"), without_formula("-1.5"), without_formula("cat")
+    ("'=1+1", '-1.5', 'cat')
+    """
+    formula = cell.startswith(FORMULA_STARTS) and math.isnan(number_of(cell, "."))
+    return f"'{cell}" if formula else cell
+
+
+def write_csv(path: Path, answer: Answer, escape_formulas: bool) -> None:
     """Write the predictions, packed if the name ends in .gz."""
+    rows = answer.as_cells()
+    if escape_formulas:
+        rows = [[without_formula(cell) for cell in row] for row in rows]
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(answer.as_cells())
+    csv.writer(text, lineterminator="\n").writerows(rows)
     content = text.getvalue().encode()
     if path.suffix.lower() == ".gz":
         content = gzip.compress(content, mtime=0)

@@ -1,4 +1,4 @@
-"""The named data sets, and the options that train a good network on each of them."""
+"""The named data sets, with options that train a good network on each, and what options offer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from affinet.layers.activations import activation_classes
 from affinet.optimizers import optimizer_classes
+from affinet.tables.columns import IMPUTATIONS as IMPUTATIONS
+from affinet.tables.encoding import UNKNOWN as UNKNOWN
+from affinet.tables.reading import TABLE_FILES
+from affinet.tables.targets import TASKS as TASKS
 
 DIGITS = tuple(map(str, range(10)))
 CLOTHES = (
@@ -26,8 +30,8 @@ class Recipe:
     input_shape : tuple of int
         Of one row, before it is flattened.
     maximum : int or None
-        The pixel value of full ink: a network trained here multiplies its inputs by 1 / maximum,
-        and so takes raw pixels. None: the numbers are taken as they are.
+        The largest pixel value: a network trained here multiplies its inputs by 1 / maximum, and
+        so takes raw pixels. None: the numbers are used as they are.
     hidden, dropout, input_dropout, batch_size, epochs
         Defaults of ``affinet train``. A table's epochs follow from its rows.
     l2
@@ -45,38 +49,35 @@ class Recipe:
     l2: float = 0.0
 
 
-# What affinet.tables reads and does, again: its modules are not imported for --help.
-TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".npz", ".npy")
-TASKS = ("classification", "regression")
-IMPUTATIONS = ("mean", "median")
-UNKNOWN = ("error", "zero")
+TABLES = TABLE_FILES
+STDIN = "-"  # the name of standard input
 
-# Of 160 combinations of widths, dropout, optimizer, rate and length, this one was the best in mean
-# over the cross-validations of eight small tables; a fifth of the rows of each was kept out of it.
+# Of 160 combinations of widths, dropout, optimizer, rate and length, this one had the best mean
+# score in cross-validations of eight small tables; a fifth of each table's rows was not used.
 TABLE = Recipe((), (), None, (32,), 0.1, 0.0, 32, 0)
-# For numbers 10 / 2 sum W^2 beside the loss summed over all rows: with widths, rates and dropout
-# varied around it the best of 0 to 30 in mean over ten regressions, chosen in the same way. Noisy
-# small tables win much, those with little noise lose a little.
+# For numbers 10 / 2 sum W^2 is added to the loss summed over all rows: the best of 0 to 30 in the
+# mean of ten regressions, chosen in the same way, with widths, rates and dropout varied around it.
+# Noisy small tables gain much; tables with little noise lose a little.
 NUMBERS_L2 = 10.0
 TABLE_STEPS, LEAST_EPOCHS, MOST_EPOCHS = 2000, 10, 200
-VALIDATION = 0.2  # share of a table's rows that are held out
+VALIDATION = 0.2  # fraction of a table's rows that is held out
 
 RECIPES = {
-    # 256 units for 1,438 rows: without dropout, on the inputs too, some seeds end below 0.97.
+    # 256 units for 1,438 rows: without dropout, also of inputs, some seeds end below 0.97.
     "digits": Recipe(DIGITS, (8, 8), 16, (256,), 0.3, 0.1, 32, 80),
     "mnist": Recipe(DIGITS, (28, 28), 255, (128,), 0.0, 0.0, 100, 10),
     "fashion-mnist": Recipe(CLOTHES, (28, 28), 255, (128,), 0.0, 0.0, 100, 10),
     "spiral": Recipe(ARMS, (2,), None, (64, 64), 0.0, 0.0, 32, 100),
 }
-FROM_FILES = ("mnist", "fashion-mnist")  # the sets for which --data-dir has a meaning
+FROM_FILES = ("mnist", "fashion-mnist")  # the data sets that --data-dir applies to
 
-# Adagrad's steps shrink as it goes, so an early end and a late one differ little.
+# AdaGrad's steps shrink with time, so the result depends little on when training ends.
 OPTIMIZER = "adagrad"
 LEARNING_RATES = {name: cls.shell_lr for name, cls in optimizer_classes().items()}
 ACTIVATIONS = tuple(activation_classes())
 DTYPES = ("float32", "float64")
 
-# Pictures that 'affinet plot' draws by name, each with the options that mean something to it.
+# Pictures that 'affinet plot' draws by name, each with its options.
 NAMED_PICTURES: dict[str, tuple[str, ...]] = {
     "derivative": ("function", "at"),
     "descent": ("function", "start", "rates", "steps", "parameters", "optimizers"),
@@ -88,7 +89,7 @@ NAMED_PICTURES: dict[str, tuple[str, ...]] = {
     "overfitting": ("dataset", "data_dir", "label_noise"),
     "regions": (),
 }
-PICTURE_SETS = ("digits", "mnist", "fashion-mnist")  # that overfitting can be looked at on
+PICTURE_SETS = ("digits", "mnist", "fashion-mnist")  # for the picture of overfitting
 
 
 def table_epochs(n_rows: int, batch_size: int) -> int:
@@ -104,7 +105,7 @@ def table_epochs(n_rows: int, batch_size: int) -> int:
 
 
 def numbers_l2(n_rows: int, batch_size: int) -> float:
-    """A step's ``l2`` for tables of numbers: the batch's share of NUMBERS_L2.
+    """A step's ``l2`` for tables of numbers: NUMBERS_L2 times the batch's fraction of the rows.
 
     Examples
     --------
@@ -115,7 +116,7 @@ def numbers_l2(n_rows: int, batch_size: int) -> float:
 
 
 def by_dataset(option: str) -> str:
-    """The defaults of an option in words, data sets with the same one together.
+    """The defaults of an option in words, data sets with the same default together.
 
     Examples
     --------

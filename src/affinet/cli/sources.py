@@ -1,43 +1,42 @@
-"""Where rows come from: a named data set, a file that is read as a table, a folder of arrays."""
+"""What ``affinet train`` learns from: a named data set, a file, or a folder of arrays."""
 
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from affinet import tables
 from affinet._validation import Array
-from affinet.cli.figures import QUALITY
-from affinet.cli.models import class_names, load_named, require_width
+from affinet.cli.labelled import (
+    Examples,
+    drop_missing,
+    figures_of,
+    find_target,
+    read_file,
+    refuse_options_of_files,
+    rows_in_folder,
+)
+from affinet.cli.models import load_named
 from affinet.cli.output import say
-from affinet.cli.recipes import RECIPES, TABLE, VALIDATION, Recipe, numbers_l2, table_epochs
-from affinet.datasets import open_shards
-from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
-from affinet.metrics import measure, named_metrics
+from affinet.cli.recipes import (
+    RECIPES,
+    STDIN,
+    TABLE,
+    VALIDATION,
+    Recipe,
+    numbers_l2,
+    table_epochs,
+)
 from affinet.network import Sequential
-from affinet.tables import (
-    ClassTarget,
-    Encoding,
-    NumberColumn,
-    NumberTarget,
-    Table,
-    guess_task,
-    read_table,
-)
-from affinet.tables.reading import TEXT_FILES
-from affinet.tables.table import number_of
+from affinet.tables import ClassTarget, Encoding, Table, guess_task
 
-Rows = tuple[Array, Array]
 PIXELS = 255  # the greatest number in a byte
-# Options of train that speak of files alone.
-OF_FILES = (
-    *("target", "target_file", "inputs", "task", "validation", "ignore", "categorical", "impute"),
-    *("header", "delimiter", "decimal"),
-)
+CLOSE = 2.0**-40  # targets that differ by less than this fraction differ in their last digits
+LARGE = 1e4  # targets of a folder, which are not standardised, should be smaller
 
 
 @dataclass
@@ -51,27 +50,27 @@ class Material:
     recipe : Recipe
         Defaults, and the classes; without any, one number is predicted.
     splits : dict of str to pair of arrays
-        Rows by what they are called: ``train`` first, then those held out, if there are any.
+        Rows by their use: ``train`` first, then those held out, if there are any.
     encoding : Encoding or None
         How a table's columns became these numbers.
     meaning : dict
-        What the model file keeps of the data.
+        What the model file records about the data.
     """
 
     name: str
     recipe: Recipe
-    splits: dict[str, Rows]
+    splits: dict[str, Examples]
     encoding: Encoding | None = None
     meaning: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def train(self) -> Rows:
-        """The rows to train on."""
+    def train(self) -> Examples:
+        """The training rows."""
         return self.splits["train"]
 
     @property
-    def held_out(self) -> Rows | None:
-        """The rows that are looked at after every epoch, and never trained on."""
+    def held_out(self) -> Examples | None:
+        """The rows that are evaluated after every epoch, and never trained on."""
         return next((rows for split, rows in self.splits.items() if split != "train"), None)
 
     def measure(self, net: Sequential) -> dict[str, dict[str, float]]:
@@ -84,13 +83,12 @@ class Material:
 
 
 def prepare(options: argparse.Namespace) -> Material:
-    """Load what ``affinet train`` shall learn from."""
+    """Load the data that ``affinet train`` learns from."""
     if options.dataset in RECIPES:
         return named_set(options)
-    return folder(options) if Path(options.dataset).is_dir() else table_file(options)
-
-
-# Named data sets ---------------------------------------------------------------------------------
+    if options.dataset != STDIN and Path(options.dataset).is_dir():
+        return folder(options)
+    return table_file(options)
 
 
 def named_set(options: argparse.Namespace) -> Material:
@@ -107,32 +105,20 @@ def named_set(options: argparse.Namespace) -> Material:
     return Material(name, recipe, {"train": train, "test": test}, meaning=meaning)
 
 
-def refuse_options_of_files(options: argparse.Namespace, *taken: str) -> None:
-    """Raise if an option is given that means nothing for data that is no file; some are taken."""
-    for name in OF_FILES:
-        if name not in taken and getattr(options, name, None) not in (None, []):
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"argument {option}: {options.dataset} is no file")
-
-
 # Files -------------------------------------------------------------------------------------------
 
 
 def table_file(options: argparse.Namespace) -> Material:
-    """A file, some of its rows held out."""
+    """A file; some of its rows are held out."""
     if options.data_dir is not None:
         raise ValueError(f"argument --data-dir: {options.dataset} is a file itself")
     table = read_file(options.dataset, options)
     target = find_target(table)
-    task = options.task
-    if task is None:
-        task, reason = guess_task(table, target)
-        if not options.quiet:
-            say(f"the target is {target!r}, the task {task}: {reason} (--task says otherwise)")
-    share = VALIDATION if options.validation is None else options.validation
-    # The classes decide which rows are held out, and these what the other columns teach.
+    table = drop_missing(table, target, options)
+    task = task_of(table, target, options)
+    # The classes decide which rows are held out; the other rows decide the columns' statistics.
     groups = ClassTarget.fit(table, target).values(table, target) if task != "regression" else None
-    train, held_out = split(len(table), share, np.random.default_rng(options.seed), groups)
+    train, held_out = split_rows(len(table), options, groups)
     encoding = Encoding.fit(
         table,
         target,
@@ -142,205 +128,154 @@ def table_file(options: argparse.Namespace) -> Material:
         ignore=[table.resolve(column) for column in options.ignore],
         categorical=[table.resolve(column) for column in options.categorical],
     )
-    for found in encoding.unknown(table):  # the rows to train on know all of theirs
-        say(f"warning: of the rows held out alone, and taken for zeros: {found}")
+    report_reading(table, encoding, options)
     x, t = encoding.inputs(table, options.dtype, "zero"), encoding.targets(table)
+    if groups is None:
+        warn_of_numbers(f"the target {target!r}", table.numbers(target)[train])
     splits = {"train": (x[train], t[train])}
     if len(held_out):
         splits["validation"] = (x[held_out], t[held_out])
     classes = encoding.target.classes if isinstance(encoding.target, ClassTarget) else ()
-    batch_size = TABLE.batch_size if options.batch_size is None else options.batch_size
-    recipe = replace(
-        TABLE,
-        classes=classes,
-        input_shape=(encoding.width,),
-        epochs=table_epochs(len(train), batch_size),
-        l2=0.0 if classes else numbers_l2(len(train), batch_size),
-    )
+    recipe = recipe_for(classes, (encoding.width,), len(train), options)
     meaning = {
-        "dataset": Path(options.dataset).name,
+        "dataset": "stdin" if options.dataset == STDIN else Path(options.dataset).name,
         "task": task,
         "classes": classes or None,
         "input_shape": table.row_shape if len(table.row_shape or ()) > 1 else None,
         "table": encoding.to_json(),
     }
-    return Material(options.dataset, recipe, splits, encoding, meaning)
+    return Material(table.source, recipe, splits, encoding, meaning)
 
 
-def read_file(
-    path: str, options: argparse.Namespace, encoding: Encoding | None = None, labelled: bool = True
-) -> Table:
-    """Read a file as the options say, and as a model's encoding lets expect."""
-    target = options.target if labelled else None
-    target_file = options.target_file if labelled else None
-    if labelled and path.lower().endswith(".npz") and not (target or target_file):
-        target = "t"
-    return read_table(
-        path,
-        inputs=options.inputs or "x",
-        target=target,
-        target_file=target_file,
-        header=options.header,
-        delimiter=options.delimiter,
-        decimal=options.decimal or ".",
-        expected=[] if encoding is None else [column.name for column in encoding.columns],
-    )
+def task_of(table: Table, target: str, options: argparse.Namespace) -> str:
+    """The task: given, or guessed and reported."""
+    if options.task is not None:
+        return str(options.task)
+    task, reason = guess_task(table, target)
+    if not options.quiet:
+        say(f"the target is {target!r}, the task {task}: {reason} (--task changes it)")
+    return task
 
 
-def find_target(table: Table) -> str:
-    """The column to predict: the one that was named, or the last one of an array."""
-    if table.target is not None:
-        return table.target
-    if table.source.lower().endswith(TEXT_FILES):
-        raise ValueError(
-            f"{table.source}: which column is to be predicted? --target NAME, of "
-            f"{', '.join(table.names)}"
-        )
-    return table.names[-1]
+def report_reading(table: Table, encoding: Encoding, options: argparse.Namespace) -> None:
+    """Report what was detected in a text file and may surprise, and what held-out rows add."""
+    found = []
+    if table.charset not in (None, "utf-8") and options.encoding is None:
+        found.append(f"the encoding {table.charset} (--encoding changes it)")
+    if table.decimal != "." and options.decimal is None:
+        found.append(f"the decimal mark {table.decimal!r} (--decimal changes it)")
+    dates = [column.name for column in encoding.columns if column.kind == "date"]
+    if dates:
+        found.append(f"dates in {tables.table.listing(dates)} (--categorical changes it)")
+    if found and not options.quiet:
+        say(f"note: {table.source} has {' and '.join(found)}")
+    for unseen in encoding.unknown(table):  # the training rows know all of theirs
+        say(f"warning: categories only in rows held out become zeros: {unseen}")
+
+
+def split_rows(
+    n_rows: int, options: argparse.Namespace, groups: Array | None
+) -> tuple[Array, Array]:
+    """Places of the training rows and of those held out, by --validation and --seed."""
+    fraction = VALIDATION if options.validation is None else options.validation
+    return split(n_rows, fraction, np.random.default_rng(options.seed), groups)
 
 
 def split(
-    n_rows: int, share: float, rng: np.random.Generator, groups: Array | None
+    n_rows: int, fraction: float, rng: np.random.Generator, groups: Array | None
 ) -> tuple[Array, Array]:
-    """Places of the rows to train on and of those to hold out, each in ascending order.
+    """:func:`affinet.tables.split`; an error names the option."""
+    try:
+        return tables.split(n_rows, fraction, rng, groups)
+    except ValueError as error:
+        raise ValueError(f"argument --validation: {error}") from None
 
-    About ``share`` of the rows are held out, and of every group (N,) about the same share; one
-    row of each is left to train on.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> split(5, 0.4, np.random.default_rng(0), np.array([0, 0, 0, 1, 1]))[1].size
-    2
-    """
-    if share == 0:
-        return np.arange(n_rows), np.arange(0)
-    if n_rows < 2:
-        raise ValueError(f"argument --validation: {n_rows} row is too few to hold one out")
-    order = rng.permutation(n_rows)
-    if groups is None:
-        groups = np.zeros(n_rows, np.int64)
-    order = order[np.argsort(groups[order], kind="stable")]
-    # Equal strides along the rows, sorted by group, take the same share of each.
-    marks = np.floor(np.arange(n_rows + 1) * share + rng.random())
-    held = np.zeros(n_rows, bool)
-    held[order[np.diff(marks) > 0]] = True
-    if not held.any():  # too few rows for the share: one of the largest group
-        held[order[groups[order] == np.bincount(groups).argmax()][-1]] = True
-    for group in np.unique(groups):
-        members = order[groups[order] == group]
-        if held[members].all():
-            held[members[0]] = False
-    if not held.any():
-        raise ValueError(
-            "argument --validation: every class has a single row; 0 holds none of them out"
+def recipe_for(
+    classes: tuple[str, ...],
+    input_shape: tuple[int, ...],
+    n_rows: int,
+    options: argparse.Namespace,
+    maximum: int | None = None,
+) -> Recipe:
+    """The defaults for a file or a folder of ``n_rows`` training rows."""
+    batch_size = TABLE.batch_size if options.batch_size is None else options.batch_size
+    return replace(
+        TABLE,
+        classes=classes,
+        input_shape=input_shape,
+        maximum=maximum,
+        epochs=table_epochs(n_rows, batch_size),
+        l2=0.0 if classes else numbers_l2(n_rows, batch_size),
+    )
+
+
+def warn_of_numbers(what: str, values: Array) -> None:
+    """Warn of numbers to predict that a network cannot learn, or hardly."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        say(f"warning: {what} is {low:g} in all training rows, so nothing else can be learned")
+    elif high - low < CLOSE * max(abs(low), abs(high)):
+        say(
+            f"warning: {what} goes from {low:.17g} to {high:.17g}, so float64 holds few digits of "
+            "the differences; subtract an offset"
         )
-    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 # Folders -----------------------------------------------------------------------------------------
 
 
 def folder(options: argparse.Namespace) -> Material:
-    """Arrays in a folder, whose inputs stay there; some of the rows held out."""
+    """Arrays in a folder, whose inputs stay there; some of the rows are held out."""
     x, t = rows_in_folder(options, "task", "validation")
     counts = t.dtype.kind in "bui"
     if options.task == "classification" and not counts:
-        raise ValueError(f"argument --task: targets of dtype {t.dtype} are no class indices")
+        raise ValueError(
+            f"argument --task: targets of dtype {t.dtype} are not class indices, wanted integers"
+        )
     named = counts and options.task != "regression"
-    if named and t.min() < 0:
-        raise ValueError(f"{options.dataset}: a target is {t.min()}, wanted classes 0, 1, ...")
-    share = VALIDATION if options.validation is None else options.validation
-    groups = t.astype(np.int64) if named else None
-    train, held_out = split(len(t), share, np.random.default_rng(options.seed), groups)
+    if named:
+        require_indices(options.dataset, t)
+    train, held_out = split_rows(len(t), options, t.astype(np.int64) if named else None)
     t = t.astype(np.int64) if named else t.astype(np.float64)
+    if not named:
+        warn_of_numbers("the target", t[train])
+        warn_of_scale(t)
     splits = {"train": (x.select(train), t[train])}
     if len(held_out):
         splits["validation"] = (x.select(held_out), t[held_out])
-    batch_size = TABLE.batch_size if options.batch_size is None else options.batch_size
-    recipe = replace(
-        TABLE,
-        classes=tuple(map(str, range(int(t.max()) + 1))) if named else (),
-        input_shape=x.shape[1:],
-        maximum=PIXELS if x.dtype == np.uint8 else None,
-        l2=0.0 if named else numbers_l2(len(train), batch_size),
-        epochs=table_epochs(len(train), batch_size),
-    )
+    classes = tuple(map(str, range(int(t.max()) + 1))) if named else ()
+    maximum = PIXELS if x.dtype == np.uint8 else None
+    recipe = recipe_for(classes, x.shape[1:], len(train), options, maximum)
     meaning = {
         "dataset": Path(options.dataset).resolve().name,
         "task": "classification" if named else "regression",
         "classes": recipe.classes or None,
         "input_shape": recipe.input_shape,
-        "input_range": None if recipe.maximum is None else (0, recipe.maximum),
+        "input_range": None if maximum is None else (0, maximum),
     }
     return Material(options.dataset, recipe, splits, meaning=meaning)
 
 
-def rows_in_folder(options: argparse.Namespace, *taken: str) -> tuple[Any, Array]:
-    """Inputs as shards, and their targets in memory: one number a row."""
-    if options.data_dir is not None:
-        raise ValueError(f"argument --data-dir: {options.dataset} is a folder itself")
-    refuse_options_of_files(options, *taken)
-    x, t = open_shards(options.dataset)
-    if t.ndim == 2 and t.shape[1] == 1:
-        return x, np.asarray(t).reshape(-1)
-    if t.ndim != 1:
-        raise ValueError(f"{options.dataset}: targets of shape {t.shape}, wanted one number a row")
-    return x, np.asarray(t)
-
-
-# Rows for a saved network ------------------------------------------------------------------------
-
-
-def encoding_of(net: Sequential, model: str) -> Encoding | None:
-    """How the table became numbers that the model was trained on; None if it was no table."""
-    record = net.metadata.get("table")
-    if record is None:
-        return None
-    try:
-        return Encoding.from_json(record)
-    except ValueError as error:
-        raise ValueError(f"{model}: its metadata 'table' is {error}") from error
-
-
-def labelled_rows(net: Sequential, options: argparse.Namespace) -> Rows:
-    """Inputs and targets in a file, as the network takes them."""
-    encoding = encoding_of(net, options.model)
-    if Path(options.dataset).is_dir():
-        if encoding is not None:
-            raise ValueError(f"{options.model} was trained on a table, wanted a file as that was")
-        x, t = rows_in_folder(options)
-        require_width(net, options.model, options.dataset, x)
-        return x, t
-    table = read_file(options.dataset, options, encoding)
-    if encoding is not None:
-        return (
-            encoding.inputs(table, net.dtype, options.unknown or "error"),
-            encoding.targets(table),
+def require_indices(source: str, t: Array) -> None:
+    """Raise unless integers are class indices 0, 1, ... of at least two classes."""
+    low, high = int(t.min()), int(t.max())
+    if low < 0:
+        raise ValueError(f"{source}: a target is {low}, wanted classes 0, 1, ...")
+    if low == high:
+        raise ValueError(f"{source}: the target is {low} in every row, wanted at least two classes")
+    if high >= len(t):
+        raise ValueError(
+            f"{source}: a target is {high}, but there are only {len(t)} rows; wanted classes 0, 1, "
+            "..., or --task regression"
         )
-    target = find_target(table)
-    # A network without an encoding wants every number as it stands.
-    plain = [NumberColumn(name, 0.0, 1.0) for name in table.names if name != target]
-    x = np.hstack([column.transform(table, column.name) for column in plain])
-    require_width(net, options.model, options.dataset, x)
-    if not isinstance(net.loss, SoftmaxWithLoss):
-        return x, NumberTarget(target, 0.0, 1.0).values(table, target)
-    classes = tuple(class_names(net, net.predict(x[:1]).shape[1]))
-    numeric = not any(math.isnan(number_of(name, ".")) for name in classes)
-    return x, ClassTarget(target, classes, numeric).values(table, target)
 
 
-def figures_of(
-    net: Sequential, x: Array, t: Array, target: ClassTarget | NumberTarget | None
-) -> dict[str, float]:
-    """The network's own figures, and for numbers the errors in the target's unit."""
-    figures = net.evaluate(x, t)
-    if not isinstance(net.loss, ElementwiseLoss):
-        return figures
-    y, t = in_unit(net.predict(x), target), in_unit(t, target)
-    return {**figures, **measure(named_metrics(tuple(QUALITY)), y, t)}
-
-
-def in_unit(y: Array, target: ClassTarget | NumberTarget | None) -> Array:
-    """Outputs or targets in the unit of the table's column, (N,)."""
-    return target.restore(y) if isinstance(target, NumberTarget) else y.reshape(-1)
+def warn_of_scale(t: Array) -> None:
+    """Warn of large numbers in a folder, which are not standardised."""
+    largest = float(np.abs(t).max())
+    if largest > LARGE:
+        say(
+            f"warning: targets of a folder are not standardised, and these reach {largest:g}; "
+            "rescale them to about 1"
+        )

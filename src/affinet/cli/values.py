@@ -1,18 +1,20 @@
-"""What the text of an option may be, and what is made of it."""
+"""Conversion and checks of option values."""
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import math
 import os
 
-from affinet.cli.recipes import RECIPES, TABLES
+from affinet.cli.parser import did_you_mean
+from affinet.cli.recipes import RECIPES, STDIN, TABLES
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
 
 
 def widths(text: str) -> tuple[int, ...]:
-    """Units of the hidden layers.
+    """Number of units of each hidden layer.
 
     Examples
     --------
@@ -26,28 +28,46 @@ def widths(text: str) -> tuple[int, ...]:
     except ValueError:
         units = (0,)
     if min(units) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of widths such as 64 or 64,32")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of widths such as 64 or 64,32")
     return units
 
 
 def data_source(text: str) -> str:
-    """The name of a data set, of a file of a kind that is read as a table, or of a folder.
+    """The name of a data set, a file that is read as a table, a folder, or - for standard input.
 
     Examples
     --------
-    >>> data_source("digits"), data_source("my/prices.csv.gz")
-    ('digits', 'my/prices.csv.gz')
+    >>> data_source("digits"), data_source("my/prices.csv.gz"), data_source("-")
+    ('digits', 'my/prices.csv.gz', '-')
     """
-    if text in RECIPES or text.lower().endswith(TABLES) or os.path.isdir(text):
+    if text in (*RECIPES, STDIN) or text.lower().endswith(TABLES) or os.path.isdir(text):
         return text
     raise argparse.ArgumentTypeError(
-        f"{text!r} is neither a data set ({', '.join(RECIPES)}) nor a folder nor a file that ends "
-        f"in {', '.join(TABLES)}"
+        f"{text!r} is neither a data set ({', '.join(RECIPES)}) nor a folder nor - nor a file that "
+        f"ends in {', '.join(TABLES)}{did_you_mean([text], RECIPES)}"
     )
 
 
+def character_encoding(text: str) -> str:
+    """A character encoding that Python knows.
+
+    Examples
+    --------
+    >>> character_encoding("latin-1")
+    'latin-1'
+    """
+    try:
+        codecs.lookup(text)
+        "".encode(text)  # refused for codecs that are not of texts, such as hex
+    except (LookupError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a character encoding such as utf-8, latin-1 or cp1252"
+        ) from None
+    return text
+
+
 def delimiter(text: str) -> str:
-    """One character between cells, or its name.
+    """The character between cells, given as such or by name.
 
     Examples
     --------
@@ -78,7 +98,7 @@ def any_number(text: str) -> float:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Finite numbers with commas between them.
+    """Finite numbers, separated by commas.
 
     Examples
     --------
@@ -88,9 +108,9 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(any_number(part) for part in text.split(","))
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     """A number p with 0 <= p < 1."""
-    return number(text, "a number from 0 up to, but not, 1", low=0.0, below=1.0)
+    return number(text, "a number of at least 0 and below 1", low=0.0, below=1.0)
 
 
 def strength(text: str) -> float:
@@ -114,7 +134,7 @@ def number(
 def port(text: str) -> int:
     """A port to listen on, 0 for a free one."""
     if not (text.isdecimal() and int(text) < 2**16):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port, 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
     return int(text)
 
 

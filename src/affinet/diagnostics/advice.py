@@ -1,4 +1,4 @@
-"""What a training's numbers speak for, in sentences; where no number does, there is none."""
+"""Advice on a training: sentences that cite the numbers behind them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array
+from affinet.diagnostics.numbering import dead_places, layer_places
 
-VANISHING = 1e-2  # a layer's gradient norm as a share of the last layer's; 0.3 to 3 is usual
-EXPLODING = 10.0  # gradient norm as a share of the weights'; up to 1 is usual
-DEAD = 0.4  # share of a layer's units; up to 0.25 was seen in wide nets that learn well
+VANISHING = 1e-2  # a layer's gradient norm relative to the last layer's; 0.3 to 3 is usual
+EXPLODING = 10.0  # gradient norm relative to the weights'; up to 1 is usual
+DEAD = 0.4  # fraction of a layer's units; up to 0.25 was seen in wide nets that learn well
 LARGE_UPDATE, SMALL_UPDATE = 0.2, 1e-4  # ratio to the weights; 1e-3 is usual: CS231n's notes
-LEARNED = 0.9  # a loss that is still above this share of the first one has not fallen
-RISE, GAP = 1.5, 0.1  # of the validation loss over its least, and between the accuracies
-LAST = 3  # epochs whose median stands for the end: one of them may be a stray
+LEARNED = 0.9  # a loss that is still above this fraction of the first one has not fallen
+RISE, GAP = 1.5, 0.1  # of the validation loss over its minimum, and between the accuracies
+LAST = 3  # epochs whose median represents the end: one of them may be an outlier
 
 
 def advice_on(record: Mapping[str, Any]) -> list[str]:
@@ -29,15 +30,15 @@ def advice_on(record: Mapping[str, Any]) -> list[str]:
     return [*found, *large_rate(record), *overfitting(record)]
 
 
-def columns(record: Mapping[str, Any], name: str) -> tuple[list[int], Array]:
-    """Numbers of the layers with weights, from 1, and their samples (S, L) of one quantity."""
-    places = record["matrices"]
+def columns(record: Mapping[str, Any], name: str) -> tuple[list[str], Array]:
+    """The places in the network of the layers with weights, and their samples (S, L)."""
+    columns, places = record["matrices"], layer_places(record)
     values = np.array(record[name], float).reshape(len(record["steps"]), -1)
-    return [place + 1 for place in places], values[:, places]
+    return [places[k] for k in columns], values[:, columns]
 
 
 def diverged(record: Mapping[str, Any]) -> Iterator[str]:
-    """A loss, or a gradient, that is no finite number."""
+    """A loss or gradient that is not finite."""
     for epoch in record["epochs"]:
         if not np.isfinite(epoch["loss"]):
             break
@@ -57,7 +58,7 @@ def diverged(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def vanishing(record: Mapping[str, Any]) -> Iterator[str]:
-    """A gradient that is lost on its way back, from the first step on."""
+    """A gradient that vanishes on its way back, from the first step on."""
     layers, norms = columns(record, "gradient")
     if len(layers) < 2 or not norms[:, -1].any():
         return
@@ -65,7 +66,7 @@ def vanishing(record: Mapping[str, Any]) -> Iterator[str]:
     shares = norms[:, :-1] / norms[:, -1:]
     median = middle(shares)
     worst = int(median.argmin())
-    # A share of 0 is no vanishing: the units between are dead.
+    # A ratio of 0 is not a vanishing gradient: the units between are dead.
     if 0 < median[worst] < VANISHING and shares[0, worst] < 10 * VANISHING:
         curved = any(name.startswith(("Sigmoid", "Tanh")) for name in record["net"])
         yield (
@@ -76,7 +77,7 @@ def vanishing(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def exploding(record: Mapping[str, Any]) -> Iterator[str]:
-    """A gradient that is larger than what it is to change."""
+    """A gradient that is larger than the weights."""
     layers, gradients = columns(record, "gradient")
     _, weights = columns(record, "weight")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -91,19 +92,19 @@ def exploding(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def dead(record: Mapping[str, Any]) -> Iterator[str]:
-    """Units that have stopped firing."""
-    for layer, share in zip(record["rectified"], (record["dead"] or [[]])[-1], strict=False):
+    """Units that are active for no row."""
+    for layer, share in zip(dead_places(record), (record["dead"] or [[]])[-1], strict=False):
         if share >= DEAD:
             largest = np.nanmax(np.array(record["update"], float), initial=0.0)
             cause = "a smaller learning rate, " if largest >= LARGE_UPDATE else ""
             yield (
-                f"layer {layer}: {share:.0%} of its units fire for none of {record['rows']} rows: "
-                f"dead; try {cause}LeakyReLU or He initialisation with biases of 0"
+                f"layer {layer}: {percent(share)} of its units fire for none of {record['rows']} "
+                f"rows: dead; try {cause}LeakyReLU or He initialisation with biases of 0"
             )
 
 
 def loss_stayed(record: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The losses of the first step and the last epoch, if the latter is hardly the smaller."""
+    """The losses of the first step and the last epoch, if the loss has hardly fallen."""
     if not record["epochs"]:
         return None
     first, last = record["loss"][0], record["epochs"][-1]["loss"]
@@ -111,7 +112,7 @@ def loss_stayed(record: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def large_rate(record: Mapping[str, Any]) -> Iterator[str]:
-    """Updates that threw the weights about, and a loss that has not fallen."""
+    """Updates of the size of the weights, and a loss that has not fallen."""
     layers, ratios = columns(record, "update")
     losses = loss_stayed(record)
     ratios = np.nan_to_num(ratios)
@@ -126,7 +127,7 @@ def large_rate(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def small_rate(record: Mapping[str, Any]) -> Iterator[str]:
-    """Updates that hardly change the weights, while there is a gradient and the loss stays."""
+    """Updates that hardly change the weights, despite a gradient, and a loss that stays."""
     layers, ratios = columns(record, "update")
     losses = loss_stayed(record)
     if losses is None or not layers:
@@ -142,7 +143,7 @@ def small_rate(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def overfitting(record: Mapping[str, Any]) -> Iterator[str]:
-    """Validation that has become worse than it was, or than training is."""
+    """Validation that has become worse than before, or much worse than training."""
     epochs = record["epochs"]
     if not epochs or "val_loss" not in epochs[-1] or loss_stayed(record):
         return
@@ -164,13 +165,13 @@ def overfitting(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def middle(values: Array) -> Array:
-    """Medians down the columns, the upper one of two."""
+    """Medians of the columns; the upper one of the two middle values."""
     medians: Array = np.sort(values, axis=0)[len(values) // 2]
     return medians
 
 
 def number(value: float) -> str:
-    """A number in two digits, its exponent without padding.
+    """A number with two digits, its exponent without padding.
 
     Examples
     --------
@@ -178,3 +179,17 @@ def number(value: float) -> str:
     ('2e-9', '0.32', '1e+12')
     """
     return f"{value:.2g}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage; only exactly 0 and 1 read as 0% and 100%.
+
+    Examples
+    --------
+    >>> percent(0.42), percent(0.997), percent(1.0)
+    ('42%', '>99%', '100%')
+    """
+    text = f"{share:.0%}"
+    if text == "100%" and share < 1:
+        return ">99%"
+    return "<1%" if text == "0%" and share > 0 else text

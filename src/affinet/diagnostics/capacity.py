@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from affinet._validation import Array, whole_number
 from affinet.datasets import spiral, two_moons, xor
-from affinet.diagnostics.study import Rows, Study, make_net
+from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.layers import ReLU
 from affinet.network import Sequential
 from affinet.optimizers import Adam
@@ -61,9 +61,9 @@ class NetworkRegions(Study):
 
     trials: tuple[tuple[Trial, ...], ...]
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """A row for each net on each problem."""
-        rows: Rows = [("problem", "net", "hidden units", "parameters", "training", "test")]
+        rows: TextTable = [("problem", "net", "hidden units", "parameters", "training", "test")]
         for row in self.trials:
             for trial in row:
                 units = "-".join(map(str, trial.widths)) or "none"

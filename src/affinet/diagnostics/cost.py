@@ -11,7 +11,7 @@ import numpy as np
 
 from affinet._validation import Array, whole_number
 from affinet.datasets import load_digits
-from affinet.diagnostics.study import Rows, Study, make_net
+from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.gradcheck import numerical_gradient
 from affinet.layers import Tanh
 from affinet.network import Sequential
@@ -44,9 +44,11 @@ class GradientCost(Study):
     seconds: dict[str, Array]
     errors: dict[str, Array]
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """A row for each net."""
-        rows: Rows = [("parameters", "evaluations", "seconds", "of one backward", "ratio", "error")]
+        rows: TextTable = [
+            ("parameters", "evaluations", "seconds", "of one backward", "ratio", "error")
+        ]
         for k, n in enumerate(self.parameters):
             numerical, backward = self.seconds["central"][k], self.seconds["backward"][k]
             rows.append(

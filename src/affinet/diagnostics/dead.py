@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, real_number, whole_number
 from affinet.datasets import load_digits
-from affinet.diagnostics.study import Rows, Study, make_net
-from affinet.diagnostics.walks import predicted
+from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.layers import Layer, LeakyReLU, ReLU
 from affinet.network import Sequential
+from affinet.network.inner import predictions, walk
 from affinet.optimizers import Adam
 
 RATE, LARGE_RATE = 0.002, 0.05  # of Adam
@@ -66,10 +66,10 @@ class DeadReLU(Study):
     shares: Array
     accuracies: Array
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """Means over the seeds at the end, a row for each cause and activation."""
         layers = [f"dead, layer {h + 1}" for h in range(self.shares.shape[-1])]
-        rows: Rows = [("cause", "activation", *layers, "training accuracy")]
+        rows: TextTable = [("cause", "activation", *layers, "training accuracy")]
         for c, cause in enumerate(self.causes):
             for a, activation in enumerate(self.activations):
                 dead = [f"{share:.2f}" for share in self.shares[c, a, :, -1].mean(axis=0)]
@@ -106,14 +106,19 @@ def dead_units(net: Sequential, x: ArrayLike) -> list[Array]:
     x = number_array("x", x)
     if x.ndim < 2 or not len(x):
         raise ValueError(f"x has shape {x.shape}, wanted (N, ...), N >= 1")
-    places = rectified(net)
-    outs = zip(range(max(places, default=-1) + 1), predicted(net, x), strict=False)
-    return [np.all(out <= 0, axis=0) for place, out in outs if place in places]
+    paths = rectified(net)
+    dead: list[Array] = []
+    for path, out in predictions(net, x):
+        if len(dead) == len(paths):
+            break  # the rest of the network is of no interest
+        if path in paths:
+            dead.append(np.all(out <= 0, axis=0))
+    return dead
 
 
-def rectified(net: Sequential) -> list[int]:
-    """Places of the layers of ReLU or LeakyReLU."""
-    return [k for k, layer in enumerate(net.layers) if isinstance(layer, ReLU | LeakyReLU)]
+def rectified(net: Sequential) -> list[str]:
+    """Paths of the layers of ReLU or LeakyReLU."""
+    return [path for path, layer in walk(net.layers) if isinstance(layer, ReLU | LeakyReLU)]
 
 
 def dead_relu(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, require_finite, require_shape, whole_number
-from affinet.diagnostics.study import Rows, Study, positive_numbers
+from affinet.diagnostics.study import Study, TextTable, positive_numbers
 from affinet.gradcheck import numerical_gradient
 from affinet.gradcheck.numerical import scalar
 from affinet.optimizers import SGD, Optimizer, optimizer_classes
@@ -50,8 +50,8 @@ class ErrorFunction:
 
 
 @dataclass(frozen=True)
-class Path:
-    """Where one descent went.
+class DescentPath:
+    """The path of one descent.
 
     Attributes
     ----------
@@ -59,12 +59,13 @@ class Path:
         The learning rate, or the optimizer.
     w : array of shape (T + 1, n)
         The parameters before the first update and after each; a path ends where they, or E, are
-        no finite numbers any more.
+        no longer finite.
     errors : array of shape (T + 1,)
         E(w).
     outcome : str
         ``"diverging"``: E is larger at the end than at the start, or not finite. ``"converged"``:
-        the gradient's norm fell to a hundredth. ``"slow"``: neither.
+        the gradient's norm fell to a hundredth. ``"overshooting"``: not converged, and E rose
+        again on the way, as beyond the minimum. ``"slow"``: not converged, but E only fell.
     """
 
     label: str
@@ -80,7 +81,7 @@ class Descent(Study):
     Attributes
     ----------
     error : ErrorFunction
-    paths : tuple of Path
+    paths : tuple of DescentPath
     edges : tuple of n arrays (P,)
         Places along each parameter at which the landscape is known.
     landscape : array of shape (P,) or (P, P)
@@ -88,13 +89,13 @@ class Descent(Study):
     """
 
     error: ErrorFunction
-    paths: tuple[Path, ...]
+    paths: tuple[DescentPath, ...]
     edges: tuple[Array, ...]
     landscape: Array
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """A row for each path."""
-        rows: Rows = [("path", "updates", "E before", "E after", "outcome")]
+        rows: TextTable = [("path", "updates", "E before", "E after", "outcome")]
         for path in self.paths:
             ends = (f"{path.errors[0]:.4g}", f"{path.errors[-1]:.4g}")
             rows.append((path.label, str(len(path.w) - 1), *ends, path.outcome))
@@ -280,8 +281,8 @@ def repr_of(optimizer: Optimizer) -> str:
     return f"{type(optimizer).__name__}, ρ = {optimizer.lr:g}"
 
 
-def follow(error: ErrorFunction, label: str, optimizer: Optimizer, steps: int) -> Path:
-    """One descent."""
+def follow(error: ErrorFunction, label: str, optimizer: Optimizer, steps: int) -> DescentPath:
+    """Follow one descent."""
     w = error.start.copy()
     with np.errstate(all="ignore"):  # a descent may run away: its path then ends
         places, errors = [w.copy()], [value_at(error.f, w)]
@@ -292,18 +293,19 @@ def follow(error: ErrorFunction, label: str, optimizer: Optimizer, steps: int) -
             optimizer.update(w, last)
             value, last = value_at(error.f, w), gradient_at(error, w)
             if not (np.isfinite(w).all() and np.isfinite(value) and np.isfinite(last).all()):
-                return Path(label, np.array(places), np.array(errors), "diverging")
+                return DescentPath(label, np.array(places), np.array(errors), "diverging")
             places.append(w.copy())
             errors.append(value)
-    return Path(label, np.array(places), np.array(errors), outcome_of(errors, first, last))
+    return DescentPath(label, np.array(places), np.array(errors), outcome_of(errors, first, last))
 
 
 def outcome_of(errors: Sequence[float], first: Array, last: Array) -> str:
-    """What became of a descent, from E and from the gradients at its ends."""
+    """The outcome of a descent, from E along it and the gradients at its ends."""
     if errors[-1] > errors[0]:
         return "diverging"
-    arrived = np.linalg.norm(last) <= ARRIVED * np.linalg.norm(first)
-    return "converged" if arrived else "slow"
+    if np.linalg.norm(last) <= ARRIVED * np.linalg.norm(first):
+        return "converged"
+    return "overshooting" if np.diff(errors).max(initial=0.0) > 0 else "slow"
 
 
 def value_at(f: Callable[[Array], Any], w: Array) -> float:
@@ -327,7 +329,7 @@ def gradient_at(error: ErrorFunction, w: Array) -> Array:
     return found.copy()
 
 
-def edges_of(error: ErrorFunction, paths: Sequence[Path]) -> tuple[Array, ...]:
+def edges_of(error: ErrorFunction, paths: Sequence[DescentPath]) -> tuple[Array, ...]:
     """Places along each parameter: the window, or what surrounds the paths that stayed."""
     n = CURVE_POINTS[len(error.start)]
     if error.window is not None:

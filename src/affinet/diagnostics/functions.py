@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from affinet._validation import Array, positive_number
-from affinet.diagnostics.study import Rows, Study
+from affinet.diagnostics.study import Study, TextTable
 from affinet.layers import Affine, Dropout, Layer
 from affinet.layers.activations import activation_classes
 
@@ -38,7 +38,7 @@ class ActivationCurve(Study):
     greatest: float
     at: float
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """The greatest derivative and its place."""
         return [("function", "greatest derivative", "at"), self.row()]
 

@@ -1,4 +1,4 @@
-"""Overfitting: a deep net learns a few rows by heart, and what dropout and weight decay do."""
+"""Overfitting: a deep net memorises a few rows; what dropout and weight decay do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from affinet._validation import Array, real_number, whole_number
 from affinet.datasets import load_digits
-from affinet.diagnostics.study import Rows, Study, make_net
+from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.layers import ReLU
 from affinet.optimizers import AdamW
 
@@ -21,7 +21,7 @@ MOST_TEST_ROWS = 1000
 
 @dataclass(frozen=True)
 class Remedy:
-    """What is done against overfitting.
+    """A measure against overfitting.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Remedy:
     dropout, input_dropout : float
         Probabilities of dropping a hidden unit and an input.
     weight_decay : float
-        Of :class:`~affinet.AdamW`.
+        That of :class:`~affinet.AdamW`.
     """
 
     name: str
@@ -48,18 +48,18 @@ REMEDIES = (
 
 @dataclass(frozen=True)
 class Overfitting(Study):
-    """Accuracy on the rows trained on and on others, with remedies and without.
+    """Accuracy on training and test rows, with and without remedies.
 
     Attributes
     ----------
     n_rows, n_test : int
-        Rows trained on, and others.
+        Numbers of training and test rows.
     label_noise : float
-        Share of all labels, training and test, that are wrong.
+        Fraction of all labels, training and test, that are wrong.
     remedies : tuple of Remedy
     train, test : array of shape (R, S, E)
-        Accuracies for each remedy and seed after every epoch, in evaluation mode, against the
-        labels as they are, wrong ones too.
+        Accuracies for each remedy and seed after every epoch, in evaluation mode, compared with
+        the labels as they are, including the wrong ones.
     """
 
     n_rows: int
@@ -71,13 +71,13 @@ class Overfitting(Study):
 
     @property
     def gaps(self) -> Array:
-        """Training accuracy less test accuracy at the end, mean over the seeds, (R,)."""
+        """Training minus test accuracy at the end, mean over the seeds, (R,)."""
         gaps: Array = (self.train - self.test)[:, :, -1].mean(axis=1)
         return gaps
 
-    def rows(self) -> Rows:
-        """A row for each remedy: accuracies at the end, means over the seeds, and the gap."""
-        rows: Rows = [("against overfitting", "training", "test", "gap", "±")]
+    def rows(self) -> TextTable:
+        """A row for each remedy: accuracies at the end, averaged over the seeds, and the gap."""
+        rows: TextTable = [("against overfitting", "training", "test", "gap", "±")]
         for r, remedy in enumerate(self.remedies):
             train, test = self.train[r, :, -1], self.test[r, :, -1]
             rows.append(
@@ -99,27 +99,27 @@ def overfitting(
 ) -> Overfitting:
     """Train a deep net on a few rows, and measure how much worse it does on others.
 
-    Where a share of the labels is wrong, nobody can know more of new rows than the rest, and a net
-    that is right more often on its own rows has learned them by heart; Zhang et al.,
+    If a fraction of the labels is wrong, no net can predict more than about the rest of new labels,
+    and one that is right more often on its training rows has memorised them; Zhang et al.,
     "Understanding deep learning requires rethinking generalization", ICLR 2017. Dropout:
     Srivastava et al., JMLR 15, 2014; weight decay as in AdamW: Loshchilov and Hutter, ICLR 2019.
 
     Parameters
     ----------
     data : pair of pairs of arrays, optional
-        ``((x, t), (x_test, t_test))``, as the loaders of :mod:`affinet.datasets` give them; left
-        out, the digits. Of the test rows, the first 1,000 are looked at.
+        ``((x, t), (x_test, t_test))``, as the loaders of :mod:`affinet.datasets` return them; by
+        default, the digits. Only the first 1,000 test rows are used.
     n_rows : int
-        Rows drawn from the training rows.
+        Number of rows drawn from the training rows.
     label_noise : float
-        Share of the labels, of training and test rows alike, replaced by another class; 0 leaves
-        them as they are.
+        Fraction of the labels, of both training and test rows, replaced by another class; 0 keeps
+        them all.
     hidden : sequence of int
         Units of the hidden layers, with ReLU.
     epochs : int
         Passes over the rows, with AdamW and batches of 32.
     seeds : sequence of int
-        A training for each; the rows and labels are the same for all.
+        One training for each; the rows and labels are the same for all.
     remedies : sequence of Remedy
 
     Returns
@@ -141,7 +141,9 @@ def overfitting(
         raise ValueError("hidden, seeds or remedies is empty, wanted at least one")
     (x, t), (x_test, t_test) = load_digits() if data is None else data
     if n_rows > len(x):
-        raise ValueError(f"n_rows is {n_rows}, wanted {len(x)} or fewer, as many as there are")
+        raise ValueError(
+            f"n_rows is {n_rows}, wanted at most {len(x)}, the number of training rows"
+        )
     rows = np.random.default_rng(0).permutation(len(x))[:n_rows]
     train = x[rows], with_wrong_labels(t[rows], label_noise, 1)
     test = x_test[:MOST_TEST_ROWS], with_wrong_labels(t_test[:MOST_TEST_ROWS], label_noise, 2)
@@ -154,7 +156,7 @@ def overfitting(
 
 
 def with_wrong_labels(t: Array, share: float, seed: int) -> Array:
-    """Labels, so many of them replaced by another class."""
+    """Labels, a fraction of them replaced by another class."""
     rng = np.random.default_rng(seed)
     n_classes = int(t.max()) + 1
     wrong = rng.permutation(len(t))[: round(share * len(t))]

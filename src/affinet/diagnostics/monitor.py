@@ -1,4 +1,4 @@
-"""A watch over any training: norms, ratios, dead units, gaps, and advice where numbers back it."""
+"""Monitoring any training: norms, ratios, dead units, gaps, and advice that cites the numbers."""
 
 from __future__ import annotations
 
@@ -10,55 +10,60 @@ import numpy as np
 
 from affinet._dispatch import kernels
 from affinet._validation import Array, whole_number
-from affinet.diagnostics.advice import advice_on
+from affinet.diagnostics.advice import advice_on, percent
 from affinet.diagnostics.dead import dead_units, rectified
-from affinet.diagnostics.study import Rows, Study
+from affinet.diagnostics.numbering import dead_places, layer_places
+from affinet.diagnostics.study import Study, TextTable
 from affinet.network import Sequential
-from affinet.network.parts import parameter_names
+from affinet.network.inner import parameter_names, walk
 from affinet.training import TrainingState
 
-MOST_SAMPLES = 512  # beyond which every other one is let go
+MOST_SAMPLES = 512  # with more, every other one is dropped
 QUANTITIES = ("gradient", "weight", "update")
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class Monitor(Study):
-    """A callback that watches a training and says at its end what the numbers speak for.
+    """A callback that monitors a training and gives advice at its end.
 
-    After the steps 1, 16, 256, ... up to ``every``, and then after every so many, it measures for
-    each layer with parameters, all of them taken together, the Euclidean norms of its gradient (as
-    the optimizer got it) and of its parameters before the update, and the ratio of the norm of
-    the update to the latter. After every epoch it notes training and validation figures, and, if
-    the last time was ``2 every`` steps ago or more, lets a fixed sample of the training rows
-    through the network and counts units of ReLUs that none of them makes fire. The training itself
-    stays the same, to the bit. At the end the record goes into ``net.metadata["monitor"]``, so
-    that model files keep it and ``affinet inspect`` shows it.
+    After steps 1, 16, 256, ... up to ``every``, and then every ``every`` steps, it measures for
+    each layer with parameters, over all of these together, the Euclidean norms of the gradient (as
+    the optimizer received it) and of the parameters before the update, and the ratio of the norm of
+    the update to the latter. After every epoch it records training and validation metrics; if
+    dead units were last counted at least ``2 * every`` steps ago, it also passes a fixed sample of
+    the training rows through the network and counts the ReLU units that are active for none of
+    them. The training itself stays the same, to the bit. At the end the record is stored in
+    ``net.metadata["monitor"]``, so model files keep it and ``affinet inspect`` shows it.
+
+    Layers are numbered by their place in the network, as in ``net.layers[8]`` and ``"8.W"``.
 
     Parameters
     ----------
     every : int
-        Steps between two samples, 1 or more. When there are more than 512 samples it is doubled,
-        and every other one is let go.
+        Steps between two samples, 1 or more. When there are more than 512 samples, it is doubled
+        and every other sample is dropped.
     rows : int
-        Of the training rows, for dead units, evenly spaced; 1 or more.
+        Number of training rows, evenly spaced, on which dead units are counted; 1 or more.
     verbose : bool
-        False prints no advice at the end, which else goes to standard error.
+        Print the advice to standard error at the end.
 
     Attributes
     ----------
     layers : list of str
-        The layers with parameters, from the inputs to the outputs: layer 1, 2, ....
+        The layers with parameters, from the inputs to the outputs.
+    places : list of int
+        Their places in the network.
     steps : array of shape (S,)
-        The steps after which there is a sample.
+        The sampled steps.
     gradient_norms, weight_norms, update_ratios : array of shape (S, L)
     dead_shares : array of shape (D, R)
-        Of the units of R layers of ReLU or LeakyReLU, at the end of the D epochs where they were
-        counted; the last of these is the end of the training.
+        Fractions of the units of R layers of ReLU or LeakyReLU, after each of the D epochs in
+        which they were counted; the last one is the end of the training.
     gaps : dict of str to array (E,)
-        ``"loss"``: validation less training loss, and ``"accuracy"``: training less validation
-        accuracy, as far as there are such figures. Those of training are means over the epoch.
+        ``"loss"``: validation minus training loss, and ``"accuracy"``: training minus validation
+        accuracy, if recorded. Training values are means over the epoch.
     advice : list of str
-        A sentence for each thing that went wrong; none where no number speaks for one.
+        A sentence for each problem found, with the numbers that show it.
 
     Examples
     --------
@@ -72,7 +77,7 @@ class Monitor(Study):
     >>> watch = an.diagnostics.Monitor(verbose=False)
     >>> _ = deep(an.Sigmoid).fit(x, t, epochs=3, optimizer=an.SGD(0.1), callbacks=[watch])
     >>> watch.advice[0].partition(":")[0], "vanishing" in watch.advice[0]
-    ('layer 1', True)
+    ('layer 0', True)
     >>> _ = deep(an.ReLU).fit(x, t, epochs=3, callbacks=[watch], validation_data=test)
     >>> watch.advice
     []
@@ -91,7 +96,7 @@ class Monitor(Study):
 
     @property
     def steps(self) -> Array:
-        """The steps after which there is a sample, (S,)."""
+        """The sampled steps, (S,)."""
         return np.array(self._record["steps"], int)
 
     @property
@@ -106,17 +111,17 @@ class Monitor(Study):
 
     @property
     def update_ratios(self) -> Array:
-        """Norms of the updates over those of the parameters, (S, L)."""
+        """Norms of the updates relative to those of the parameters, (S, L)."""
         return self._norms("update")
 
     @property
     def dead_shares(self) -> Array:
-        """Shares of units that no row makes fire, (D, R)."""
+        """Fractions of units that are active for no row, (D, R)."""
         return self._array("dead", len(self._record["dead"]), len(self._record["rectified"]))
 
     @property
     def gaps(self) -> dict[str, Array]:
-        """What validation is worse by, after every epoch."""
+        """How much worse validation is than training, after every epoch."""
         epochs, found = self._record["epochs"], {}
         for name, sign in (("loss", 1), ("accuracy", -1)):
             if epochs and all(f"val_{name}" in epoch and name in epoch for epoch in epochs):
@@ -126,7 +131,7 @@ class Monitor(Study):
 
     @property
     def advice(self) -> list[str]:
-        """Sentences with the numbers that speak for them."""
+        """A sentence for each problem found, with the numbers that show it."""
         return advice_on(self._record)
 
     @property
@@ -134,18 +139,23 @@ class Monitor(Study):
         """The layers with parameters."""
         return list(self._record["layers"])
 
-    def rows(self) -> Rows:
+    @property
+    def places(self) -> list[int]:
+        """The places in the network of the layers with parameters."""
+        return list(self._record["places"])
+
+    def rows(self) -> TextTable:
         """A row for each layer: norms of the first and the last sample, ratio, dead units."""
         return record_rows(self._record)
 
     def to_dict(self) -> dict[str, Any]:
-        """The record and the advice as plain values with four digits, such as JSON holds."""
+        """The record and the advice as plain values for JSON, rounded to four digits."""
         return dict(rounded({**self._record, "advice": self.advice}))
 
     # As a callback -------------------------------------------------------------------------------
 
     def begin(self, state: TrainingState) -> None:
-        """Forget an earlier training, and look at the network."""
+        """Start a new record for this network."""
         self._forget()
         net = state.net
         self._slices = layer_slices(net)
@@ -156,13 +166,17 @@ class Monitor(Study):
         self._x = state.data[0][rows]
         if self._x.ndim == 1:
             self._x = self._x.reshape(-1, 1)
-        places = list(self._slices)
+        layers = dict(walk(net.layers))
+        order, own = list(layers), list(self._slices)
+        before = [(path, order[: order.index(path)]) for path in rectified(net)]
         self._record |= {
-            "net": [repr(layer) for layer in net.layers],
-            "layers": [repr(net.layers[place]) for place in places],
-            "matrices": [k for k, place in enumerate(places) if has_matrix(net.layers[place])],
+            "net": [repr(layer) for layer in layers.values()],
+            "layers": [repr(layers[path]) for path in own],
+            "places": own,
+            "dead_places": [feeder(own, paths, path) for path, paths in before],
+            "matrices": [k for k, path in enumerate(own) if has_matrix(layers[path])],
             "rows": len(rows),
-            "rectified": [sum(own < place for own in places) for place in rectified(net)],
+            "rectified": [len(self._slices.keys() & paths) for _, paths in before],
         }
         self._keep(state)
 
@@ -172,14 +186,14 @@ class Monitor(Study):
         return sample if sample == step + 1 else sample - 1
 
     def after_step(self, state: TrainingState) -> None:
-        """Measure if this step is a sample, keep the parameters if the next one is."""
+        """Measure if this step is sampled; keep the parameters if the next one is."""
         if state.step == self._kept + 1:
             self._measure(state)
         if self._next_sample(state.step) == state.step + 1:
             self._keep(state)
 
     def __call__(self, state: TrainingState) -> None:
-        """Note an epoch."""
+        """Record an epoch."""
         figures = {name: float(state.metrics[name]) for name in FIGURES if name in state.metrics}
         self._record["epochs"].append({"epoch": state.epoch, **figures})
         counted = self._record["counted"]
@@ -187,7 +201,7 @@ class Monitor(Study):
             self._count(state)
 
     def end(self, state: TrainingState) -> None:
-        """Put the record into the network's metadata, and print the advice."""
+        """Store the record in the network's metadata, and print the advice."""
         if state.step not in self._record["counted"]:
             self._count(state)
         content = self.to_dict()
@@ -207,7 +221,7 @@ class Monitor(Study):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state_dict."""
+        """Continue from a state_dict."""
         self._record, self._interval = dict(state["record"]), int(state["interval"])
         self._kept = int(state["kept"])
         if state["before"] is not None:
@@ -259,7 +273,7 @@ class Monitor(Study):
         self._record["dead"].append(shares)
 
     def _thin_out(self) -> None:
-        """Double the interval, and let go the samples that it leaves out."""
+        """Double the interval, and drop the samples that it skips."""
         self._interval *= 2
         steps = self._record["steps"]
         kept = [s <= self.every or s % self._interval == 0 for s in steps]
@@ -269,55 +283,62 @@ class Monitor(Study):
 
 
 def empty_record() -> dict[str, Any]:
-    """The record of no training."""
-    lists = ("net", "layers", "matrices", "rectified", "steps", "loss", *QUANTITIES)
+    """A record without samples."""
+    lists = ("net", "layers", "places", "matrices", "rectified", "steps", "loss", *QUANTITIES)
     return {**{name: [] for name in (*lists, "epochs", "counted", "dead")}, "rows": 0}
 
 
-def layer_slices(net: Sequential) -> dict[int, slice]:
-    """Where in the flat buffers each layer's parameters lie, by the layer's place."""
-    slices: dict[int, slice] = {}
+def feeder(own: list[str], before: list[str], path: str) -> str:
+    """The last layer with parameters before the one at ``path``, or that itself."""
+    return next((other for other in reversed(before) if other in own), path)
+
+
+def layer_slices(net: Sequential) -> dict[str, slice]:
+    """The slice of the flat buffers that holds each layer's own parameters, by its path."""
+    slices: dict[str, slice] = {}
     start = 0
     for name, array in net.params.items():
-        place = int(name.partition(".")[0])
-        slices[place] = slice(slices[place].start if place in slices else start, start + array.size)
+        path = name.rpartition(".")[0]
+        slices[path] = slice(slices[path].start if path in slices else start, start + array.size)
         start += array.size
     return slices
 
 
-def norms_of(flat: Array, slices: Mapping[int, slice], scratch: Array) -> list[float]:
+def norms_of(flat: Array, slices: Mapping[str, slice], scratch: Array) -> list[float]:
     """The norm of each layer's part, summed in double precision; scratch is overwritten."""
     return [float(kernels.clip_norm(flat[p], np.inf, scratch[p])) for p in slices.values()]
 
 
 def has_matrix(layer: Any) -> bool:
-    """True if a layer has a parameter of two or more dimensions, as Affine has."""
+    """True if a layer has a parameter of two or more dimensions, as Affine does."""
     return any(np.ndim(getattr(layer, name)) > 1 for name in parameter_names(layer))
 
 
-def record_rows(record: Mapping[str, Any]) -> Rows:
-    """What a record says of each layer."""
-    rows: Rows = [("layer", "gradient first", "last", "weights first", "last", "update", "dead")]
-    shares = dict(zip(record["rectified"], (record["dead"] or [[]])[-1], strict=False))
-    for k, layer in enumerate(record["layers"]):
+def record_rows(record: Mapping[str, Any]) -> TextTable:
+    """A row for each layer of a record."""
+    rows: TextTable = [
+        ("layer", "gradient first", "last", "weights first", "last", "update", "dead")
+    ]
+    shares = dict(zip(dead_places(record), (record["dead"] or [[]])[-1], strict=False))
+    for k, (place, layer) in enumerate(zip(layer_places(record), record["layers"], strict=True)):
         cells = []
         for name in QUANTITIES[:2]:
             values = [sample[k] for sample in record[name]]
             cells += [short(values[0]), short(values[-1])] if values else ["-", "-"]
         ratios = [sample[k] for sample in record["update"] if sample[k] is not None]
         cells.append(short(float(np.median(ratios))) if ratios else "-")
-        cells.append(f"{shares[k + 1]:.0%}" if k + 1 in shares else "-")
-        rows.append((f"{k + 1} {layer}", *cells))
+        cells.append(percent(shares[place]) if place in shares else "-")
+        rows.append((f"{place} {layer}", *cells))
     return rows
 
 
 def short(value: float | None) -> str:
-    """A number in three digits."""
+    """A number with three digits."""
     return "-" if value is None else f"{value:.3g}"
 
 
 def rounded(value: Any) -> Any:
-    """Plain values with numbers of four digits; those that are not finite become None.
+    """Plain values with numbers rounded to four digits; values that are not finite become None.
 
     Examples
     --------

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array
-from affinet.diagnostics.study import Rows, Study, make_net
-from affinet.diagnostics.walks import errors, outputs
+from affinet.diagnostics.study import Study, TextTable, make_net
 from affinet.layers import ReLU
 from affinet.network import Sequential
-from affinet.network.parts import parameter_names
+from affinet.network.inner import errors, outputs, require_loss
 from affinet.optimizers import SGD, Optimizer
 
 SEED = 0  # of a net that is small enough to follow with a pencil
@@ -70,7 +69,7 @@ class ThreeSteps(Study):
     loss_after: float
     optimizer: str
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """Every number, matrix by matrix, in the order in which it is worked out."""
         return [("quantity", "values"), *self._lines()]
 
@@ -153,7 +152,7 @@ def three_steps(
     rule = SGD(0.5) if optimizer is None else copy.deepcopy(optimizer)
     x, t = number_array("x", x), number_array("t", t)
 
-    loss_layer = net._require_loss()
+    loss_layer = require_loss(net)
     before = {name: value.copy() for name, value in net.params.items()}
     outs = outputs(net, x, train=True)
     loss = float(loss_layer.forward(outs[-1], t))
@@ -162,7 +161,8 @@ def three_steps(
     rule.update(net.params, net.grads)
     layers = []
     for place, layer in enumerate(net.layers):
-        names = {name: f"{place}.{name}" for name in parameter_names(layer)}
+        prefix = f"{place}."
+        names = {key.removeprefix(prefix): key for key in net.params if key.startswith(prefix)}
         layers.append(
             LayerPass(
                 name=repr(layer),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from affinet._validation import Array, any_number
-from affinet.diagnostics.study import Rows, Study, positive_numbers
+from affinet.diagnostics.study import Study, TextTable, positive_numbers
 from affinet.gradcheck import numerical_gradient
 from affinet.gradcheck.derivative import along_element, first_step, rounding_noise
 from affinet.gradcheck.derivative import derivative as extrapolated
@@ -86,9 +86,9 @@ class Derivative(Study):
         central = (3 * EPS * f / third) ** (1 / 3) if third and f else np.nan
         return float(forward), float(central)
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """A row for each secant, and one for the tangent."""
-        rows: Rows = [("h", "secant's slope", "error")]
+        rows: TextTable = [("h", "secant's slope", "error")]
         for h, slope in zip(self.widths, self.secants, strict=True):
             rows.append((f"{h:g}", f"{slope:.6g}", f"{abs(slope - self.slope):.3g}"))
         return [*rows, ("tangent", f"{self.slope:.6g}", f"{self.slope_error:.3g}")]

@@ -15,7 +15,7 @@ from affinet.layers import Affine, Dropout, Layer, Tanh
 from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
 
-Rows = list[tuple[str, ...]]
+TextTable = list[tuple[str, ...]]
 
 
 class Study(ABC):
@@ -34,7 +34,7 @@ class Study(ABC):
     """
 
     @abstractmethod
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """The figures that matter as a table: rows of texts, the first one of names."""
 
 

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 from affinet._validation import Array, number_array, positive_number, whole_number
 from affinet.datasets import load_digits
 from affinet.diagnostics.functions import activation_functions
-from affinet.diagnostics.study import Rows, Study
-from affinet.diagnostics.walks import errors, outputs
+from affinet.diagnostics.study import Study, TextTable
 from affinet.initializers import weight_scale
 from affinet.layers import Affine, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
+from affinet.network.inner import errors, outputs
 
 ROWS = 64
 # Standard deviations of initial weights: those of affinet by what follows the layer, and a number.
@@ -67,11 +67,13 @@ class VanishingGradient(Study):
         shares: Array = self.error_norms[..., 0] / last
         return shares
 
-    def rows(self) -> Rows:
+    def rows(self) -> TextTable:
         """Norms of dW in the first and the last hidden layer of the deepest net."""
         deepest = int(self.depths.argmax())
         n = int(self.depths[deepest])
-        rows: Rows = [("activation, weights", "depth", "dW first layer", "dW last hidden", "ratio")]
+        rows: TextTable = [
+            ("activation, weights", "depth", "dW first layer", "dW last hidden", "ratio")
+        ]
         for i, initialization in enumerate(self.initializations):
             for a, activation in enumerate(self.activations):
                 first, last = self.weight_norms[a, i, deepest, [0, n - 1]]

@@ -4,7 +4,7 @@
 MPI, by mpi4py. Rows that do not fit into memory: :func:`affinet.datasets.open_shards`.
 """
 
-from affinet.distributed.memory import peak_memory
+from affinet._process import peak_memory
 from affinet.distributed.mpi import MPIReducer
 from affinet.training.team import Reducer
 

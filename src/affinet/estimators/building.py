@@ -12,6 +12,7 @@ from affinet._validation import Array
 from affinet.estimators.parameters import ACTIVATIONS
 from affinet.layers import Affine, Dropout
 from affinet.network import Sequential
+from affinet.network.inner import walk
 
 LOGISTIC_GAIN, GAIN = 2.0, 6.0
 
@@ -54,9 +55,9 @@ def build(
     return Sequential(*layers, loss=loss)
 
 
-def affine_places(net: Sequential) -> list[int]:
-    """Indices of the Affine layers."""
-    return [place for place, layer in enumerate(net.layers) if isinstance(layer, Affine)]
+def affine_places(net: Sequential) -> list[str]:
+    """Paths of the Affine layers."""
+    return [path for path, layer in walk(net.layers) if isinstance(layer, Affine)]
 
 
 def weight_views(net: Sequential) -> tuple[list[Array], list[Array]]:

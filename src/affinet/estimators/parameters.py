@@ -12,7 +12,7 @@ from numpy.random import RandomState
 from affinet._validation import any_number, positive_number, real_number, whole_number
 from affinet.layers.activations import Activation, activation_classes
 from affinet.losses import Loss, elementwise
-from affinet.network.parts import has_methods
+from affinet.network.inner import has_methods
 from affinet.threads import MOST
 
 Check = Callable[[str, Any], object]  # raises by name; what it returns does not matter

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from affinet.gradcheck.subjects import Subject, call_forward
+from affinet.gradcheck.subjects import Subject
+from affinet.network.inner import call_forward, walk
 
 
 def broken_promises(subject: Subject) -> list[str]:
@@ -59,10 +60,15 @@ def _too_coarse(label: str, out: Any) -> list[str]:
 def _unchanged(
     subject: Subject, layer: Any, label: str, given: Mapping[str, Any], found: list[str]
 ) -> Iterator[None]:
-    names = () if layer is None else subject.parameters_of(layer)
-    before = copy.deepcopy(dict(given)) | {n: np.array(getattr(layer, n)) for n in names}
+    owners = {
+        name if inside == "0" else f"{inside.removeprefix('0.')}.{name}": (part, name)
+        for inside, part in walk(() if layer is None else (layer,))
+        for name in subject.parameters_of(part)
+    }
+    values = {key: getattr(part, name) for key, (part, name) in owners.items()}
+    before = copy.deepcopy(dict(given) | values)
     yield
-    after = dict(given) | {n: np.asarray(getattr(layer, n)) for n in names}
+    after = dict(given) | {key: getattr(part, name) for key, (part, name) in owners.items()}
     for name, value in before.items():
         if not _same(value, after[name]):
             found.append(f"{label} changes {name}, which it must leave alone")

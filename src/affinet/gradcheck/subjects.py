@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -19,7 +20,7 @@ from affinet.gradcheck.states import States
 from affinet.layers import Layer
 from affinet.losses import Loss
 from affinet.network import Sequential
-from affinet.network.parts import parameter_names, takes_train
+from affinet.network.inner import call_forward, children_of, parameter_names, walk
 
 INPUT = "x"
 
@@ -48,6 +49,7 @@ class Subject(ABC):
         self.x = x.astype(np.float64) if x.dtype.kind == "f" else x.copy()
         self.t = copy.deepcopy(t)
         self.layers, self.loss, self.prefixes = layers, loss, prefixes
+        self.parts = list(nested(layers, prefixes))
         self.states = States((*layers, loss))
         self._found: dict[int, tuple[str, ...]] = {}
 
@@ -96,7 +98,7 @@ class Subject(ABC):
 
         There, an array ``W`` that a forward does not replace and that has a ``dW`` is one.
         """
-        silent = [layer for layer in self.layers if not hasattr(layer, "parameters")]
+        silent = [layer for _, layer in self.parts if not hasattr(layer, "parameters")]
         if not silent:
             return
         before = [float_arrays(layer) for layer in silent]
@@ -120,7 +122,7 @@ class Subject(ABC):
     def _owners(self) -> dict[str, tuple[Any, str]]:
         return {
             f"{prefix}{name}": (layer, name)
-            for layer, prefix in zip(self.layers, self.prefixes, strict=True)
+            for prefix, layer in self.parts
             for name in self.parameters_of(layer)
         }
 
@@ -237,19 +239,23 @@ def network_in_float64(net: Sequential) -> Sequential:
 
 
 def in_float64(layer: Any) -> Any:
-    """A deep copy of a layer whose parameters are float64 arrays."""
+    """A deep copy of a layer whose parameters, and those of its layers, are float64 arrays."""
     layer = copy.deepcopy(layer)
-    names = getattr(layer, "parameters", None)
-    for name in float_arrays(layer) if names is None else names:
-        value = getattr(layer, name)
-        if not is_float_array(value) or value.dtype != np.float64:
-            setattr(layer, name, np.array(value, np.float64))
+    for _, part in walk((layer,)):
+        names = getattr(part, "parameters", None)
+        for name in float_arrays(part) if names is None else names:
+            value = getattr(part, name)
+            if not is_float_array(value) or value.dtype != np.float64:
+                setattr(part, name, np.array(value, np.float64))
     return layer
 
 
-def call_forward(layer: Any, x: Array) -> Any:
-    """A layer's forward, in training mode if it has two modes."""
-    return layer.forward(x, True) if takes_train(layer) else layer.forward(x)
+def nested(layers: tuple[Any, ...], prefixes: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """The layers and all that they hold, each with the prefix of its parameters' names."""
+    for layer, prefix in zip(layers, prefixes, strict=True):
+        yield prefix, layer
+        for path, inner in walk(children_of(layer), prefix):
+            yield f"{path}.", inner
 
 
 def float_arrays(layer: Any) -> dict[str, Array]:

@@ -66,6 +66,10 @@ class Affine(ParameterLayer):
     kernel: ClassVar[str] = "affine"
     W = Parameter(ndim=2)
     b = Parameter(ndim=1)
+    dW: Array | None = None
+    db: Array | None = None
+    # Of the last forward: x as (B, I), as the kernels read it, and the shapes of x and out.
+    _forward: tuple[Array, tuple[int, ...], tuple[int, ...]] | None = None
 
     def __init__(self, W: ArrayLike, b: ArrayLike) -> None:
         super().__init__()
@@ -76,11 +80,7 @@ class Affine(ParameterLayer):
             )
         self.W = W
         self.b = b
-        self.dW: Array | None = None
-        self.db: Array | None = None
-        self._x: Array | None = None  # (B, I), as the kernels read it
-        self._x_shape: tuple[int, ...] = ()
-        self._out_shape: tuple[int, ...] = ()
+        self.dW = self.db = self._forward = None
         self._require_matching_bias()
 
     @classmethod
@@ -132,9 +132,9 @@ class Affine(ParameterLayer):
         x = number_array("x", x)
         rows = self._fold(x)
         out = self._apply(rows)
-        self._x, self._x_shape = rows, x.shape
-        self._out_shape = self._unfold_output(out, x).shape
-        return out.reshape(self._out_shape)
+        out = self._unfold_output(out, x)
+        self._forward = rows, x.shape, out.shape
+        return out
 
     def predict(self, x: ArrayLike) -> Array:
         """``x W + b``, keeping nothing; shapes as in :meth:`forward`."""
@@ -155,8 +155,8 @@ class Affine(ParameterLayer):
         -------
         array of the shape of x
         """
-        x = self._kept(self._x)
-        dout = gradient_array(dout, self._out_shape)
+        x, x_shape, out_shape = self._kept(self._forward)
+        dout = gradient_array(dout, out_shape)
         dtype = compute_dtype(dout, x, self.W)
         W = ready(self.W, dtype)
         dout = ready(dout, dtype).reshape(x.shape[0], W.shape[1])
@@ -171,7 +171,7 @@ class Affine(ParameterLayer):
             return np.empty(0, dtype)
         dx = np.empty(x.shape, dtype)
         kernels.affine_backward_dx(dout, W, dx)
-        return dx.reshape(self._x_shape)
+        return dx.reshape(x_shape)
 
     def widths(self) -> tuple[int, int]:
         """I and O."""

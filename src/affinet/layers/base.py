@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._attributes import KnownAttributes
 from affinet._foreign_names import require_known_names
 from affinet._validation import (
     Array,
@@ -26,7 +27,7 @@ from affinet.parameters import Parameters
 Saved = TypeVar("Saved")
 
 
-class Layer(ABC):
+class Layer(KnownAttributes, ABC):
     """A function with a backward.
 
     Attributes
@@ -36,6 +37,9 @@ class Layer(ABC):
     buffers : tuple of str
         Names of the attributes that hold other arrays which belong to the model, such as running
         statistics: they are saved with it and not trained.
+    children : tuple of layers
+        The layers that it holds, if it is made of layers, as :class:`affinet.Residual` is. Their
+        parameters are named by their places: ``"2.0.W"`` in the third layer of a network.
     kernel : str or None
         The layer's name in the compiled code; None has no compiled form, so a network with it
         trains layer by layer. A subclass does not inherit it: it may compute something else.
@@ -51,6 +55,7 @@ class Layer(ABC):
 
     parameters: ClassVar[tuple[str, ...]] = ()
     buffers: ClassVar[tuple[str, ...]] = ()
+    children: tuple[Any, ...] = ()
     kernel: ClassVar[str | None] = None
     penalized: ClassVar[tuple[str, ...]] = ()
 

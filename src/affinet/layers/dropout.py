@@ -47,6 +47,8 @@ class Dropout(Layer):
     """
 
     kernel: ClassVar[str] = "dropout"
+    key: int = 0
+    calls: int = 0
 
     def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
         self.p = real_number("p", p, 0.0, 1.0)

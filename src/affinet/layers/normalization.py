@@ -16,7 +16,7 @@ from affinet._validation import (
     any_number,
     compute_dtype,
     fold_rows,
-    positive_number,
+    positive_in_single,
     ready,
     require_shape,
     whole_number,
@@ -37,6 +37,8 @@ class Normalization(ParameterLayer):
     parameters: ClassVar[tuple[str, ...]] = ("gamma", "beta")
     gamma = Parameter(ndim=1)
     beta = Parameter(ndim=1)
+    dgamma: Array | None = None
+    dbeta: Array | None = None
 
     def __init__(self, n: int, eps: float, dtype: DTypeLike) -> None:
         super().__init__()
@@ -44,11 +46,10 @@ class Normalization(ParameterLayer):
         kind: np.dtype[Any] = np.dtype(dtype)
         if kind.kind != "f" or kind.itemsize > 8:
             raise TypeError(f"dtype is {kind}, wanted float16, float32 or float64")
-        self._eps = positive_number("eps", eps)
+        self._eps = positive_in_single("eps", eps)
         self.gamma = np.ones(n, kind)
         self.beta = np.zeros(n, kind)
-        self.dgamma: Array | None = None
-        self.dbeta: Array | None = None
+        self.dgamma = self.dbeta = None
         self._x: Array | None = None  # (B, n), as the kernels read it
         self._shape: tuple[int, ...] = ()
         self._statistics: tuple[Array, Array] = (np.empty(0), np.empty(0))  # mean, variance

@@ -40,6 +40,14 @@ class Operation(NamedTuple):
     arrays: tuple[Array, ...] = ()
 
 
+def is_compiled(part: Any) -> bool:
+    """True if the compiled code runs this layer, loss or optimizer.
+
+    Its class must name the kernel itself: one that inherits it may compute something else.
+    """
+    return vars(type(part)).get("kernel") is not None
+
+
 class OnnxGraph(Protocol):
     """The ONNX graph to which a layer adds its nodes: one after the other, each on the last.
 

@@ -14,6 +14,7 @@ from affinet._validation import Array, positive_number, whole_number
 from affinet.diagnostics.monitor import Monitor, layer_slices, norms_of
 from affinet.live.hub import Hub
 from affinet.network import Sequential
+from affinet.network.inner import walk
 from affinet.training import StopTraining, TrainingState
 
 MOST_UNITS, MOST_INPUTS = 64, 4096  # of the first layer that are shown
@@ -153,8 +154,11 @@ class LiveView:
         self._looked, self._pace = (0, self._started), 0.0  # step and time; steps a second
         self._totals = np.zeros(3)  # of the epoch, when they were last looked at
         self._since = np.zeros(3)  # since the last point
-        layers = [repr(net.layers[place]) for place in self._slices]
-        self._hub.begin({"title": self.title, "layers": layers, "summary": repr(net)[:400]})
+        parts = dict(walk(net.layers))
+        places = list(self._slices)
+        layers = [repr(parts[path]) for path in places]
+        facts = {"title": self.title, "layers": layers, "places": places}
+        self._hub.begin({**facts, "summary": repr(net)[:400]})
         self.open()
         self._tell_weights()
 

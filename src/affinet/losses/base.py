@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._attributes import KnownAttributes
 from affinet._dispatch import kernels
 from affinet._foreign_names import require_known_names
 from affinet._validation import Array, fold_rows, number_array, ready, require_shape, row_weights
 from affinet.layers.base import input_array
 
 
-class Loss(ABC):
+class Loss(KnownAttributes, ABC):
     """A scalar function of outputs x and targets t whose gradient comes with it.
 
     Every row may have a weight. A mean is then a weighted mean, which divides by the sum of the

@@ -51,11 +51,12 @@ class SoftmaxWithLoss(ClassLoss):
     kernel: ClassVar[str] = "softmax_cross_entropy"
     takes_labels: ClassVar[bool] = True
     onnx_operator: ClassVar[str] = "Softmax"
+    y: Array | None = None
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = real_number("label_smoothing", label_smoothing, 0.0, 1.0)
-        self.y: Array | None = None
+        self.y = None
 
     def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Mean cross-entropy over the rows.
@@ -118,7 +119,8 @@ class SoftmaxWithLoss(ClassLoss):
         -------
         bool array of shape (B,)
         """
-        classes = np.argmax(t, axis=-1) if np.ndim(t) == np.ndim(x) else np.asarray(t)
+        x, t = number_array("x", x), number_array("t", t)
+        classes = t.argmax(axis=-1) if t.ndim == x.ndim else t
         return np.atleast_1d(np.argmax(x, axis=-1) == classes)
 
     @property
@@ -186,8 +188,8 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
         -------
         bool array of shape (B,)
         """
-        rows = fold_rows(np.atleast_1d(x))
-        above = np.reshape(np.asarray(t), rows.shape) > 0.5
+        rows = fold_rows(np.atleast_1d(number_array("x", x)))
+        above = number_array("t", t).reshape(rows.shape) > 0.5
         return np.asarray(np.where(above, rows > 0, rows <= 0).all(axis=1))
 
     @property

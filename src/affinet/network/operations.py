@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from affinet.layers.operation import Operation
+from affinet.layers.operation import Operation, is_compiled
+from affinet.layers.tree import layer_widths, walk, width_taken
 
 MOST_LAYERS = 1000  # what the compiled code takes
 
 
 def describe_layers(
-    layers: Sequence[Any], keys: Sequence[int] | None = None
+    layers: Sequence[Any], keys: Mapping[str, int] | None = None
 ) -> list[tuple[Any, ...]]:
     """Each layer as ``kernels.make_operations`` wants it.
 
-    ``keys`` are those of the random numbers that layers draw, by their places.
+    ``keys`` are those of the random numbers that layers draw, by their paths.
     """
     described: list[tuple[Any, ...]] = []
     start = 0
-    for place, layer in enumerate(layers):
+    for path, layer in walk(layers):
         starts = []
         for name in layer.parameters:
             starts.append(start)
             start += math.prod(getattr(layer, name).shape)
-        described.append(
-            old_form(layer, layer.operation(tuple(starts), keys[place] if keys else 0))
-        )
+        described.append(old_form(layer, layer.operation(tuple(starts), keys[path] if keys else 0)))
     return described
 
 
@@ -42,31 +41,21 @@ def old_form(layer: Any, op: Operation) -> tuple[Any, ...]:
     return (name, *op.numbers)
 
 
-def is_compiled(part: Any) -> bool:
-    """True if the compiled code runs this layer, loss or optimizer.
-
-    Its class must name the kernel itself: one that inherits it may compute something else.
-    """
-    return vars(type(part)).get("kernel") is not None
-
-
 def first_width(layers: Sequence[Any]) -> int | None:
     """Numbers a row that a network of compiled layers takes; None if it cannot be compiled."""
-    if len(layers) > MOST_LAYERS or not all(map(is_compiled, layers)):
-        return None
-    found = [layer.widths() for layer in layers]
-    widths = [width for width in found if width is not None]
-    if not widths or 0 in (number for width in widths for number in width):
-        return None
-    return int(widths[0][0])
+    return width_taken(layers) if why_not_compiled(layers) is None else None
 
 
-def keeps_any_width(layer: Any) -> bool:
-    """True for affinet's own layers that take rows of any width and return the same width."""
-    return is_compiled(layer) and layer_widths(layer) is None
-
-
-def layer_widths(layer: Any) -> tuple[int, int] | None:
-    """Numbers a row that a layer takes and returns, if its parameters fix them."""
-    widths: tuple[int, int] | None = layer.widths() if hasattr(layer, "widths") else None
-    return widths
+def why_not_compiled(layers: Sequence[Any]) -> str | None:
+    """In words, what about these layers has no compiled form; None if there is nothing."""
+    inside = list(walk(layers))
+    for path, layer in inside:
+        if not is_compiled(layer) or layer.kernel == "add":
+            return f"layer {path}, {layer!r:.100}, has no compiled form"
+    if len(inside) > MOST_LAYERS:
+        return f"there are {len(inside)} layers, the compiled code takes {MOST_LAYERS}"
+    widths = {path: found for path, layer in inside if (found := layer_widths(layer)) is not None}
+    if not widths:
+        return "no layer fixes how many numbers a row has"
+    empty = next((path for path, found in widths.items() if 0 in found), None)
+    return None if empty is None else f"layer {empty} has a width of 0"

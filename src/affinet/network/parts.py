@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 import weakref
 from typing import Any
@@ -11,7 +10,13 @@ import numpy as np
 
 from affinet._validation import Array, parameter_array
 from affinet.layers.base import ParameterLayer
-from affinet.network.operations import keeps_any_width, layer_widths
+from affinet.layers.tree import (
+    has_methods,
+    parameter_names,
+    require_each_once,
+    require_widths,
+    walk,
+)
 
 _NETWORKS: weakref.WeakSet[Any] = weakref.WeakSet()  # the living ones
 _LOCK = threading.Lock()
@@ -24,43 +29,25 @@ def remember(network: Any) -> None:
 
 
 def require_layers(layers: tuple[Any, ...]) -> None:
-    """Raise unless these are layers, each of them once, that fit each other."""
+    """Raise unless these are layers, each of them once, free and of widths that fit."""
     if not layers:
         raise ValueError("Sequential wants at least one layer")
     if len(layers) == 1 and isinstance(layers[0], list | tuple):
         raise TypeError("Sequential takes layers one by one: Sequential(*layers)")
-    width: int | None = None
-    for place, layer in enumerate(layers):
-        if isinstance(layer, type) or not has_methods(layer):
-            raise TypeError(f"layer {place} is {layer!r}, wanted an object such as ReLU()")
-        if any(layer is earlier for earlier in layers[:place]):
-            raise ValueError(f"layer {place} ({layer!r}) stands in the network twice")
+    require_each_once(layers, "network")
+    for path, layer in walk(layers):
         if in_another_network(layer):
             raise ValueError(
-                f"layer {place} ({layer!r}) belongs to another network: "
+                f"layer {path} ({layer!r}) belongs to another network: "
                 "build a new one, or pass copy.deepcopy(layer)"
             )
-        widths = layer_widths(layer)
-        if widths is not None:
-            if width is not None and widths[0] != width:
-                raise ValueError(
-                    f"layer {place} takes {widths[0]} numbers a row, "
-                    f"the layer before it gives {width}"
-                )
-            width = widths[1]
-        elif not keeps_any_width(layer):
-            width = None  # a layer of the user's own may change the width
+    require_widths(layers)
 
 
-def require_loss(loss: Any) -> None:
+def require_loss_object(loss: Any) -> None:
     """Raise unless ``loss`` is None or has the methods of a loss."""
     if isinstance(loss, type) or (loss is not None and not has_methods(loss)):
         raise TypeError(f"loss is {loss!r}, wanted an object such as SoftmaxWithLoss()")
-
-
-def has_methods(part: Any) -> bool:
-    """True if ``part`` has the two methods of a layer or a loss."""
-    return all(callable(getattr(part, name, None)) for name in ("forward", "backward"))
 
 
 def in_another_network(layer: Any) -> bool:
@@ -77,21 +64,11 @@ def in_another_network(layer: Any) -> bool:
     )
 
 
-def parameter_names(layer: Any) -> tuple[str, ...]:
-    """Names of a layer's parameters; a user's own layer may have none."""
-    return tuple(getattr(layer, "parameters", ()))
-
-
-def buffer_names(layer: Any) -> tuple[str, ...]:
-    """Names of the arrays that a layer changes while training without being parameters."""
-    return tuple(getattr(layer, "buffers", ()))
-
-
 def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:
-    """Every parameter under its name in the network, ``"<place>.<name>"``."""
+    """Every parameter under its name in the network, ``"<path>.<name>"``."""
     return {
-        f"{place}.{name}": parameter_array(f"layer {place}: {name}", getattr(layer, name))
-        for place, layer in enumerate(layers)
+        f"{path}.{name}": parameter_array(f"layer {path}: {name}", getattr(layer, name))
+        for path, layer in walk(layers)
         for name in parameter_names(layer)
     }
 
@@ -103,13 +80,3 @@ def common_dtype(arrays: dict[str, Array]) -> np.dtype[Any]:
         named = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())
         raise ValueError(f"parameters have different dtypes ({named}), wanted one")
     return np.result_type(np.float32, *dtypes)
-
-
-def takes_train(layer: Any) -> bool:
-    """True if ``layer.forward`` has a second positional argument: the train flag."""
-    try:
-        parameters = inspect.signature(layer.forward).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) >= 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -23,21 +22,22 @@ from affinet._validation import (
     row_weights,
     rows_array,
 )
-from affinet.layers import Affine, Layer, LeakyReLU
+from affinet.layers import LeakyReLU
 from affinet.layers.base import ParameterLayer
-from affinet.losses import ClassLoss, loss_of
-from affinet.metrics import Metric, Metrics, measure, named_metrics
+from affinet.layers.chain import Chain
+from affinet.layers.tree import buffer_names, parameter_names, walk
+from affinet.losses import loss_of
+from affinet.metrics import Metrics, named_metrics
+from affinet.network.figures import figures, require_loss
 from affinet.network.operations import describe_layers, first_width
 from affinet.network.parts import (
-    buffer_names,
     common_dtype,
     named_arrays,
-    parameter_names,
     remember,
     require_layers,
-    require_loss,
-    takes_train,
+    require_loss_object,
 )
+from affinet.network.summary import summary_of
 from affinet.network.usage import Usage
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
@@ -45,7 +45,7 @@ from affinet.parameters import Parameters
 if TYPE_CHECKING:
     from affinet.training import History
 
-BLOCK_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
+PREDICT_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
 
 
 class Sequential:
@@ -113,8 +113,8 @@ class Sequential:
         check_finite: bool = False,
     ) -> None:
         require_layers(layers)
-        require_loss(loss)
-        self.layers = layers
+        require_loss_object(loss)
+        self._chain = Chain(layers)
         self.loss = loss
         self.input_scale = None
         if input_scale is not None:
@@ -122,7 +122,6 @@ class Sequential:
         self.check_finite = check_finite
         self.history: History | None = None
         self.metadata: dict[str, Any] = {}
-        self._takes_train = tuple(takes_train(layer) for layer in layers)
         self._usage = Usage()
         self._forward_done = False
 
@@ -132,6 +131,11 @@ class Sequential:
         self.params.update(arrays)
         self.grads = self.params.like()
         self._bind()
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """The layers. They are fixed: a network of other layers is a new Sequential."""
+        return self._chain.layers
 
     def forward(
         self,
@@ -157,12 +161,11 @@ class Sequential:
         -------
         float
         """
-        loss = self._require_loss()
+        loss = require_loss(self)
         self._forward_done = False
         out = self._input(x)
         self._require_rows(out)
-        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
-            out = layer.forward(out, train) if two_modes else layer.forward(out)
+        *_, out = self._chain.outputs(out, train)
         value = loss_of(loss, out, t, weights)
         self._forward_done = True
         return value
@@ -184,14 +187,10 @@ class Sequential:
         """
         if not self._forward_done:
             raise RuntimeError("Sequential.backward came before forward")
-        gradient = self._require_loss().backward(dout)
-        for place in reversed(range(len(self.layers))):
-            layer = self.layers[place]
-            if place == 0 and not need_dx and type(layer).backward is Affine.backward:
-                layer.backward(gradient, need_dx=False)
-            else:
-                gradient = layer.backward(gradient)
-            self._collect_gradients(place, layer)
+        gradient = require_loss(self).backward(dout)
+        for place, dx in self._chain.gradients(gradient, need_dx):
+            gradient = dx
+            self._collect_gradients(place)
         return gradient if need_dx else None
 
     def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
@@ -267,34 +266,14 @@ class Sequential:
             metrics.
         """
         wanted = named_metrics(metrics)
-        self._require_loss()
+        require_loss(self)
         x = rows_array("x", x)
         self._require_rows(x)
         weights = None
         if sample_weight is not None:
             weights = row_weights("sample_weight", sample_weight, 1 if x.ndim < 2 else len(x))
             require_some_weight("sample_weight", weights)
-        return self._figures(self.predict(x), t, weights, wanted, x.ndim < 2)
-
-    def _figures(
-        self,
-        y: Array,
-        t: ArrayLike,
-        weights: Array | None,
-        wanted: Mapping[str, Metric],
-        alone: bool = False,
-    ) -> dict[str, float]:
-        """What :meth:`evaluate` returns for outputs y; ``alone`` where they are one row's."""
-        loss = copy.copy(self._require_loss())  # the copy keeps this forward for itself
-        t = np.asarray(t) if in_files(t) else t
-        result = {"loss": loss_of(loss, y, t, weights, "sample_weight")}
-        if isinstance(loss, ClassLoss):
-            result["accuracy"] = float(np.average(loss.hits(y, t), weights=weights))
-        if wanted:
-            rows = np.atleast_2d(y) if alone else y
-            targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
-            result |= measure(wanted, rows, targets, weights, loss)
-        return result
+        return figures(self, self.predict(x), t, weights, wanted, x.ndim < 2)
 
     def fit(
         self,
@@ -364,17 +343,7 @@ class Sequential:
         1  ReLU()
         9 parameters, float32
         """
-        names = [repr(layer) for layer in self.layers]
-        width = max(len(name) for name in names)
-        lines = []
-        for place, name in enumerate(names):
-            own = [a.size for key, a in self.params.items() if key.startswith(f"{place}.")]
-            count = f"  {sum(own):,} parameters" if own else ""
-            lines.append(f"{place}  {name:{width}}{count}".rstrip())
-        if self.loss is not None:
-            lines.append(f"loss {self.loss!r}")
-        lines.append(f"{self.params.flat.size:,} parameters, {self.dtype}")
-        return "\n".join(lines)
+        return summary_of(self)
 
     def __repr__(self) -> str:
         inside = [repr(layer) for layer in self.layers]
@@ -385,15 +354,15 @@ class Sequential:
     def _arrays(self) -> dict[str, Array]:
         """All that a training changes in the network: the parameters, then the buffers.
 
-        The arrays themselves; a buffer has a name as a parameter has, ``"<place>.<name>"``.
+        The arrays themselves; a buffer has a name as a parameter has, ``"<path>.<name>"``.
         """
         arrays = dict(self.params)
-        for place, layer in enumerate(self.layers):
+        for path, layer in walk(self.layers):
             for name in buffer_names(layer):
                 array = getattr(layer, name)
                 if not isinstance(array, np.ndarray):
-                    raise TypeError(f"layer {place}: {name} is {array!r:.50}, wanted an array")
-                arrays[f"{place}.{name}"] = array
+                    raise TypeError(f"layer {path}: {name} is {array!r:.50}, wanted an array")
+                arrays[f"{path}.{name}"] = array
         return arrays
 
     def _set_arrays(self, arrays: Mapping[str, Array]) -> None:
@@ -430,7 +399,7 @@ class Sequential:
             or self._leaky
             or self.check_finite
             or self.input_scale is not None
-            or len(x) > BLOCK_ROWS
+            or len(x) > PREDICT_ROWS
             or (out is not None and np.may_share_memory(x, out))
         ):
             return None
@@ -443,8 +412,8 @@ class Sequential:
 
     def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
         rows = rows_array("x", x)
-        first = self._predict_block(rows[:BLOCK_ROWS] if rows.ndim > 1 else rows)
-        whole = rows.ndim < 2 or len(rows) <= BLOCK_ROWS
+        first = self._predict_block(rows[:PREDICT_ROWS] if rows.ndim > 1 else rows)
+        whole = rows.ndim < 2 or len(rows) <= PREDICT_ROWS
         if out is not None and not whole and not in_files(rows) and np.may_share_memory(rows, out):
             rows = rows.copy()  # a block's result must not overwrite rows still to be read
         if whole and out is None:
@@ -454,8 +423,8 @@ class Sequential:
             out = np.empty(shape, first.dtype)
         require_output("out", out, shape, first.dtype)
         out[: len(first)] = first
-        for start in range(BLOCK_ROWS, 0 if whole else len(rows), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
+        for start in range(PREDICT_ROWS, 0 if whole else len(rows), PREDICT_ROWS):
+            block = slice(start, start + PREDICT_ROWS)
             out[block] = self._predict_block(rows[block], start)
         return out
 
@@ -463,11 +432,7 @@ class Sequential:
         out = self._input(x, first_row)
         if self._n_inputs is not None and out.shape[-1] == self._n_inputs and out.ndim <= 2:
             return self._predict_compiled(out)
-        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
-            if isinstance(layer, Layer):
-                out = layer.predict(out)
-            else:
-                out = layer.forward(out, False) if two_modes else layer.forward(out)
+        *_, out = self._chain.outputs(out, None)
         return out
 
     def _predict_compiled(self, x: Array) -> Array:
@@ -484,7 +449,7 @@ class Sequential:
     def _compile(self) -> None:
         """Hand the layers to the compiled forward pass, if it covers all of them."""
         self._n_inputs = first_width(self.layers)
-        self._leaky = [layer for layer in self.layers if type(layer) is LeakyReLU]
+        self._leaky = [layer for _, layer in walk(self.layers) if type(layer) is LeakyReLU]
         self._slopes = tuple(layer.slope for layer in self._leaky)
         self._operations: Any = (
             None
@@ -496,29 +461,26 @@ class Sequential:
 
     def _bind(self) -> None:
         remember(self)
-        for place, layer in enumerate(self.layers):
-            names = parameter_names(layer)
+        # Of each layer the arrays that a backward leaves elsewhere: key, owner, attribute.
+        self._elsewhere: list[list[tuple[str, Any, str]]] = [[] for _ in self.layers]
+        for path, layer in walk(self.layers):
+            keys = {name: f"{path}.{name}" for name in parameter_names(layer)}
             if isinstance(layer, ParameterLayer):
                 layer.bind(
                     self.params,
-                    {name: self.params[f"{place}.{name}"] for name in names},
-                    {name: self.grads[f"{place}.{name}"] for name in names},
+                    {name: self.params[key] for name, key in keys.items()},
+                    {name: self.grads[key] for name, key in keys.items()},
                 )
-            else:
-                for name in names:
-                    setattr(layer, name, self.params[f"{place}.{name}"])
+                continue
+            for name, key in keys.items():
+                setattr(layer, name, self.params[key])
+            place = int(path.partition(".")[0])
+            self._elsewhere[place] += [(key, layer, f"d{name}") for name, key in keys.items()]
         self._compile()
 
-    def _collect_gradients(self, place: int, layer: Any) -> None:
-        if isinstance(layer, ParameterLayer):
-            return  # it wrote into the views
-        for name in parameter_names(layer):
-            self.grads[f"{place}.{name}"] = getattr(layer, f"d{name}")
-
-    def _require_loss(self) -> Any:
-        if self.loss is None:
-            raise RuntimeError("this Sequential has no loss: build it with loss=... to train it")
-        return self.loss
+    def _collect_gradients(self, place: int) -> None:
+        for key, layer, name in self._elsewhere[place]:
+            self.grads[key] = getattr(layer, name)
 
     def _require_rows(self, x: Array) -> None:
         if x.ndim > 0 and x.shape[0] == 0:
@@ -532,10 +494,14 @@ class Sequential:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        saved = self.__dict__.copy()
-        del saved["_usage"], saved["_operations"]
+        saved = self.__dict__ | {"layers": self.layers}
+        for name in ("_chain", "_usage", "_operations", "_elsewhere"):  # made again
+            del saved[name]
         return saved
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
+        saved = dict(saved)
+        self._chain = Chain(saved.pop("layers"))
+        saved.pop("_takes_train", None)  # in networks that were pickled before layers could nest
         self.__dict__.update(saved, _usage=Usage())
         self._bind()

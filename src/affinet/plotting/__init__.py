@@ -1,10 +1,10 @@
 """Pictures of data, networks and their training, drawn with matplotlib (extra ``cli``).
 
-Each function takes ``ax`` or ``axes``, axes to draw into, makes a figure of its own if there are
-none, and returns the axes; their ``figure`` is what :func:`save_figure` writes. matplotlib is
-imported when something is drawn, and ``pyplot`` not at all: no window opens, no global figure or
-setting changes, and a machine without a display will do. Colours are told apart by colour-blind
-eyes, and wherever they mean something, so does a stroke, a mark or a number.
+Each function draws into the axes that it receives as ``ax`` or ``axes``, or creates a figure, and
+returns the axes; :func:`save_figure` writes their ``figure``. matplotlib is imported when something
+is drawn, and ``pyplot`` never: no window opens, no global figure or setting changes, and no display
+is needed. Colour-blind readers can distinguish the colours; where a colour carries meaning, so does
+a line style, a marker or a number.
 """
 
 from affinet.plotting.calculus import derivative, descent, gradient_cost

@@ -1,4 +1,4 @@
-"""Derivatives and what follows them downhill."""
+"""Pictures of derivatives, gradient descent and the cost of gradients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from affinet._validation import Array
-from affinet.diagnostics import Derivative, Descent, GradientCost, Path
+from affinet.diagnostics import Derivative, Descent, DescentPath, GradientCost
 from affinet.plotting.figures import (
     BLACK,
     BLUE,
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SECANT_STYLES = ((PURPLE, ":"), (ORANGE, "-."), (GREEN, "--"), (VERMILION, (0, (5, 1))))
-OUTCOME_COLOURS = {"slow": ORANGE, "converged": BLUE, "diverging": VERMILION}
+OUTCOME_COLOURS = {
+    "slow": ORANGE,
+    "overshooting": PURPLE,
+    "converged": BLUE,
+    "diverging": VERMILION,
+}
 LEVELS = 14
 
 
@@ -35,14 +40,14 @@ LEVELS = 14
 
 
 def derivative(data: Derivative, axes: Any = None) -> Array:
-    """Draw secants that close in on a tangent, and the errors of differences by their step.
+    """Draw secants that approach a tangent, and the error of difference quotients by step.
 
     Parameters
     ----------
     data : Derivative
         From :func:`affinet.diagnostics.derivative`.
     axes : array of 2 matplotlib.axes.Axes, optional
-        Where to draw; left out, a figure of its own is made.
+        Where to draw; by default, in a new figure.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def derivative(data: Derivative, axes: Any = None) -> Array:
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes.
+        If matplotlib is not installed; if there are fewer axes.
 
     Examples
     --------
@@ -60,14 +65,14 @@ def derivative(data: Derivative, axes: Any = None) -> Array:
     >>> [panel.get_xlabel() for panel in an.plotting.derivative(data)]
     ['x', 'step h']
     """
-    panels = own_or_new_grid(axes, 2, 2, (5.0, 3.9))
+    panels = own_or_new_grid(axes, 2, 2, (5.0, 4.7))
     draw_secants(panels[0], data)
     draw_difference_errors(panels[1], data)
     return panels
 
 
 def draw_secants(ax: Axes, data: Derivative) -> None:
-    """The function, its secants and its tangent."""
+    """Draw the function, its secants and its tangent."""
     ax.plot(data.x, data.y, color=BLACK, linewidth=2, label=data.name)
     for k, (h, slope) in enumerate(zip(data.widths, data.secants, strict=True)):
         colour, stroke = SECANT_STYLES[k % len(SECANT_STYLES)]
@@ -80,16 +85,35 @@ def draw_secants(ax: Axes, data: Derivative) -> None:
     tangent = data.value + data.slope * (data.x - data.a)
     ax.plot(data.x, tangent, color=BLUE, linewidth=1.8, label=f"tangent: slope {data.slope:.3f}")
     ax.plot(data.a, data.value, "o", color=BLUE, markersize=7, zorder=4)
-    known = data.y[np.isfinite(data.y)]
-    margin = 0.25 * float(np.ptp(known)) or 1.0
-    # The legend takes the lower part, where steep secants would only leave the picture.
-    ax.set_ylim(known.min() - 4.0 * margin, known.max() + margin)
-    ax.legend(loc="lower left", fontsize=8, frameon=False)
-    finish(ax, "x", data.name, f"secants close in on the tangent at x = {data.a:g}")
+    ax.set_ylim(*heights_of_secants(data))
+    legend_below(ax)
+    finish(ax, "x", data.name, f"secants approach the tangent at x = {data.a:g}")
+
+
+def heights_of_secants(data: Derivative) -> tuple[float, float]:
+    """The y range of the part of the curve that the secants span.
+
+    The rest of the curve is cut off: a function that grows fast beyond it would flatten them all.
+    """
+    widest = float(data.widths.max())
+    spanned = (data.x >= data.a - widest / 2) & (data.x <= data.a + widest)
+    ends = data.value + data.secants * data.widths
+    known = np.concatenate([data.y[spanned], ends, [data.value]])
+    known = known[np.isfinite(known)]
+    margin = 0.12 * float(np.ptp(known)) or 1.0
+    return float(known.min()) - margin, float(known.max()) + margin
+
+
+def legend_below(ax: Axes) -> None:
+    """Place the legend below the panel, where no curve crosses it."""
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, frameon=False, ncols=2,
+        borderaxespad=0,
+    )  # fmt: skip
 
 
 def draw_difference_errors(ax: Axes, data: Derivative) -> None:
-    """Errors of both difference quotients by their step, with what theory expects of them."""
+    """Draw the errors of both difference quotients by step, measured and predicted."""
     truncations = data.truncation
     found = (data.forward_errors, data.central_errors)
     parts = (data.rounding, data.rounding / 2)
@@ -110,27 +134,25 @@ def draw_difference_errors(ax: Axes, data: Derivative) -> None:
     if data.slope_error:
         ax.axhline(
             data.slope_error, color="0.4", linestyle=(0, (8, 3)), linewidth=1,
-            label="as good as f'(a) is known",
+            label="uncertainty of f'(a)",
         )  # fmt: skip
     ax.loglog()
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high * 10.0**3)  # room for the legend
-    ax.legend(loc="upper center", fontsize=7, framealpha=1, edgecolor="0.8", ncols=2)
-    finish(ax, "step h", "error of the slope", "rounding on the left, truncation on the right")
+    legend_below(ax)
+    finish(ax, "step h", "error of the slope", "rounding error (left) and truncation error (right)")
 
 
 # Descents ----------------------------------------------------------------------------------------
 
 
 def descent(data: Descent | Sequence[Descent], axes: Any = None) -> Array:
-    """Draw the paths of descents: a curve for one parameter, contours for two; a panel each.
+    """Draw the paths of descents, one panel each: on a curve, or on contours for two parameters.
 
     Parameters
     ----------
     data : Descent, or sequence of Descent
-        From :func:`affinet.diagnostics.descent`; several of them are drawn below each other.
+        From :func:`affinet.diagnostics.descent`; several are drawn one below another.
     axes : array of matplotlib.axes.Axes, optional
-        Where to draw, as many axes as paths; left out, a figure of its own is made.
+        Where to draw, one for each path; by default, in a new figure.
 
     Returns
     -------
@@ -140,7 +162,8 @@ def descent(data: Descent | Sequence[Descent], axes: Any = None) -> Array:
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes, or descents of different numbers of paths.
+        If matplotlib is not installed; if there are fewer axes, or if the descents differ in
+        their number of paths.
 
     Examples
     --------
@@ -152,7 +175,7 @@ def descent(data: Descent | Sequence[Descent], axes: Any = None) -> Array:
     several = [data] if isinstance(data, Descent) else list(data)
     counts = {len(one.paths) for one in several}
     if len(counts) != 1:
-        raise ValueError(f"data has descents of {sorted(counts)} paths, wanted as many in each")
+        raise ValueError(f"data has descents of {sorted(counts)} paths, wanted the same number")
     (n,) = counts
     n_columns = n if len(several) > 1 or n <= 3 else 4
     panels = own_or_new_grid(axes, n * len(several), n_columns, (3.2, 2.8))
@@ -163,8 +186,8 @@ def descent(data: Descent | Sequence[Descent], axes: Any = None) -> Array:
     return panels
 
 
-def draw_descent(ax: Axes, data: Descent, path: Path, first: bool) -> None:
-    """One path, with what became of it in words; the first one names E as well."""
+def draw_descent(ax: Axes, data: Descent, path: DescentPath, first: bool) -> None:
+    """Draw one path and name its outcome; the first panel names E as well."""
     curve = len(data.edges) == 1
     (draw_curve if curve else draw_contours)(ax, data, path)
     ax.set_title(f"{path.label}: {path.outcome}", fontsize=10)
@@ -177,7 +200,7 @@ def draw_descent(ax: Axes, data: Descent, path: Path, first: bool) -> None:
 
 
 def figure_of(value: float) -> str:
-    """A value of E in few characters.
+    """Format a value of E in a few characters.
 
     Examples
     --------
@@ -187,14 +210,14 @@ def figure_of(value: float) -> str:
     return f"{value:.3g}" if 1e-3 <= abs(value) < 1e3 or not value else f"{value:.0e}"
 
 
-def draw_curve(ax: Axes, data: Descent, path: Path) -> None:
-    """One path on E(w) of one parameter."""
+def draw_curve(ax: Axes, data: Descent, path: DescentPath) -> None:
+    """Draw one path on E(w) of one parameter."""
     (edges,) = data.edges
     ax.plot(edges, data.landscape, color="0.45", linewidth=1.5)
     draw_path(ax, path.w[:, 0], path.errors, path.outcome)
     known = data.landscape[np.isfinite(data.landscape)]
     margin = 0.08 * float(np.ptp(known)) or 1.0
-    # What the start sees is what matters, not how high the walls at the edges are.
+    # The height of the start sets the scale, not that of the walls at the edges.
     top = min(float(known.max()), known.min() + 1.6 * (path.errors[0] - known.min()) + margin)
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(known.min() - margin, max(top, float(path.errors[0])) + margin)
@@ -202,8 +225,8 @@ def draw_curve(ax: Axes, data: Descent, path: Path) -> None:
     open_frame(ax)
 
 
-def draw_contours(ax: Axes, data: Descent, path: Path) -> None:
-    """One path over the contours of E(w1, w2)."""
+def draw_contours(ax: Axes, data: Descent, path: DescentPath) -> None:
+    """Draw one path on the contours of E(w1, w2)."""
     across, down = data.edges
     known = np.where(np.isfinite(data.landscape), data.landscape, np.nan)
     low, high = float(np.nanmin(known)), float(np.nanmax(known))
@@ -216,7 +239,7 @@ def draw_contours(ax: Axes, data: Descent, path: Path) -> None:
 
 
 def draw_path(ax: Axes, x: Array, y: Array, outcome: str) -> None:
-    """The steps of one path, a square at the start and a cross at the end."""
+    """Draw the steps of one path, with a square at the start and a cross at the end."""
     colour = OUTCOME_COLOURS[outcome]
     ax.plot(x, y, color=colour, linewidth=1.2, marker="o", markersize=3.5, zorder=3)
     for place, mark, inside, name in ((0, "s", "white", "start"), (-1, "X", colour, "end")):
@@ -230,14 +253,14 @@ def draw_path(ax: Axes, x: Array, y: Array, outcome: str) -> None:
 
 
 def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
-    """Draw what numerical gradients cost beside a backward, and how far they are off.
+    """Draw the cost and the error of numerical gradients next to those of backpropagation.
 
     Parameters
     ----------
     data : GradientCost
         From :func:`affinet.diagnostics.gradient_cost`.
     axes : array of 3 matplotlib.axes.Axes, optional
-        Where to draw; left out, a figure of its own is made.
+        Where to draw; by default, in a new figure.
 
     Returns
     -------
@@ -246,7 +269,7 @@ def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes.
+        If matplotlib is not installed; if there are fewer axes.
 
     Examples
     --------
@@ -259,12 +282,12 @@ def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
     styles = {
         "central": (BLUE, "o", "-", "central differences"),
         "forward": (VERMILION, "s", "--", "forward differences"),
-        "backward": (GREEN, "^", "-.", "one backward"),
+        "backward": (GREEN, "^", "-.", "backpropagation"),
     }
     quantities = (
-        (data.evaluations, "evaluations of the loss", "what it takes"),
-        (data.seconds, "seconds", "how long that takes"),
-        (data.errors, "relative error", "how far it is off the backward"),
+        (data.evaluations, "evaluations of the loss", "evaluations"),
+        (data.seconds, "seconds", "time"),
+        (data.errors, "relative error", "error relative to backpropagation"),
     )
     for ax, (values, label, title) in zip(panels, quantities, strict=True):
         for method, numbers in values.items():
@@ -278,7 +301,7 @@ def gradient_cost(data: GradientCost, axes: Any = None) -> Array:
     n, count = int(data.parameters[-1]), int(data.evaluations["central"][-1])
     note(panels[0], f"2 · {n:,} = {count:,}\nevaluations", "center right")
     ratio = data.seconds["central"][-1] / data.seconds["backward"][-1]
-    note(panels[1], f"{ratio:,.0f} times as long\nat {n:,} parameters", "center right")
+    note(panels[1], f"{ratio:,.0f} × the time\nat {n:,} parameters", "center right")
     low, high = panels[2].get_ylim()
     panels[2].set_ylim(low / 10, high * 10)
     panels[0].legend(loc="upper left", fontsize=8, frameon=False)

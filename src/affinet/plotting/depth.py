@@ -1,4 +1,4 @@
-"""What depth does: gradients that vanish, activations that fade, units that die."""
+"""Pictures of deep nets: vanishing gradients, fading activations, dead units."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from affinet.plotting.figures import (
     note,
     open_frame,
     own_or_new_grid,
+    share_text,
 )
 
 if TYPE_CHECKING:
@@ -30,18 +31,18 @@ BINS = 30
 
 
 def vanishing_gradient(data: VanishingGradient, axes: Any = None) -> Array:
-    """Draw the norm of dW by layer for every initialisation, and what arrives by depth.
+    """Draw the norm of dW by layer for every initialisation, and by depth what reaches layer 1.
 
-    The last panel shows the error that arrives at the first layer by the number of hidden layers,
-    with ``0.25^N``, what N derivatives of the sigmoid leave at most, and the bound that takes in
-    the weights as well.
+    The panels of the initialisations share one y range. The last panel shows the fraction of the
+    error that reaches the first layer by the number of hidden layers, with ``0.25^N``, the most
+    that N derivatives of the sigmoid leave, and the bound that also includes the weights.
 
     Parameters
     ----------
     data : VanishingGradient
         From :func:`affinet.diagnostics.vanishing_gradient`.
     axes : array of matplotlib.axes.Axes, optional
-        Where to draw, one more than initialisations; left out, a figure of its own is made.
+        Where to draw, one more than initialisations; by default, in a new figure.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def vanishing_gradient(data: VanishingGradient, axes: Any = None) -> Array:
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes.
+        If matplotlib is not installed; if there are fewer axes.
 
     Examples
     --------
@@ -69,18 +70,26 @@ def vanishing_gradient(data: VanishingGradient, axes: Any = None) -> Array:
         title = name if not is_number(name) else f"{name} · N(0, 1)"
         label = f"norm of dW, {data.depths[deepest]} hidden layers"
         finish_norms(ax, "layer, from the inputs to the outputs", label, title)
+    share_heights(panels[:n])
     panels[0].legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.9)
     draw_shares(panels[n], data)
     return panels
 
 
+def share_heights(panels: Array) -> None:
+    """Give panels one y range, so that heights can be compared across them."""
+    limits = np.array([panel.get_ylim() for panel in panels])
+    for panel in panels:
+        panel.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+
+
 def is_number(text: str) -> bool:
-    """True if ``text`` reads as a number."""
+    """True if ``text`` is a plain decimal number."""
     return text.replace(".", "", 1).isdigit()
 
 
 def draw_norms(ax: Axes, x: Array, y: Array, place: int, label: str) -> None:
-    """One line of norms; what is 0 or unknown leaves a gap."""
+    """Draw one line of norms, with a gap where one is 0 or unknown."""
     colour, mark, stroke = STYLES[place % len(STYLES)]
     with np.errstate(invalid="ignore"):
         shown = np.where(y > 0, y, np.nan)
@@ -92,7 +101,7 @@ def draw_norms(ax: Axes, x: Array, y: Array, place: int, label: str) -> None:
 
 
 def finish_norms(ax: Axes, x: str, y: str, title: str) -> None:
-    """Scales, labels and frame of a panel of norms."""
+    """Set the scales, labels and frame of a panel of norms."""
     from matplotlib.ticker import MaxNLocator
 
     ax.set_yscale("log")
@@ -101,7 +110,7 @@ def finish_norms(ax: Axes, x: str, y: str, title: str) -> None:
 
 
 def draw_shares(ax: Axes, data: VanishingGradient) -> None:
-    """What arrives at the first layer, by depth, for the first initialisation."""
+    """Draw by depth the fraction that reaches the first layer, for the first initialisation."""
     order = np.argsort(data.depths)
     depths = data.depths[order]
     for a, activation in enumerate(data.activations):
@@ -122,28 +131,29 @@ def draw_shares(ax: Axes, data: VanishingGradient) -> None:
         handles[len(data.activations) :], labels[len(data.activations) :], loc="lower left",
         fontsize=8, frameon=False,
     )  # fmt: skip
-    title = f"what arrives at the first layer ({data.initializations[0]})"
+    title = f"fraction reaching the first layer ({data.initializations[0]})"
     finish_norms(ax, "hidden layers N", "norm of the error, first / last", title)
 
 
 def activation_histograms(
     data: VanishingGradient, axes: Any = None, *, initialization: int = 0, n: int = 5
 ) -> Array:
-    """Draw histograms of what each activation puts out, layer by layer of the deepest net.
+    """Draw histograms of the outputs of each activation, layer by layer of the deepest net.
 
-    A note in each panel has the mean, and the standard deviation over the rows, mean over the
-    units: where it is near 0, all rows look the same.
+    Every panel has its own x range, because outputs may shrink by orders of magnitude with depth. A
+    note gives the mean, and the standard deviation over the rows averaged over the units: if it is
+    near 0, the layer cannot tell the rows apart.
 
     Parameters
     ----------
     data : VanishingGradient
         From :func:`affinet.diagnostics.vanishing_gradient`.
     axes : array of matplotlib.axes.Axes, optional
-        Where to draw, a row for each activation; left out, a figure of its own is made.
+        Where to draw, a row for each activation; by default, in a new figure.
     initialization : int
-        Place of one of ``data.initializations``.
+        Index into ``data.initializations``.
     n : int
-        Layers to show, evenly spaced from the first to the last, at least 1.
+        Number of layers to show, evenly spaced from the first to the last, at least 1.
 
     Returns
     -------
@@ -152,7 +162,7 @@ def activation_histograms(
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes, or if there is no such initialisation.
+        If matplotlib is not installed; if there are fewer axes or no such initialisation.
 
     Examples
     --------
@@ -172,47 +182,52 @@ def activation_histograms(
     places = places.astype(int)
     panels = own_or_new_grid(axes, len(outputs) * len(places), len(places), (2.0, 1.75))
     for a, activation in enumerate(data.activations):
-        low, high = float(outputs[a, 0].min()), float(outputs[a, 0].max())
-        edges = np.linspace(low, high, BINS + 1)
-        heights = [shares_of(outputs[a, place], edges) for place in places]
-        for k, place in enumerate(places):
-            ax = panels[a * len(places) + k]
-            colour = STYLES[a % len(STYLES)][0]
-            ax.bar(edges[:-1], heights[k], width=np.diff(edges), align="edge", color=colour)
-            most = max(height.max() for height in heights)
+        row = panels[a * len(places) : (a + 1) * len(places)]
+        for ax, place in zip(row, places, strict=True):
+            draw_histogram(ax, outputs[a, place], STYLES[a % len(STYLES)][0])
+        most = max(bar.get_height() for ax in row for bar in ax.patches)
+        for ax in row:
             ax.set_ylim(0, 1.5 * most)  # room for the note
             ax.set_yticks([0, 0.5, 1] if most > 0.5 else [0, 0.1, 0.2])
-            ax.tick_params(labelsize=7)
-            values = outputs[a, place]
-            spread = values.std(axis=0).mean()
-            note(ax, f"mean {values.mean():.2g}\nover rows ±{spread:.0e}", "upper right", 7)
-            open_frame(ax)
-            if a == 0:
-                ax.set_title(f"layer {place + 1}", fontsize=10)
-            if k == 0:
-                ax.set_ylabel(f"{activation.removesuffix('()')}\nshare", fontsize=8)
-            if a == len(outputs) - 1:
-                ax.set_xlabel("output", fontsize=9)
+        row[0].set_ylabel(f"{activation.removesuffix('()')}\nfraction", fontsize=8)
+    for ax, place in zip(panels, places, strict=False):
+        ax.set_title(f"layer {place + 1}", fontsize=10)
+    for ax in panels[-len(places) :]:
+        ax.set_xlabel("output", fontsize=9)
     return panels
 
 
-def shares_of(values: Array, edges: Array) -> Array:
-    """Shares of values between edges; those beyond the ends count in the outermost bins."""
-    shares: Array = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / values.size
-    return shares
+def draw_histogram(ax: Axes, values: Array, colour: str) -> None:
+    """Draw the distribution of one layer's outputs (B, U) over its own range."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, BINS + 1)
+    shares = np.histogram(values, edges)[0] / values.size
+    ax.bar(edges[:-1], shares, width=np.diff(edges), align="edge", color=colour)
+    ax.xaxis.set_major_locator(MaxNLocator(3))
+    ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3), useMathText=True)
+    ax.xaxis.get_offset_text().set_fontsize(7)
+    ax.tick_params(labelsize=7)
+    spread = values.std(axis=0).mean()
+    note(ax, f"mean {values.mean():.2g}\nstd over rows {spread:.2g}", "upper right", 7)
+    open_frame(ax)
 
 
 def dead_relu(data: DeadReLU, axes: Any = None) -> Array:
-    """Draw the shares of units that never fire over a training, by layer.
+    """Draw the fraction of units that no row activates during a training, by layer.
 
-    A row of panels for each cause, a column for each activation; lines are means over the seeds.
+    There is a row of panels for each cause and a column for each activation; lines are means over
+    the seeds.
 
     Parameters
     ----------
     data : DeadReLU
         From :func:`affinet.diagnostics.dead_relu`.
     axes : array of matplotlib.axes.Axes, optional
-        Where to draw, one for each cause and activation; left out, a figure of its own is made.
+        Where to draw, one for each cause and activation; by default, in a new figure.
 
     Returns
     -------
@@ -221,7 +236,7 @@ def dead_relu(data: DeadReLU, axes: Any = None) -> Array:
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes.
+        If matplotlib is not installed; if there are fewer axes.
 
     Examples
     --------
@@ -242,11 +257,11 @@ def dead_relu(data: DeadReLU, axes: Any = None) -> Array:
                 epochs, mean[:, h], color=colour, marker=mark, linestyle=stroke, linewidth=1.2,
                 markersize=MARKER_SIZES[(h + 1) % len(STYLES)], label=f"hidden layer {h + 1}",
             )  # fmt: skip
-        accuracy = data.accuracies[c, a].mean()
+        accuracy = share_text(float(data.accuracies[c, a].mean()))
         name = data.activations[a].removesuffix("()")
-        note(ax, f"training accuracy {accuracy:.2f}", "upper right")
-        ax.set_ylim(-0.03, 1.18)
+        ax.set_ylim(-0.02, 1.02)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
-        finish(ax, "epoch", "share of dead units", f"{name}, {data.causes[c].name}", 10)
-    panels[min(1, len(panels) - 1)].legend(loc="center right", fontsize=8, frameon=False)
+        title = f"{name}, {data.causes[c].name}\ntraining accuracy {accuracy}"
+        finish(ax, "epoch", "units active for no row", title, 10)
+    panels[min(1, len(panels) - 1)].legend(loc="upper right", fontsize=8, frameon=False)
     return panels

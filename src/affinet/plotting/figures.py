@@ -1,9 +1,9 @@
-"""What all pictures share: colours, new figures, files."""
+"""What all pictures share: colours, new figures, numbers as text, files."""
 
 from __future__ import annotations
 
-import io
 import os
+import warnings
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,25 +32,24 @@ def save_figure(
     dpi: int = DPI,
     colours: int | None = None,
 ) -> None:
-    """Write a figure, or the one that the axes belong to, to a file.
+    """Write a figure, or the figure that the axes belong to, to a file.
 
-    The file is written under a temporary name and then renamed, so it is never half a picture.
+    The file is written under a temporary name and then renamed, so it is never incomplete.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure or matplotlib.axes.Axes
     path : path
-        Its suffix says the format: ``.png``, ``.pdf``, ``.svg``.
+        Its suffix determines the format: ``.png``, ``.pdf``, ``.svg``.
     dpi : int
-        Pixels to an inch, where the format has pixels.
+        Pixels per inch, for formats that have pixels.
     colours : int, optional
-        The most colours that a ``.png`` may have, 2 to 256: some dozens do for lines and marks, and
-        make the file a third as large. Left out, as many as there are.
+        Deprecated and ignored: reduce the colours of a file with an image tool.
 
     Raises
     ------
     ValueError
-        If matplotlib does not know the format, or colours is out of range.
+        If matplotlib does not support the format.
     OSError
         If the file cannot be written.
 
@@ -65,43 +64,37 @@ def save_figure(
     """
     target = Path(path)
     dpi = whole_number("dpi", dpi, 1)
-    if colours is not None and not 2 <= whole_number("colours", colours, 2) <= 256:
-        raise ValueError(f"colours is {colours}, wanted 2 to 256")
+    if colours is not None:
+        message = "save_figure(colours=) is deprecated and ignored: use an image tool instead"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
     whole: Any = getattr(figure, "figure", None) or figure
     kind = target.suffix.lstrip(".") or "png"
 
     def write(file: IO[bytes]) -> None:
-        if colours is None or kind.lower() != "png":
-            whole.savefig(file, format=kind, dpi=dpi)
-            return
-        from PIL.Image import Dither, Quantize  # matplotlib writes its own files with it
-        from PIL.Image import open as open_picture
-
-        whole_colours = io.BytesIO()
-        whole.savefig(whole_colours, format=kind, dpi=dpi)
-        picture = open_picture(whole_colours).convert("RGB")
-        # By coverage of the colours that there are, not by how often: a mark keeps its own.
-        picture = picture.quantize(colours, Quantize.MAXCOVERAGE, kmeans=5, dither=Dither.NONE)
-        picture.save(file, "PNG", optimize=True)
+        whole.savefig(file, format=kind, dpi=dpi)
 
     write_atomically(target, write)
 
 
 def new_panels(n_rows: int, n_columns: int, width: float = 4.8, height: float = 3.6) -> Array:
-    """The panels, in rows, of a new figure; each so many inches wide and high."""
+    """The panels of a new figure, row by row; width and height of each are in inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
             'affinet.plotting needs matplotlib: pip install "affinet[cli]"'
         ) from error
-    figure = Figure(figsize=(width * n_columns, height * n_rows), layout="constrained")
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    # Room between the rows: a caption below a panel must not touch the next panel's title.
+    layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06, hspace=0.04, wspace=0.02)
+    figure = Figure(figsize=(width * n_columns, height * n_rows), layout=layout)
     panels: Array = figure.subplots(n_rows, n_columns, squeeze=False).reshape(-1)
     return panels
 
 
 def own_or_new(ax: Axes | None, width: float = 4.8, height: float = 3.6) -> Axes:
-    """The axes that were given, or those of a new figure."""
+    """The given axes, or those of a new figure."""
     if ax is not None:
         return ax
     panel: Axes = new_panels(1, 1, width, height)[0]
@@ -109,9 +102,9 @@ def own_or_new(ax: Axes | None, width: float = 4.8, height: float = 3.6) -> Axes
 
 
 def own_or_new_grid(axes: Any, n: int, n_columns: int, size: tuple[float, float]) -> Array:
-    """At least n axes: those that were given, in their order, or the panels of a new figure.
+    """n axes: the given ones, in their order, or the panels of a new figure.
 
-    Panels that are left over are hidden.
+    Surplus panels are hidden.
     """
     if axes is None:
         n_columns = min(n, n_columns)
@@ -125,7 +118,7 @@ def own_or_new_grid(axes: Any, n: int, n_columns: int, size: tuple[float, float]
 
 
 def finish(ax: Axes, x: str, y: str, title: str = "", size: float = 11) -> None:
-    """Labels, a title, light lines behind everything and no frame at the top and the right."""
+    """Set labels and title, draw a light grid, and remove the frame at the top and right."""
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     if title:
@@ -135,18 +128,18 @@ def finish(ax: Axes, x: str, y: str, title: str = "", size: float = 11) -> None:
 
 
 def draw_grid(ax: Axes) -> None:
-    """Light lines behind everything."""
+    """Draw a light grid behind everything else."""
     ax.grid(True, color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
 
 
 def open_frame(ax: Axes) -> None:
-    """Take away the frame at the top and at the right."""
+    """Remove the frame at the top and right."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def note(ax: Axes, text: str, corner: str, size: float = 8.5) -> None:
-    """A few words at a corner or an edge: "upper left", "center right", ..., on white."""
+    """Write a few words on white in a corner or at an edge: "upper left", "center right", ..."""
     vertical, horizontal = corner.split()
     ax.text(
         0.04 if horizontal == "left" else 0.96,
@@ -159,3 +152,19 @@ def note(ax: Axes, text: str, corner: str, size: float = 8.5) -> None:
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5},
         zorder=6,
     )
+
+
+def share_text(share: float, digits: int = 3) -> str:
+    """Write a share from 0 to 1 with fixed digits; only exactly 0 and 1 read as 0 and 1.
+
+    Examples
+    --------
+    >>> share_text(0.9925), share_text(1.0), share_text(0.9996), share_text(0.001, 2)
+    ('0.993', '1.000', '>0.999', '<0.01')
+    """
+    text = f"{share:.{digits}f}"
+    if float(text) == 1.0 > share:
+        return f">0.{'9' * digits}"
+    if float(text) == 0.0 < share:
+        return f"<0.{'1'.zfill(digits)}"
+    return text

@@ -1,4 +1,4 @@
-"""Activation functions and their derivatives."""
+"""Pictures of activation functions and their derivatives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from affinet.plotting.figures import (
     own_or_new_grid,
 )
 
-JUMP = 0.2  # of a derivative between neighbouring points, where its line is interrupted
+JUMP = 0.2  # a derivative that changes by more between neighbouring points is drawn with a gap
 
 
 def activation_functions(
@@ -28,17 +28,17 @@ def activation_functions(
     *,
     reach: float = 4.0,
 ) -> Array:
-    """Draw activation functions with their derivatives, one panel each; the greatest are marked.
+    """Draw activation functions and their derivatives, one panel each; greatest slopes are marked.
 
     Parameters
     ----------
     layers : Layer or sequence of Layer, optional
-        Those to draw; all of affinet's if left out. What
-        :func:`affinet.diagnostics.activation_functions` found will do as well.
+        Those to draw; by default, all of affinet's. The result of
+        :func:`affinet.diagnostics.activation_functions` is accepted too.
     ax : matplotlib.axes.Axes or array of them, optional
-        Where to draw, as many axes as layers; left out, a figure of its own is made.
+        Where to draw, one for each layer; by default, in a new figure.
     reach : float
-        The inputs go from -reach to reach.
+        The inputs range from -reach to reach.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def activation_functions(
     ImportError
         If matplotlib is not installed.
     TypeError
-        If something is no layer, or is not an activation.
+        If something is not a layer, or not an activation.
     ValueError
         If there is no layer, or there are fewer axes than layers.
 
@@ -76,7 +76,7 @@ def activation_functions(
 
 
 def curves_of(layers: Any, reach: float) -> list[ActivationCurve]:
-    """What is to be drawn: worked out, unless it has been."""
+    """The curves to draw, computed unless they were given."""
     ready = isinstance(layers, Sequence) and len(layers) > 0
     if ready and all(isinstance(one, ActivationCurve) for one in layers):
         return list(layers)
@@ -84,13 +84,13 @@ def curves_of(layers: Any, reach: float) -> list[ActivationCurve]:
 
 
 def mark_greatest(ax: Any, curve: ActivationCurve) -> None:
-    """A mark and a number where the derivative is greatest."""
-    everywhere = np.isclose(curve.dy, curve.greatest, rtol=1e-3).mean() > 0.25  # a ReLU's is
+    """Mark the greatest derivative and write its value."""
+    everywhere = np.isclose(curve.dy, curve.greatest, rtol=1e-3).mean() > 0.25  # as for a ReLU
     place = curve.x[-1] / 2 if everywhere else curve.at
     if abs(place) <= curve.x[-1]:
         ax.scatter(
             [place], [curve.greatest], marker="D", s=26, color=VERMILION, edgecolors=BLACK, zorder=4
         )
     where = "for x > 0" if everywhere else f"at x = {curve.at:.2f}"
-    # Below the panel: inside, each corner has a line of one function or another.
+    # Below the panel: inside, some function has a line in every corner.
     ax.set_xlabel(f"input\ngreatest slope {curve.greatest:.4g} {where}", fontsize=9)

@@ -1,4 +1,4 @@
-"""What is learned by heart, and what a network's form can separate."""
+"""Pictures of overfitting and of the regions that nets of several forms separate."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from affinet.plotting.figures import (
     finish,
     note,
     own_or_new_grid,
+    share_text,
 )
-from affinet.plotting.regions import decision_regions
+from affinet.plotting.regions import class_marks, decision_regions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,14 +28,14 @@ RESOLUTION = 120  # points along each side of one of many panels
 def overfitting(data: Overfitting, axes: Any = None) -> Array:
     """Draw training and test accuracy by epoch for every remedy, with the gap at the end.
 
-    Lines are means over the seeds, bands go from the least to the greatest of them.
+    Lines are means over the seeds, bands range from the smallest to the largest value.
 
     Parameters
     ----------
     data : Overfitting
         From :func:`affinet.diagnostics.overfitting`.
     axes : array of matplotlib.axes.Axes, optional
-        Where to draw, one for each remedy; left out, a figure of its own is made.
+        Where to draw, one for each remedy; by default, in a new figure.
 
     Returns
     -------
@@ -43,7 +44,7 @@ def overfitting(data: Overfitting, axes: Any = None) -> Array:
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes.
+        If matplotlib is not installed; if there are fewer axes.
 
     Examples
     --------
@@ -57,25 +58,25 @@ def overfitting(data: Overfitting, axes: Any = None) -> Array:
     for r, (ax, remedy) in enumerate(zip(panels, data.remedies, strict=True)):
         draw_gap(ax, data, r)
         ax.set_title(title_of(remedy), fontsize=10)
-        ax.set_ylim(max(0.0, low - 0.05), 1.03)
+        ax.set_ylim(max(0.0, low - 0.05), 1.02)
     panels[0].legend(loc="lower right", bbox_to_anchor=(1, 0.1), fontsize=8, frameon=False)
     return panels
 
 
 def title_of(remedy: Remedy) -> str:
-    """A remedy in words and numbers."""
+    """A remedy's name and settings."""
     numbers = []
     if remedy.dropout:
         numbers.append(f"p = {remedy.dropout:g}, inputs {remedy.input_dropout:g}")
     if remedy.weight_decay:
         numbers.append(f"decay {remedy.weight_decay:g}")
-    return f"{remedy.name}\n{'; '.join(numbers)}" if numbers else f"{remedy.name} against it"
+    return f"{remedy.name}\n{'; '.join(numbers)}" if numbers else "no regularisation"
 
 
 def draw_gap(ax: Axes, data: Overfitting, r: int) -> None:
-    """Both accuracies of one remedy, and the distance at the end."""
+    """Draw both accuracies of one remedy, and write the gap at the end."""
     epochs = np.arange(1, data.train.shape[-1] + 1)
-    rows = f"{data.n_rows} rows trained on", f"{data.n_test} other rows"
+    rows = f"{data.n_rows} training rows", f"{data.n_test} test rows"
     styles = ((data.train, rows[0], VERMILION, "--"), (data.test, rows[1], BLUE, "-"))
     for values, label, colour, stroke in styles:
         ax.plot(epochs, values[r].mean(axis=0), color=colour, linestyle=stroke, label=label)
@@ -85,22 +86,25 @@ def draw_gap(ax: Axes, data: Overfitting, r: int) -> None:
         known = 1 - data.label_noise
         ax.axhline(
             known, color=BLACK, linewidth=1, linestyle=":",
-            label=f"right labels: {known:.0%}",
+            label=f"fraction of correct labels: {known:.3g}",
         )  # fmt: skip
     train, test = data.train[r, :, -1].mean(), data.test[r, :, -1].mean()
-    note(ax, f"{train:.3f} − {test:.3f}: gap {data.gaps[r]:.3f}", "lower right")
+    difference = f"{share_text(train)} − {share_text(test)}"
+    note(ax, f"{difference}: gap {data.gaps[r]:.3f}", "lower right")
     finish(ax, "epoch", "accuracy")
 
 
 def network_regions(data: NetworkRegions, axes: Any = None) -> Array:
-    """Draw the decision regions of every net on every problem; a row for each problem.
+    """Draw the decision regions of every net on every problem, a row for each problem.
+
+    A new figure has a legend below the panels; with given axes, the last one holds it.
 
     Parameters
     ----------
     data : NetworkRegions
         From :func:`affinet.diagnostics.network_regions`.
     axes : array of matplotlib.axes.Axes, optional
-        Where to draw, one for each net and problem; left out, a figure of its own is made.
+        Where to draw, one for each net and problem; by default, in a new figure.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def network_regions(data: NetworkRegions, axes: Any = None) -> Array:
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes.
+        If matplotlib is not installed; if there are fewer axes.
 
     Examples
     --------
@@ -123,11 +127,19 @@ def network_regions(data: NetworkRegions, axes: Any = None) -> Array:
     trials = [trial for row in data.trials for trial in row]
     for place, (ax, trial) in enumerate(zip(panels, trials, strict=True)):
         decision_regions(trial.net, trial.x, trial.t, ax=ax, resolution=RESOLUTION)
-        ax.get_legend().remove()  # which class is which does not matter here
+        ax.get_legend().remove()  # one legend serves all panels
         units = "-".join(map(str, trial.widths)) or "no hidden layer"
-        ax.set_title(f"{trial.name} ({units}): test {trial.test:.0%}", fontsize=10)
+        ax.set_title(f"{trial.name} ({units}): test {share_text(trial.test)}", fontsize=10)
         ax.set_xlabel("")
         ax.set_ylabel(trial.problem if place % n_columns == 0 else "", fontsize=11)
         ax.set_xticks([])
         ax.set_yticks([])
+    n_classes = max(int(trial.t.max()) for trial in trials) + 1
+    handles = class_marks([f"class {k}" for k in range(n_classes)])
+    title = "points: training data; background: predicted class, stronger if more certain"
+    options = {"handles": handles, "ncols": n_classes, "title": title, "fontsize": 9}
+    if axes is None:
+        panels[0].figure.legend(loc="outside lower center", frameon=False, **options)
+    else:
+        panels[-1].legend(handles=handles, loc="best", fontsize=7, framealpha=0.9)
     return panels

@@ -1,4 +1,4 @@
-"""Rows and weights that are images."""
+"""Pictures of rows and weights that are images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, require_finite, whole_number
 from affinet.layers import Affine
-from affinet.plotting.figures import BLUE, VERMILION, own_or_new, own_or_new_grid
+from affinet.network.inner import walk
+from affinet.plotting.figures import BLUE, VERMILION, own_or_new, own_or_new_grid, share_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,22 +26,21 @@ def first_layer_weights(
     n: int = 64,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what the first layer's units look for: the weights of each as an image.
+    """Draw the weights of each unit of the first layer as an image.
 
-    Orange weights count for a unit, purple ones against it; white ones are 0. All images share one
-    scale.
+    Positive weights are orange, negative ones purple, zero is white. All images share one scale.
 
     Parameters
     ----------
     net : Sequential
         With an Affine layer.
     shape : (int, int), optional
-        Height and width of the images that the network takes; left out, that of the model's
+        Height and width of the network's input images; by default, those of the model's
         metadata, or else square.
     n : int
-        Units to show, the first ones, at least 1.
+        Number of units to show, from the first, at least 1.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; left out, a figure of its own is made.
+        Where to draw; by default, in a new figure.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def first_layer_weights(
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the network has no Affine layer, or its inputs are no image of that shape.
+        If the network has no Affine layer, or its inputs are not an image of that shape.
 
     Examples
     --------
@@ -62,9 +62,9 @@ def first_layer_weights(
     'weights of 10 units'
     """
     n = whole_number("n", n, 1)
-    W = next((layer.W for layer in net.layers if isinstance(layer, Affine)), None)
+    W = next((layer.W for _, layer in walk(net.layers) if isinstance(layer, Affine)), None)
     if W is None:
-        raise ValueError("net has no Affine layer, so no weights to draw")
+        raise ValueError("net has no Affine layer: no weights to draw")
     if not np.isfinite(W).all():
         raise ValueError("net has weights that are not finite")
     height, width = image_shape(W.shape[0], shape, net.metadata.get("input_shape"))
@@ -95,7 +95,7 @@ def predictions(
     n: int = 20,
     ax: Any = None,
 ) -> Array:
-    """Draw images with what was predicted for them, and the truth where it is another.
+    """Draw images with their predicted classes, and the true class where they differ.
 
     Parameters
     ----------
@@ -106,25 +106,25 @@ def predictions(
     t : array of shape (N,), optional
         Indices of the true classes.
     classes : sequence of C str, optional
-        Their names; 0, 1, ... if left out.
+        Their names; by default 0, 1, ....
     shape : (int, int), optional
-        Height and width of flattened images; left out, they are square.
+        Height and width of flattened images; by default, they are square.
     n : int
-        Images to show, the first ones, at least 1.
+        Number of images to show, from the first, at least 1.
     ax : array of matplotlib.axes.Axes, optional
-        Where to draw, as many axes as images; left out, a figure of its own is made.
+        Where to draw, one for each image; by default, in a new figure.
 
     Returns
     -------
     array of matplotlib.axes.Axes
-        One for each image that is shown.
+        One for each image shown.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     ValueError
-        If shapes do not fit.
+        If shapes do not match.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def predictions(
         panel.imshow(image, cmap="gray_r", vmin=low, vmax=high)
         k = int(y[place].argmax())
         wrong = labels is not None and int(labels[place]) != k
-        title = f"{names[k]} {y[place, k]:.2f}"
+        title = f"{names[k]} {share_text(float(y[place, k]), 2)}"
         if wrong and labels is not None:
             title += f"\nnot {names[int(labels[place])]}"
         frame(
@@ -167,7 +167,7 @@ def predictions(
 
 
 def frame(ax: Axes, title: str, colour: str, wrong: bool, size: int) -> None:
-    """A title and a frame, thick around a wrong prediction."""
+    """Draw a title and a frame, which is thick around a wrong prediction."""
     ax.set_title(title, color=colour, fontsize=size)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -179,13 +179,13 @@ def frame(ax: Axes, title: str, colour: str, wrong: bool, size: int) -> None:
 def image_shape(
     n_inputs: int, shape: tuple[int, int] | None, recorded: Any = None
 ) -> tuple[int, int]:
-    """Height and width of images of so many numbers: as given, as recorded, or square."""
+    """Height and width of images of n_inputs pixels: as given, as recorded, or square."""
     if shape is None and isinstance(recorded, list | tuple) and len(recorded) == 2:
         shape = (int(recorded[0]), int(recorded[1]))
     if shape is None:
         side = math.isqrt(n_inputs)
         if side * side != n_inputs:
-            raise ValueError(f"{n_inputs} numbers are no square image: give its shape")
+            raise ValueError(f"{n_inputs} numbers are no square image: pass shape=(height, width)")
         return side, side
     height, width = whole_number("shape[0]", shape[0], 1), whole_number("shape[1]", shape[1], 1)
     if height * width != n_inputs:

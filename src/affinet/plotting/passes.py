@@ -1,4 +1,4 @@
-"""One batch in the three steps of learning: forward, backward, update."""
+"""A picture of one batch in the three steps of learning: forward, backward, update."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = 6
-MOST_WRITTEN = 36  # numbers up to which each stands in its cell
+MOST_WRITTEN = 36  # numbers; larger matrices show their shape instead
 
 
 def three_steps(data: ThreeSteps, axes: Any = None) -> Array:
     """Draw every matrix of one training step, with its numbers.
 
-    The first row of panels goes forward from left to right, the second one holds the gradients
-    below what they belong to and is worked out from right to left, and the others are the updates,
-    weights with the biases as their last row.
+    The first row of panels is the forward pass, from left to right. The second row holds the
+    gradients, each below what it belongs to; they are computed from right to left. The other rows
+    are the updates of the weights, with the biases as the last row of each matrix.
 
     Parameters
     ----------
     data : ThreeSteps
         From :func:`affinet.diagnostics.three_steps`.
     axes : array of matplotlib.axes.Axes, optional
-        Where to draw, a grid of as many columns as panels in the forward row; left out, a figure
-        of its own is made.
+        Where to draw, a grid with one column for each panel of the forward row; by default, in
+        a new figure.
 
     Returns
     -------
     array of matplotlib.axes.Axes
-        Those that hold a matrix.
+        Those that show a matrix.
 
     Raises
     ------
     ImportError, ValueError
-        Without matplotlib; for fewer axes.
+        If matplotlib is not installed; if there are fewer axes.
 
     Examples
     --------
@@ -73,12 +73,12 @@ def three_steps(data: ThreeSteps, axes: Any = None) -> Array:
             panel.set_axis_off()
     for row, text in enumerate(("1  forward →", "2  ← backward", "3  update")):
         panels[row * columns].set_ylabel(text, fontsize=10, fontweight="bold")
-    tell_losses(panels[columns + len(backward)], data)
+    write_losses(panels[columns + len(backward)], data)
     return np.array(used, dtype=object)
 
 
 def update_of(layer: LayerPass) -> list[tuple[str, Array]]:
-    """An update as three matrices: before, gradient, after; a bias is the last row."""
+    """An update as three matrices: before, gradient, after; the bias is the last row."""
     names = ", ".join(layer.after)
     slope = ", ".join(f"d{name}" for name in layer.after)
     titles = (f"{names} of\n{layer.name}", slope, f"{names} after")
@@ -87,18 +87,18 @@ def update_of(layer: LayerPass) -> list[tuple[str, Array]]:
 
 
 def targets_of(t: Array) -> str:
-    """Targets in few characters."""
+    """Targets in a few characters."""
     numbers = [f"{value:g}" for value in t.reshape(-1)[:4]]
     return ", ".join(numbers) + (", ..." if t.size > 4 else "")
 
 
 def stacked(arrays: dict[str, Array]) -> Array:
-    """Arrays of as many columns below each other."""
+    """Arrays of the same number of columns, one below another."""
     return np.concatenate([np.atleast_2d(array) for array in arrays.values()])
 
 
 def draw_matrix(ax: Axes, name: str, values: Array, limit: float, colour: str) -> None:
-    """A matrix in shades, orange above 0 and purple below, with its numbers."""
+    """Draw a matrix in shades, positive orange and negative purple, with its numbers."""
     values = values.reshape(len(values), -1)
     ax.imshow(values, cmap="PuOr_r", vmin=-1.6 * limit, vmax=1.6 * limit, aspect="auto")
     ax.set_xticks([])
@@ -115,8 +115,8 @@ def draw_matrix(ax: Axes, name: str, values: Array, limit: float, colour: str) -
         ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=size)
 
 
-def tell_losses(ax: Axes, data: ThreeSteps) -> None:
-    """The loss before and after, and the rule between, where a panel is free."""
+def write_losses(ax: Axes, data: ThreeSteps) -> None:
+    """Write the loss before and after the update, and the rule, into a free panel."""
     rule = data.optimizer.replace(", ", ",\n")
     ax.text(
         0.5, 0.5, f"loss {data.loss:.3f}\nafter the\nupdate {data.loss_after:.3f}\n\n{rule}",

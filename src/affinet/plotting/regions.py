@@ -1,9 +1,9 @@
-"""Decision regions of networks with two inputs."""
+"""Pictures of the decision regions of networks with two inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,27 +29,27 @@ def decision_regions(
     ax: Axes | None = None,
     resolution: int = 300,
 ) -> Axes:
-    """Draw the classes that a network gives to the points of a plane, and the data on top.
+    """Draw the classes that a network predicts in a plane, and the data on top.
 
-    A region is as strong in colour as the network is sure of it; white lines run where two classes
-    are equally probable.
+    The more certain the network, the stronger the colour; white lines mark where two classes are
+    equally probable.
 
     Parameters
     ----------
     net : Sequential
-        With two inputs, and a loss that knows probabilities.
+        With two inputs, and a loss that gives probabilities.
     x : array of shape (N, 2)
         Points, N >= 1.
     t : array of shape (N,)
         Indices of their classes.
     classes : sequence of C str, optional
-        Their names; 0, 1, ... if left out.
+        Their names; by default 0, 1, ....
     names : sequence of 2 str
-        What the two inputs are.
+        Names of the two inputs.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; left out, a figure of its own is made.
+        Where to draw; by default, in a new figure.
     resolution : int
-        Points to ask the network for along each side, at least 2.
+        Number of grid points along each side, at least 2.
 
     Returns
     -------
@@ -60,9 +60,9 @@ def decision_regions(
     ImportError
         If matplotlib is not installed.
     TypeError
-        If the loss knows no probabilities.
+        If the loss gives no probabilities.
     ValueError
-        If x is not (N, 2), or t and the names do not fit.
+        If x is not (N, 2), or t or the names do not match.
 
     Examples
     --------
@@ -103,27 +103,27 @@ def decision_regions(
 
 
 def edges_of(values: Array, resolution: int) -> Array:
-    """Evenly spaced places from beyond the least value to beyond the greatest."""
+    """Evenly spaced points from below the smallest value to above the largest."""
     low, high = float(values.min()), float(values.max())
     margin = MARGIN * (high - low) or 1.0
     return np.linspace(low - margin, high + margin, resolution)
 
 
 def probabilities_on(net: Sequential, edges: Sequence[Array]) -> Array:
-    """Probabilities (R, R, C) of the classes on a lattice; the second place runs down."""
+    """Probabilities (R, R, C) of the classes on a grid; rows follow the second input."""
     lattice = np.stack(np.meshgrid(*edges), axis=-1)
     p = net.predict_proba(lattice.reshape(-1, 2))
     return p.reshape(*lattice.shape[:2], -1)
 
 
 def colours_of(n: int) -> Array:
-    """So many colours, red, green and blue from 0 to 1, (n, 3); they repeat after the eighth."""
+    """n colours (n, 3), red, green and blue from 0 to 1; they repeat after the eighth."""
     codes = [COLOURS[place % len(COLOURS)].lstrip("#") for place in range(n)]
     return np.array([[int(code[i : i + 2], 16) / 255 for i in (0, 2, 4)] for code in codes])
 
 
 def blend(p: Array) -> Array:
-    """Colours (R, R, 3) of the most probable classes, the paler the less sure."""
+    """Colours (R, R, 3) of the most probable classes, paler where less certain."""
     n_classes = p.shape[-1]
     sure = (p.max(axis=-1, keepdims=True) - 1 / n_classes) / max(1 - 1 / n_classes, 1e-9)
     colour = colours_of(n_classes)[p.argmax(axis=-1)]
@@ -133,7 +133,7 @@ def blend(p: Array) -> Array:
 
 
 def draw_points(ax: Axes, x: Array, t: Array, labels: Sequence[str]) -> None:
-    """The data, every class with a colour and a mark of its own."""
+    """Draw the data, each class with its own colour and marker."""
     colours = colours_of(len(labels))
     for k, label in enumerate(labels):
         points = x[t == k]
@@ -148,3 +148,16 @@ def draw_points(ax: Axes, x: Array, t: Array, labels: Sequence[str]) -> None:
             label=label,
         )
     ax.legend(frameon=True, framealpha=0.9, loc="upper right", title="class")
+
+
+def class_marks(labels: Sequence[str]) -> list[Any]:
+    """Legend entries with the colour and marker of each class."""
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D(
+            [], [], linestyle="none", marker=MARKERS[k % len(MARKERS)], color=colour, label=label,
+            markeredgecolor="black", markeredgewidth=0.5,
+        )
+        for k, (label, colour) in enumerate(zip(labels, colours_of(len(labels)), strict=True))
+    ]  # fmt: skip

@@ -17,116 +17,34 @@ There is a file for each kind of kernel. "DL" in them is Goodfellow, Bengio & Co
 Learning, MIT Press 2016.
 """
 
-from affinet.reference.activations import (
-    gelu_backward,
-    gelu_forward,
-    leaky_relu_backward,
-    leaky_relu_forward,
-    relu_backward,
-    relu_forward,
-    sigmoid_backward,
-    sigmoid_forward,
-    silu_backward,
-    silu_forward,
-    tanh_backward,
-    tanh_forward,
+from affinet.reference import (
+    activations,
+    affine,
+    dropout,
+    gemm,
+    losses,
+    normalization,
+    optimizers,
+    regularization,
+    softmax,
 )
-from affinet.reference.affine import (
-    affine_backward_db,
-    affine_backward_dw,
-    affine_backward_dx,
-    affine_forward,
-    affine_relu_forward,
-)
-from affinet.reference.dropout import (
-    dropout_backward,
-    dropout_forward,
-)
-from affinet.reference.gemm import (
-    gemm_nn,
-    gemm_nt,
-    gemm_tn,
-)
-from affinet.reference.losses import (
-    huber_loss,
-    mean_absolute_error,
-    mean_squared_error,
-    poisson_loss,
-    quantile_loss,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy_labels,
-    softmax_cross_entropy_rows,
-    softmax_forward,
-    sum_squared_error,
-)
-from affinet.reference.normalization import (
-    batch_norm_backward,
-    batch_norm_forward,
-    batch_norm_predict,
-    batch_norm_update,
-    layer_norm_backward,
-    layer_norm_forward,
-)
-from affinet.reference.optimizers import (
-    adagrad_update,
-    adam_update,
-    adamw_update,
-    momentum_update,
-    nesterov_update,
-    rmsprop_update,
-    sgd_update,
-)
-from affinet.reference.regularization import (
-    clip_norm,
-    l2_penalty,
-)
+from affinet.reference.activations import *  # noqa: F403
+from affinet.reference.affine import *  # noqa: F403
+from affinet.reference.dropout import *  # noqa: F403
+from affinet.reference.gemm import *  # noqa: F403
+from affinet.reference.losses import *  # noqa: F403
+from affinet.reference.normalization import *  # noqa: F403
+from affinet.reference.optimizers import *  # noqa: F403
+from affinet.reference.regularization import *  # noqa: F403
+from affinet.reference.softmax import *  # noqa: F403
 
-__all__ = [
-    "adagrad_update",
-    "adam_update",
-    "adamw_update",
-    "affine_backward_db",
-    "affine_backward_dw",
-    "affine_backward_dx",
-    "affine_forward",
-    "affine_relu_forward",
-    "batch_norm_backward",
-    "batch_norm_forward",
-    "batch_norm_predict",
-    "batch_norm_update",
-    "clip_norm",
-    "dropout_backward",
-    "dropout_forward",
-    "gelu_backward",
-    "gelu_forward",
-    "gemm_nn",
-    "gemm_nt",
-    "gemm_tn",
-    "huber_loss",
-    "l2_penalty",
-    "layer_norm_backward",
-    "layer_norm_forward",
-    "leaky_relu_backward",
-    "leaky_relu_forward",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "momentum_update",
-    "nesterov_update",
-    "poisson_loss",
-    "quantile_loss",
-    "relu_backward",
-    "relu_forward",
-    "rmsprop_update",
-    "sgd_update",
-    "sigmoid_backward",
-    "sigmoid_cross_entropy",
-    "sigmoid_forward",
-    "silu_backward",
-    "silu_forward",
-    "softmax_cross_entropy_labels",
-    "softmax_cross_entropy_rows",
-    "softmax_forward",
-    "sum_squared_error",
-    "tanh_backward",
-    "tanh_forward",
-]
+__all__: list[str] = []
+__all__ += activations.__all__
+__all__ += affine.__all__
+__all__ += dropout.__all__
+__all__ += gemm.__all__
+__all__ += losses.__all__
+__all__ += normalization.__all__
+__all__ += optimizers.__all__
+__all__ += regularization.__all__
+__all__ += softmax.__all__

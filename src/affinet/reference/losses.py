@@ -1,10 +1,11 @@
-"""Losses: the value as a Python float, then the gradient with respect to the first argument."""
+"""Elementwise losses: the loss as a Python float, then the gradient for the first argument."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from affinet.reference._arrays import Array, require_shape
+from affinet.reference._weights import require_elements, weighted_mean, weighted_sum
 
 __all__ = [
     "huber_loss",
@@ -13,156 +14,8 @@ __all__ = [
     "poisson_loss",
     "quantile_loss",
     "sigmoid_cross_entropy",
-    "softmax_cross_entropy_labels",
-    "softmax_cross_entropy_rows",
-    "softmax_forward",
     "sum_squared_error",
 ]
-
-
-def softmax_forward(x: Array) -> Array:
-    """Softmax of every row, ``y[i, j] = exp(x[i, j]) / sum_k exp(x[i, k])``.
-
-    Parameters
-    ----------
-    x : array of shape (B, C)
-
-    Returns
-    -------
-    array of shape (B, C)
-        Every row is positive and sums to 1; a row with a NaN or +inf is NaN.
-
-    Notes
-    -----
-    The row's largest element is subtracted first: that cancels in the quotient, and then no
-    exponential overflows. Source: Blanchard, Higham & Higham, IMA J. Numer. Anal. 41, 2021.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affinet.reference import softmax_forward
-    >>> softmax_forward(np.array([[0.0, 0.0], [1e4, -1e4]]))
-    array([[0.5, 0.5],
-           [1. , 0. ]])
-    """
-    e = np.exp(_minus_row_maximum(x))
-    y: Array = e / np.sum(e, axis=1, keepdims=True)
-    return y
-
-
-def softmax_cross_entropy_labels(
-    x: Array, t: Array, weights: Array | None = None, label_smoothing: float = 0.0
-) -> tuple[float, Array, Array]:
-    """Softmax and the cross entropy of its rows with class indices.
-
-    Parameters
-    ----------
-    x : array of shape (B, C)
-        Logits.
-    t : integer array of shape (B,)
-        The right class of each row, 0 .. C-1.
-    weights : array of shape (B,), optional
-        Weights of the rows.
-    label_smoothing : float
-        s: the targets are ``t' = (1 - s) onehot(t) + s / C``.
-
-    Returns
-    -------
-    loss : float
-        ``sum_i w_i sum_j t'[i, j] (logsumexp(x[i]) - x[i, j]) / sum_i w_i``
-    y : array of shape (B, C)
-        The softmax of x.
-    dx : array of shape (B, C)
-        ``w_i (y - t') / sum_i w_i``
-
-    Raises
-    ------
-    ValueError
-        If x is empty, t or weights have a wrong shape, or a label lies outside 0 .. C-1.
-
-    Notes
-    -----
-    Source: DL, sections 6.2.2.3 and 3.13; Szegedy et al., CVPR 2016, section 7.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affinet.reference import softmax_cross_entropy_labels
-    >>> loss, y, dx = softmax_cross_entropy_labels(np.zeros((1, 2)), np.array([1]))
-    >>> round(loss, 4), y, dx
-    (0.6931, array([[0.5, 0.5]]), array([[ 0.5, -0.5]]))
-    """
-    B, C = x.shape
-    _require_elements("x", x)
-    require_shape("t", t, (B,))
-    _require_labels(t, C)
-    s, rows = float(label_smoothing), np.arange(B)
-    y, costs = softmax_forward(x), _minus_log_softmax(x)
-    terms = costs[rows, t]
-    if s:
-        terms = (1 - s) * terms + s * np.mean(costs, axis=1)
-    slopes = y - s / C
-    slopes[rows, t] = y[rows, t] - (1 - s + s / C)
-    loss, dx = _weighted_mean(terms, slopes, weights, B)
-    return loss, y, dx
-
-
-def softmax_cross_entropy_rows(
-    x: Array, t: Array, weights: Array | None = None, label_smoothing: float = 0.0
-) -> tuple[float, Array, Array]:
-    """Softmax and the cross entropy of its rows with rows of target weights.
-
-    Parameters
-    ----------
-    x : array of shape (B, C)
-        Logits.
-    t : array of shape (B, C)
-        Targets, such as one-hot rows or probabilities; a row need not sum to 1.
-    weights : array of shape (B,), optional
-        Weights of the rows.
-    label_smoothing : float
-        s: the targets are ``t' = (1 - s) t + s / C``.
-
-    Returns
-    -------
-    loss : float
-        ``sum_i w_i sum_j t'[i, j] (logsumexp(x[i]) - x[i, j]) / sum_i w_i``; where t' is 0, the
-        term is 0 even for an infinite logit.
-    y : array of shape (B, C)
-        The softmax of x.
-    dx : array of shape (B, C)
-        ``w_i (y[i, j] sum_k t'[i, k] - t'[i, j]) / sum_i w_i``
-
-    Raises
-    ------
-    ValueError
-        If x is empty, t is not shaped as x or weights have a wrong shape.
-
-    Notes
-    -----
-    Source: DL, section 3.13, with the convention 0 log 0 = 0; Szegedy et al., CVPR 2016, section
-    7.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from affinet.reference import softmax_cross_entropy_rows
-    >>> loss, y, dx = softmax_cross_entropy_rows(np.zeros((1, 2)), np.array([[0.0, 1.0]]))
-    >>> round(loss, 4), y, dx
-    (0.6931, array([[0.5, 0.5]]), array([[ 0.5, -0.5]]))
-    """
-    B, C = x.shape
-    _require_elements("x", x)
-    require_shape("t", t, x.shape)
-    s = float(label_smoothing)
-    t = (1 - s) * t + s / C
-    with np.errstate(invalid="ignore"):  # 0 times inf, which the next line replaces
-        terms = t * _minus_log_softmax(x)
-    terms = np.where(t == 0, 0, terms)
-    y = softmax_forward(x)
-    slopes = y * np.sum(t, axis=1, keepdims=True) - t
-    loss, dx = _weighted_mean(terms, slopes, weights, B)
-    return loss, y, dx
 
 
 def sigmoid_cross_entropy(x: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
@@ -203,7 +56,7 @@ def sigmoid_cross_entropy(x: Array, t: Array, weights: Array | None = None) -> t
     >>> round(loss, 4), dx
     (1.3863, array([[-0.5,  0.5]]))
     """
-    _require_elements("x", x)
+    require_elements("x", x)
     require_shape("t", t, x.shape)
     share = np.where(x > 0, 1 - t, t)
     with np.errstate(invalid="ignore"):  # 0 times inf, which is replaced
@@ -211,7 +64,7 @@ def sigmoid_cross_entropy(x: Array, t: Array, weights: Array | None = None) -> t
     e = np.exp(-np.abs(x))
     terms = np.log1p(e) + against
     slopes = np.where(x > 0, share - e / (1 + e), e / (1 + e) - share)
-    return _weighted_mean(terms, slopes, weights, len(x))
+    return weighted_mean(terms, slopes, weights, len(x))
 
 
 def mean_squared_error(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
@@ -249,10 +102,10 @@ def mean_squared_error(y: Array, t: Array, weights: Array | None = None) -> tupl
     >>> mean_squared_error(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
     (2.0, array([[ 0., -2.]]))
     """
-    _require_elements("y", y)
+    require_elements("y", y)
     require_shape("t", t, y.shape)
     difference = y - t
-    return _weighted_mean(difference * difference, 2 * difference, weights, y.size)
+    return weighted_mean(difference * difference, 2 * difference, weights, y.size)
 
 
 def sum_squared_error(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
@@ -290,10 +143,10 @@ def sum_squared_error(y: Array, t: Array, weights: Array | None = None) -> tuple
     >>> sum_squared_error(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
     (2.0, array([[ 0., -2.]]))
     """
-    _require_elements("y", y)
+    require_elements("y", y)
     require_shape("t", t, y.shape)
     difference = y - t
-    return _weighted_sum(difference * difference / 2, difference, weights)
+    return weighted_sum(difference * difference / 2, difference, weights)
 
 
 def mean_absolute_error(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
@@ -331,10 +184,10 @@ def mean_absolute_error(y: Array, t: Array, weights: Array | None = None) -> tup
     >>> mean_absolute_error(np.array([[1.0, 2.0]]), np.array([[1.0, 4.0]]))
     (1.0, array([[ 0. , -0.5]]))
     """
-    _require_elements("y", y)
+    require_elements("y", y)
     require_shape("t", t, y.shape)
     difference = y - t
-    return _weighted_mean(np.abs(difference), np.sign(difference), weights, y.size)
+    return weighted_mean(np.abs(difference), np.sign(difference), weights, y.size)
 
 
 def huber_loss(
@@ -377,12 +230,12 @@ def huber_loss(
     >>> huber_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 5.0]]))
     (1.5, array([[ 0.5, -0.5]]))
     """
-    _require_elements("y", y)
+    require_elements("y", y)
     require_shape("t", t, y.shape)
     difference, delta = y - t, float(delta)
     size = np.abs(difference)
     terms = np.where(size > delta, delta * (size - delta / 2), difference * difference / 2)
-    return _weighted_mean(terms, np.clip(difference, -delta, delta), weights, y.size)
+    return weighted_mean(terms, np.clip(difference, -delta, delta), weights, y.size)
 
 
 def poisson_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
@@ -420,10 +273,10 @@ def poisson_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[floa
     >>> poisson_loss(np.array([[0.0, 0.0]]), np.array([[3.0, 0.0]]))
     (1.0, array([[-1. ,  0.5]]))
     """
-    _require_elements("y", y)
+    require_elements("y", y)
     require_shape("t", t, y.shape)
     rates = np.exp(y)
-    return _weighted_mean(rates - t * y, rates - t, weights, y.size)
+    return weighted_mean(rates - t * y, rates - t, weights, y.size)
 
 
 def quantile_loss(
@@ -466,68 +319,10 @@ def quantile_loss(
     >>> quantile_loss(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]), q=0.75)
     (0.875, array([[ 0.125, -0.375]]))
     """
-    _require_elements("y", y)
+    require_elements("y", y)
     require_shape("t", t, y.shape)
     difference, q = y - t, float(q)
     terms = np.where(difference < 0, -q * difference, (1 - q) * difference)
     sign = np.sign(difference)
     slopes = np.where(sign < 0, q * sign, (1 - q) * sign)
-    return _weighted_mean(terms, slopes, weights, y.size)
-
-
-def _minus_row_maximum(x: Array) -> Array:
-    """``x[i, j] - max_k x[i, k]``, at most 0; a row whose maximum is not finite becomes NaN."""
-    with np.errstate(invalid="ignore"):  # inf - inf
-        z: Array = x - np.max(x, axis=1, keepdims=True, initial=-np.inf)
-    return z
-
-
-def _minus_log_softmax(x: Array) -> Array:
-    """``logsumexp(x[i]) - x[i, j]``, never negative.
-
-    The row's maximum is taken from both terms, so that no exponential overflows and two large
-    numbers are not subtracted.
-    """
-    z = _minus_row_maximum(x)
-    terms: Array = np.log(np.sum(np.exp(z), axis=1, keepdims=True)) - z
-    return terms
-
-
-def _weighted_sum(
-    terms: Array, slopes: Array, weights: Array | None, divisor: float = 1.0
-) -> tuple[float, Array]:
-    """``sum_i w_i terms_i / divisor`` over rows, and ``w_i slopes_i / divisor``.
-
-    A row of weight 0 adds 0 and has the gradient 0, even where its term is not finite.
-    """
-    w = np.ones(len(terms)) if weights is None else weights
-    require_shape("weights", w, (len(terms),))
-    of_terms, of_slopes = (w.reshape(-1, *[1] * (array.ndim - 1)) for array in (terms, slopes))
-    with np.errstate(invalid="ignore"):  # 0 times inf, which is replaced
-        loss = np.sum(np.where(of_terms == 0, 0, of_terms * terms), dtype=np.float64) / divisor
-        dx = np.where(of_slopes == 0, 0, (of_slopes / divisor).astype(slopes.dtype) * slopes)
-    return float(loss), dx
-
-
-def _weighted_mean(
-    terms: Array, slopes: Array, weights: Array | None, size: int
-) -> tuple[float, Array]:
-    """The same divided by the size of a batch whose rows count ``w_i`` times: by ``size`` mean w.
-
-    0 where no row has a weight.
-    """
-    divisor = float(size) if weights is None else size * float(np.sum(weights)) / len(terms)
-    if divisor == 0:
-        return 0.0, np.zeros_like(slopes)
-    return _weighted_sum(terms, slopes, weights, divisor)
-
-
-def _require_elements(name: str, array: Array) -> None:
-    if array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}, wanted at least one element")
-
-
-def _require_labels(t: Array, C: int) -> None:
-    bad = np.flatnonzero((t < 0) | (t >= C))
-    if bad.size:
-        raise ValueError(f"t[{bad[0]}] is {t[bad[0]]}, wanted a class from 0 to {C - 1}")
+    return weighted_mean(terms, slopes, weights, y.size)

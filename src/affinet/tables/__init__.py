@@ -1,9 +1,10 @@
-"""Tables: files of rows and columns, and what makes numbers for a network of them.
+"""Tables: files of rows and columns, and their encoding as a network's inputs and targets.
 
 ``read_table`` reads a text file (``.csv``, ``.tsv``, ``.txt``, packed as ``.gz`` or not), a
-``.npy`` or a ``.npz``. ``Encoding`` learns from the training rows how to turn columns into inputs
-and targets, does it, and turns a network's outputs back; it keeps itself as plain values, and so
-in a network's metadata. The shell trains, evaluates and predicts through both.
+``.npy``, a ``.npz`` or, with pyarrow, a ``.parquet``. ``Encoding`` learns from the training rows
+how to turn columns into inputs and targets, and turns a network's outputs back into the target's
+values. It converts to plain values, and so is stored in a network's metadata. The shell trains,
+evaluates and predicts through both. ``split`` holds out rows, the same fraction of every class.
 
 Examples
 --------
@@ -19,19 +20,22 @@ Examples
 (array([0, 1, 0, 1]), ('cat', 'dog'))
 """
 
-from affinet.tables.columns import CategoryColumn, NumberColumn
+from affinet.tables.columns import CategoryColumn, DateColumn, NumberColumn
 from affinet.tables.encoding import Encoding
 from affinet.tables.reading import read_table
+from affinet.tables.splitting import split
 from affinet.tables.table import Table
 from affinet.tables.targets import ClassTarget, NumberTarget, guess_task
 
 __all__ = [
     "CategoryColumn",
     "ClassTarget",
+    "DateColumn",
     "Encoding",
     "NumberColumn",
     "NumberTarget",
     "Table",
     "guess_task",
     "read_table",
+    "split",
 ]

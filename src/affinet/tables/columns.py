@@ -1,4 +1,4 @@
-"""Columns as inputs of a network: numbers standardised, texts as one column for each category."""
+"""Columns as inputs of a network: numbers standardised, categories one-hot, dates as numbers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,39 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.table import Table, listing
+from affinet.tables.cells import foreign_number, has_leading_zero, is_missing, number_label
+from affinet.tables.dates import AMBIGUOUS, FORMATS, cycles, date_format, days_of, first_other
+from affinet.tables.table import ColumnError, Table, listing
 
 IMPUTATIONS = ("mean", "median")
-FEW = 20  # so many categories are never too many
-# What may be done about a missing value in the training rows, and about one in later rows.
-TO_LEARN = "fill it in, or impute the mean or the median"
-TO_APPLY = "fill it in: the training imputed no values"
+FEW = 20  # this many categories are never too many
+SHOWN_PROBLEMS = 12
+EXACT = 2**53  # float64 holds every whole number up to this one
+# What to do about a missing value in the training rows, and about one in later rows.
+TO_LEARN = "fill it in, or impute it with impute='median' (--impute median)"
+TO_APPLY = (
+    "fill it in, or train with impute='median' (--impute median): this model imputes no values"
+)
+
+
+def all_problems(problems: Sequence[ColumnError]) -> ValueError:
+    """One error for several columns, grouped by what helps."""
+    if len(problems) == 1:
+        return problems[0]
+    groups: dict[str, list[str]] = {}
+    for problem in problems:
+        groups.setdefault(problem.remedy, []).append(problem.what)
+    parts = []
+    for remedy, found in groups.items():
+        shown = "; ".join(found[:SHOWN_PROBLEMS])
+        more = f"; ... ({len(found)} columns in all)" if len(found) > SHOWN_PROBLEMS else ""
+        parts.append("; ".join(filter(None, (shown + more, remedy))))
+    return ValueError(f"{problems[0].source}: {'; '.join(parts)}")
 
 
 @dataclass(frozen=True)
@@ -28,10 +49,10 @@ class NumberColumn:
     ----------
     name : str
     mean, std : float
-        Of the training rows, with ``std`` the root of the mean squared deviation; 1 for a column
-        that is constant, which thereby becomes 0.
+        Of the training rows, with ``std`` the square root of the mean squared deviation; 1 for a
+        constant column, which becomes 0.
     fill : float or None
-        What stands in for a missing value; None refuses it.
+        What replaces a missing value; None refuses it.
 
     Examples
     --------
@@ -53,37 +74,84 @@ class NumberColumn:
     @classmethod
     def fit(cls, table: Table, name: str, rows: Array, impute: str | None) -> NumberColumn:
         """Take the statistics of some rows of a table's column."""
-        values = table.numbers(name)
-        missing = np.isnan(values)
-        if missing.any() and impute is None:  # in any row: these are to be transformed as well
-            raise_missing(table, name, int(missing.argmax()), TO_LEARN)
-        values = values[rows][~missing[rows]]
-        if not values.size:
-            raise ValueError(f"{table.source}: column {name!r} has no value to learn from")
-        mean, std = statistics(values)
-        if impute is None:
-            return cls(name, mean, std)
-        return cls(name, mean, std, float(np.median(values)) if impute == "median" else mean)
+        require_distinct(table, name)
+        mean, std, fill = statistics_of(table, name, table.numbers(name), rows, impute)
+        return cls(name, mean, std, fill)
 
     @property
     def width(self) -> int:
-        """Inputs that this column makes."""
+        """Number of inputs that this column makes."""
         return 1
 
     def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
         """A table's column, there called ``name``, as float64 (N, 1)."""
-        values = table.numbers(name)
-        missing = np.isnan(values)
-        if missing.any():
-            if self.fill is None:
-                raise_missing(table, name, int(missing.argmax()), TO_APPLY)
-            values[missing] = self.fill
+        values = filled(table, name, table.numbers(name), self.fill)
         return ((values - self.mean) / self.std).reshape(-1, 1)
 
 
 @dataclass(frozen=True)
+class DateColumn:
+    """A column of dates: days since 1970-01-01, standardised, then cycles as sine and cosine.
+
+    Attributes
+    ----------
+    name : str
+    notation : str
+        Such as ``"YYYY-MM-DD"``; a time of day may follow the date.
+    mean, std : float
+        Of the training rows, in days.
+    timed : bool
+        True if a training row has a time of day. Then the inputs are the days, the place in the
+        year, in the week and in the day (7 in all); otherwise without the last (5).
+    fill : float or None
+        Days that replace a missing value; None refuses it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table = Table("t", {"a": ["2024-01-01", "2024-01-03"]}, lines=[1, 2])
+    >>> column = DateColumn.fit(table, "a", np.arange(2), None)
+    >>> column.notation, column.width, column.transform(table, "a")[:, 0].tolist()
+    ('YYYY-MM-DD', 5, [-1.0, 1.0])
+    """
+
+    kind: ClassVar[str] = "date"
+    name: str
+    notation: str
+    mean: float
+    std: float
+    timed: bool = False
+    fill: float | None = None
+
+    @classmethod
+    def fit(cls, table: Table, name: str, rows: Array, impute: str | None) -> DateColumn:
+        """Take the notation and the statistics of some rows of a table's column."""
+        notation = date_format([text for text in table.texts(name) if text])
+        if notation is None or notation == AMBIGUOUS:
+            raise ColumnError(
+                table.source,
+                f"column {name!r} holds dates that may have the month or the day first, or none",
+                "write them as YYYY-MM-DD, or leave the column out with ignore (--ignore NAME)",
+            )
+        days = dates(table, name, notation)
+        mean, std, fill = statistics_of(table, name, days, rows, impute)
+        known = days[rows][~np.isnan(days[rows])]
+        return cls(name, notation, mean, std, bool((known != np.floor(known)).any()), fill)
+
+    @property
+    def width(self) -> int:
+        """Number of inputs that this column makes."""
+        return 7 if self.timed else 5
+
+    def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
+        """A table's column, there called ``name``, as float64 (N, width)."""
+        days = filled(table, name, dates(table, name, self.notation), self.fill)
+        return np.column_stack([(days - self.mean) / self.std, cycles(days, self.timed)])
+
+
+@dataclass(frozen=True)
 class CategoryColumn:
-    """A column of texts: one input for each category, 1 where a row has it and 0 elsewhere.
+    """A column of texts, one-hot: one input for each category, 1 where a row has it, else 0.
 
     Attributes
     ----------
@@ -91,7 +159,7 @@ class CategoryColumn:
     categories : tuple of str
         Those of the training rows, in alphabetical order.
     fill : str or None
-        The category that stands in for a missing value; None refuses it.
+        The category that replaces a missing value; None refuses it.
 
     Examples
     --------
@@ -114,17 +182,20 @@ class CategoryColumn:
         counts = Counter(texts[row] for row in rows)
         missing = counts.pop("", 0)
         if impute is None and "" in texts:
-            raise_missing(table, name, texts.index(""), TO_LEARN)
+            raise missing_value(table, name, texts.index(""), TO_LEARN)
         if not counts:
-            raise ValueError(f"{table.source}: column {name!r} has no value to learn from")
-        require_few(table, name, len(counts), len(rows) - missing, "categories; ignore it")
-        # The most frequent one; of several, the first in the alphabet.
+            raise empty_column(table, name)
+        require_few(
+            *(table, name, len(counts), len(rows) - missing, "categories"),
+            f"leave the column out with ignore (--ignore {name})",
+        )
+        # The most frequent one; of several, the first in alphabetical order.
         fill = None if impute is None else min(counts, key=lambda text: (-counts[text], text))
         return cls(name, tuple(sorted(counts)), fill)
 
     @property
     def width(self) -> int:
-        """Inputs that this column makes."""
+        """Number of inputs that this column makes."""
         return len(self.categories)
 
     def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
@@ -134,57 +205,187 @@ class CategoryColumn:
         """
         places = {text: place for place, text in enumerate(self.categories)}
         out = np.zeros((len(table), self.width))
+        new: dict[str, int] = {}  # unknown categories, with the first row of each
         for row, text in enumerate(table.texts(name)):
             if not text:
                 if self.fill is None:
-                    raise_missing(table, name, row, TO_APPLY)
+                    raise missing_value(table, name, row, TO_APPLY)
                 text = self.fill
             place = places.get(text)
             if place is not None:
                 out[row, place] = 1.0
-            elif unknown == "error":
-                raise ValueError(
-                    f"{table.place(row, name)}: {text!r} is none of the categories that were "
-                    f"trained on ({listing(self.categories)}); with unknown 'zero' it makes zeros"
-                )
+            else:
+                new.setdefault(text, row)
+        if new and unknown == "error":
+            text, row = next(iter(new.items()))
+            more = f", nor are {len(new) - 1} more" if len(new) > 1 else ""
+            raise ColumnError(
+                table.source,
+                f"{table.row_name(row)}, column {name!r}: {text!r} is none of the categories of "
+                f"the training rows ({listing(self.categories)}){more}",
+                "unknown='zero' (--unknown zero) turns unknown categories into zeros",
+            )
         return out
 
 
-Column: TypeAlias = NumberColumn | CategoryColumn
+Column: TypeAlias = NumberColumn | CategoryColumn | DateColumn
 
 
 def fit_column(
     table: Table, name: str, rows: Array, impute: str | None, categorical: bool
 ) -> Column:
-    """The column's statistics or categories, as its cells are numbers or texts."""
+    """The column's statistics or categories, depending on what its cells are."""
     kind = "text" if categorical else table.kind(name)
     if kind == "mixed":
         row = table.first_text(name)
-        raise ValueError(
-            f"{table.place(row, name)}: {table.texts(name)[row]!r} is no number, and other cells "
-            "of the column are; mend it, or declare the column as categorical"
+        cell = table.columns[name][row]
+        raise ColumnError(
+            table.source,
+            f"{table.row_name(row)}, column {name!r}: {cell!r} is not a number, but other cells of "
+            "the column are",
+            f"{table.hint(cell)}correct it, or declare the column as categorical "
+            f"(--categorical {name})",
         )
-    if kind == "text":
-        return CategoryColumn.fit(table, name, rows, impute)
-    return NumberColumn.fit(table, name, rows, impute)
+    if kind == "date":
+        return DateColumn.fit(table, name, rows, impute)
+    if kind == "number":
+        return NumberColumn.fit(table, name, rows, impute)
+    if not categorical:
+        require_no_numbers(table, name)
+        require_no_dates(table, name)
+    return CategoryColumn.fit(table, name, rows, impute)
 
 
-def raise_missing(table: Table, name: str, row: int, remedy: str) -> NoReturn:
-    """Refuse a missing value."""
-    raise ValueError(f"{table.place(row, name)}: the value is missing; {remedy}")
+def require_no_numbers(table: Table, name: str) -> None:
+    """Raise if a column of texts holds numbers in another notation: they are not categories."""
+    cells = table.columns[name]
+    strange = foreign_number(cells, table.decimal) if isinstance(cells, list) else None
+    if strange is not None:
+        raise ColumnError(
+            table.source,
+            f"column {name!r} holds numbers such as {strange!r}, which cannot be read with the "
+            f"decimal mark {table.decimal!r}",
+            "name the mark with decimal=',' (--decimal ,), remove separators of thousands, or "
+            f"declare the column as categorical (--categorical {name})",
+        )
 
 
-def require_few(table: Table, name: str, n_values: int, n_rows: int, what: str) -> None:
-    """Raise if a column has about as many values as rows: names and remarks are no categories."""
+def require_no_dates(table: Table, name: str) -> None:
+    """Raise if most cells of a column of texts are dates: the others are probably mistakes."""
+    cells = table.texts(name)
+    other = first_other([cell for cell in cells if cell])
+    if other is not None:
+        raise ColumnError(
+            table.source,
+            f"{table.row_name(cells.index(other))}, column {name!r}: {other!r} is not a date of "
+            "the same form as other cells of the column",
+            f"correct it, or declare the column as categorical (--categorical {name})",
+        )
+
+
+def require_distinct(table: Table, name: str) -> None:
+    """Raise if cells that differ become one number: codes with leading zeros, huge integers."""
+    cells = table.columns[name]
+    if not isinstance(cells, list):
+        if cells.dtype.kind not in "iu" or not cells.size:
+            return
+        if max(int(cells.max()), -int(cells.min())) <= EXACT:
+            return
+        whole = [str(value) for value in np.unique(cells).tolist()]
+    else:
+        different = {*cells}
+        codes = [cell for cell in different if cell[:1] in "+-0" and has_leading_zero(cell)]
+        whole = [cell for cell in different if len(cell) > 15 and number_label(cell) == cell]
+        same = next((code for code in codes if (code.lstrip("+-0") or "0") in different), None)
+        if same is not None:
+            raise one_number(table, name, same, same.lstrip("+-0") or "0")
+    seen: dict[float, str] = {}
+    for text in whole:
+        other = seen.setdefault(float(text), text)
+        if other != text and "." not in text:
+            raise one_number(table, name, *sorted((text, other)))
+
+
+def one_number(table: Table, name: str, one: str, other: str) -> ColumnError:
+    """The error for two cells that float64 cannot tell apart."""
+    return ColumnError(
+        table.source,
+        f"column {name!r}: {one} and {other} would become the same number",
+        f"if it holds codes, declare it as categorical (--categorical {name}) or leave it out with "
+        f"ignore (--ignore {name})",
+    )
+
+
+def missing_value(table: Table, name: str, row: int, remedy: str) -> ColumnError:
+    """The error for a missing value."""
+    what = f"{table.row_name(row)}, column {name!r}: the value is missing"
+    return ColumnError(table.source, what, remedy)
+
+
+def empty_column(table: Table, name: str) -> ColumnError:
+    """The error for a column that holds nothing."""
+    return ColumnError(
+        table.source,
+        f"column {name!r} has no value to learn from in the training rows",
+        f"leave it out with ignore (--ignore {name})",
+    )
+
+
+def require_few(
+    table: Table, name: str, n_values: int, n_rows: int, what: str, remedy: str
+) -> None:
+    """Raise if a column has about as many values as rows: names and remarks are not categories."""
     if n_values > max(FEW, n_rows / 2):
-        raise ValueError(
-            f"{table.source}: column {name!r} has {n_values} different values in {n_rows} rows, "
-            f"too many for {what}"
+        raise ColumnError(
+            table.source,
+            f"column {name!r} has {n_values} different values in {n_rows} rows, too many for "
+            f"{what}",
+            remedy,
         )
+
+
+def dates(table: Table, name: str, notation: str) -> Array:
+    """A column as days since 1970-01-01, float64 (N,), NaN where a value is missing."""
+    cells = table.texts(name)
+    days = np.array([days_of(cell, notation) if cell else math.nan for cell in cells])
+    for row in map(int, np.flatnonzero(np.isnan(days))):
+        if not is_missing(cells[row]):
+            raise ColumnError(
+                table.source,
+                f"{table.row_name(row)}, column {name!r}: {cells[row]!r} is not a date of the "
+                f"form {notation}",
+            )
+    return days
+
+
+def statistics_of(
+    table: Table, name: str, values: Array, rows: Array, impute: str | None
+) -> tuple[float, float, float | None]:
+    """Mean, standard deviation and fill of some rows of a column's values, NaN where missing."""
+    missing = np.isnan(values)
+    if missing.any() and impute is None:  # in any row, because all of them are transformed later
+        raise missing_value(table, name, int(missing.argmax()), TO_LEARN)
+    values = values[rows][~missing[rows]]
+    if not values.size:
+        raise empty_column(table, name)
+    mean, std = statistics(values)
+    if impute is None:
+        return mean, std, None
+    return mean, std, float(np.median(values)) if impute == "median" else mean
+
+
+def filled(table: Table, name: str, values: Array, fill: float | None) -> Array:
+    """Values with the missing ones replaced, or refused."""
+    missing = np.isnan(values)
+    if missing.any():
+        if fill is None:
+            raise missing_value(table, name, int(missing.argmax()), TO_APPLY)
+        values[missing] = fill
+    return values
 
 
 def statistics(values: Array) -> tuple[float, float]:
-    """Mean and standard deviation of some numbers, 1 in place of a deviation of 0.
+    """Mean and standard deviation of some numbers, 1 instead of a deviation of 0.
 
     Examples
     --------
@@ -202,22 +403,29 @@ def statistics(values: Array) -> tuple[float, float]:
 
 
 def column_from_json(value: Any) -> Column:
-    """The column that :func:`column_to_json` wrote; KeyError, TypeError, ValueError if none."""
-    fill = value["fill"]
-    if value["kind"] == NumberColumn.kind:
-        mean, std = float(value["mean"]), float(value["std"])
-        if not (math.isfinite(mean) and 0 < std < math.inf):
-            raise ValueError(f"mean {mean} and std {std}")
-        return NumberColumn(str(value["name"]), mean, std, None if fill is None else float(fill))
-    if value["kind"] != CategoryColumn.kind:
-        raise ValueError(f"kind {value['kind']!r}")
-    return CategoryColumn(str(value["name"]), texts_from_json(value["categories"]), fill)
+    """The column that :func:`column_to_json` wrote; KeyError, TypeError, ValueError if invalid."""
+    kind, name, fill = value["kind"], str(value["name"]), value["fill"]
+    if kind == CategoryColumn.kind:
+        return CategoryColumn(name, texts_from_json(value["categories"]), fill)
+    if kind not in (NumberColumn.kind, DateColumn.kind):
+        raise ValueError(f"kind {kind!r}")
+    mean, std = float(value["mean"]), float(value["std"])
+    if not (math.isfinite(mean) and 0 < std < math.inf):
+        raise ValueError(f"mean {mean} and std {std}")
+    fill = None if fill is None else float(fill)
+    if fill is not None and not math.isfinite(fill):
+        raise ValueError(f"fill {fill}")
+    if kind == NumberColumn.kind:
+        return NumberColumn(name, mean, std, fill)
+    if value["notation"] not in FORMATS:
+        raise ValueError(f"notation {value['notation']!r}")
+    return DateColumn(name, value["notation"], mean, std, bool(value["timed"]), fill)
 
 
 def texts_from_json(value: Any) -> tuple[str, ...]:
     """A list of texts."""
     if not isinstance(value, Sequence) or not all(isinstance(text, str) for text in value):
-        raise TypeError(f"{value!r} is no list of texts")
+        raise TypeError(f"{value!r} is not a list of texts")
     return tuple(value)
 
 

@@ -14,11 +14,12 @@ from affinet.tables.columns import (
     IMPUTATIONS,
     CategoryColumn,
     Column,
+    all_problems,
     column_from_json,
     column_to_json,
     fit_column,
 )
-from affinet.tables.table import Table, listing
+from affinet.tables.table import ColumnError, Table, listing
 from affinet.tables.targets import (
     TASKS,
     ClassTarget,
@@ -34,21 +35,26 @@ UNKNOWN = ("error", "zero")
 
 @dataclass(frozen=True)
 class Encoding:
-    """How columns become inputs and a target, learned from the rows that are trained on.
+    """How columns become inputs and a target, learned from the training rows.
 
     Numbers are standardised with the training rows' mean and standard deviation; texts become one
-    input for each category. Targets are class indices, or standardised numbers.
+    input for each category; dates become days and their place in year and week
+    (:class:`DateColumn`). Targets are class indices, or standardised numbers.
 
     Attributes
     ----------
-    columns : tuple of NumberColumn or CategoryColumn
+    columns : tuple of NumberColumn, CategoryColumn or DateColumn
         The inputs, in the table's order.
     target : ClassTarget or NumberTarget
     names : tuple of str
-        All columns of the table that was learned from, in its order.
+        All columns of the training table, in its order.
     named : bool
-        True if these names are the file's own: tables with names are then read by them, and only
-        tables without names by their places.
+        True if these names are the file's own: columns of tables with names are then found by
+        name, and only those of tables without names by their places.
+    decimal : str
+        The decimal mark of the training table's text.
+    charset : str or None
+        The character encoding of that text.
 
     Examples
     --------
@@ -69,6 +75,8 @@ class Encoding:
     target: Target
     names: tuple[str, ...]
     named: bool = True
+    decimal: str = "."
+    charset: str | None = None
 
     @classmethod
     def fit(
@@ -88,21 +96,21 @@ class Encoding:
         ----------
         table : Table
         target : str
-            Name of the column that is to be predicted.
+            Name of the column to predict.
         rows : array of int, optional
-            Places of the rows to take statistics and categories from; all if left out. Classes
-            are those of all rows.
+            Places of the training rows, which statistics and categories come from; all if left
+            out. Classes are those of all rows.
         task : str, optional
             ``"classification"`` or ``"regression"``; guessed if left out, see
             :func:`guess_task`.
         impute : str, optional
-            ``"mean"`` or ``"median"``: what fills in missing numbers, in these rows and in later
-            ones; texts are filled in with the most frequent one. Left out, a missing value is
-            refused. Missing targets always are.
+            ``"mean"`` or ``"median"``: what replaces missing numbers and dates, in these rows and
+            in later ones; missing texts are replaced by the most frequent one. If left out, a
+            missing value is refused. Missing targets always are; see :meth:`Table.drop_missing`.
         ignore : collection of str
             Columns to leave out.
         categorical : collection of str
-            Columns whose cells are names of categories even if they look like numbers.
+            Columns whose cells are names of categories even if they look like numbers or dates.
 
         Returns
         -------
@@ -111,63 +119,77 @@ class Encoding:
         Raises
         ------
         ValueError
-            If a column cannot be used; its name and the line are in the message.
+            If columns cannot be used; the message names all of them, with their lines.
         """
         require_one_of("task", task, (None, *TASKS))
         require_one_of("impute", impute, (None, *IMPUTATIONS))
         for name in (target, *ignore, *categorical):
             table.resolve(name)
+        ignore, categorical = {*ignore}, {*categorical}
         left = [name for name in table.names if name != target and name not in ignore]
         if not left:
             raise ValueError(f"{table.source}: no column is left to learn from")
         places = np.arange(len(table)) if rows is None else np.asarray(rows)
+        columns, problems = [], []
+        for name in left:
+            try:
+                columns.append(fit_column(table, name, places, impute, name in categorical))
+            except ColumnError as problem:  # go on, to report all of them at once
+                problems.append(problem)
+        if problems:
+            raise all_problems(problems)
         return cls(
-            columns=tuple(
-                fit_column(table, name, places, impute, name in categorical) for name in left
-            ),
+            columns=tuple(columns),
             target=fit_target(table, target, task, places),
             names=tuple(table.names),
             named=table.named,
+            decimal=table.decimal,
+            charset=table.charset,
         )
 
     @property
     def width(self) -> int:
-        """Inputs of the network."""
+        """Number of inputs of the network."""
         return sum(column.width for column in self.columns)
 
     def inputs(self, table: Table, dtype: DTypeLike = np.float32, unknown: str = "error") -> Array:
-        """The inputs (N, width) that a table's rows make.
+        """The inputs (N, width) that a table's rows become.
 
         Parameters
         ----------
         table : Table
             With these columns by name, in any order and among others; or, if it or this encoding
-            knows no names, with these columns alone or with all those of the training's table.
+            has no names, with only these columns or all those of the training table.
         dtype : dtype
             float32 or float64.
         unknown : str
-            ``"error"`` refuses a category that the training did not have, ``"zero"`` gives its
-            row zeros.
+            ``"error"`` refuses categories unseen in training, ``"zero"`` turns them into zeros.
 
         Raises
         ------
         ValueError
-            If a column is absent or a value cannot be used.
+            If a column is missing or a value cannot be used; the message names all such columns.
         """
         require_one_of("unknown", unknown, UNKNOWN)
         out = np.empty((len(table), self.width), dtype)
-        start = 0
+        start, problems = 0, []
         for column, name in zip(self.columns, self.find(table), strict=True):
             block = out[:, start : start + column.width]
-            with np.errstate(over="ignore"):
-                block[...] = column.transform(table, name, unknown)
+            start += column.width
+            try:
+                with np.errstate(over="ignore"):
+                    block[...] = column.transform(table, name, unknown)
+            except ColumnError as problem:
+                problems.append(problem)
+                continue
             if not np.isfinite(block).all():
                 row = int(np.isfinite(block).all(axis=1).argmin())
                 raise ValueError(
                     f"{table.place(row, name)}: {table.texts(name)[row]} is too large for a column "
                     f"of mean {getattr(column, 'mean', 0):g} and {out.dtype}"
                 )
-            start += column.width
+        if problems:
+            raise all_problems(problems)
         return out
 
     def targets(self, table: Table) -> Array:
@@ -176,12 +198,12 @@ class Encoding:
         Raises
         ------
         ValueError
-            If the column is absent, or a row has no target or one of an unknown class.
+            If the column is missing, or a row has no target or one of an unknown class.
         """
         return self.target.values(table, self.find_target(table))
 
     def unknown(self, table: Table) -> list[str]:
-        """What the table's columns of texts hold that the training did not, in words."""
+        """Categories of the table that are unseen in training, in words, a text for each column."""
         found = []
         for column, name in zip(self.columns, self.find(table), strict=True):
             if isinstance(column, CategoryColumn):
@@ -195,7 +217,8 @@ class Encoding:
         wanted = [column.name for column in self.columns]
         there = [name for name in table.names if name != table.target]
         if self.named and table.named:
-            absent = [name for name in wanted if name not in there]
+            known = {*there}
+            absent = [name for name in wanted if name not in known]
             if absent:
                 raise ValueError(
                     f"{table.source}: no column {listing(absent)}; its columns are {listing(there)}"
@@ -204,10 +227,11 @@ class Encoding:
         if len(there) == len(wanted):
             return there
         if len(there) == len(self.names):
-            return [there[self.names.index(name)] for name in wanted]
+            places = {name: place for place, name in enumerate(self.names)}
+            return [there[places[name]] for name in wanted]
         raise ValueError(
             f"{table.source}: {len(there)} columns, wanted {len(wanted)} of inputs or all "
-            f"{len(self.names)} of the training's table"
+            f"{len(self.names)} of the training table"
         )
 
     def find_target(self, table: Table) -> str:
@@ -218,7 +242,10 @@ class Encoding:
             return self.target.name
         if not (table.named and self.named) and len(table.names) == len(self.names):
             return table.names[self.names.index(self.target.name)]
-        raise ValueError(f"{table.source}: no column {self.target.name!r} for the targets")
+        raise ValueError(
+            f"{table.source}: no column {self.target.name!r} for the targets; if they have another "
+            "name, give it with target (--target NAME)"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values that JSON can hold."""
@@ -227,6 +254,8 @@ class Encoding:
             "target": target_to_json(self.target),
             "names": list(self.names),
             "named": self.named,
+            "decimal": self.decimal,
+            "charset": self.charset,
         }
 
     @classmethod
@@ -236,21 +265,26 @@ class Encoding:
         Raises
         ------
         ValueError
-            If the value is something else.
+            If the value is not such a record.
         """
         try:
+            decimal, charset = value.get("decimal", "."), value.get("charset")
+            if decimal not in (".", ",") or not isinstance(charset, str | None):
+                raise ValueError(f"decimal {decimal!r} and charset {charset!r}")
             return cls(
                 columns=tuple(column_from_json(column) for column in value["columns"]),
                 target=target_from_json(value["target"]),
                 names=tuple(map(str, value["names"])),
                 named=bool(value["named"]),
+                decimal=decimal,
+                charset=charset,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"not the record of an encoding: {error!r}") from error
 
 
 def fit_target(table: Table, name: str, task: str | None, rows: Array) -> Target:
-    """The target's classes or statistics, as the task says or the column suggests."""
+    """The target's classes or statistics, for the given task or the one the column suggests."""
     task = guess_task(table, name)[0] if task is None else task
     if task == ClassTarget.task:
         return ClassTarget.fit(table, name)
@@ -258,7 +292,7 @@ def fit_target(table: Table, name: str, task: str | None, rows: Array) -> Target
 
 
 def require_one_of(name: str, value: Any, known: Collection[Any]) -> None:
-    """Raise unless ``value`` is one of those that are known."""
+    """Raise unless ``value`` is one of the known ones."""
     if value not in known:
         wanted = ", ".join(repr(other) for other in known)
         raise ValueError(f"{name} is {value!r}, wanted one of {wanted}")

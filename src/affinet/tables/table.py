@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from affinet._validation import Array
+from affinet.tables.cells import is_missing, number_of, numbers_of, value_label
+from affinet.tables.dates import date_format
 
-# Cells, in small letters, that stand for a value that is not there.
-MISSING = frozenset(("", "?", "na", "n/a", "nan", "null"))
+
+class ColumnError(ValueError):
+    """A column that cannot be used.
+
+    Attributes
+    ----------
+    source, what, remedy : str
+        The table, what is wrong and where, and what helps.
+    """
+
+    def __init__(self, source: str, what: str, remedy: str = "") -> None:
+        super().__init__(f"{source}: " + "; ".join(filter(None, (what, remedy))))
+        self.source, self.what, self.remedy = source, what, remedy
 
 
 @dataclass(frozen=True)
@@ -21,7 +35,7 @@ class Table:
     Attributes
     ----------
     source : str
-        The file's name, which stands in errors.
+        The file's name, for error messages.
     columns : mapping of str to list of str or array
         For every name the N cells of a text file, or an array (N,) of numbers.
     named : bool
@@ -34,6 +48,8 @@ class Table:
         The decimal mark of a text file.
     row_shape : tuple of int or None
         Of one row of an array of inputs before it was flattened.
+    charset : str or None
+        The character encoding of a text file, such as ``"utf-8"``; None for arrays.
 
     Examples
     --------
@@ -51,6 +67,7 @@ class Table:
     lines: Sequence[int] | None = None
     decimal: str = "."
     row_shape: tuple[int, ...] | None = None
+    charset: str | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -66,48 +83,71 @@ class Table:
         Raises
         ------
         ValueError
-            If a cell is no number or is infinite; it is named by its line and column.
+            If a cell is not a number, or infinite; its line and column are in the message.
         """
         cells = self.columns[name]
         if isinstance(cells, list):
-            values = np.array([number_of(cell, self.decimal) for cell in cells], np.float64)
-            bad = np.flatnonzero(np.isnan(values))
-            for row in map(int, bad):  # few, or none: missing cells and those that are no numbers
+            values = numbers_of(cells, self.decimal)
+            for row in map(int, np.flatnonzero(np.isnan(values))):
                 if not is_missing(cells[row]):
-                    raise ValueError(f"{self.place(row, name)}: {cells[row]!r} is no number")
+                    raise ColumnError(
+                        self.source,
+                        f"{self.row_name(row)}, column {name!r}: {cells[row]!r} is not a number",
+                        self.hint(cells[row]).removesuffix(", "),
+                    )
         else:
             values = cells.astype(np.float64)
         infinite = np.isinf(values)
         if infinite.any():
             first = int(infinite.argmax())
-            raise ValueError(f"{self.place(first, name)}: {values[first]}, wanted a finite number")
+            raise ColumnError(
+                self.source,
+                f"{self.row_name(first)}, column {name!r}: {values[first]}, wanted a finite number",
+            )
         return values
 
+    def hint(self, cell: str) -> str:
+        """The option that makes a cell a number, in words; empty if there is none."""
+        other = "," if self.decimal == "." else "."
+        if math.isnan(number_of(cell, other)):
+            return ""
+        return f"if {other!r} is the decimal mark: decimal={other!r} (--decimal {other}), "
+
     def texts(self, name: str) -> list[str]:
-        """A column as texts, empty where a value is missing; numbers of arrays by their names."""
+        """A column as texts, empty where a value is missing; numbers of arrays by their labels."""
         cells = self.columns[name]
         if isinstance(cells, list):
             return ["" if is_missing(cell) else cell for cell in cells]
+        if cells.dtype.kind in "bui":  # not through float64, which merges numbers above 2**53
+            return [str(int(value)) for value in cells.tolist()]
         values = self.numbers(name).tolist()
-        return ["" if math.isnan(value) else number_name(value) for value in values]
+        return ["" if math.isnan(value) else value_label(value) for value in values]
 
     def kind(self, name: str) -> str:
-        """``"number"`` or ``"text"``, by the cells that are not missing; "mixed" if both occur."""
+        """What the cells that are not missing hold.
+
+        Returns
+        -------
+        str
+            ``"number"``, ``"date"``, ``"text"``, or ``"mixed"`` for numbers and texts.
+        """
         cells = self.columns[name]
         if not isinstance(cells, list):
             return "number"
         known = [cell for cell in cells if not is_missing(cell)]
-        numeric = sum(not math.isnan(number_of(cell, self.decimal)) for cell in known)
+        numeric = len(known) - int(np.isnan(numbers_of(known, self.decimal)).sum())
         if numeric == len(known):
             return "number"
-        return "mixed" if numeric else "text"
+        if numeric:
+            return "mixed"
+        return "text" if date_format(known) is None else "date"
 
     def first_text(self, name: str) -> int:
         """The first row of a column whose cell is neither missing nor a number."""
         for row, cell in enumerate(self.columns[name]):
             if not is_missing(cell) and math.isnan(number_of(cell, self.decimal)):
                 return row
-        raise ValueError(f"{self.source}: column {name!r} holds numbers only")
+        raise ValueError(f"{self.source}: column {name!r} holds only numbers")
 
     def resolve(self, column: str) -> str:
         """The name of a column given by its name, or by its place: 1 the first, -1 the last.
@@ -115,7 +155,7 @@ class Table:
         Raises
         ------
         ValueError
-            If there is no such column; the message lists those that are there.
+            If there is no such column; the message lists the existing ones.
         """
         if column in self.columns:
             return column
@@ -126,41 +166,53 @@ class Table:
             place = 0
         if place != 0 and -len(names) <= place <= len(names):
             return names[place - 1 if place > 0 else place]
-        raise ValueError(f"{self.source}: no column {column!r}, its columns are {listing(names)}")
+        hint = ""
+        near = difflib.get_close_matches(column, names, 1)
+        if near:
+            hint = f"; did you mean {near[0]!r}?"
+        elif not self.named and self.lines is not None:
+            hint = "; if its first line holds the names: header=True (--header)"
+        raise ValueError(
+            f"{self.source}: no column {column!r}, its columns are {listing(names)}{hint}"
+        )
 
     def place(self, row: int, name: str) -> str:
-        """Where a cell stands, in words."""
-        where = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
-        return f"{self.source}: {where}, column {name!r}"
+        """Where a cell is, in words."""
+        return f"{self.source}: {self.row_name(row)}, column {name!r}"
 
+    def row_name(self, row: int) -> str:
+        """A row in words: by its line in a text file, else by its place."""
+        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
-def number_of(cell: str, decimal: str) -> float:
-    """The number in a cell; NaN if it holds none."""
-    if "_" in cell or (decimal != "." and "." in cell):
-        return math.nan  # Python's 1_000 is no number elsewhere; 1.000 would be a thousand
-    try:
-        return float(cell.replace(decimal, "."))
-    except ValueError:
-        return math.nan
+    def select(self, rows: Array) -> Table:
+        """Some of the rows as another table.
 
+        Parameters
+        ----------
+        rows : int array of shape (M,)
+        """
+        places = rows.tolist()
+        columns: dict[str, list[str] | Array] = {}
+        for name, cells in self.columns.items():
+            columns[name] = (
+                [cells[row] for row in places] if isinstance(cells, list) else cells[rows]
+            )
+        lines = None if self.lines is None else [self.lines[row] for row in places]
+        return replace(self, columns=columns, lines=lines)
 
-def is_missing(cell: str) -> bool:
-    """True for a cell that stands for a value that is not there."""
-    return cell.lower() in MISSING
+    def drop_missing(self, name: str) -> Table:
+        """The rows that have a value in the column ``name``.
 
-
-def number_name(value: float) -> str:
-    """A number as the name of a class or category: 3.0 is ``"3"``, 0.5 is ``"0.5"``.
-
-    Examples
-    --------
-    >>> number_name(3.0), number_name(0.5)
-    ('3', '0.5')
-    """
-    return str(int(value)) if value == int(value) else repr(float(value))
+        Examples
+        --------
+        >>> len(Table("t", {"a": ["1", "2", "3"], "t": ["x", "", "NA"]}).drop_missing("t"))
+        1
+        """
+        known = [bool(text.strip()) for text in self.texts(name)]
+        return self if all(known) else self.select(np.flatnonzero(known))
 
 
 def listing(names: Sequence[str], most: int = 12) -> str:
-    """Names with commas between them, the first ones if they are many."""
+    """Names separated by commas; only the first ones if there are many."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"

@@ -1,21 +1,24 @@
-"""Targets: what a column of a table asks a network for, and what its outputs answer."""
+"""Targets: what a network predicts, and how its outputs become a column's values again."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from decimal import Decimal
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
 from affinet._validation import Array
+from affinet.tables.cells import has_leading_zero, number_label
 from affinet.tables.columns import require_few, statistics, texts_from_json
-from affinet.tables.table import Table, is_missing, listing, number_name
+from affinet.tables.table import Table, listing
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
 TASKS = (CLASSIFICATION, REGRESSION)
-MOST_CLASSES = 20  # whole numbers with more values than these are taken for quantities
+MOST_CLASSES = 20  # whole numbers with more values than this are treated as quantities
+LARGEST = 1e150  # the square of anything larger may overflow float64
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class ClassTarget:
     classes : tuple of str
         In the order of the class indices: numbers by size, texts by the alphabet.
     numeric : bool
-        True if the names are numbers, so that ``1`` and ``1.0`` are one class.
+        True if the names are plainly numbers, so that ``1`` and ``1.0`` are one class. Cells such
+        as ``007`` or ``1e5`` are not: then every class is the text of its cells.
 
     Examples
     --------
@@ -46,15 +50,20 @@ class ClassTarget:
     @classmethod
     def fit(cls, table: Table, name: str) -> ClassTarget:
         """Take the classes of all rows of a table's column."""
-        numeric = table.kind(name) == "number"
-        labels = class_labels(table, name, numeric)
-        classes = sorted(set(labels), key=(lambda text: (float(text), text)) if numeric else None)
+        labels = class_labels(table, name, numeric=True)
+        numeric = all_plain(table, name)
+        if not numeric:
+            labels = class_labels(table, name, numeric=False)
+        classes = sorted(set(labels), key=(lambda text: (Decimal(text), text)) if numeric else None)
         if len(classes) < 2:
             raise ValueError(
                 f"{table.source}: the target {name!r} is {classes[0]!r} in every row, "
                 "wanted at least two classes"
             )
-        require_few(table, name, len(classes), len(labels), "classes")
+        require_few(
+            *(table, name, len(classes), len(labels), "classes"),
+            "task='regression' (--task regression) predicts numbers",
+        )
         return cls(name, tuple(classes), numeric)
 
     def values(self, table: Table, name: str) -> Array:
@@ -72,13 +81,13 @@ class ClassTarget:
 
 @dataclass(frozen=True)
 class NumberTarget:
-    """A column of numbers to be predicted, standardised inside: ``(value - mean) / std``.
+    """A column of numbers to predict, standardised internally: ``(value - mean) / std``.
 
     Attributes
     ----------
     name : str
     mean, std : float
-        Of the training rows; ``std`` is 1 if they are all the same.
+        Of the training rows; ``std`` is 1 if they are all equal.
 
     Examples
     --------
@@ -97,7 +106,14 @@ class NumberTarget:
     @classmethod
     def fit(cls, table: Table, name: str, rows: Array) -> NumberTarget:
         """Take the statistics of some rows of a table's column."""
-        return cls(name, *statistics(quantities(table, name)[rows]))
+        values = quantities(table, name)
+        largest = float(np.abs(values).max())
+        if largest > LARGEST:
+            raise ValueError(
+                f"{table.source}: the target {name!r} reaches {largest:g}, and squared errors of "
+                f"numbers beyond {LARGEST:g} overflow float64; rescale it"
+            )
+        return cls(name, *statistics(values[rows]))
 
     def values(self, table: Table, name: str) -> Array:
         """Standardised targets, float64 (N,), of a table's column, there called ``name``."""
@@ -113,10 +129,11 @@ Target: TypeAlias = ClassTarget | NumberTarget
 
 
 def guess_task(table: Table, name: str) -> tuple[str, str]:
-    """What a target column asks for, and the reason in a few words.
+    """The task that suits a target column, and the reason in a few words.
 
-    Texts are classes. Numbers are classes if they are whole, at most 20 different ones, and each
-    of them occurs twice on average; otherwise they are quantities.
+    Texts are classes, and so are whole numbers with leading zeros, which are codes. Other numbers
+    are classes if they are whole, at most 20 of them differ, and each occurs twice on average;
+    otherwise they are quantities.
 
     Parameters
     ----------
@@ -141,25 +158,45 @@ def guess_task(table: Table, name: str) -> tuple[str, str]:
     """
     if table.kind(name) != "number":
         return CLASSIFICATION, "its values are texts"
+    cells = table.columns[name]
+    if isinstance(cells, list) and any(map(has_leading_zero, cells)):
+        return CLASSIFICATION, "its values have leading zeros, as codes do"
     values = table.numbers(name)
     values = values[~np.isnan(values)]
     if (values != np.floor(values)).any():
         return REGRESSION, "its values are numbers, not all whole"
-    different = len(np.unique(values))
+    different = len({*labels_of(table, name, numeric=True)} - {""})
     if different <= MOST_CLASSES and 2 * different <= len(values):
         return CLASSIFICATION, f"{different} different whole numbers"
     return REGRESSION, f"{different} different numbers"
 
 
-def class_labels(table: Table, name: str, numeric: bool) -> list[str]:
-    """The name of every row's class; a missing one is refused."""
+def labels_of(table: Table, name: str, numeric: bool) -> list[str]:
+    """The label of every row, "" where it is missing.
+
+    If ``numeric``, cells that are plainly numbers have the number as label; all others, their text.
+    """
     texts = table.texts(name)
-    for row, text in enumerate(texts):
-        if is_missing(text):
-            raise_no_target(table, name, row)
     if numeric and isinstance(table.columns[name], list):
-        return [number_name(value) for value in table.numbers(name).tolist()]
+        known = {text: number_label(text, table.decimal) or text for text in {*texts}}
+        return [known[text] for text in texts]
     return texts
+
+
+def class_labels(table: Table, name: str, numeric: bool) -> list[str]:
+    """The label of every row; a missing one is refused."""
+    labels = labels_of(table, name, numeric)
+    if "" in labels:
+        raise_no_target(table, name, labels.index(""), labels.count(""))
+    return labels
+
+
+def all_plain(table: Table, name: str) -> bool:
+    """True if every cell of a column is plainly a number."""
+    cells = table.columns[name]
+    if not isinstance(cells, list):
+        return True
+    return all(number_label(text, table.decimal) is not None for text in {*cells})
 
 
 def quantities(table: Table, name: str) -> Array:
@@ -167,13 +204,16 @@ def quantities(table: Table, name: str) -> Array:
     values = table.numbers(name)
     missing = np.isnan(values)
     if missing.any():
-        raise_no_target(table, name, int(missing.argmax()))
+        raise_no_target(table, name, int(missing.argmax()), int(missing.sum()))
     return values
 
 
-def raise_no_target(table: Table, name: str, row: int) -> None:
-    """Refuse a row without a target: nothing can be learned from it, and none is made up."""
-    raise ValueError(f"{table.place(row, name)}: the target is missing; leave the row out")
+def raise_no_target(table: Table, name: str, row: int, n_rows: int) -> NoReturn:
+    """Refuse rows without a target: nothing can be learned from them, and none is made up."""
+    raise ValueError(
+        f"{table.place(row, name)}: the target is missing, in {n_rows} rows in all; leave them "
+        "out with drop_missing (--drop-missing)"
+    )
 
 
 def target_to_json(target: Target) -> dict[str, Any]:
@@ -185,7 +225,7 @@ def target_to_json(target: Target) -> dict[str, Any]:
 
 
 def target_from_json(value: Mapping[str, Any]) -> Target:
-    """What :func:`target_to_json` wrote; KeyError, TypeError, ValueError if it is not that."""
+    """The target that :func:`target_to_json` wrote; KeyError, TypeError, ValueError if invalid."""
     if value["task"] == CLASSIFICATION:
         classes = texts_from_json(value["classes"])
         return ClassTarget(str(value["name"]), classes, bool(value["numeric"]))

@@ -13,6 +13,7 @@ import numpy as np
 from affinet._validation import Array, real_number, whole_number
 from affinet._version import __version__
 from affinet.archive import archive_path, pack, read_archive, unpack, write_archive
+from affinet.network.inner import arrays_of, set_arrays, walk
 from affinet.optimizers import Optimizer
 from affinet.training.callbacks import TrainingState, name_of
 from affinet.training.history import History
@@ -134,7 +135,7 @@ def snapshot(run: Run) -> dict[str, Any]:
     """All that a run needs to go on from where it stands; arrays are the run's own."""
     return {
         "training": identity(run),
-        "network": run.net._arrays(),
+        "network": arrays_of(run.net),
         "optimizer": optimizer_state(run),
         "schedule": None
         if run.schedule is None
@@ -150,7 +151,7 @@ def snapshot(run: Run) -> dict[str, Any]:
 
 def identity(run: Run) -> dict[str, Any]:
     """What must be the same in the training that goes on."""
-    parts = {f"layer {place}": layer for place, layer in enumerate(run.net.layers)}
+    parts = {f"layer {path}": layer for path, layer in walk(run.net.layers)}
     described = {name: describe(part) for name, part in (parts | {"loss": run.net.loss}).items()}
     return {
         "rows": run.n_rows,
@@ -243,7 +244,7 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"resume: {Path(path)}: {error}") from error
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"resume: {Path(path)}: damaged: {error!r}") from error
-    run.net._set_arrays(content["network"])
+    set_arrays(run.net, content["network"])
     for name, value in numbers.items():
         setattr(run.optimizer, name, value)
     if isinstance(run.optimizer, Optimizer):
@@ -277,7 +278,7 @@ def require_position(history: History, sums: Any) -> None:
 
 def require_arrays(run: Run, content: Mapping[str, Any]) -> None:
     """Raise unless the arrays of the network and the optimizer are those of the run."""
-    wanted: dict[str, Any] = dict(run.net._arrays())
+    wanted: dict[str, Any] = dict(arrays_of(run.net))
     found: dict[str, Any] = dict(content["network"])
     if isinstance(run.optimizer, Optimizer):
         count = run.optimizer.n_averages

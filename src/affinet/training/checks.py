@@ -18,11 +18,17 @@ from affinet._validation import (
     rows_array,
     whole_number,
 )
-from affinet.layers import Affine, BatchNorm
+from affinet.layers import Affine, BatchNorm, Residual
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.metrics import Metric, Metrics, named_metrics
 from affinet.network import Sequential
-from affinet.network.operations import keeps_any_width
+from affinet.network.inner import (
+    keeps_any_width,
+    layer_widths,
+    predict_unguarded,
+    require_loss,
+    walk,
+)
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.weights import training_weights
@@ -112,7 +118,7 @@ def require_weights(
     if sample_weight is None and class_weight is None:
         return None
     require_takes_weights(net.loss, "class_weight" if sample_weight is None else "sample_weight")
-    n_outputs = net._predict(x[:1]).reshape(1, -1).shape[1]
+    n_outputs = predict_unguarded(net, x[:1]).reshape(1, -1).shape[1]
     return training_weights(net.loss, t, n_outputs, sample_weight, class_weight)
 
 
@@ -121,11 +127,11 @@ def require_variances(net: Sequential, n_rows: int, batch_size: int, steps: int)
     reaches_last = steps >= steps_per_epoch(n_rows, batch_size)
     if batch_size > 1 and not (n_rows % batch_size == 1 and reaches_last):
         return
-    for place, layer in enumerate(net.layers):
+    for path, layer in walk(net.layers):
         if isinstance(layer, BatchNorm):
             raise ValueError(
                 f"batch_size is {batch_size}: for {n_rows} rows that makes a batch of one, and "
-                f"layer {place}, {layer!r}, wants 2 or more in training"
+                f"layer {path}, {layer!r}, wants 2 or more in training"
             )
 
 
@@ -136,7 +142,7 @@ def require_data(
 
     What each row holds is looked at in the ``part`` of the rows that is this process's.
     """
-    net._require_loss()
+    require_loss(net)
     x, t = rows_array(f"{prefix}x", x), rows_array(f"{prefix}t", t)
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"{prefix}x has shape {x.shape}, wanted at least one row")
@@ -147,7 +153,7 @@ def require_data(
         for start, block in blocks(x, low, high):
             require_finite(f"{prefix}x", block, start)
     require_width(net, x, f"{prefix}x")
-    y = net._predict(x[:1])
+    y = predict_unguarded(net, x[:1])
     require_targets(net, y, t, prefix)
     for start, block in blocks(t, low, high):
         require_values(net, y.shape[-1], block, f"{prefix}t", start)
@@ -155,13 +161,12 @@ def require_data(
 
 
 def require_width(net: Sequential, x: Array, name: str) -> None:
-    """Raise if an Affine layer that meets the rows as they are takes rows of another width."""
+    """Raise if an Affine or a Residual that meets the rows as they are takes another width."""
     first = next((layer for layer in net.layers if not keeps_any_width(layer)), None)
     came = math.prod(x.shape[1:])
-    if type(first) is Affine and came != first.W.shape[0]:
-        raise ValueError(
-            f"{name} has shape {x.shape}: {came} numbers a row, wanted {first.W.shape[0]}"
-        )
+    widths = layer_widths(first) if type(first) in (Affine, Residual) else None
+    if widths is not None and came != widths[0]:
+        raise ValueError(f"{name} has shape {x.shape}: {came} numbers a row, wanted {widths[0]}")
 
 
 def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from affinet._validation import Array, whole_number
 from affinet.metrics import Monitor
+from affinet.network.inner import arrays_of, set_arrays
 from affinet.training.callbacks import StopTraining, TrainingState
 
 
@@ -83,7 +84,7 @@ class EarlyStopping:
         if self._monitor.observe(state.metrics):
             state.history.best_epoch = state.epoch
             if self.restore_best:
-                self._best = {name: array.copy() for name, array in state.net._arrays().items()}
+                self._best = {name: array.copy() for name, array in arrays_of(state.net).items()}
         elif self._monitor.wait >= self.patience:
             raise StopTraining(
                 f"{self.monitor} has not become better than {self._monitor.best} "
@@ -93,7 +94,7 @@ class EarlyStopping:
     def end(self, state: TrainingState) -> None:
         """Give the network back the arrays of its best epoch."""
         if self._best is not None:
-            state.net._set_arrays(self._best)
+            set_arrays(state.net, self._best)
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen and kept, for a checkpoint."""

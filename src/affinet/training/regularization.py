@@ -5,6 +5,7 @@ from __future__ import annotations
 from affinet._dispatch import kernels
 from affinet._validation import positive_number, real_number
 from affinet.network import Sequential
+from affinet.network.inner import walk
 
 
 class Regularization:
@@ -30,9 +31,9 @@ class Regularization:
         """
         penalty = 0.0
         if self.l2 > 0 and weight_sum > 0:  # a batch without weight pulls at nothing
-            for place, layer in enumerate(net.layers):
+            for path, layer in walk(net.layers):
                 for name in getattr(layer, "penalized", ()):
-                    W, dW = net.params[f"{place}.{name}"], net.grads[f"{place}.{name}"]
+                    W, dW = net.params[f"{path}.{name}"], net.grads[f"{path}.{name}"]
                     scale = self.l2 / weight_sum
                     penalty += kernels.l2_penalty(W.reshape(-1), scale, dW.reshape(-1))
         if self.clip_norm is not None:

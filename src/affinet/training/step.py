@@ -20,7 +20,7 @@ from affinet._validation import Array, in_files
 from affinet.layers import Dropout
 from affinet.losses import ClassLoss
 from affinet.network import Sequential
-from affinet.network.operations import describe_layers, first_width, is_compiled
+from affinet.network.inner import describe_layers, first_width, is_compiled, walk
 from affinet.optimizers import Optimizer
 from affinet.training.regularization import Regularization
 
@@ -157,7 +157,7 @@ class FusedStep:
         self.batch_size = min(batch_size, len(x))
         self.state = optimizer.state_of(net.params.flat)
         self.updates = 0
-        self.keys = [dropout_key(seed, place) for place in range(len(net.layers))]
+        self.keys = {path: dropout_key(seed, path) for path, _ in walk(net.layers)}
         self.losses = self.hits = np.empty(0)  # of the last call's batches
         self.description: Any = None
         self.refresh()
@@ -265,8 +265,8 @@ class DropoutPlaces:
 
     def __init__(self, net: Sequential, seed: int) -> None:
         self._keys = {
-            layer: dropout_key(seed, place)
-            for place, layer in enumerate(net.layers)
+            layer: dropout_key(seed, path)
+            for path, layer in walk(net.layers)
             if isinstance(layer, Dropout)
         }
 
@@ -282,9 +282,14 @@ class DropoutPlaces:
                 layer._place = None
 
 
-def dropout_key(seed: int, place: int) -> int:
-    """64 bits for the dropout layer at this place of a network trained with this seed."""
-    return int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0])
+def dropout_key(seed: int, path: str) -> int:
+    """64 bits for the dropout layer at this path of a network trained with this seed.
+
+    They are drawn from the numbers (seed, *path): (5, 2) for layer "2" and the seed 5, (5, 2, 0)
+    for "2.0".
+    """
+    numbers = [seed, *map(int, path.split("."))]
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def make_step(

@@ -24,7 +24,7 @@ from affinet._dispatch import kernels
 from affinet._validation import Array, in_files, whole_number
 from affinet.metrics import Metric
 from affinet.network import Sequential
-from affinet.network.parts import buffer_names
+from affinet.network.inner import buffer_names, figures, set_gradients, walk
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 from affinet.training.callbacks import name_of
@@ -197,8 +197,7 @@ class TeamRun(Run):
 
     def move_gradients(self, grads: Parameters) -> None:
         """Let the network and the step write their gradients there."""
-        self.net.grads = grads
-        self.net._bind()
+        set_gradients(self.net, grads)
         self.step.inner.description = None  # a plan of its own
         self.step.refresh()
 
@@ -292,7 +291,7 @@ class TeamRun(Run):
         if low < high:
             y[low:high] = outputs
         self.team.sum(y)
-        return self.as_on_rank_0(self.net._figures(y, t, weights[0] if weights else None, metrics))
+        return self.as_on_rank_0(figures(self.net, y, t, weights[0] if weights else None, metrics))
 
     def call(
         self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False
@@ -344,11 +343,11 @@ def fused_multiply_adds() -> str:
 
 def require_no_buffers(net: Sequential) -> None:
     """Raise if a layer changes arrays while it trains that are no parameters."""
-    for place, layer in enumerate(net.layers):
+    for path, layer in walk(net.layers):
         names = buffer_names(layer)
         if names:
             raise ValueError(
-                f"layer {place}, {layer!r}, keeps {' and '.join(names)} of the rows that it sees, "
+                f"layer {path}, {layer!r}, keeps {' and '.join(names)} of the rows that it sees, "
                 "which a reducer does not bring together: wanted a network without such layers"
             )
 

@@ -14,6 +14,7 @@ from affinet import schedules
 from affinet._validation import whole_number
 from affinet.metrics import Metrics
 from affinet.network import Sequential
+from affinet.network.inner import training
 from affinet.optimizers import Adam, Optimizer
 from affinet.threads import register_with_threadpoolctl
 from affinet.training.batches import steps_per_epoch
@@ -185,7 +186,7 @@ def fit(
         team, make_run = team_of(reducer)
     part = whole if team is None else team.part
     try:
-        with net._usage.writing():
+        with training(net):
             with nullcontext() if team is None else team.setting_up():
                 optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
                 require_one_length(epochs, steps)

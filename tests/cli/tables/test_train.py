@@ -200,7 +200,7 @@ def test_categories_of_rows_held_out_alone_are_told(shell):
     _, err = shell("train", "a.csv", "--target", "t", "--epochs", "1", "--quiet")
     (line,) = err
     assert line == (
-        "affinet: warning: of the rows held out alone, and taken for zeros: column 'b': rare"
+        "affinet: warning: categories only in rows held out become zeros: column 'b': rare"
     )
 
 
@@ -227,7 +227,7 @@ def test_the_r2_of_a_constant_target_is_a_number(shell):
 REFUSED = {
     "no such file": (["gone.csv", "--target", "t"], "gone.csv: No such file"),
     "neither set nor file": (["table.json"], "'table.json' is neither"),
-    "no target named": (["a.csv"], "which column is to be predicted? --target NAME, of a, b, t"),
+    "no target named": (["a.csv"], "name the column to predict with --target NAME, one of a, b, t"),
     "unknown target": (["a.csv", "--target", "y"], "no column 'y', its columns are a, b, t"),
     "unknown ignored": (["a.csv", "--target", "t", "--ignore", "y"], "no column 'y'"),
     "unknown categorical": (["a.csv", "--target", "t", "--categorical", "9"], "no column '9'"),
@@ -238,9 +238,12 @@ REFUSED = {
     "a share of one": (["a.csv", "--target", "t", "--validation", "1"], "--validation"),
     "one row": (["one.csv", "--target", "t", "--task", "regression"], "--validation: 1 row"),
     "one class": (["one.csv", "--target", "t", "--task", "classification"], "two classes"),
-    "regression of texts": (["a.csv", "--target", "b", "--task", "regression"], "'x' is no number"),
+    "regression of texts": (
+        ["a.csv", "--target", "b", "--task", "regression"],
+        "'x' is not a number",
+    ),
     "a folder of files": (["a.csv", "--target", "t", "--data-dir", "."], "--data-dir"),
-    "target of a named set": (["digits", "--target", "t"], "--target: digits is no file"),
+    "target of a named set": (["digits", "--target", "t"], "--target: digits is not a file"),
     "imputation of a named set": (["digits", "--impute", "mean"], "--impute"),
     "ignored of a named set": (["digits", "--ignore", "x"], "--ignore"),
     "header of a named set": (["digits", "--no-header"], "--header"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from nets import Array
-from tasks import ADAM, Training, set_back
+
+from .tasks import ADAM, Training, set_back
 
 RANDOM_STATES = range(5)
 

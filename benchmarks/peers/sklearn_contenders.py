@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import sklearn
-from estimator_fits import EstimatorTraining, WholeFit
 from nets import Array
 from sklearn.neural_network import MLPClassifier
-from tasks import Prediction, Training
+
+from .estimator_fits import EstimatorTraining, WholeFit
+from .tasks import Prediction, Training
 
 VERSION = sklearn.__version__
 

@@ -18,10 +18,11 @@ from types import TracebackType
 from typing import Any, TextIO
 
 import machine
-from measures import CASES, Case
-from tasks import Unavailable
 from timing import seconds
 from verification import VerificationError
+
+from .cases import CASES, Case
+from .tasks import Unavailable
 
 
 class ProcessError(RuntimeError):

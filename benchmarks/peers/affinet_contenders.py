@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from affinet_networks import SequentialNetwork
-from estimator_fits import WholeFit
 from nets import Array
-from tasks import Multiplication, Prediction, Training, Unavailable, set_back
 
 import affinet as an
 from affinet._dispatch import kernels
+
+from .estimator_fits import WholeFit
+from .tasks import Multiplication, Prediction, Training, Unavailable, set_back
 
 VERSION = f"{an.__version__} ({an.runtime_info()['level']})"
 

@@ -1,4 +1,4 @@
-"""How much memory a process has needed."""
+"""What the operating system reports about this process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sys
 
 
 def peak_memory() -> int | None:
-    """The most memory in bytes that this process has held so far; None where nobody tells.
+    """The peak memory of this process so far in bytes; None where the system does not report it.
 
-    What was read from memory maps, of :func:`affinet.datasets.open_shards` too, counts as long as
-    the system keeps it: with memory to spare it may be all of it, and goes when others want it.
+    Pages of memory maps, such as those of :func:`affinet.datasets.open_shards`, count while the
+    system keeps them: if memory is free these may be all pages, which are dropped under pressure.
 
     Examples
     --------

@@ -41,7 +41,9 @@ class Training:
     epochs : int
         Passes over the data in one piece of work, for those who train many in a call.
     shuffled : bool
-        False: batches are taken as the rows lie, by all but affinet's fit, which always shuffles.
+        True: a classifier's ``fit`` shuffles the rows before every epoch. False: batches are taken
+        in the order of the rows, except by affinet's ``fit`` in a training step, which is timed
+        with its shuffling.
     order : list of arrays of row numbers, optional
         Batches for those who would draw their own.
     steps : int

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from nets import Array
-from tasks import Prediction, Training, Unavailable, threads
 from torch.nn import functional
+
+from .tasks import Prediction, Training, Unavailable, threads
 
 VERSION = torch.__version__
 torch.set_num_threads(threads())

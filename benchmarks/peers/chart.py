@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from peers_report import best, cores_text, floor, number
+from .tables import best, cores_text, floor, number
 
 # Blue and orange differ for every kind of colour vision (Okabe and Ito 2008); the form differs too.
 MARKS = (("#0072B2", "o"), ("#D55E00", "s"))

@@ -15,6 +15,14 @@ TITLES = {
 }
 # How many times as fast as scikit-learn's a whole fit is to be, by data and cores.
 GOALS = {("MNIST", 1): 2.5, ("MNIST", 2): 4.0, ("digits", 1): 5.0}
+README_COLUMNS = {
+    "affinet": "affinet fit",
+    "NumPy, in place": "NumPy in place",
+    "NumPy, book style": "NumPy book",
+    "JAX, `lax.scan`": "JAX scan",
+    "PyTorch": "PyTorch",
+    "PyTorch, compiled": "PyTorch compiled",
+}
 CLASSIFIERS = "affinet MLPClassifier", "scikit-learn MLPClassifier"
 Group = dict[str, Any]
 
@@ -151,6 +159,42 @@ def memory(fits: list[dict[str, Any]]) -> str:
             f"{grown:.1f} MB, of which the rows' shuffled order, 8 bytes each, is {order:.1f}."
         )
     return "\n".join(lines)
+
+
+def readme_table(content: dict[str, Any]) -> str:
+    """The table of training steps in README.md, in Markdown; a test compares the two.
+
+    A net for which affinet does best on one thread stands there with one core only.
+    """
+    header = ["net, rows a step", "cores", *README_COLUMNS]
+    lines = [header]
+    runs = [[g for g in run["groups"] if g["measure"] == "step"] for run in content["runs"]]
+    for groups in zip(*runs, strict=True):
+        net = groups[0]["title"].partition(" ")[2].replace("batch ", "")
+        for group in groups:
+            ours = best(group["contenders"][README_COLUMNS["affinet"]])
+            if ours["threads"] == 1 < group["cores"]:
+                continue
+            times = [
+                best(group["contenders"][name])["median_us"] for name in README_COLUMNS.values()
+            ]
+            cells = [readme_cell(time, time / times[0]) for time in times[1:]]
+            first = net if group is groups[0] else ""
+            lines.append([first, str(group["cores"]), readme_number(times[0]), *cells])
+    texts = ["| " + " | ".join(line) + " |" for line in lines]
+    texts.insert(1, "|" + "---|" * len(header))
+    return "\n".join(texts).replace("|  |", "| |")
+
+
+def readme_cell(time: float, ratio: float) -> str:
+    """A peer's microseconds, and how many times as long as affinet it takes."""
+    digits = 2 if ratio < 1.1 else 1 if ratio < 10 else 0
+    return f"{readme_number(time)} ({ratio:.{digits}f}×)"
+
+
+def readme_number(value: float) -> str:
+    """Microseconds: a digit behind the point below 100."""
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def names_of(groups: tuple[Group, ...]) -> list[str]:

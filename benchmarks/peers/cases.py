@@ -15,10 +15,11 @@ import numpy as np
 from affinet_networks import fit_order
 from nets import NETS, Array, Net, first_parameters, training_data
 from numpy_networks import BookNetwork
-from tasks import ADAM, Multiplication, Prediction, Training
 from verification import Outcome, VerificationError, require_close, require_equal
 
 import affinet as an
+
+from .tasks import ADAM, Multiplication, Prediction, Training
 
 LR = 0.01
 CHECKED_BATCHES = 3

@@ -7,7 +7,8 @@ import onnx
 import onnxruntime
 from nets import Array
 from onnx import TensorProto, helper, numpy_helper
-from tasks import Prediction, threads
+
+from .tasks import Prediction, threads
 
 VERSION = onnxruntime.__version__
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from nets import Array
-from tasks import Prediction, Training
 from thinc.api import SGD, Relu, Softmax, chain
+
+from .tasks import Prediction, Training
 
 VERSION = version("thinc")
 

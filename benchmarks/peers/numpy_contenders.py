@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from nets import Array
 from numpy_networks import BookNetwork, InPlaceNetwork, train
-from tasks import Multiplication, Prediction, Training, set_back
+
+from .tasks import Multiplication, Prediction, Training, set_back
 
 VERSION = np.__version__
 

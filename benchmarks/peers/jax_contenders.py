@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from nets import Array
-from tasks import Prediction, Training, threads
+
+from .tasks import Prediction, Training, threads
 
 if threads() == 1:  # it does not look at OMP_NUM_THREADS; this must stand before the import
     os.environ["XLA_FLAGS"] = " ".join(

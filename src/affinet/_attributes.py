@@ -1,0 +1,37 @@
+"""Assigning to an attribute either works or raises: a mistyped name is never taken in silence."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from affinet._foreign_names import AFFINET_NAMES
+
+
+class KnownAttributes:
+    """Refuses to set public attributes that affinet's own classes do not have.
+
+    ``dropout.rate = 0.3`` would otherwise make an attribute that nothing reads. Subclasses outside
+    affinet may set what they like.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        cls: Any = type(self)
+        if name not in self.__dict__ and name not in settable(cls):
+            require_known(cls, name)
+        super().__setattr__(name, value)
+
+
+@functools.cache
+def settable(cls: Any) -> frozenset[str]:
+    """The attributes that a class declares, and the arguments of its constructor."""
+    return frozenset(dir(cls)) | frozenset(inspect.signature(cls).parameters)
+
+
+def require_known(cls: type, name: str) -> None:
+    """Raise AttributeError if this class of affinet's has no attribute of the name."""
+    if name.startswith("_") or cls.__module__.partition(".")[0] != "affinet":
+        return
+    hint = f"; affinet's name for it is {AFFINET_NAMES[name]}" if name in AFFINET_NAMES else ""
+    raise AttributeError(f"{cls.__name__} has no attribute {name!r} that can be set{hint}")

@@ -1,0 +1,69 @@
+"""Layers in a row: the one place where rows go through them, and gradients back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from affinet._validation import Array
+from affinet.layers.affine import Affine
+from affinet.layers.base import Layer
+from affinet.layers.tree import takes_train
+
+
+class Chain:
+    """Layers in a row, of affinet's or custom ones with ``forward`` and ``backward``.
+
+    Parameters
+    ----------
+    layers : tuple of layers
+    """
+
+    def __init__(self, layers: tuple[Any, ...]) -> None:
+        self.layers = layers
+        self._takes_train = tuple(map(takes_train, layers))
+
+    def outputs(self, x: Array, train: bool | None) -> Iterator[Array]:
+        """What each layer makes of x, one after the other.
+
+        ``train`` is the mode of layers that have two; they keep what a backward needs. None is a
+        prediction: affinet's own layers then keep nothing.
+        """
+        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
+            x = output(layer, two_modes, x, train)
+            yield x
+
+    def traced(self, x: Array, train: bool | None, prefix: str = "") -> Iterator[tuple[str, Array]]:
+        """The same with the layers' paths, and the outputs inside a layer before its own."""
+        for place, (layer, two_modes) in enumerate(
+            zip(self.layers, self._takes_train, strict=True)
+        ):
+            path = f"{prefix}{place}"
+            if not hasattr(layer, "traced"):
+                x = output(layer, two_modes, x, train)
+                yield path, x
+                continue
+            for inner, out in layer.traced(x, train, path):
+                yield inner, out
+            x = out
+
+    def gradients(self, dout: Any, need_dx: bool = True) -> Iterator[tuple[int, Any]]:
+        """From the last layer to the first: its place, and the gradient of its input.
+
+        Without ``need_dx`` a first layer that is an Affine leaves that out.
+        """
+        for place in reversed(range(len(self.layers))):
+            layer = self.layers[place]
+            if place == 0 and not need_dx and type(layer).backward is Affine.backward:
+                layer.backward(dout, need_dx=False)
+            else:
+                dout = layer.backward(dout)
+            yield place, dout
+
+
+def output(layer: Any, two_modes: bool, x: Array, train: bool | None) -> Array:
+    """A layer's output; see :meth:`Chain.outputs`."""
+    if train is None and isinstance(layer, Layer):
+        return layer.predict(x)
+    result: Array = layer.forward(x, bool(train)) if two_modes else layer.forward(x)
+    return result

@@ -1,0 +1,223 @@
+"""Residual connections: layers whose input is added to their output."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array
+from affinet.layers.affine import Affine
+from affinet.layers.base import Layer, gradient_array, input_array
+from affinet.layers.chain import Chain
+from affinet.layers.tree import (
+    keeps_any_width,
+    require_each_once,
+    require_widths,
+    width_returned,
+    width_taken,
+)
+
+
+class Residual(Layer):
+    """A branch of layers whose input is added to its output: ``out = branch(x) + x``.
+
+    A projection P brings the input to the branch's width: ``out = branch(x) + P(x)``.
+    Backward, for ``dout`` the gradient of the loss with respect to ``out``::
+
+        dx = branch.backward(dout) + dout        or  branch.backward(dout) + P.backward(dout)
+
+    He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
+
+    Parameters
+    ----------
+    *layers : Layer, or any object with ``forward(x)`` and ``backward(dout)``
+        The branch, one layer or more; they may be Residuals too. Without a projection it returns
+        as many numbers a row as it takes.
+    projection : Affine, optional
+        Applied to the input where the branch changes the width.
+
+    Attributes
+    ----------
+    layers : tuple
+        The branch.
+    projection : Affine or None
+    children : tuple
+        The branch's layers, and the projection as the last one. Their places in it are their
+        paths: of a Residual that is layer 2 of a network, the first layer's weights are
+        ``"2.0.W"``, and for a branch of three layers the projection's are ``"2.3.W"``.
+
+    Raises
+    ------
+    TypeError
+        If something is not a layer, or the projection not an Affine.
+    ValueError
+        If there is no layer, one is there twice, or widths do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> half = an.Affine(0.5 * np.eye(2), np.zeros(2))
+    >>> block = an.Residual(half, an.ReLU())
+    >>> block.forward(np.array([[2.0, -2.0]]))
+    array([[ 3., -2.]])
+    >>> block.backward(np.array([[1.0, 1.0]]))
+    array([[1.5, 1. ]])
+    >>> net = an.Sequential(an.Affine.init(4, 8, rng=0), an.Residual(an.Affine.init(8, 8, rng=1)))
+    >>> list(net.params)
+    ['0.W', '0.b', '1.0.W', '1.0.b']
+    """
+
+    kernel: ClassVar[str] = "add"
+
+    def __init__(self, *layers: Any, projection: Affine | None = None) -> None:
+        if not layers:
+            raise ValueError("Residual wants at least one layer")
+        if len(layers) == 1 and isinstance(layers[0], list | tuple):
+            raise TypeError("Residual takes layers one by one: Residual(*layers)")
+        if projection is not None and not isinstance(projection, Affine):
+            raise TypeError(f"projection is {projection!r}, wanted an Affine or None")
+        self._hold(layers, projection)
+        require_each_once(self.children, "Residual")
+        self.require_own_widths()
+        self._shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # of x and out
+
+    def forward(self, x: ArrayLike, train: bool = True) -> Array:
+        """The branch's output plus the input, or plus the projection of it.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...)
+            B rows of I numbers each; one dimension of I numbers is one row.
+        train : bool
+            The mode of layers that have two.
+
+        Returns
+        -------
+        array of the shape that the branch returns, (B, O)
+        """
+        *_, (_, out) = self.traced(x, train)
+        return out
+
+    def predict(self, x: ArrayLike) -> Array:
+        """The same in evaluation mode; affinet's own layers keep nothing."""
+        *_, (_, out) = self.traced(x, None)
+        return out
+
+    def traced(
+        self, x: ArrayLike, train: bool | None, path: str = ""
+    ) -> Iterator[tuple[str, Array]]:
+        """The outputs of the layers inside, each with its path, and at last its own.
+
+        ``train`` is the mode of a forward, or None for a prediction.
+        """
+        x = input_array(x)
+        if train is not None:
+            self._shapes = None
+        prefix = f"{path}." if path else ""
+        for inner, out in self._branch.traced(x, train, prefix):
+            yield inner, out
+        skip = x
+        if self.projection is not None:
+            skip = self.projection.predict(x) if train is None else self.projection.forward(x)
+            yield f"{prefix}{len(self.layers)}", skip
+        total = added(out, skip)
+        if train is not None:
+            self._shapes = x.shape, total.shape
+        yield path, total
+
+    def backward(self, dout: ArrayLike) -> Array:
+        """The gradient of the input; the layers keep those of their parameters.
+
+        Parameters
+        ----------
+        dout : array of the shape that forward returned
+            Gradient of the loss with respect to that output; not modified.
+
+        Returns
+        -------
+        array of the shape of x
+        """
+        x_shape, out_shape = self._kept(self._shapes)
+        dout = input_array(gradient_array(dout, out_shape))
+        # A custom layer may write into its dout.
+        *_, (_, dx) = self._branch.gradients(dout.copy())
+        skip = dout if self.projection is None else self.projection.backward(dout)
+        return added(np.reshape(dx, x_shape), skip)
+
+    def numbers(self) -> tuple[float, ...]:
+        """None: the kernel takes no number."""
+        return ()
+
+    def config(self) -> dict[str, Any]:
+        """Whether there is a projection, for a model file, which has the layers too."""
+        return {"projection": self.projection is not None}
+
+    @classmethod
+    def from_children(cls, children: tuple[Any, ...], projection: bool = False) -> Residual:
+        """The Residual that has these children, of which the last may be its projection."""
+        if not projection:
+            return cls(*children)
+        return cls(*children[:-1], projection=children[-1] if children else None)
+
+    def widths(self) -> tuple[int, int] | None:
+        """Numbers a row that it takes and returns; None if nothing in it fixes them."""
+        if self.projection is not None:
+            n_inputs, n_outputs = self.projection.W.shape
+            return n_inputs, n_outputs
+        width = width_taken(self.layers) or width_returned(self.layers)
+        return None if width is None else (width, width)
+
+    def require_own_widths(self, path: str | None = None) -> None:
+        """Raise unless the branch's layers fit each other, and its ends what is added."""
+        name = "Residual" if path is None else f"layer {path} (Residual)"
+        require_widths(self.layers, "" if path is None else f"{path}.")
+        taken, returned = width_taken(self.layers), width_returned(self.layers)
+        if self.projection is None:
+            if None not in (taken, returned) and taken != returned:
+                raise ValueError(
+                    f"{name}: its layers take {taken} numbers a row and give {returned}, wanted as "
+                    f"many, or projection=Affine.init({taken}, {returned})"
+                )
+            return
+        n_inputs, n_outputs = self.projection.W.shape
+        if all(map(keeps_any_width, self.layers)):
+            taken = returned = n_inputs
+        if taken not in (None, n_inputs) or returned not in (None, n_outputs):
+            raise ValueError(
+                f"{name}: its layers take {taken} numbers a row and give {returned}, its "
+                f"projection takes {n_inputs} and gives {n_outputs}"
+            )
+
+    def _hold(self, layers: tuple[Any, ...], projection: Affine | None) -> None:
+        self.layers = layers
+        self.projection = projection
+        self.children = layers if projection is None else (*layers, projection)
+        self._branch = Chain(layers)
+
+    def __copy__(self) -> Residual:
+        """Copies of the same layers: what a forward keeps in them is the copy's own."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._hold(tuple(map(copy.copy, self.layers)), copy.copy(self.projection))
+        return twin
+
+    def __repr__(self) -> str:
+        inside = [repr(layer) for layer in self.layers]
+        if self.projection is not None:
+            inside.append(f"projection={self.projection!r}")
+        return f"Residual({', '.join(inside)})"
+
+
+def added(out: Any, skip: Array) -> Array:
+    """The sum of two arrays of equally many numbers, in the shape of the first."""
+    out = np.asarray(out)
+    if out.size != skip.size or out.shape[:1] != skip.shape[:1]:
+        raise ValueError(
+            f"Residual: its layers give shape {out.shape}, which cannot be added to {skip.shape}"
+        )
+    total: Array = out + skip.reshape(out.shape)
+    return total

@@ -1,0 +1,45 @@
+"""A network's loss, and the figures that ``evaluate`` returns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array, in_files
+from affinet.losses import ClassLoss, loss_of
+from affinet.metrics import Metric, measure
+
+if TYPE_CHECKING:
+    from affinet.network.sequential import Sequential
+
+
+def require_loss(net: Sequential) -> Any:
+    """The network's loss; RuntimeError if it has none."""
+    if net.loss is None:
+        raise RuntimeError("this Sequential has no loss: build it with loss=... to train it")
+    return net.loss
+
+
+def figures(
+    net: Sequential,
+    y: Array,
+    t: ArrayLike,
+    weights: Array | None,
+    wanted: Mapping[str, Metric],
+    alone: bool = False,
+) -> dict[str, float]:
+    """What ``net.evaluate`` returns for outputs y; ``alone`` where they are one row's."""
+    loss = copy.copy(require_loss(net))  # the copy keeps this forward for itself
+    t = np.asarray(t) if in_files(t) else t
+    result = {"loss": loss_of(loss, y, t, weights, "sample_weight")}
+    if isinstance(loss, ClassLoss):
+        result["accuracy"] = float(np.average(loss.hits(y, t), weights=weights))
+    if wanted:
+        rows = np.atleast_2d(y) if alone else y
+        targets = np.asarray(t)[np.newaxis] if alone else np.asarray(t)
+        result |= measure(wanted, rows, targets, weights, loss)
+    return result

@@ -1,0 +1,138 @@
+"""The inner face of a network: what other rooms of affinet may ask of it beyond its public face.
+
+Rooms above this one import ``affinet.network`` and this module, and touch no private name of a
+:class:`Sequential`; a test holds both. Nothing here is public: users have no need of it, and it may
+change with any version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+
+from numpy.typing import ArrayLike
+
+from affinet._validation import Array
+from affinet.layers.operation import is_compiled
+from affinet.layers.tree import (
+    buffer_names,
+    call_forward,
+    children_of,
+    has_methods,
+    keeps_any_width,
+    layer_widths,
+    parameter_names,
+    walk,
+    width_taken,
+)
+from affinet.network.figures import figures, require_loss
+from affinet.network.operations import describe_layers, first_width, why_not_compiled
+from affinet.network.sequential import Sequential
+from affinet.parameters import Parameters
+
+__all__ = [
+    "arrays_of",
+    "buffer_names",
+    "call_forward",
+    "children_of",
+    "describe_layers",
+    "errors",
+    "figures",
+    "first_width",
+    "has_methods",
+    "is_compiled",
+    "keeps_any_width",
+    "layer_widths",
+    "outputs",
+    "parameter_names",
+    "predict_unguarded",
+    "predictions",
+    "require_loss",
+    "set_arrays",
+    "set_gradients",
+    "training",
+    "walk",
+    "why_not_compiled",
+    "width_taken",
+]
+
+
+def training(net: Sequential) -> AbstractContextManager[None]:
+    """A block in which this thread alone uses the network; RuntimeError if another one does."""
+    return net._usage.writing()
+
+
+def arrays_of(net: Sequential) -> dict[str, Array]:
+    """All that a training changes in the network, by path and name: parameters, then buffers.
+
+    They are the network's own arrays, not copies.
+    """
+    return net._arrays()
+
+
+def set_arrays(net: Sequential, arrays: Mapping[str, Array]) -> None:
+    """Copy values into the parameters and buffers; nothing has changed if one is refused."""
+    net._set_arrays(arrays)
+
+
+def set_gradients(net: Sequential, grads: Parameters) -> None:
+    """Let the network's backward write into this buffer from now on."""
+    net.grads = grads
+    net._bind()
+
+
+def predict_unguarded(net: Sequential, x: ArrayLike) -> Array:
+    """The outputs for x, for the thread that holds the network in :func:`training`."""
+    return net._predict(x)
+
+
+def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:
+    """What each of ``net.layers`` makes of x, the first layer's output first.
+
+    The layers keep what a backward needs, as after ``net.forward``.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> net = an.Sequential(an.Affine.init(2, 3), an.ReLU())
+    >>> [out.shape for out in outputs(net, [[1.0, 2.0]])]
+    [(1, 3), (1, 3)]
+    """
+    return list(net._chain.outputs(net._input(x), train))
+
+
+def predictions(net: Sequential, x: ArrayLike) -> Iterator[tuple[str, Array]]:
+    """The output of every layer for x in evaluation mode, with its path, one on demand.
+
+    The layers inside a layer come before it; affinet's own keep nothing.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> double = an.Affine(np.array([[2.0]]), np.zeros(1))
+    >>> net = an.Sequential(an.Residual(double), an.Dropout(0.5))
+    >>> dict(predictions(net, [[1.0]]))
+    {'0.0': array([[2.]]), '0': array([[3.]]), '1': array([[3.]])}
+    """
+    return net._chain.traced(net._input(x), None)
+
+
+def errors(net: Sequential, gradient: Array) -> list[Array]:
+    """The gradient at x and behind each of ``net.layers``: one array more than there are layers.
+
+    It comes after :func:`outputs`; ``gradient`` is that of the loss with respect to the last
+    layer's output. The gradients of the parameters end in ``net.grads``.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> net = an.Sequential(an.Affine(np.array([[2.0]]), np.zeros(1)), an.ReLU())
+    >>> out = outputs(net, [[1.0]])
+    >>> errors(net, np.array([[0.5]]))
+    [array([[1.]]), array([[0.5]]), array([[0.5]])]
+    """
+    kept = [gradient]
+    for place, dx in net._chain.gradients(gradient):
+        net._collect_gradients(place)
+        kept.append(dx)
+    return kept[::-1]

@@ -1,0 +1,34 @@
+"""A network as a table of its layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from affinet.layers.tree import children_of, parameter_names, walk
+
+if TYPE_CHECKING:
+    from affinet.network.sequential import Sequential
+
+INDENT = "  "
+
+
+def summary_of(net: Sequential) -> str:
+    """Each layer with its path and its parameters; what a layer holds is indented under it."""
+    shown = [(path, short_name(layer), layer) for path, layer in walk(net.layers)]
+    places = [INDENT * path.count(".") + path for path, _, _ in shown]
+    place_width = max(map(len, places)) if len(shown) > len(net.layers) else 0
+    width = max(len(name) for _, name, _ in shown)
+    lines = []
+    for place, (path, name, layer) in zip(places, shown, strict=True):
+        n = sum(net.params[f"{path}.{own}"].size for own in parameter_names(layer))
+        count = f"  {n:,} parameters" if parameter_names(layer) else ""
+        lines.append(f"{place.ljust(place_width)}  {name:{width}}{count}".rstrip())
+    if net.loss is not None:
+        lines.append(f"loss {net.loss!r}")
+    lines.append(f"{net.params.flat.size:,} parameters, {net.dtype}")
+    return "\n".join(lines)
+
+
+def short_name(layer: Any) -> str:
+    """A layer's ``repr``; the class name alone if the layers that it holds follow."""
+    return type(layer).__name__ if children_of(layer) else repr(layer)

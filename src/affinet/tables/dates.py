@@ -1,0 +1,129 @@
+"""Columns of dates: the notations that are recognised, and the numbers made of them.
+
+A date becomes its days since 1970-01-01, standardised like any other number, and its place in the
+year and in the week, each as sine and cosine, so that December is near January and Sunday near
+Monday. A column with times of day has a sine and a cosine of that as well.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from affinet._validation import Array
+
+ISO, YEAR_SLASH, DAY_POINT, MONTH_SLASH, DAY_SLASH = (
+    *("YYYY-MM-DD", "YYYY/MM/DD", "DD.MM.YYYY"),
+    *("MM/DD/YYYY", "DD/MM/YYYY"),
+)
+FORMATS = (ISO, YEAR_SLASH, DAY_POINT, MONTH_SLASH, DAY_SLASH)
+AMBIGUOUS = "ambiguous"  # every cell is a date both with the month and with the day first
+
+TIME = r"(?:[T ](?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)(?P<zone> ?Z|[+-]\d{2}:?\d{2})?)?"
+YEAR, MONTH, DAY = r"(?P<year>\d{4})", r"(?P<month>\d{1,2})", r"(?P<day>\d{1,2})"
+PATTERNS = {
+    ISO: re.compile(f"{YEAR}-{MONTH}-{DAY}{TIME}", re.ASCII),
+    YEAR_SLASH: re.compile(f"{YEAR}/{MONTH}/{DAY}{TIME}", re.ASCII),
+    DAY_POINT: re.compile(rf"{DAY}\.{MONTH}\.{YEAR}{TIME}", re.ASCII),
+    MONTH_SLASH: re.compile(f"{MONTH}/{DAY}/{YEAR}{TIME}", re.ASCII),
+    DAY_SLASH: re.compile(f"{DAY}/{MONTH}/{YEAR}{TIME}", re.ASCII),
+}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_SECONDS, YEAR_DAYS, WEEK_DAYS = 86400.0, 365.2425, 7.0
+THURSDAY = 3  # 1970-01-01, counted from Monday = 0
+
+
+def days_of(cell: str, notation: str) -> float:
+    """Days from 1970-01-01 to a date, a time of day as a fraction; NaN if it is not a date.
+
+    A time with an offset is converted to UTC; without one it counts as UTC.
+
+    Examples
+    --------
+    >>> days_of("1970-01-02 12:00", "YYYY-MM-DD"), days_of("31.12.1969", "DD.MM.YYYY")
+    (1.5, -1.0)
+    >>> days_of("2023-02-30", "YYYY-MM-DD")
+    nan
+    """
+    found = PATTERNS[notation].fullmatch(cell)
+    if found is None:
+        return math.nan
+    year, month, day = int(found["year"]), int(found["month"]), int(found["day"])
+    text = f"{year:04d}-{month:02d}-{day:02d}"
+    if found["clock"]:
+        hour, rest = found["clock"].split(":", 1)
+        text += f"T{int(hour):02d}:{rest}{(found['zone'] or '').strip()}"
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - EPOCH).total_seconds() / DAY_SECONDS
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def date_format(cells: Sequence[str]) -> str | None:
+    """The notation in which all cells are dates; None if there is none.
+
+    ``"ambiguous"`` if both 3/4/2024 and 4/3/2024 could be meant throughout.
+
+    Examples
+    --------
+    >>> date_format(["2024-03-01", "2024-12-31"]), date_format(["1/31/2024", "2/1/2024"])
+    ('YYYY-MM-DD', 'MM/DD/YYYY')
+    >>> date_format(["1/2/2024"]), date_format(["2024-03-01", "soon"])
+    ('ambiguous', None)
+    """
+    if not cells:
+        return None
+    fitting = [notation for notation in FORMATS if not math.isnan(days_of(cells[0], notation))]
+    for cell in cells:
+        if not fitting:
+            return None
+        fitting = [notation for notation in fitting if not math.isnan(days_of(cell, notation))]
+    if len(fitting) > 1:
+        same = [days_of(cell, fitting[0]) == days_of(cell, fitting[1]) for cell in cells]
+        return fitting[0] if all(same) else AMBIGUOUS
+    return fitting[0] if fitting else None
+
+
+def first_other(cells: Sequence[str]) -> str | None:
+    """The cell that keeps a column from being dates, if more than half of its cells are dates.
+
+    Examples
+    --------
+    >>> first_other(["2024-01-01", "2024-01-02", "soon"]), first_other(["a", "2024-01-01"])
+    ('soon', None)
+    """
+    like = [[bool(form.fullmatch(cell)) for cell in cells] for form in PATTERNS.values()]
+    if 2 * sum(map(any, zip(*like, strict=True))) <= len(cells):
+        return None
+    notation = FORMATS[max(range(len(FORMATS)), key=lambda place: sum(like[place]))]
+    return next((cell for cell in cells if math.isnan(days_of(cell, notation))), None)
+
+
+def cycles(days: Array, timed: bool) -> Array:
+    """Sine and cosine of the place in the year, in the week and, if ``timed``, in the day.
+
+    Parameters
+    ----------
+    days : array of shape (N,)
+        Days since 1970-01-01.
+    timed : bool
+
+    Returns
+    -------
+    float64 array of shape (N, 4) or (N, 6)
+    """
+    periods = [(days, YEAR_DAYS), (np.floor(days) + THURSDAY, WEEK_DAYS)]
+    if timed:
+        periods.append((days, 1.0))
+    parts = []
+    for value, period in periods:
+        angle = 2 * np.pi * np.mod(value, period) / period
+        parts += [np.sin(angle), np.cos(angle)]
+    return np.column_stack(parts)
