@@ -67,7 +67,7 @@ def named_metrics(metrics: Metrics) -> dict[str, Metric]:
         if not callable(metric) or isinstance(metric, type):
             raise TypeError(f"metrics: {metric!r}, wanted a name or a function of (y, t)")
         if not isinstance(name, str) or name in found:
-            raise ValueError(f"metrics: the name {name!r} stands there twice or is not a text")
+            raise ValueError(f"metrics: the name {name!r} is given twice or is not a string")
         found[name] = metric
     return found
 
@@ -162,7 +162,7 @@ def values_of(name: str, loss: Any, y: Array) -> Array:
 
 
 def larger_is_better(name: str) -> bool:
-    """Which way is up for a figure, from its name; ValueError if it does not tell.
+    """Which way is up for a figure, from its name; ValueError if the name does not say.
 
     Examples
     --------

@@ -300,6 +300,7 @@ class Sequential:
         reducer: Any = None,
         resume: str | PathLike[str] | None = None,
         shuffle: bool = True,
+        stop_if_not_finite: bool = True,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
         from affinet.training import fit
@@ -310,6 +311,7 @@ class Sequential:
             schedule=schedule, seed=seed, verbose=verbose, sample_weight=sample_weight,
             class_weight=class_weight, l2=l2, clip_norm=clip_norm, reducer=reducer, resume=resume,
             shuffle=shuffle,
+            stop_if_not_finite=stop_if_not_finite,
         )  # fmt: skip
 
     def save(self, path: str | PathLike[str]) -> None:

@@ -62,6 +62,7 @@ def checked_training(
     l2: float,
     clip_norm: float | None,
     shuffle: bool,
+    stop_if_not_finite: bool,
 ) -> Training:
     """The training that ``fit`` was asked for; raises if an argument cannot be used."""
     optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
@@ -85,7 +86,7 @@ def checked_training(
     require_variances(net, len(x), batch_size, steps)
     return Training(
         net, optimizer, x, t, batch_size, steps, seed, weights, shuffle, regularization,
-        schedule, callbacks, validation_data, named, ends_by,
+        schedule, callbacks, validation_data, named, ends_by, bool(stop_if_not_finite),
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Training:
         More figures of the validation data.
     ends_by : str
         What ends the training if nothing stops it: "epochs" or "steps".
+    stop_if_not_finite : bool
+        True ends the training when a loss is not finite.
     """
 
     net: Sequential
@@ -60,6 +62,7 @@ class Training:
     validation_data: tuple[Array, ...] | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     ends_by: str = "steps"
+    stop_if_not_finite: bool = True
 
     @property
     def n_rows(self) -> int:

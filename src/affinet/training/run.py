@@ -17,6 +17,7 @@ from affinet._validation import Array
 from affinet.losses import ClassLoss
 from affinet.training.batches import epoch_order
 from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
+from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence
 from affinet.training.history import History
 from affinet.training.progress import ProgressDisplay
 from affinet.training.record import Training
@@ -47,6 +48,8 @@ def looks_at_steps(callback: Any) -> bool:
 
 class Run:
     """One training from its first step to its last."""
+
+    broken = False  # by a loss that is not finite, so that the epoch ends and is the last
 
     def __init__(self, training: Training, rows: int | None = None) -> None:
         """``rows`` of each batch are this process's, all of them if left out."""
@@ -101,6 +104,10 @@ class Run:
                 progress.epoch(len(history.epochs), figures)
                 if history.stopped_by is None:
                     self.end_epoch(figures)
+                if self.broken:
+                    history.stopped_by = history.stopped_by or STOPPED_BY
+            if math.isfinite(self.whole_epoch.loss) and not has_finite(self.net.params.flat):
+                self.warn_not_finite("a parameter is not finite after the last step")
             history.stopped_by = history.stopped_by or self.training.ends_by
             for callback in filter(self.is_mine, self.training.callbacks):
                 if hasattr(callback, "end"):
@@ -134,10 +141,11 @@ class Run:
         if training.schedule is not None:
             self.lrs = self.rates(before, -(-len(order) // size))
         start = sums.batches * size
-        while start < len(order) and history.stopped_by is None:
+        while start < len(order) and history.stopped_by is None and not self.broken:
             end = start + self.batches_to_run() * size
             whole = start == 0 and end >= len(order)
             self.train_on(order if whole else order[start:end], progress)
+            self.broken = self.is_broken()
             now = time.perf_counter()
             sums.seconds += now - started
             started, start = now, end
@@ -145,14 +153,21 @@ class Run:
                 self.end_steps()
                 started = time.perf_counter()
         figures = self.figures()
-        if self.speaks and not math.isfinite(sums.loss):
-            warnings.warn(
-                f"the loss of epoch {figures['epoch']} is {figures['loss']}: the training "
-                "diverges; try a smaller learning rate",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+        if not math.isfinite(sums.loss):
+            self.broken = self.is_broken()
+            self.warn_not_finite(f"the loss of epoch {figures['epoch']} is {figures['loss']}", 6)
         return figures
+
+    def is_broken(self) -> bool:
+        """True if a loss that is not finite ends the training."""
+        return self.training.stop_if_not_finite and not math.isfinite(self.sums.loss)
+
+    def warn_not_finite(self, what: str, stacklevel: int = 5) -> None:
+        """Warn at the line that called ``fit``, with the place in the data that is the cause."""
+        if self.speaks:
+            cause = cause_of(self.training.x, self.training.t, self.net.dtype)
+            message = sentence(what, cause, self.broken)
+            warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
 
     def train_on(self, part: Array, progress: ProgressDisplay) -> None:
         """Train on these rows in one call, and add up its losses and hits."""

@@ -49,6 +49,7 @@ def fit(
     reducer: Reducer | None = None,
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
+    stop_if_not_finite: bool = True,
 ) -> History:
     """Train a network on mini-batches.
 
@@ -131,6 +132,10 @@ def fit(
         optimizer's numbers are taken from the file.
     shuffle : bool
         False keeps the rows in the order of the data, in every epoch.
+    stop_if_not_finite : bool
+        True ends the training with a warning, and ``history.stopped_by`` says so, when a loss is
+        not finite; False continues, and warns after every such epoch. The warning names the place
+        in x or t that is NaN or infinite, if there is one.
 
     Returns
     -------
@@ -166,6 +171,7 @@ def fit(
                     optimizer=optimizer, validation_data=validation_data, callbacks=callbacks,
                     metrics=metrics, schedule=schedule, seed=seed, sample_weight=sample_weight,
                     class_weight=class_weight, l2=l2, clip_norm=clip_norm, shuffle=shuffle,
+                    stop_if_not_finite=stop_if_not_finite,
                 )  # fmt: skip
                 run = make_run(training)
             team.agree(
