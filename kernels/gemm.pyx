@@ -320,9 +320,9 @@ cdef void _finish_rows(const Product* p, real* precision) noexcept nogil:
     """What Finish says, for sums that were made without tiles."""
     cdef real* out = <real*> p.out
     if p.finish == RELU_OF_SUM:
-        _relu_forward(p.M * p.N, out, out)
+        _map(RELU_OF, p.M * p.N, out, out, 0, out)
     elif p.finish == WHERE_Y_IS_POSITIVE:
-        _relu_backward(p.M * p.N, <const real*> p.y, out, out)
+        _map(RELU_GRADIENT, p.M * p.N, <const real*> p.y, out, 0, out)
 
 
 cdef void _work_product(void* job, int part, int parts) noexcept nogil:

@@ -9,7 +9,7 @@ double precision. Each has one order, whatever the vectors' width: those over ro
 first row to the last, those over a row's numbers are eight running sums as in losses.pyx.
 """
 
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 
 cdef enum:
     COLUMNS = 64            # so few that a batch's part of them stays in the cache for each pass

@@ -158,7 +158,7 @@ class FusedStep:
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description
-        self.plan.set_loss(type(self.net.loss).__name__, self.net.loss.number())
+        self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
         self.set_rule()
 
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
@@ -166,8 +166,8 @@ class FusedStep:
         plan = kernels.make_plan(
             kernels.make_operations(self.net.params.flat, layers, self.n_inputs),
             self.net.grads.flat,
-            type(self.net.loss).__name__,
-            type(self.optimizer).__name__,
+            self.net.loss.kernel,
+            self.optimizer.kernel,
             self.state.averages,
             self.batch_size,
             input_scale,
@@ -249,7 +249,9 @@ class FusedStep:
     def set_rule(self) -> None:
         """Hand the optimizer's numbers over to the plan."""
         self.plan.set_rule(
-            type(self.optimizer).__name__, self.optimizer.rule_numbers(), self.state.step
+            self.optimizer.kernel,
+            self.optimizer.rule_numbers(),
+            self.state.step,
         )
 
 
