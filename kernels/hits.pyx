@@ -1,4 +1,8 @@
-"""Hits: how many of a batch's rows, by their weights, the network got right."""
+"""Hits: how many of a batch's rows, by their weights, the network got right.
+
+Rows of few classes run along the lanes, as in softmax.pyx (ROWS_AT_ONCE, FEW_CLASSES), by way of
+packing.pyx's _transpose and a panel of gemm.pyx's.
+"""
 
 from libc.stdint cimport int64_t
 

@@ -2,7 +2,8 @@
 
 Sums of squares are carried in double precision, with the running sums of sums.pyx, over segments
 whose number follows from the length alone, and then from the first segment to the last: so no bit
-depends on the vectors' width or on the number of threads.
+depends on the vectors' width or on the number of threads. Parts are cut as update.pyx cuts an
+update.
 """
 
 from libc.math cimport NAN, isfinite, sqrt

@@ -2,7 +2,8 @@
 
 A row's sum of exponentials has one order, whatever the vectors' width: as many running sums as 64
 bytes hold numbers take the terms in turn, then the upper half of them is added to the lower half
-until one is left.
+until one is left. Where a row has few classes, rows run along the lanes, by way of packing.pyx's
+_transpose and a panel of gemm.pyx's.
 """
 
 from libc.math cimport INFINITY
