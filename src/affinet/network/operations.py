@@ -15,19 +15,57 @@ MOST_LAYERS = 1000  # what the compiled code takes
 def describe_layers(
     layers: Sequence[Any], keys: Mapping[str, int] | None = None
 ) -> list[Operation]:
-    """Each layer as ``kernels.make_operations`` wants it.
+    """The operations of these layers, as ``kernels.make_operations`` takes them.
 
-    ``keys`` are those of the random numbers that layers draw, by their paths.
+    A Residual's layers come first, then its projection, which reads what the branch's first layer
+    reads, and at last the sum. ``keys`` are those of the random numbers that layers draw, by their
+    paths.
     """
-    described: list[Operation] = []
-    start = 0
-    for path, layer in walk(layers):
+    flattened = Flattened(keys or {})
+    flattened.add_layers(layers)
+    return flattened.operations
+
+
+class Flattened:
+    """Layers, and those that they hold, as one list of operations."""
+
+    def __init__(self, keys: Mapping[str, int]) -> None:
+        self.operations: list[Operation] = []
+        self.keys = keys
+        self.start = 0  # of the next parameter in the flat buffer
+
+    @property
+    def last(self) -> int:
+        """Place of the last operation; -1 stands for the network's input."""
+        return len(self.operations) - 1
+
+    def add_layers(self, layers: Sequence[Any], prefix: str = "") -> None:
+        """Add layers in a row, each of which reads what the one before it gives."""
+        for place, layer in enumerate(layers):
+            path = f"{prefix}{place}"
+            if layer.children:
+                self.add_residual(layer, path)
+            else:
+                self.add(layer, path)
+
+    def add(self, layer: Any, path: str, sources: tuple[int, ...] = ()) -> None:
+        """Add a layer's operation; without ``sources`` it reads the operation before it."""
         starts = []
         for name in layer.parameters:
-            starts.append(start)
-            start += math.prod(getattr(layer, name).shape)
-        described.append(layer.operation(tuple(starts), keys[path] if keys else 0))
-    return described
+            starts.append(self.start)
+            self.start += math.prod(getattr(layer, name).shape)
+        operation = layer.operation(tuple(starts), self.keys.get(path, 0))
+        self.operations.append(operation._replace(sources=sources))
+
+    def add_residual(self, layer: Any, path: str) -> None:
+        """Add a branch, the projection of what it reads if there is one, and the sum of both."""
+        skip = self.last
+        self.add_layers(layer.layers, f"{path}.")
+        out = self.last
+        if layer.projection is not None:
+            self.add(layer.projection, f"{path}.{len(layer.layers)}", (skip,))
+            skip = self.last
+        self.add(layer, path, (out, skip))
 
 
 def first_width(layers: Sequence[Any]) -> int | None:
@@ -41,9 +79,6 @@ def why_not_compiled(layers: Sequence[Any]) -> str | None:
     for path, layer in inside:
         if not is_compiled(layer):
             return f"layer {path}, {type(layer).__name__}, has no compiled form"
-    nested = next((path for path, layer in inside if layer.kernel == "add"), None)
-    if nested is not None:
-        return f"layer {nested}, Residual, has no compiled form"
     if len(inside) > MOST_LAYERS:
         return f"there are {len(inside)} layers, the compiled code takes {MOST_LAYERS}"
     widths = {path: found for path, layer in inside if (found := layer_widths(layer)) is not None}
