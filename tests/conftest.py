@@ -1,4 +1,4 @@
-"""How a test run uses the machine: its processes, its memory, and less of all where it is slow."""
+"""How a test run uses the machine: its processes, its memory, and fewer examples if it is slow."""
 
 import gc
 import signal
@@ -7,7 +7,7 @@ from hypothesis import settings
 
 FEW = 3
 
-# No test says how long anything takes: a machine may be busy.
+# No test has a deadline: the machine may be busy.
 settings.register_profile("whatever it takes", deadline=None)
 settings.load_profile("whatever it takes")
 # --hypothesis-profile=few, where a processor is emulated
@@ -15,7 +15,7 @@ settings.register_profile("few", max_examples=2, deadline=None)
 
 
 def pytest_configure():
-    """Tests' processes can be interrupted, though a shell's job in the background ignores that."""
+    """Make SIGINT work in the tests' processes; background jobs of a shell ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -30,6 +30,6 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_collection_finish():
-    """The tests themselves stay until the end: a garbage collection need not look at them."""
+    """Exempt the collected tests, which live until the end, from garbage collection."""
     gc.collect()
     gc.freeze()

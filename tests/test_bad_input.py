@@ -1,7 +1,7 @@
 """Bad input, one test for each promise: refused by name, or converted, and never wrong.
 
-The rooms' own tests go through their arguments one by one; here the promises stand together, each
-at every public door that it concerns.
+Each room's tests go through its arguments one by one; here the promises stand together, each
+at every public function that it concerns.
 """
 
 import os
@@ -31,7 +31,7 @@ def network(loss=None, **options):
 
 
 def doors(t=LABELS, loss=None, **options):
-    """name: a call that takes x, for every public door that inputs go through."""
+    """name: a call that takes x, for every public function that takes inputs."""
     net = network(loss, **options)
     return {
         "Affine.forward": net.layers[0].forward,
@@ -201,7 +201,7 @@ def test_every_form_of_memory_is_converted_and_never_wrong(door, form, dtype):
     x = in_form(form, values)
     result, expected = doors()[door](x), doors()[door](values.copy())
     if isinstance(expected, an.History):
-        # Which step takes which form is fit's choice; steps agree to rounding.
+        # fit chooses the kind of step by the form; both agree to rounding.
         assert result["loss"] == pytest.approx(expected["loss"], rel=1e-12)
     else:
         np.testing.assert_equal(result, expected)
@@ -301,7 +301,7 @@ GIB = 2**30
 
 
 def free_memory():
-    """Bytes that this process may still take, by the system and by its control group."""
+    """Bytes that this process may still allocate, by the system and its control group."""
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -318,7 +318,7 @@ def free_memory():
 
 
 def needs(gib):
-    """Skip, for all to see, where so much memory is not free."""
+    """Skip visibly where this much memory is not free."""
     free = free_memory()
     if free < gib * GIB:
         pytest.skip(f"needs {gib} GiB of free memory, {free / GIB:.1f} are there")

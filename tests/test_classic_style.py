@@ -15,7 +15,7 @@ from parts.optimizers import CLASSES
 
 
 class TwoLayerNet:
-    """As such a program would write it; nothing here knows of `Sequential`."""
+    """As such a program would write it, without `Sequential`."""
 
     def __init__(self, n_in, n_hidden, n_out, dtype=np.float64, dropout=0.0, seed=0):
         rng = np.random.default_rng(seed)

@@ -31,7 +31,7 @@ weighted = pytest.mark.parametrize("weights", WEIGHTS)
 
 
 def kept_quiet(function, *arguments, **options):
-    """scikit-learn's figure without its warnings of what is not defined."""
+    """scikit-learn's figure without its warnings about undefined values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(*arguments, **options)
@@ -57,7 +57,7 @@ def test_several_labels(labels, logits, weights):
 @pytest.mark.parametrize("absent", [None, 0, 1, 2])
 @pytest.mark.parametrize("t_form", ["indices", "column", "one-hot", "floats"])
 def test_one_class_of_several(absent, t_form, weights):
-    """Whichever class is neither wanted nor predicted anywhere, or only predicted."""
+    """A class that never occurs in the targets or the predictions, or only in the predictions."""
     y, w = RNG.standard_normal((N, 3)), {"sample_weight": WEIGHTS[weights]}
     classes = RNG.integers(0, 3, N)
     if absent is not None:
@@ -183,7 +183,7 @@ X = RNG.standard_normal((N, 4))
 
 @weighted
 def test_evaluate_several_labels(weights):
-    """The loss's own accuracy and the metric of that name are one figure."""
+    """The loss's accuracy and the metric of that name are the same figure."""
     net, t, w = network(an.SigmoidWithLoss(), 4), LABELS["usual"], WEIGHTS[weights]
     own = net.evaluate(X, t, w)
     found = net.evaluate(X, t, w, metrics=["accuracy", "f1", functools.partial(

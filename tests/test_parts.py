@@ -1,4 +1,4 @@
-"""Parts describe themselves: every public layer, loss and optimizer, and nothing by silence."""
+"""Every public layer, loss and optimizer describes itself; none relies on a silent default."""
 
 import inspect
 
@@ -22,7 +22,7 @@ def public(kind):
 LAYERS, LOSSES, OPTIMIZERS = public(an.Layer), public(an.Loss), public(an.Optimizer)
 ACTIVATIONS = [cls for cls in LAYERS if issubclass(cls, Activation)]
 COMPILED = [cls for cls in LAYERS + LOSSES + OPTIMIZERS if vars(cls).get("kernel") is not None]
-WITHOUT_COMPILED_FORM = set()  # a part that has none stands here, with its reason
+WITHOUT_COMPILED_FORM = set()  # a part without one stands here, with the reason
 
 
 def test_every_part_has_a_compiled_form_or_says_so():

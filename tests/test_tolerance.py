@@ -1,4 +1,4 @@
-"""The tolerance helper lets rounding pass and nothing else."""
+"""The tolerance helper accepts rounding errors and nothing else."""
 
 import numpy as np
 import pytest

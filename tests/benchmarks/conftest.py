@@ -1,4 +1,4 @@
-"""The benchmark scripts, run as a user runs them or imported as they import each other."""
+"""Fixtures that run a benchmark script as a user does, or import it as the scripts do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LoadModule = Callable[[str], ModuleType]
 
 @pytest.fixture(scope="session")
 def run_script() -> RunScript:
-    """Runs a script in a process of its own; a relative path is one in benchmarks/."""
+    """Runs a script in its own process; relative paths start at benchmarks/."""
 
     def run(script: str | Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error", str(BENCHMARKS / script), *map(str, arguments)]
@@ -30,7 +30,7 @@ def run_script() -> RunScript:
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadModule]:
-    """Imports a module of benchmarks/, whose plain names are gone again after the test."""
+    """Imports a module of benchmarks/; the modules are removed again after the test."""
     names = {path.stem for path in BENCHMARKS.glob("*.py")}
 
     def loaded() -> list[str]:

@@ -1,4 +1,4 @@
-"""The model of larger scale: its parts by hand, and the tables that it fills."""
+"""The scaling model of distributed.py: its terms by hand, and the tables built from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""numpy_step.py verifies, measures and reports; a wrong opponent stops it before any timing."""
+"""numpy_step.py verifies, measures and reports; a wrong contender stops it before any timing."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def contenders(library: str, load: Any) -> Any:
     return load(f"peers.{library}_contenders")
 
 
-@pytest.mark.filterwarnings("ignore")  # warnings of other libraries are not ours to mend
+@pytest.mark.filterwarnings("ignore")  # other libraries' warnings
 @pytest.mark.parametrize("library", ["affinet", *LIBRARIES])
 def test_every_installed_library_computes_the_same(load: Any, library: str) -> None:
     module, measures = contenders(library, load), load("peers.cases")

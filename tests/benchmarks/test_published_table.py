@@ -1,4 +1,4 @@
-"""published_table.py runs the classic program, and its bounds bite."""
+"""published_table.py runs the classic program and rejects results outside its bounds."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from affinet.cli import main
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a model that knows the digits passably."""
+    """A folder with a model trained briefly on the digits."""
     path = tmp_path_factory.mktemp("models")
     arguments = ["train", "digits", "--epochs", "4", "--hidden", "32", "--quiet"]
     assert main([*arguments, "--out", f"{path}/m.npz", "--plot", f"{path}/m.png"]) == 0

@@ -209,7 +209,7 @@ def test_missing_files_and_folders_are_refused(refused, model, tmp_path):
 
 
 def test_predict_several_labels(shell, tmp_path):
-    """Each output is a yes or no of its own: what is printed are their probabilities."""
+    """Each output is a separate yes or no; predict prints their probabilities."""
     net = an.Sequential(an.Affine.init(3, 2, rng=0), loss=an.SigmoidWithLoss())
     net.save(tmp_path / "labels.npz")
     x = np.random.default_rng(0).standard_normal((4, 3))

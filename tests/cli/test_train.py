@@ -41,7 +41,7 @@ def train(capsys):
 
 @pytest.fixture
 def mnist_folder(tmp_path):
-    """Four small official-looking files: the ink stands in a column of the label's own."""
+    """Four small files with the official names: each label inks its own column."""
     rng = np.random.default_rng(0)
     for images, labels, n_rows in ((*FILES[:2], 300), (*FILES[2:], 100)):
         t = rng.integers(0, 10, n_rows)
@@ -182,7 +182,7 @@ def test_the_classic_program_on_mnist(train):
 
 
 def untrained(train, *options):
-    """The network of ``train digits`` as good as before its first step."""
+    """The network of ``train digits``, practically untrained."""
     train(
         *("digits", "--steps", "1", "--optimizer", "sgd", "--lr", "1e-30", "--hidden", "400"),
         *("--out", "m.npz", "--quiet", *options),

@@ -47,7 +47,7 @@ def _nothing_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def official_remotes() -> tuple[Remote, ...]:
-    """MNIST and Fashion-MNIST with their real mirrors, which no test asks."""
+    """MNIST and Fashion-MNIST with their real mirrors, which no test contacts."""
     return REMOTES
 
 
@@ -114,7 +114,7 @@ def make_set(pack_idx: Pack) -> MakeSet:
 
 @dataclass
 class Server:
-    """A mirror on this machine: what it answers per path, and what it was asked."""
+    """A mirror on this machine: its answers by path, and the requests that it received."""
 
     url: str
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
@@ -165,7 +165,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def describe() -> Callable[..., Remote]:
-    """What MNIST's description would be if the files in a folder were the official ones."""
+    """MNIST's description as if the files in a folder were the official ones."""
 
     def remote(folder: Path, *mirrors: str, like: Remote = mnist.MNIST) -> Remote:
         files = {}

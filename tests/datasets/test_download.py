@@ -33,7 +33,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch, origin: Path, describe: Any) -> Any:
-    """Makes the files of ``origin`` MNIST, to be had from the mirrors given."""
+    """Makes the files of ``origin`` MNIST, available from the given mirrors."""
 
     def use(*mirrors: str) -> None:
         monkeypatch.setattr(mnist, "MNIST", describe(origin, *mirrors))
@@ -55,7 +55,7 @@ def cached(cache: Path) -> set[str]:
 
 
 def reasons(error: BaseException) -> list[str]:
-    """The lines of the message that speak of one mirror each."""
+    """The lines of the message, one for each mirror."""
     return [line.strip() for line in str(error).splitlines()[1:]]
 
 
@@ -133,7 +133,7 @@ class TestBadMirror:
         use(server.base("gone"), server.serve("good", origin))
         load_mnist()
         assert cached(cache) == set(mnist.FILES)
-        # The mirror that failed is not asked again for the other files.
+        # The other files are not requested from the mirror that failed.
         assert len(server.asked("gone")) == 1
         assert sorted(server.asked("good")) == sorted(mnist.FILES)
 

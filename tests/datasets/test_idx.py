@@ -228,7 +228,7 @@ class TestDamage:
             path = Path(folder) / "a.gz"
             path.write_bytes(content)
             read = read_or_none(path)
-        # Some bytes say nothing of the data, such as gzip's time stamp.
+        # Some bytes do not affect the data, such as gzip's time stamp.
         assert read is None or np.array_equal(read, array)
 
     @given(content=st.binary(max_size=64), packed=st.booleans())
@@ -240,7 +240,7 @@ class TestDamage:
 
 
 class TestBombs:
-    """Memory stays near what the file itself takes, whatever it claims."""
+    """Memory stays near the size of the file, whatever size its header claims."""
 
     @pytest.fixture(autouse=True)
     def _small(self) -> Any:

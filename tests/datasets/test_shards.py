@@ -170,7 +170,7 @@ def test_bad_targets_are_found_behind_the_first_block(monkeypatch):
 
 
 def test_a_training_holds_a_small_part_of_the_rows(tmp_path):
-    """64 MB in files; what is held at a time is far less."""
+    """64 MB in files, of which only a small part is in memory at a time."""
     for name in range(4):
         np.save(tmp_path / f"x{name}.npy", np.zeros((2000, 1000), np.float64))
         np.save(tmp_path / f"t{name}.npy", np.arange(2000) % 4)

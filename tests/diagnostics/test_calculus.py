@@ -1,4 +1,4 @@
-"""Derivatives, descents and the price of a gradient against closed forms."""
+"""Derivatives, descents and the cost of a gradient against closed forms."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The watch over a training: what it measures, what it says of it, and that it disturbs nothing."""
+"""Monitor: what it measures, what it reports, and that it disturbs nothing."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ DIGITS = an.datasets.load_digits()
 
 
 def net_of(widths, activation=an.ReLU, scale=None, dtype=np.float32):
-    """A classifier; weights of affinet's own scale, or so many times N(0, 1)."""
+    """A classifier; its weights start at affinet's scale, or at ``scale`` times N(0, 1)."""
     rng, layers = np.random.default_rng(0), []
     for n_inputs, n_outputs in pairwise(widths):
         kind = "sigmoid" if activation in (an.Sigmoid, an.Tanh) else "relu"
@@ -36,7 +36,7 @@ def kind(request, monkeypatch):
 
 
 class EveryStep:
-    """Parameters and gradients after every step, taken down independently."""
+    """Parameters and gradients after every step, recorded independently."""
 
     every_steps = 1
 
@@ -156,7 +156,7 @@ def test_gaps_are_validation_against_training():
 
 
 class Halved:
-    """A layer of one's own, with a parameter of one's own."""
+    """A custom layer with a parameter."""
 
     parameters = ("s",)
 
@@ -234,7 +234,7 @@ def test_vanishing():
         f"layer 0: gradient norm {monitor_number(share)} of layer 12's: vanishing; "
         "try ReLU or He initialisation"
     )
-    # The very cure that it names.
+    # The remedy that it names.
     assert advice_of(net_of([64, *[32] * 6, 10]), an.SGD(0.1), 3) == []
 
 
@@ -256,7 +256,7 @@ def test_dead_units_and_a_rate_that_is_too_large():
     assert "step 1 changed it by 1.6 times its norm" in found[2]
     assert found[2].endswith("learning rate too large")
     net = net_of([64, 16, 10])
-    net.layers[0].b[...] = -50.0  # dead from the start, and no update is to blame for it
+    net.layers[0].b[...] = -50.0  # dead from the start, so no update caused it
     (sentence,) = advice_of(net, an.SGD(0.01))
     assert "layer 0: 100% of its units" in sentence
     assert "learning rate" not in sentence
@@ -295,7 +295,7 @@ def test_overfitting_by_loss_and_by_accuracy():
     (sentence,) = advice_of(net_of([64, 64, 10]), an.Adam(0.003), 30, few)
     assert sentence.startswith("accuracy 0.9")
     assert "in training, 0.6" in sentence
-    # Ended in time, there is nothing to say.
+    # It stopped in time: nothing to report.
     watch, stop = Monitor(verbose=False), an.EarlyStopping(patience=2)
     net = net_of([64, 64, 10])
     net.fit(*DIGITS[0], epochs=50, validation_data=DIGITS[1], callbacks=[stop, watch],

@@ -1,4 +1,4 @@
-"""What happens inside networks, against closed forms and against the layers themselves."""
+"""Diagnostics of networks, against closed forms and against the layers themselves."""
 
 import copy
 import math
@@ -69,7 +69,7 @@ def test_every_matrix_of_a_step_follows_from_those_before_it():
             after = layer.before[name] - 0.5 * layer.gradients[name]
             assert_close(layer.after[name], after, scale=1.0)
     assert found.loss_after < found.loss
-    assert (relu.out == 0).any()  # so that the picture shows what a ReLU stops
+    assert (relu.out == 0).any()  # so that the picture shows what a ReLU blocks
     assert (relu.out > 0).any()
 
 
@@ -81,7 +81,7 @@ def test_a_net_of_ones_own_is_left_alone():
     assert (net.params.flat == before).all()
     assert found.y is None
     assert not (found.layers[0].after["W"] == found.layers[0].before["W"]).all()
-    # The gradients are those of the very pass that is shown: the same units were dropped.
+    # The gradients belong to the pass that is shown: the same units were dropped.
     dropped = found.layers[1].out == 0
     assert 0 < dropped.sum() < dropped.size
     assert (found.layers[1].dx[dropped] == 0).all()
@@ -274,7 +274,7 @@ def test_the_gap_is_the_difference_of_the_accuracies():
     assert found.train.shape == found.test.shape == (2, 2, 60)
     gaps = found.train[:, :, -1].mean(axis=1) - found.test[:, :, -1].mean(axis=1)
     assert_close(found.gaps, gaps, reduction=4, scale=1.0)
-    assert (found.train[0, :, -1] == 1).all()  # learned by heart
+    assert (found.train[0, :, -1] == 1).all()  # memorized
     assert found.rows()[1][3] == f"{gaps[0]:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Programs on several ranks of MPI, in processes of their own and with a limit of time."""
+"""Runs programs on several MPI ranks, with a time limit."""
 
 import importlib.util
 import os
@@ -18,7 +18,7 @@ MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shut
 
 
 def start(ranks, *arguments, folder=None, threads="1"):
-    """Start ``python *arguments`` on so many ranks; without a variable of threads if it is None."""
+    """Start ``python *arguments`` on ``ranks`` ranks; ``threads=None`` sets no number of threads."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")},
         "PYTHONPATH": str(Path(affinet.__file__).parents[1]),
@@ -35,7 +35,7 @@ def start(ranks, *arguments, folder=None, threads="1"):
 
 
 def finish(process, seconds=PATIENCE):
-    """Exit code, output and errors of a program, which must end within so many seconds."""
+    """Exit code, output and errors of a program, which must end within ``seconds``."""
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -28,7 +28,7 @@ def fit(reducer, net=None, data=(X, T), **options):
 
 
 def errors_of(size, options_of):
-    """What each rank raises if it is given the options of its rank."""
+    """The error of each rank, given that rank's options."""
     return on_ranks(size, lambda reducer: fit(reducer, **options_of(reducer.rank)))
 
 
@@ -239,7 +239,7 @@ def test_a_failure_inside_a_step_aborts(capsys):
 
 
 def test_callbacks_that_choose_their_steps_on_one_rank():
-    """What rank 0 wants to see of single steps all ranks stop for; here it is 2, 5, 9, ...."""
+    """All ranks stop at the steps that rank 0's callback asks for; here 2, 5, 9, ...."""
 
     def work(reducer):
         seen = []
@@ -297,7 +297,7 @@ def test_only_rank_0_shows_progress_and_writes(tmp_path, capsys):
 
 
 def test_ctrl_c_on_one_rank_ends_all_at_the_same_step():
-    """Rank 0 is this thread, which alone hears of signals."""
+    """Rank 0 is this thread, the only one that receives signals."""
     from rank_threads import Meeting
 
     meeting, outcomes = Meeting(2), {}

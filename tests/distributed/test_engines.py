@@ -1,4 +1,4 @@
-"""The examples of searches and of predictions on other people's engines, each in its process."""
+"""The examples of searches and predictions with joblib, Dask, Ray and Optuna, each in a process."""
 
 import importlib.util
 import os

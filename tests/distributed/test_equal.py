@@ -1,4 +1,4 @@
-"""k ranks with a k-th of the batch each train as one rank with all of it."""
+"""k ranks with a k-th of the batch each train like one rank with the whole batch."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from parts.optimizers import CLASSES
 from rank_threads import on_ranks, same_bits
 
 STEPS = 500
-CLOSE = 1e-12  # what the sums' other order may make of float64 in so many steps
+CLOSE = 1e-12  # rounding in float64 from the different order of the sums, over STEPS steps
 rng = np.random.default_rng(4)
 X = rng.standard_normal((103, 7))
 T = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
@@ -18,11 +18,11 @@ WEIGHTS = rng.uniform(size=103) * (rng.uniform(size=103) < 0.7)
 
 
 class OwnReLU(an.ReLU):
-    """A layer of one's own, which only the step layer by layer takes."""
+    """A custom layer, which fit trains layer by layer only."""
 
 
 class OwnMean:
-    """A loss of one's own that knows nothing of ranks: the mean over rows."""
+    """A custom loss that knows nothing about ranks: the mean over rows."""
 
     def forward(self, x, t):
         self.d = x - t
@@ -55,7 +55,7 @@ def train(reducer=None, data=(X, T), optimizer=an.Adam, net=None, **options):
 
 
 def on_all(size, **options):
-    """The ranks' networks and histories; an error of one of them is raised."""
+    """The ranks' networks and histories; raises the error of a rank that failed."""
     average_every = options.pop("average_every", None)
     make = options.pop("make", None)
 
@@ -145,7 +145,7 @@ def test_validation_is_that_of_one_rank_to_the_bit():
 
 
 def test_rows_in_files():
-    """Of training and validation, each rank reads its own."""
+    """Each rank reads its own rows, in training and in validation."""
     x, t = Shards([X[:40], X[40:]]), Shards([T[:50], T[50:]])
     options = {"validation_data": (x, t), "metrics": ["f1"]}
     net, history = train(**options)

@@ -20,7 +20,7 @@ def pids(folder):
 
 
 def test_killed_ranks(mpi, tmp_path):
-    """Each life goes on where the one before was killed, and the last one ends by itself."""
+    """Each run resumes where the previous one was killed; the last one finishes."""
     rng, path = random.Random(SEED), tmp_path / "run.npz"
     steps = 0
     for _ in range(KILLS):

@@ -1,4 +1,4 @@
-"""Two ranks of MPI and more: they train as one, and none waits for one that is no more."""
+"""Two and more MPI ranks: they train as one, and none waits for a rank that died."""
 
 import os
 import re

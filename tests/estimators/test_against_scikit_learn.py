@@ -62,7 +62,7 @@ def assert_same_weights(own, other, atol=WANTED):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_parameters_and_attributes(kind):
-    """Names, order, defaults and which of them are positional; then affinet's own."""
+    """Names, order, defaults and which are positional; then the parameters that affinet adds."""
     own, other = (
         list(inspect.signature(getattr(room, kind)).parameters.values())
         for room in (estimators, neural_network)
@@ -95,7 +95,7 @@ def test_a_few_steps(target, activation, solver, weights):
     actual, expected = (getattr(model, method)(X) for model in (own, other))
     np.testing.assert_allclose(actual, expected, atol=10 * WANTED)
     np.testing.assert_array_equal(own.n_iter_, other.n_iter_)
-    if target != "values":  # there the penalty that is shown differs
+    if target != "values":  # there the penalty in the reported loss differs
         assert own.loss_ == pytest.approx(other.loss_, rel=WANTED)
         if solver != "lbfgs":
             np.testing.assert_allclose(own.loss_curve_, other.loss_curve_, rtol=WANTED)
@@ -160,7 +160,7 @@ def test_initial_weights(dtype):
 )
 @pytest.mark.parametrize("target", ["two classes", "a value"])
 def test_rules_of_stopping_and_learning(target, options, capsys):
-    """The same epochs with the same rates and ends, told in the same lines."""
+    """The same epochs with the same rates and ends, reported in the same lines."""
     kind, y = TARGETS[target]
     own, other = both(
         kind, y, WEIGHTS, **{"solver": "sgd", "learning_rate_init": 0.1, "max_iter": 40} | options,

@@ -50,5 +50,5 @@ def test_every_check_with_the_array_api_switched_on():
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    # One wants a decision_function, which scikit-learn's MLPClassifier has not either.
+    # One wants a decision_function, which scikit-learn's MLPClassifier lacks too.
     assert [len(line.split()) <= 1 for line in result.stdout.splitlines()] == [True, True]

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def test_partial_fit_of_labels():
-    """No classes are wanted: there are as many labels as columns."""
+    """No ``classes`` needed: every column is a label."""
     model = MLPClassifier(learning_rate_init=0.02, **SMALL)
     for _ in range(60):
         model.partial_fit(X[:60], LABELS[:60]).partial_fit(X[60:], LABELS[60:])
@@ -42,7 +42,7 @@ def test_partial_fit_stops_early(task):
     model.partial_fit(X[30:], y[30:])
     for array, old in zip(weights_of(model), before, strict=True):
         np.testing.assert_array_equal(array, old)
-    model.set_params(max_iter=2).fit(X, y)  # from the beginning again
+    model.set_params(max_iter=2).fit(X, y)  # restarts
     assert model.n_iter_ == 2
 
 
@@ -59,7 +59,7 @@ def test_partial_fit_and_the_classes():
         model.partial_fit(X, np.where(CLASSES == "oak", "yew", CLASSES))
     model.set_params(class_weight={"elm": 2.0})
     part = CLASSES != "elm"
-    model.partial_fit(X[part], CLASSES[part])  # the others' weight is not asked for here
+    model.partial_fit(X[part], CLASSES[part])  # the others' weight does not matter here
     with pytest.raises(ValueError, match="balanced"):
         model.set_params(class_weight="balanced").partial_fit(X, CLASSES)
 

@@ -70,7 +70,7 @@ def test_label_smoothing():
 
 
 class Cubic:
-    """A loss of the user's own: the mean of |x - t|^3 / 3."""
+    """A custom loss: the mean of |x - t|^3 / 3."""
 
     def forward(self, x, t):
         self.d = x - t
@@ -90,7 +90,7 @@ def test_a_loss_of_ones_own():
 
 
 class Hinge:
-    """Of one logit: the mean of max(0, 1 - s x) with s = -1 or 1; it knows no probabilities."""
+    """Of one logit: the mean of max(0, 1 - s x) with s = -1 or 1; without probabilities."""
 
     def forward(self, x, t, weights=None):
         self.sign = 2.0 * t - 1

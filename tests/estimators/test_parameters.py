@@ -79,7 +79,7 @@ def test_quantiles_that_are_refused(value):
 
 
 def test_every_parameter_has_its_check():
-    """Those of activation and dropout are looked at together with the number of layers."""
+    """Those of activation and dropout are checked against the number of layers."""
     for estimator, table in ((MLPClassifier, CLASSIFIER), (MLPRegressor, REGRESSOR)):
         assert set(estimator().get_params()) == set(table) | {"activation", "dropout"}
 
@@ -104,7 +104,7 @@ def test_everything_is_described(estimator):
 
 
 def test_without_scikit_learn(tmp_path):
-    """A star import does without it; whoever wants an estimator is told which extra to install."""
+    """A star import works without it; using an estimator names the extra to install."""
     (tmp_path / "sklearn.py").write_text("raise ModuleNotFoundError(name='sklearn')")
     code = "from affinet import *\nprint(estimators.__name__)\nestimators.MLPClassifier"
     result = subprocess.run(
@@ -190,7 +190,7 @@ def test_a_refused_fit_leaves_the_model():
 
 
 def test_limits_of_threads_that_overlap():
-    """Whoever ends last brings back the number from before the first."""
+    """The last context to exit restores the number of threads from before the first."""
     before = an.get_num_threads()
     with thread_limit(3):
         assert an.get_num_threads() == 3

@@ -1,4 +1,4 @@
-"""affinet's estimators in scikit-learn's tools: pipelines, searches, copies, processes."""
+"""affinet's estimators in scikit-learn's tools: pipelines, searches, clones, processes."""
 
 import os
 import pickle
@@ -57,7 +57,7 @@ def test_a_pipeline_and_cross_validation():
 
 
 def test_a_grid_in_processes_of_their_own(quiet_workers):
-    """loky pickles estimators with weights; every worker finds what the parent would."""
+    """loky pickles estimators with their weights; workers predict as the parent does."""
     grid = {"alpha": [1e-4, 10.0], "activation": ["relu", ["tanh"]], "dropout": [0.0, 0.1]}
     searches = [GridSearchCV(CLASSIFIER, grid, n_jobs=n_jobs, cv=2).fit(X, Y) for n_jobs in (1, 2)]
     one, two = (search.cv_results_["mean_test_score"] for search in searches)
@@ -67,7 +67,7 @@ def test_a_grid_in_processes_of_their_own(quiet_workers):
 
 
 def test_one_thread_a_worker():
-    """joblib shares the processors out by OMP_NUM_THREADS, which affinet heeds."""
+    """joblib divides the processors by OMP_NUM_THREADS, which affinet respects."""
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         threads = joblib.Parallel()([joblib.delayed(an.get_num_threads)()] * 4)
         processes = joblib.Parallel()([joblib.delayed(os.getpid)()] * 4)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def test_validation_data(task):
-    """Measured after every epoch, as the loss without penalty; nothing else changes."""
+    """Measured after every epoch, as the loss without the penalty; nothing else changes."""
     estimator, y = task
     x_val, y_val, w_val = X[:40], y[:40], 0.1 + X[:40, 0] ** 2
     plain = estimator(max_iter=6, **SMALL).fit(X[40:], y[40:])
@@ -156,7 +156,7 @@ def test_lbfgs_says_what_it_does(capsys):
 
 
 def test_lbfgs_in_single_precision():
-    """It is minimised in double precision: only the ends are rounded."""
+    """It is minimized in double precision; only the result is rounded."""
     options = SMALL | {"solver": "lbfgs", "max_iter": 5, "activation": "tanh"}
     x = X.astype(np.float32)
     single, double = (

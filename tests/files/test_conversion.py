@@ -1,4 +1,4 @@
-"""scikit-learn's fitted MLPs as networks: the same predictions, and training can go on."""
+"""scikit-learn's fitted MLPs as networks: the same predictions, and training can continue."""
 
 import warnings
 
@@ -132,7 +132,7 @@ def test_the_model_can_be_saved(tmp_path):
 
 
 def test_affinets_own_estimators():
-    """A copy of their network, with what scikit-learn's have not."""
+    """A copy of their network, with the parameters that scikit-learn lacks."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = an.estimators.MLPClassifier(

@@ -14,7 +14,7 @@ from model_files import entries, refused
 
 
 def loaded_or_refused(path):
-    """The network, or None if the file was refused as a damaged one."""
+    """The network, or None if the file was refused as damaged."""
     try:
         return an.load(path)
     except ValueError as error:

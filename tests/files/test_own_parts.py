@@ -10,7 +10,7 @@ from model_files import Duck, entries, refused, rewrite
 
 
 class Scale:
-    """A layer with a parameter that is no argument, a buffer and an argument."""
+    """A layer with a parameter that is not an argument, a buffer and an argument."""
 
     parameters = ("W",)
     buffers = ("seen",)

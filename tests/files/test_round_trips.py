@@ -87,7 +87,7 @@ def test_running_statistics_and_their_parameters_come_back(path, dtype):
         assert again.dtype == array.dtype
         assert again.tobytes() == array.tobytes()
     np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
-    for one in (net, loaded):  # and it goes on as it would have
+    for one in (net, loaded):  # and training continues as it would have
         one.fit(x, t, epochs=1, batch_size=5, optimizer=an.SGD(0.1))
     np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
 

@@ -1,4 +1,4 @@
-"""gradient_check leaves alone what it is given, and tells who does not."""
+"""gradient_check leaves its arguments alone, and reports layers that do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checked doors: what they refuse, what they leave alone, and what they let others do."""
+"""The checked doors: what they refuse, what they leave alone, and when they release the GIL."""
 
 import re
 import sys
@@ -326,7 +326,7 @@ ATTEMPTS = 200
 
 @pytest.fixture
 def no_forced_switches():
-    """Nobody is asked to hand over the interpreter: who gets it was given it."""
+    """No thread requests the GIL; whoever gets it was given it."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1000)
     yield
@@ -343,7 +343,7 @@ def test_others_run_while_a_kernel_does(kernels, kernel):
     """
     rng = np.random.default_rng(5)
     sizes = {letter: LARGE[letter] for letter in kernel.dimensions}
-    if len(sizes) == 1:  # a vector of a million takes as long as the matrices do
+    if len(sizes) == 1:  # a vector of a million elements takes as long as the matrices
         sizes = dict.fromkeys(sizes, LARGE["n"])
     call = Call(problem(kernel, np.dtype("float32"), sizes, rng), rng)
     function, arguments = getattr(kernels, kernel.name), call.arguments()
@@ -359,7 +359,7 @@ def test_others_run_while_a_kernel_does(kernels, kernel):
         finished.clear()
         worker = threading.Thread(target=work)
         worker.start()
-        gate.acquire()  # waits, without the GIL, until the worker has come to its first line
+        gate.acquire()  # waits, without the GIL, until the worker has reached its first line
         seen_at_work = not finished
         worker.join()
         gate.release()

@@ -227,7 +227,7 @@ def test_forward_refuses_what_does_not_fit():
         operations.forward(x, out)
     out.flags.writeable = True
     assert not out.any()
-    x.resize((5, 3), refcheck=True)  # nobody holds x any longer
+    x.resize((5, 3), refcheck=True)  # nothing references x any more
     assert (operations.n_inputs, operations.n_outputs) == (3, 5)
 
 

@@ -1,4 +1,4 @@
-"""The door of the compiled plan is safe: what does not fit is refused, nothing is written."""
+"""The door of the compiled plan is safe: it refuses what does not fit and writes nothing."""
 
 import numpy as np
 import pytest

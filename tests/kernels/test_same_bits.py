@@ -23,7 +23,7 @@ ROW_BY_ROW = ["affine_backward_dx", "affine_forward", "affine_relu_forward", "ge
 @pytest.mark.parametrize("name", [*ROW_BY_ROW, "softmax_forward"])
 @pytest.mark.parametrize("columns", [2, 10, 50, 200])
 def test_a_row_has_the_same_bits_alone_and_in_a_batch(kernels, dtype, name, columns):
-    """So predictions depend neither on the size of the batch nor on how it is shared out."""
+    """So predictions depend neither on the batch size nor on how rows are divided among threads."""
     kernel, rng = KERNELS[name], np.random.default_rng(16)
     rows = kernel.outputs[0].dims[0]
     sizes = dict.fromkeys(kernel.dimensions, columns) | {"I": 300, "K": 300, rows: 43}
@@ -40,7 +40,7 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(kernels, dtype, name, colu
 @pytest.mark.parametrize("name", LINEAR)
 @pytest.mark.parametrize("shape", [(100, 300, 50), (100, 300, 200), (70, 1300, 210)])
 def test_the_sizes_of_the_caches_change_no_bit(kernels, dtype, name, shape):
-    """They only say how a product is cut into blocks."""
+    """They only set how a product is cut into blocks."""
     kernel, rng = KERNELS[name], np.random.default_rng(18)
     rows, length, columns = shape
     ours = zip(kernel.outputs[0].dims[::-1], (columns, rows), strict=False)

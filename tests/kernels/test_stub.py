@@ -1,4 +1,4 @@
-"""The stubs of the compiled modules say what is in them, so that mypy checks every call."""
+"""The stubs list everything in the compiled modules, so that mypy checks every call."""
 
 import importlib
 import inspect

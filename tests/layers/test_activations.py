@@ -216,7 +216,7 @@ def test_what_keeps_its_input_says_so():
 
 @every_case
 def test_an_output_that_is_overwritten_matters_only_where_it_is_kept(case):
-    """In a network the next layer may work on it: what keeps its input goes on as it was."""
+    """In a network the next layer may overwrite it, which a layer that keeps its input ignores."""
     layer, x = case.make(), draw("float64", 20)
     y = layer.forward(x)
     before = layer.backward(np.ones(20))

@@ -1,4 +1,4 @@
-"""Affine against the reference, over the dtypes, shapes and forms of memory that users bring."""
+"""Affine against the reference, for the dtypes, shapes and memory layouts that users have."""
 
 import numpy as np
 import pytest

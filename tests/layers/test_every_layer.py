@@ -61,7 +61,7 @@ def test_dout_of_another_shape(layer, shape):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_numbers(layer, form):
-    """To the bit: the form of memory is no part of the value."""
+    """To the bit: the memory layout does not affect the values."""
     twin = copy.deepcopy(layer)
     np.testing.assert_array_equal(layer.forward(in_form(form, X)), twin.forward(X))
     dx = layer.backward(in_form(form, DOUT))

@@ -1,4 +1,4 @@
-"""How a training that is watched ends, and how its view closes."""
+"""How a watched training ends, and how its view closes."""
 
 import copy
 import socket
@@ -24,7 +24,7 @@ def test_the_button_ends_the_training_after_a_step():
     thread.join(20)
     (history,) = found
     assert history.stopped_by == "LiveView: stopped in the browser"
-    assert history.epochs  # the begun epoch was closed
+    assert history.epochs  # the interrupted epoch was completed in the record
     assert listener.rest()[-1][1]["step"] == history.steps
     # The next training is another one, at another address.
     net.fit(X, T, epochs=1, callbacks=[view], verbose=0)

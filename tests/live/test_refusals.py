@@ -128,7 +128,7 @@ def test_malformed_and_oversized_requests_are_refused(view, monkeypatch):
     monkeypatch.setattr(server, "SECONDS", 0.2)
     monkeypatch.setattr(server.Handler, "timeout", 0.2)
     started = time.monotonic()
-    assert exchange(view, b"GET / HT") == b""  # never ended: no more is waited for
+    assert exchange(view, b"GET / HT") == b""  # never ended: the server does not wait for more
     assert time.monotonic() - started < 5
     assert ask(view)[0] == 200
 

@@ -1,4 +1,4 @@
-"""Copies of a network, and how it shows itself."""
+"""Copies of a network, and its repr."""
 
 import copy
 import gc

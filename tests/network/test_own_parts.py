@@ -1,4 +1,4 @@
-"""Layers and losses of the user's own: anything with forward and backward."""
+"""Custom layers and losses: anything with forward and backward."""
 
 import gc
 import pickle
@@ -38,7 +38,7 @@ class Scale:
 
 
 class Noise:
-    """Two modes, told by the second positional argument."""
+    """Two modes, chosen by the second positional argument."""
 
     def __init__(self):
         self.flags = []
@@ -69,7 +69,7 @@ class AbsoluteError:
 
 
 class Decayed(an.Affine):
-    """Affine whose gradient has a weight decay, in a backward of the plainest signature."""
+    """Affine with weight decay in its gradient, in a backward with the plainest signature."""
 
     def backward(self, dout):
         dx = super().backward(dout)
@@ -190,7 +190,7 @@ def test_a_loss_of_ones_own(data):
 
 
 def test_a_subclass_of_affine_with_the_plain_signature_of_backward(data):
-    """need_dx is an extra of Affine's own; a subclass need not know it."""
+    """need_dx is specific to Affine; a subclass need not know it."""
     W, b = draw("float64", (3, 2)), np.zeros(2)
     net = an.Sequential(Decayed(W, b), loss=an.SoftmaxWithLoss())
     plain = an.Sequential(an.Affine(W, b), loss=an.SoftmaxWithLoss())

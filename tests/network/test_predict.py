@@ -129,7 +129,7 @@ def test_out_of_another_shape(net, rows, shape):
 @pytest.mark.parametrize("rows", [6, PREDICT_ROWS + 1])
 @pytest.mark.parametrize("dtype", ["float32", "int64", "complex128", "object", "float16", "bool"])
 def test_out_of_another_dtype(net, rows, dtype):
-    """Rounded or cut numbers in silence would be wrong ones."""
+    """Silently rounded or truncated numbers would be wrong."""
     out = np.zeros((rows, 2), dtype)
     with pytest.raises(TypeError, match=rf"out has dtype {dtype}.*float64"):
         net.predict(np.ones((rows, 3)), out=out)

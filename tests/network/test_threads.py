@@ -1,4 +1,4 @@
-"""Threads of the caller: many may predict at once, training is for one alone.
+"""Threads of the caller: many may predict at once, only one may train.
 
 No test waits for time to pass; events decide who runs, and the time-outs only end a failure.
 """
@@ -186,7 +186,7 @@ def test_networks_are_built_in_many_threads_at_once():
 
 
 def test_many_threads_through_networks_of_their_own(make_net, data):
-    """Training different networks at once is everyone's right."""
+    """Threads may train different networks at once."""
 
     def train(seed):
         net = make_net()

@@ -284,7 +284,7 @@ class Mine:
 
 
 class Derived(an.ReLU):
-    """A ReLU in name, who knows what in deed."""
+    """Named ReLU, but computes something else."""
 
 
 Derived.__name__ = "ReLU"

@@ -102,7 +102,7 @@ def test_what_pytorch_exports_now(tmp_path, dynamo, opset, monkeypatch):
 # Its own files -----------------------------------------------------------------------------------
 
 
-NOT_IN_FILES = {"Dropout", "Residual"}  # the one does nothing there, the other is refused
+NOT_IN_FILES = {"Dropout", "Residual"}  # Dropout does nothing there, Residual is refused
 
 
 def some_layers():

@@ -37,7 +37,7 @@ def test_parameters_that_are_refused(make, kind):
 
 
 def check_untouched(optimizer, make):
-    """The optimizer behaves as a new one does."""
+    """The optimizer behaves like a new one."""
     W, twin = np.ones(2), np.ones(2)
     optimizer.update(W, np.ones(2))
     make().update(twin, np.ones(2))

@@ -14,7 +14,7 @@ def test_one_optimizer_for_several_networks(make):
     shared, params = make(), [{"W": draw("float64", 3, seed)} for seed in (1, 2)]
     alone = [{"W": p["W"].copy()} for p in params]
     for step in range(6):
-        for place in (0, 1, 0)[: 2 + step % 2]:  # one of them more often
+        for place in (0, 1, 0)[: 2 + step % 2]:  # one of them gets more updates
             shared.update(params[place], {"W": np.full(3, step - place)})
     for place, own in enumerate([make(), make()]):
         for step in range(6):
@@ -33,7 +33,7 @@ def test_state_follows_the_array_not_the_name_or_the_dict(make):
     expected.update(same, np.full(2, 3.0))
     np.testing.assert_array_equal(W, same)
     make().update(twin, np.full(2, 3.0))
-    assert (twin != W).all()  # the memory made a difference
+    assert (twin != W).all()  # the average made a difference
 
 
 @with_memory
@@ -73,7 +73,7 @@ def test_a_new_array_at_an_old_address_gets_no_old_state(make):
     optimizer = make()
     expected = updated(make, 1)[1]
     places = set()
-    for _ in range(50):  # the allocator hands the same place out again and again
+    for _ in range(50):  # the allocator reuses the same address
         W = np.ones(2)
         places.add(id(W))
         optimizer.update(W, np.ones(2))
@@ -89,7 +89,7 @@ def test_state_of_a_float_belongs_to_its_key(make):
     for _ in range(4):
         optimizer.update(params, {"w": 0.5})
         same.update(twin, np.full(1, 0.5))
-        params = dict(params)  # the dict may change, the key stays
+        params = dict(params)  # the dict may change, the key remains
     assert params["w"] == twin[0]
 
 

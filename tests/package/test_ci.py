@@ -1,4 +1,4 @@
-"""The scripts in .ci find what they are there to find."""
+"""The scripts in .ci find the faults that they look for."""
 
 import importlib.util
 from pathlib import Path

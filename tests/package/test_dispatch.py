@@ -1,4 +1,4 @@
-"""The instruction-set level: chosen once, for a reason, and never silently another one."""
+"""The instruction-set level: chosen once, for a stated reason, and never changed silently."""
 
 import json
 

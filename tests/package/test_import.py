@@ -1,4 +1,4 @@
-"""What importing affinet does, and what it leaves alone."""
+"""Importing affinet: what it does, and what it leaves alone."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def test_what_only_a_team_or_a_file_needs_is_imported_later(run):
         ).split()
     )
     assert "affinet.training.trainer" in brought
-    # Of the standard library's these took as long as all of affinet.
+    # Importing these standard modules took as long as all of affinet.
     heavy = {"hashlib", "tempfile", "shutil", "pathlib", "zipfile", "json", "socket", "logging"}
     assert not brought & heavy
     later = {"affinet.training.team", "affinet.training.team_run", "affinet.training.checkpoint"}

@@ -1,4 +1,4 @@
-"""Every table of parts in the tests holds every public part: to forget one fails here.
+"""Every table of parts in the tests holds every public part; a forgotten one fails here.
 
 Tables derive from the rows in ``tests/support/parts``. Those written by hand are found in the
 sources: module constants by their names, and literals that list several parts of a kind.

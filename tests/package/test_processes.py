@@ -52,7 +52,7 @@ def test_a_spawned_child_gets_the_network(run, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_control_c_ends_a_training_and_leaves_the_network_usable(run):
-    """A signal that comes while compiled code runs; the training itself would take hours."""
+    """A signal that arrives while compiled code runs; the training itself would take hours."""
     assert run(
         NET + "import signal\n"
         "signal.setitimer(signal.ITIMER_REAL, 0.2)\n"

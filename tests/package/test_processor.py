@@ -1,4 +1,4 @@
-"""The probe says what the processor says by other ways, whichever compiler built it."""
+"""The probe agrees with other sources about the processor, whichever compiler built it."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ import pytest
 from affinet import _dispatch
 
 CPUINFO = Path("/proc/cpuinfo")
-NEEDS = {  # as Linux names what setup.py lets the compiler use
+NEEDS = {  # Linux's names for what setup.py lets the compiler use
     "avx512": {"avx2", "fma", "avx512f", "avx512vl", "avx512bw", "avx512dq"},
     "avx2": {"avx2", "fma"},
     "baseline": set(),

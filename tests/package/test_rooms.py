@@ -1,4 +1,4 @@
-"""Who may import whom: a lower room never imports a higher one."""
+"""The import rules: a lower room never imports a higher one."""
 
 import ast
 from dataclasses import dataclass
@@ -44,9 +44,9 @@ FLOORS = (
     ("__main__",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-# Inside functions the way up stands open where a method is a door to a higher room.
+# Inside functions a method may import a higher room for which it is the entry.
 DOORS = {("network", "training"), ("network", "model_file")}
-# The datasets are a room of their own: they know nothing of networks.
+# The datasets import nothing about networks.
 DATASETS_MAY_IMPORT = {"datasets", "_validation", "_version"}
 
 

@@ -1,4 +1,4 @@
-"""The worker pool: no bit depends on it, and it outlives forks, callers beside it and its start."""
+"""The worker pool: no bit depends on it, and it survives forks and concurrent callers."""
 
 import concurrent.futures
 import importlib
@@ -30,7 +30,7 @@ def same_threads_afterwards():
 
 
 def run(code):
-    """Standard output of a new Python that runs this code; a hang is a failure."""
+    """Standard output of this code in a new Python process; a hang is a failure."""
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )

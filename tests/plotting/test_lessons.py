@@ -1,4 +1,4 @@
-"""Pictures of how networks learn and fail: they show the numbers that they are given."""
+"""Pictures of how networks learn and fail show the numbers that they are given."""
 
 import math
 import re
@@ -280,7 +280,7 @@ def test_a_tour_shows_every_picture_and_how_it_is_made(page):
 
     path = DOCS.parent / page
     text = path.read_text(encoding="utf-8")
-    # A picture, and under it the block of commands of which the first one makes it.
+    # A picture, and under it a block of commands, the first of which draws it.
     parts = re.findall(r"!\[[^\]]+\]\(([^)]*pictures/[^)]+)\)\s+```\n(.*?)\n```", text, re.DOTALL)
     assert len(parts) >= len(NAMED_PICTURES)
     shown = set()

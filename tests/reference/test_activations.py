@@ -1,4 +1,4 @@
-"""The reference's activations, by hand and at their ends."""
+"""The reference's activations, by hand and at the ends of their ranges."""
 
 import math
 

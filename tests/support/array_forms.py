@@ -1,4 +1,4 @@
-"""The same values in the forms of memory and the dtypes that users' arrays come in.
+"""The same values in the memory layouts and dtypes of users' arrays.
 
 ``in_form(name, a)`` gives an array equal to ``a`` in a form of `FORMS`.
 """
@@ -106,7 +106,7 @@ def in_form(name, a):
 
 
 def rubbish(dtype):
-    """What shows in a result if it is read by mistake."""
+    """A value that shows in the result if it is read by mistake."""
     if dtype.kind == "f":
         return np.nan
     return True if dtype.kind == "b" else np.iinfo(dtype).max

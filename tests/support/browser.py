@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its own pipe with nothing but the standard library."""
+"""A headless Chromium, driven through a pipe with the standard library alone."""
 
 import base64
 import contextlib
@@ -106,12 +106,12 @@ class Browser:
         path.write_bytes(base64.b64decode(found["data"]))
 
     def complaints(self):
-        """Errors and warnings of the page, and what it asked of others than its own server."""
+        """Errors and warnings of the page, and its requests to servers other than its own."""
         kinds = ("Runtime.exceptionThrown", "Log.entryAdded")
         return [event for event in self.events if event.get("method") in kinds]
 
     def requested(self):
-        """Addresses that the page asked for."""
+        """Addresses that the page requested."""
         return [
             event["params"]["request"]["url"]
             for event in self.events

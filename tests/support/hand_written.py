@@ -12,7 +12,7 @@ def normal(*shape, seed=0):
 
 
 class OwnAffine:
-    """As hand-written programs have it: nothing declared, x W + b in plain NumPy."""
+    """As in hand-written programs: nothing declared, x W + b in plain NumPy."""
 
     def __init__(self, W, b):
         self.W, self.b = W, b
@@ -46,7 +46,7 @@ class Scale:
 
 
 class MeanFree:
-    """Rows' mean over the batch taken away: a shift of x changes nothing."""
+    """Subtracts the batch's mean, so a shift of x changes nothing."""
 
     def forward(self, x):
         return x - x.mean(axis=0)
@@ -56,7 +56,7 @@ class MeanFree:
 
 
 class OwnDropout:
-    """A mask from wherever ``draw`` takes it."""
+    """A mask from ``draw``."""
 
     def __init__(self, draw):
         self.draw = draw

@@ -49,7 +49,7 @@ def interrupt_after(step):
 
 
 def interrupted(data, path, step, *, every=1, callbacks=(), **options):
-    """Train with checkpoints every so many steps, up to an interruption after ``step``."""
+    """Train with a checkpoint every ``every`` steps, up to an interruption after ``step``."""
     callbacks = [*callbacks, an.Checkpoint(path, every_steps=every), interrupt_after(step)]
     with pytest.raises(Interruption):
         train(data, callbacks=callbacks, **options)

@@ -51,7 +51,7 @@ def solvable(kernel, sizes):
 
 
 def reference_results(problem, dtype=np.float64):
-    """What `affinet.reference` says, computed in ``dtype``; by name."""
+    """The results of `affinet.reference`, computed in ``dtype``, by name."""
     kernel = problem.kernel
     arrays = {name: array.copy() for name, array in problem.arrays.items()}
     for argument in kernel.arrays:
@@ -96,7 +96,7 @@ class Guarded:
 
 
 def before_call(problem, argument):
-    """What an array holds before the call; an output that is not a state holds rubbish."""
+    """What an array holds before the call; an output that is not a state holds garbage."""
     if argument.name in problem.arrays:
         return problem.arrays[argument.name]
     dtype = argument.dtype(problem.dtype)
@@ -104,7 +104,7 @@ def before_call(problem, argument):
 
 
 class Call:
-    """The guarded arguments of one call, and what came of it.
+    """The guarded arguments of one call, and its results.
 
     ``alias``, one of `Kernel.aliases`, lets an output lie in an input; ``read_only`` locks the
     inputs.

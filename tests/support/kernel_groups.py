@@ -1,4 +1,4 @@
-"""Kernels that have something in common."""
+"""Groups of kernels with a common property."""
 
 LINEAR = [
     "affine_backward_db",

@@ -28,7 +28,7 @@ TYPES = {
 
 
 def in_module(module):
-    """Names of a compiled module's functions, ``Class.method`` and ``Class.attribute``.
+    """The functions of a compiled module, and ``Class.method`` and ``Class.attribute``, by name.
 
     Each with the names of its arguments, an attribute with None.
     """
@@ -68,7 +68,7 @@ def arguments_of(node):
 
 
 def differences(module, stub):
-    """Sentences, each with the line that would put it right."""
+    """The differences in sentences, each with the line that mends it."""
     wanted, written = in_module(module), in_stub(stub)
     types = argument_types()
     problems = [f"add     {line(n, wanted[n], types)}" for n in wanted if n not in written]
@@ -112,7 +112,7 @@ def typed(declaration):
 
 
 def main():
-    """Print what is wrong; 1 if anything is."""
+    """Print the differences; 1 if there are any."""
     from affinet._dispatch import level
 
     problems = differences(importlib.import_module(f"affinet._kernels.{level}"), STUB)

@@ -73,7 +73,7 @@ NOT_KERNELS = {
 class Argument:
     """An array argument: its name, the letters of its dimensions, its dtype if that is fixed.
 
-    ``optional`` says that None will do.
+    ``optional`` says that None is allowed.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Argument:
 
 
 def arguments(text):
-    """``"x[B,C] t[B]:int64"`` as Arguments; a question mark behind one says that None will do."""
+    """``"x[B,C] t[B]:int64"`` as Arguments; a question mark behind one says that None is allowed."""
     found = re.findall(r"(\w+)\[([\w,]+)\](?::(\w+))?(\?)?", text)
     return tuple(
         Argument(name, tuple(dims.split(",")), kind or None, bool(mark))
@@ -103,8 +103,8 @@ class Kernel:
 
     ``inputs``, ``scalars`` (name to a function that draws one) and ``outputs`` stand in the order
     of the call. ``states`` names the outputs that are read before they are overwritten, ``loss``
-    says that a float is returned, ``any_size`` that it is so for no elements too. ``values``
-    tells how to draw an array other than by `normal`, ``terms`` how large the terms of the
+    says that a float is returned, ``any_size`` that it is returned for no elements too. ``values``
+    says how to draw an array other than by `normal`, ``terms`` how large the terms of the
     results are (a result that is missing has nothing that cancels), ``aliases`` which output may
     be which input. ``exact`` results involve one rounding or none, so that they have to be equal
     to the bit.

@@ -1,4 +1,4 @@
-"""How large the terms are that a kernel's results are sums of, by which rounding is bounded.
+"""Sizes of the terms that a kernel's results are sums of; they bound the rounding.
 
 For each result: (number of terms, sum of their absolute values).
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def double_terms(a, count):
-    """Terms of a sum carried in double, which adds nothing to the roundings of float32."""
+    """Terms of a sum in double precision, which adds no rounding in float32."""
     return count if a.dtype == np.float64 else 1
 
 

@@ -17,7 +17,7 @@ def wide(rng, shape, sizes):
 
 
 def bend(rng, shape, sizes):
-    """Where slopes are numbers in any precision, so that an infinity times one is no NaN."""
+    """Where slopes are not 0 in any precision, so that infinity times one is not NaN."""
     return rng.uniform(-9, 9, shape)
 
 
@@ -85,7 +85,7 @@ ANY_64_BITS = whole(0, 2**64 - 1)
 
 
 def share(rng):
-    """What a running mean keeps: the usual ones, where 1 - share is small, or any."""
+    """The weight of a running mean: usual values, where 1 - share is small, or any."""
     return float(rng.choice([0.0, 0.9, 0.999, rng.uniform()]))
 
 

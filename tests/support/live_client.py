@@ -32,7 +32,7 @@ def parts(view):
 
 
 def exchange(view, raw, seconds=10):
-    """What comes back for these bytes."""
+    """The answer to these bytes."""
     with closing(socket.create_connection(("127.0.0.1", parts(view)[0]), seconds)) as connection:
         connection.sendall(raw)
         answer = b""

@@ -1,6 +1,6 @@
 """Wrong formulas for each kernel, those that someone could write by mistake.
 
-Those of activations, elementwise losses and optimizers stand in the rows of these parts.
+Those of activations, elementwise losses and optimizers are in the rows of these parts.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ def rows_unsmoothed(x, t, weights, s):
 
 
 def weighted_with(right):
-    """What goes wrong with weights."""
+    """Mistakes with row weights."""
 
     def altered(alter):
         return lambda first, t, weights, *rest: right(first, t, alter(weights), *rest)

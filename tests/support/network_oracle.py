@@ -1,4 +1,4 @@
-"""What a network must give, in float64 and plain NumPy, and how far rounding may lead away from it.
+"""What a network must predict, in float64 and plain NumPy, and a bound of the rounding error.
 
 Beside every number stands its scale: what it would be if all its terms had one sign. An activation
 multiplies an error by its greatest slope at most; a normalization divides it by what it divides
@@ -61,7 +61,7 @@ def softmax(x):
 
 
 def filled(layer, rng):
-    """A normalisation with numbers of its own, in the layer's dtype, instead of zeros and ones."""
+    """A normalization with random numbers in place of zeros and ones, in the layer's dtype."""
     for name in ("gamma", "beta", "running_mean", "running_var"):
         if hasattr(layer, name):
             old = getattr(layer, name)

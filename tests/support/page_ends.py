@@ -1,7 +1,7 @@
 """Run every kernel of one level on arrays that touch memory which nobody may read or write.
 
-A program of its own (``python page_ends.py LEVEL``), because the mistake it looks for, a load or
-store past an array's end, kills the process. The last line it prints says where.
+A separate program (``python page_ends.py LEVEL``), because the mistake it looks for, a load or
+store past an array's end, kills the process. The last line that it prints names the call.
 """
 
 import ctypes

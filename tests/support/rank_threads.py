@@ -42,7 +42,7 @@ class ThreadReducer:
         self.meeting.barrier.abort()
 
     def _show(self, array):
-        """All ranks' arrays, which must be alike."""
+        """All ranks' arrays, which must have the same shape and dtype."""
         self.meeting.arrays[self.rank] = array
         self.meeting.barrier.wait(timeout=120)
         arrays = list(self.meeting.arrays)
@@ -53,7 +53,7 @@ class ThreadReducer:
 
 
 def on_ranks(size, work, **options):
-    """What ``work(reducer)`` returns on each of so many ranks, or the error that it raises."""
+    """What ``work(reducer)`` returns on each of ``size`` ranks, or the error that it raises."""
     meeting = Meeting(size)
 
     def run(rank):

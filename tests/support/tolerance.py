@@ -1,4 +1,4 @@
-"""The one place where tests get their tolerances from: rounding error bounds, not taste.
+"""The source of all tolerances in the tests: rounding error bounds, not taste.
 
 A computation of n roundings, each of relative size u = eps/2, ends within
 ``gamma(n) = n u / (1 - n u)`` of the exact result, measured against the sum of the absolute
@@ -90,7 +90,7 @@ def assert_close(actual, expected, *, reduction=1, scale=None, dtype=None, name=
     if actual.shape != expected.shape:
         raise AssertionError(f"{name}: shape {actual.shape}, wanted {expected.shape}")
     scale = np.abs(expected if scale is None else scale)
-    # An infinite scale would allow anything: where one comes up, only the exact value will do.
+    # An infinite scale would allow anything: there only the exact value passes.
     scale = np.where(np.isfinite(expected) & np.isfinite(scale), scale, 0)
     bound = rounding_bound(expected, dtype, reduction=reduction, scale=scale)
     with np.errstate(invalid="ignore"):  # inf - inf: equal() has settled those

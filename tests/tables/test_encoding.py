@@ -1,4 +1,4 @@
-"""Columns as inputs and targets: statistics, categories, what is missing, unknown or too much."""
+"""Columns as inputs and targets: statistics, categories, missing, unknown and too many values."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tables from files: delimiters, headers, quotes, what is damaged and what is missing."""
+"""Tables from files: delimiters, headers, quotes, damage and missing values."""
 
 import gzip
 
@@ -68,7 +68,7 @@ def test_the_delimiter_may_be_given(csv):
     ("first", "named"),
     [
         ("a,b", True),
-        (",b", True),  # a column of row numbers has often no name
+        (",b", True),  # a column of row numbers often has no name
         ("1,b", False),
         ("a,a", False),
         ("?,NA", False),

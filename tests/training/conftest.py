@@ -19,7 +19,7 @@ def build(dtype=np.float64, loss=None, dropout=None):
 
 
 class Recorder:
-    """A first layer that lets everything through and notes what came in training."""
+    """A first layer that passes everything through and records its batches in training."""
 
     def __init__(self):
         self.batches = []
@@ -45,7 +45,7 @@ def net():
 
 @pytest.fixture
 def data():
-    """23 rows: with batches of 5 the last one is odd."""
+    """23 rows: with batches of 5 the last one is smaller."""
     rng = np.random.default_rng(6)
     x = rng.standard_normal((23, 4))
     return x, (x[:, 0] > 0).astype(int) + (x[:, 1] > 0)
@@ -53,7 +53,7 @@ def data():
 
 @pytest.fixture
 def recording():
-    """A network that notes its batches, the recorder, and data whose rows are their numbers."""
+    """A network that records its batches, the recorder, and data whose rows are their numbers."""
     recorder = Recorder()
     net = an.Sequential(
         recorder, an.Affine.init(1, 2, rng=0, dtype="float64"), loss=an.SoftmaxWithLoss()

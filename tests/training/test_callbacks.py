@@ -168,7 +168,7 @@ def test_other_exceptions_pass_after_a_step(net, data):
 
 
 class Chooser:
-    """Looks at steps of its choice, and at the ends of epochs."""
+    """Asks for steps of its choice, and for the ends of epochs."""
 
     only_looks = True
 

@@ -13,7 +13,7 @@ ROWS, WIDTH, BATCH = 12, 8, 6
 
 
 class Masks:
-    """Stands behind a Dropout that is fed ones, and notes what was kept."""
+    """Stands behind a Dropout that receives ones, and records what was kept."""
 
     def __init__(self):
         self.seen = []
@@ -28,7 +28,7 @@ class Masks:
 
 
 class Ones:
-    """Hides the data: whatever comes in, ones go out."""
+    """Hides the data: returns ones for any input."""
 
     def forward(self, x):
         return np.ones((len(x), WIDTH), x.dtype)
@@ -104,7 +104,7 @@ def test_two_layers_of_one_network_drop_different_numbers():
 
 
 class OwnLoss(an.SoftmaxWithLoss):
-    """A loss that the fused step cannot know: fit goes layer by layer."""
+    """A custom loss: fit goes layer by layer."""
 
 
 every_speed = pytest.mark.parametrize("loss", [an.SoftmaxWithLoss, OwnLoss])

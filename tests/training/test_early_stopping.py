@@ -1,4 +1,4 @@
-"""Early stopping: when it stops, what it gives back, what it writes into the record."""
+"""Early stopping: when it stops, what it restores, what it writes into the record."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""fit: which rows go into which step, what is recorded, and what it leaves alone."""
+"""fit: which rows each step takes, what it records, and what it leaves alone."""
 
 import copy
 import json
@@ -100,7 +100,7 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 
 def test_rows_in_the_order_of_the_data(recording):
-    """In every epoch; the seed plays no part in it."""
+    """In every epoch, whatever the seed."""
     net, recorder, data = recording
     net.fit(*data, epochs=2, batch_size=4, seed=3, shuffle=False)
     assert np.concatenate(recorder.batches).ravel().tolist() == [*range(23)] * 2
@@ -210,7 +210,7 @@ def test_history_of_values(make_net, data):
 
 
 def test_the_loss_is_the_mean_over_rows_as_they_were_trained_on(make_net, data):
-    """Of the batches at their time, the last odd one with its share."""
+    """Of the batches at the time of their step, the last one weighted by its rows."""
     x, t = data
     history = make_net().fit(x, t, epochs=1, batch_size=5, optimizer=an.SGD(0.1), seed=2)
     twin, optimizer, total, hits = make_net(), an.SGD(0.1), 0.0, 0
@@ -271,7 +271,7 @@ def test_validation_data_in_lists(net, data):
 def test_data_in_every_form_train_the_same_and_stay(make_net, data, form):
     expected, _ = trained(make_net(), data)
     x, t = in_form(form, data[0]), in_form(form, data[1])
-    # Which step takes which form is fit's choice; steps agree to rounding.
+    # fit chooses the kind of step by the form; both agree to rounding.
     np.testing.assert_allclose(trained(make_net(), (x, t))[0], expected, rtol=1e-11, atol=1e-12)
     np.testing.assert_array_equal(x, data[0])
     np.testing.assert_array_equal(t, data[1])

@@ -18,7 +18,7 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def make(dtype="float64", loss=an.SoftmaxWithLoss):
-    """Biases that are not 0, so that a penalty on them would show."""
+    """Biases that are not 0, so a penalty on them would show."""
     net = an.Sequential(
         an.Affine.init(I, H, rng=0, dtype=dtype),
         an.Tanh(),
@@ -65,7 +65,7 @@ def squares(net):
 @every_kind
 @pytest.mark.parametrize("loss", [an.SoftmaxWithLoss, an.MeanSquaredError, an.SumSquaredError])
 def test_the_gradient_is_that_of_loss_and_penalty(kind, loss, monkeypatch):
-    """Numerically, of a function written here."""
+    """By central differences, of a function written here."""
     net = make(loss=loss)
     x, t = make_data(net)
     l2 = 3.0
@@ -176,7 +176,7 @@ def test_validation_losses_are_without_the_penalty():
 
 
 class OwnLayer:
-    """A layer of the user's with a parameter W."""
+    """A custom layer with a parameter W."""
 
     parameters = ("W",)
 
@@ -197,7 +197,7 @@ class OwnAffine(an.Affine):
 
 
 def test_layers_of_ones_own_are_penalised_if_they_are_affine():
-    """Also the order: an own layer in front does not shift whose W is meant."""
+    """A custom layer in front does not shift which W is penalized."""
     x, t = make_data(make())
     grads = []
     for l2 in (0.0, 7.0):
@@ -233,7 +233,7 @@ def test_a_gradient_above_the_bound_keeps_its_direction(kind, dtype, share, monk
     norm = np.linalg.norm(plain.astype("f8"))
     found, same_loss = gradient(net, kind, monkeypatch, clip_norm=norm * share)
     assert_close(found, plain.astype("f8") * share, name="the clipped gradient")
-    assert same_loss == loss  # clipping is of the gradient alone
+    assert same_loss == loss  # only the gradient is clipped
 
 
 @every_kind
@@ -268,7 +268,7 @@ def test_a_gradient_of_zero_stays_zero(kind, monkeypatch):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.filterwarnings("ignore:the loss of epoch:RuntimeWarning")
 def test_a_gradient_that_is_not_finite_is_not_hidden(kind, bad, monkeypatch):
-    """One factor of max_norm / inf = 0 would turn most of it into a harmless step of 0."""
+    """A factor of max_norm / inf = 0 would turn most of it into a harmless step of 0."""
     net = make("float32", an.SumSquaredError)
     x, t = make_data(net)
     t[3, 1] = bad
@@ -335,7 +335,7 @@ def test_both_kinds_of_step_agree_where_sums_have_many_segments(monkeypatch):
 
 @every_kind
 def test_a_callback_that_changes_a_layer_keeps_the_regularization(kind, monkeypatch):
-    """The fused step then makes its plan anew."""
+    """The fused step then rebuilds its plan."""
 
     def change(state):
         state.net.input_scale = 1.0 + state.epoch

@@ -1,6 +1,6 @@
 """One meaning at every speed: the fused step and the step layer by layer train the same network.
 
-fit chooses; a loss of a subclass, which it cannot know, makes it go layer by layer.
+fit chooses; a subclass of a loss makes it go layer by layer.
 """
 
 import copy
@@ -29,7 +29,7 @@ class OwnMean(an.MeanSquaredError):
 
 
 def own(make):
-    """The same loss by a subclass, which only the step layer by layer takes."""
+    """The same loss as a subclass, which fit trains layer by layer."""
     loss = make()
     return type(f"Own{type(loss).__name__}", (type(loss),), {})(**loss.config())
 
@@ -40,7 +40,7 @@ OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.SETTI
 
 
 def build(plan, widths, dtype, loss, **options):
-    """Layers by name; each "Affine" goes on to the next width."""
+    """Layers by name; each "Affine" leads to the next width."""
     layers, place = [], 0
     for name in plan:
         if name == "Affine":
@@ -102,7 +102,7 @@ def test_any_network_loss_optimizer_and_data(data):
     widths = [data.draw(st.integers(1, 9)) for _ in between]
     loss, dtype = LOSSES[pick(*LOSSES)], pick("float32", "float64")
     rows, batch_size = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 21))
-    if batch_size == 1 or rows % batch_size == 1:  # of one row there is no variance
+    if batch_size == 1 or rows % batch_size == 1:  # one row has no variance
         plan = [name.replace("Batch", "Layer") for name in plan]
     seed, steps = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(1, 8))
     x = draw(pick("uint8", "float32", "float64"), (rows, widths[0]), seed)
@@ -132,7 +132,7 @@ def test_any_network_loss_optimizer_and_data(data):
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_data_in_every_form(form, dtype, loss):
-    """Of whatever form: one network, whichever step it takes."""
+    """One network results, whatever the form and the kind of step."""
     x, row = draw(dtype, (17, 5)), parts.losses.LOSSES[loss]
     t = row.targets(draw(dtype, (17, 3), 1))
     networks = []

@@ -29,7 +29,7 @@ def speed(request, monkeypatch):
 
 
 class Absolute:
-    """A loss without a base class, that knows no weights."""
+    """A loss without a base class that takes no weights."""
 
     def __repr__(self):
         return "Absolute()"
@@ -67,7 +67,7 @@ def test_a_step_with_weights_is_one_over_repeated_rows(make_net, data):
 
 
 def test_a_fit_with_weights_is_one_over_repeated_rows(make_net, data, speed):
-    """Of whole batches, whose order plays no part."""
+    """Of whole batches, whose order does not matter."""
     x, t = data
     rows = np.repeat(np.arange(N), REPEATS)
     net, twin = make_net(), make_net()
@@ -168,7 +168,7 @@ def test_a_dict_of_weights(kind):
 
 
 def test_balanced_weights():
-    """Each class that occurs weighs the same, and all rows together as much as before."""
+    """All classes that occur have the same weight, and the total weight is unchanged."""
     t = np.array([0, 0, 0, 0, 2, 2, 3, 0])
     weights = by_class(an.SoftmaxWithLoss(), t, 5, "balanced")
     for c, count in ((0, 5), (2, 2), (3, 1)):
@@ -263,7 +263,7 @@ def test_weights_that_are_refused(make_net, data, bad, error, message):
         net.evaluate(*data, sample_weight=bad)
     with pytest.raises(error, match=message.replace("sample_weight", "validation_data: weights")):
         net.fit(*data, validation_data=(*data, bad))
-    if "every row" not in message:  # a single batch may be without weight
+    if "every row" not in message:  # a single batch may have no weight
         with pytest.raises(error, match=message.replace("sample_weight", "weights")):
             net.forward(*data, weights=bad)
     np.testing.assert_array_equal(net.params.flat, before)

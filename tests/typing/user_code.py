@@ -85,7 +85,7 @@ def layer_by_layer(x: Array, t: Array) -> float:
 
 
 class Doubled(an.Layer):
-    """A layer of one's own."""
+    """A custom layer."""
 
     def forward(self, x: Any) -> Array:
         return self.predict(x)

@@ -1,4 +1,4 @@
-"""``affinet train`` on tables of the user's own."""
+"""``affinet train`` on the user's tables."""
 
 import json
 import os
@@ -139,7 +139,7 @@ def test_the_task_can_be_said(shell):
 
 
 def test_the_penalty_follows_from_the_task_and_the_rows(shell):
-    """For numbers it is there by default, and few noisy rows are not learned by heart."""
+    """Regression has a penalty by default, so that it does not overfit a few noisy rows."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((150, 8))
     rows = np.c_[x, x @ rng.standard_normal(8) + 2 * rng.standard_normal(150)]

@@ -82,7 +82,7 @@ def test_evaluate_a_network_of_one_s_own_on_raw_columns(shell, refused):
     an.Sequential(an.Affine([[1.0], [1.0]], [0.0]), loss=an.MeanSquaredError()).save("line.npz")
     out, _ = shell("evaluate", "line.npz", "a.npz", "--json")
     assert json.loads(out[0])["mae"] == 1.0
-    assert "a.npz" in refused("evaluate", "own.npz", "a.npz")  # 4 is none of its classes
+    assert "a.npz" in refused("evaluate", "own.npz", "a.npz")  # 4 is not one of its classes
 
 
 def test_evaluate_refusals(refused, classes):

@@ -14,7 +14,7 @@ BLOCK = 1_000
 
 
 def predict(path, x, first):
-    """The outputs for a block of rows that lie on the disk, and the seconds that loading took."""
+    """The outputs for a block of rows on disk, and the seconds that loading took."""
     started = time.perf_counter()
     net = an.load(path)
     seconds = time.perf_counter() - started
@@ -23,7 +23,7 @@ def predict(path, x, first):
 
 
 def with_joblib(path, x, starts):
-    """Block by block in processes of joblib's own."""
+    """Block by block in joblib's processes."""
     return joblib.Parallel(n_jobs=2)(joblib.delayed(predict)(path, x, first) for first in starts)
 
 

@@ -1,4 +1,4 @@
-"""A search by Optuna that gives up hopeless trials: the callback tells it every epoch's figure."""
+"""A search by Optuna that prunes bad trials: the callback reports the score of every epoch."""
 
 import optuna
 

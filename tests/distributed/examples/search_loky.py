@@ -1,4 +1,4 @@
-"""A grid search in processes of joblib's own engine, loky."""
+"""A grid search in processes of loky, joblib's engine."""
 
 from sklearn.model_selection import GridSearchCV
 
@@ -7,7 +7,7 @@ from affinet.estimators import MLPClassifier
 
 
 def threads(model, X, y):
-    """As a score: how many threads affinet uses in the worker that calls this."""
+    """A score: the number of threads that affinet uses in the worker."""
     return an.get_num_threads()
 
 

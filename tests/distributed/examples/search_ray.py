@@ -10,7 +10,7 @@ from affinet.estimators import MLPRegressor
 
 
 def threads(model, X, y):
-    """As a score: how many threads affinet uses in the worker that calls this."""
+    """A score: the number of threads that affinet uses in the worker."""
     return an.get_num_threads()
 
 

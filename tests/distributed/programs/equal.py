@@ -1,4 +1,4 @@
-"""Trains on all ranks in several ways; each rank writes its parameters to a file of its own."""
+"""Trains on all ranks in several ways; each rank writes its parameters to a file."""
 
 import sys
 from pathlib import Path

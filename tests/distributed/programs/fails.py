@@ -57,7 +57,7 @@ def main(way):
     except ValueError:
         if way != "disagrees":
             raise
-        net.fit(x, t, reducer=reducer, epochs=1)  # all of them know: they may go on
+        net.fit(x, t, reducer=reducer, epochs=1)  # every rank knows: training may continue
         print("went on")
 
 

@@ -1,4 +1,4 @@
-"""A training that writes checkpoints all the time, and goes on from the last one there is."""
+"""A training that writes many checkpoints and resumes from the latest."""
 
 import os
 import sys

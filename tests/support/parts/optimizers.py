@@ -196,7 +196,7 @@ def adam_with(eps_inside=False, correct=True, step_off=0, single=False):
 
 
 def adamw_with(coupled=False, once_more=False, no_rate=False, late=False):
-    """Decay in the gradient, through lr twice, without lr, or of what Adam's step has left."""
+    """Decay in the gradient, with lr twice, without lr, or applied after Adam's step."""
 
     def mutant(dW, lr, beta1, beta2, eps, weight_decay, step, m, v, W):
         adam = (lr, beta1, beta2, eps, step)

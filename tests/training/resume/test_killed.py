@@ -102,7 +102,7 @@ def test_killed_while_a_checkpoint_is_written(moment, data, path):
 
 @posix
 def test_killed_at_any_moment(data, path):
-    """From outside: wherever it stands then, going on gives what an endless training had there."""
+    """Killed from outside at any point: resuming gives what an uninterrupted training had there."""
     for pause in (0.05, 0.12, 0.31):
         path.unlink(missing_ok=True)
         process = start("fused", an.Adam, path, "any")

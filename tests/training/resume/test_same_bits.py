@@ -18,7 +18,7 @@ from parts.optimizers import CLASSES
 
 
 class RunningMean:
-    """A layer of the user's own that changes an array of its own while it trains."""
+    """A custom layer that changes one of its arrays during training."""
 
     buffers = ("mean",)
 
@@ -35,7 +35,7 @@ class RunningMean:
 
 
 class OwnOptimizer:
-    """An optimizer of the user's own, with a state that it tells."""
+    """A custom optimizer that reports its state."""
 
     def __init__(self, lr=0.05):
         self.lr, self.count = lr, 0
