@@ -40,7 +40,7 @@ class Mode:
 
 
 def compute(kernels, threads):
-    """Products large enough to be cut, with subnormal operands, sums and results, and usual ones."""
+    """Products large enough to be cut, with subnormal operands, sums and results, and others."""
     rng = np.random.default_rng(0)
     kernels.set_threads(threads)
     results = []

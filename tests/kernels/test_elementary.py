@@ -92,7 +92,7 @@ def double_sigmoid(x):
 
 
 # Kernel: its oracle in decimal, its oracle in double, and the error that we hold it to, in eps.
-# What is asked for is 4; elementary.pyx says what was measured.
+# What is asked for is 4; the kernels' files say what was measured.
 FUNCTIONS = {
     "_exp": (exp_of, np.exp, 1),
     "sigmoid_forward": (sigmoid_of, double_sigmoid, 2),
