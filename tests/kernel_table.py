@@ -70,6 +70,9 @@ from kernel_values import (
 NOT_KERNELS = {
     "Plan",
     "build_level",
+    "known_losses",
+    "known_operations",
+    "known_optimizers",
     "make_operations",
     "make_plan",
     "set_cache_sizes",

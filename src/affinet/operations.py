@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from affinet._validation import Array
 from affinet.layers import (
     GELU,
     Affine,
@@ -18,49 +19,76 @@ from affinet.layers import (
     Tanh,
 )
 
-COMPILED_LAYERS = (
-    *(Affine, BatchNorm, Dropout, LayerNorm),
-    *(GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh),
-)
+LAYER_KERNELS: dict[type[Any], str] = {
+    Affine: "affine",
+    BatchNorm: "batch_norm",
+    Dropout: "dropout",
+    GELU: "gelu",
+    LayerNorm: "layer_norm",
+    LeakyReLU: "leaky_relu",
+    ReLU: "relu",
+    Sigmoid: "sigmoid",
+    SiLU: "silu",
+    Tanh: "tanh",
+}
 MOST_LAYERS = 1000  # what the compiled code takes
 
-Description = list[tuple[Any, ...]]
 
+class Operation(NamedTuple):
+    """One operation as ``kernels.make_operations`` takes it; kernels/operations.pyx checks it.
 
-def describe_layers(layers: Sequence[Any], keys: Sequence[int] | None = None) -> Description:
-    """Each layer as ``kernels.make_operations`` wants it.
-
-    Its class name, then for an Affine its widths and where W and b start in the flat buffer, for
-    a LeakyReLU its slope, for a Dropout its probability and key (one of ``keys``, by its place),
-    for a normalization its width, where gamma and beta start and eps, for a BatchNorm then its
-    momentum and the very arrays of its running statistics.
+    ``kernel`` is the name of its kernel, one of ``kernels.known_operations()``. ``sources`` are
+    the places of the operations whose outputs it reads, -1 for the network's input; an empty
+    tuple stands for the operation before. ``n_outputs`` is how many numbers a row it gives, None
+    for as many as it takes. ``starts`` says where its parameters start in the flat buffer, in
+    their order, ``numbers`` what else its kernel takes (slope; p; eps, momentum), ``key`` which
+    dropout masks it draws, ``arrays`` what it reads and writes where it lies (running mean and
+    variance).
     """
-    described: Description = []
+
+    kernel: str
+    sources: tuple[int, ...] = ()
+    n_outputs: int | None = None
+    starts: tuple[int, ...] = ()
+    numbers: tuple[float, ...] = ()
+    key: int = 0
+    arrays: tuple[Array, ...] = ()
+
+
+def describe_layers(layers: Sequence[Any], keys: Sequence[int] | None = None) -> list[Operation]:
+    """Each layer as an operation; ``keys`` holds dropout's, by the layer's place."""
+    described: list[Operation] = []
     start = 0
     for place, layer in enumerate(layers):
-        name = type(layer).__name__
+        kernel = LAYER_KERNELS[type(layer)]
         if isinstance(layer, Affine):
             n_inputs, n_outputs = layer.W.shape
             bias = start + n_inputs * n_outputs
-            described.append((name, n_inputs, n_outputs, start, bias))
+            described.append(Operation(kernel, n_outputs=n_outputs, starts=(start, bias)))
             start = bias + n_outputs
-        elif isinstance(layer, BatchNorm | LayerNorm):
-            described.append((name, layer.n, start, start + layer.n, layer.eps))
-            if isinstance(layer, BatchNorm):
-                described[-1] += (layer.momentum, layer.running_mean, layer.running_var)
+        elif isinstance(layer, BatchNorm):
+            running = (layer.running_mean, layer.running_var)
+            numbers = (layer.eps, layer.momentum)
+            starts = (start, start + layer.n)
+            described.append(Operation(kernel, (), layer.n, starts, numbers, arrays=running))
+            start += 2 * layer.n
+        elif isinstance(layer, LayerNorm):
+            starts = (start, start + layer.n)
+            described.append(Operation(kernel, (), layer.n, starts, (layer.eps,)))
             start += 2 * layer.n
         elif isinstance(layer, Dropout):
-            described.append((name, layer.p, keys[place] if keys else 0))
+            key = keys[place] if keys else 0
+            described.append(Operation(kernel, numbers=(layer.p,), key=key))
         elif isinstance(layer, LeakyReLU):
-            described.append((name, layer.slope))
+            described.append(Operation(kernel, numbers=(layer.slope,)))
         else:
-            described.append((name,))
+            described.append(Operation(kernel))
     return described
 
 
 def first_width(layers: Sequence[Any]) -> int | None:
     """Numbers a row that a network of compiled layers takes; None if it cannot be compiled."""
-    if len(layers) > MOST_LAYERS or not all(type(layer) in COMPILED_LAYERS for layer in layers):
+    if len(layers) > MOST_LAYERS or not all(type(layer) in LAYER_KERNELS for layer in layers):
         return None
     found = [layer_widths(layer) for layer in layers]
     widths = [width for width in found if width is not None]
@@ -71,7 +99,7 @@ def first_width(layers: Sequence[Any]) -> int | None:
 
 def keeps_any_width(layer: Any) -> bool:
     """True for affinet's own layers that take rows of any width and give the same."""
-    return type(layer) in COMPILED_LAYERS and layer_widths(layer) is None
+    return type(layer) in LAYER_KERNELS and layer_widths(layer) is None
 
 
 def layer_widths(layer: Any) -> tuple[int, int] | None:

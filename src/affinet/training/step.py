@@ -34,11 +34,25 @@ from affinet.operations import describe_layers, first_width
 from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from affinet.training.regularization import Regularization
 
-FUSED_LOSSES = (
-    *(SoftmaxWithLoss, SigmoidWithLoss, MeanSquaredError, SumSquaredError),
-    *(MeanAbsoluteError, Huber, Poisson, Quantile),
-)
-FUSED_OPTIMIZERS = (SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop)
+FUSED_LOSSES: dict[type[Any], str] = {
+    Huber: "huber_loss",
+    MeanAbsoluteError: "mean_absolute_error",
+    MeanSquaredError: "mean_squared_error",
+    Poisson: "poisson_loss",
+    Quantile: "quantile_loss",
+    SigmoidWithLoss: "sigmoid_cross_entropy",
+    SoftmaxWithLoss: "softmax_cross_entropy",
+    SumSquaredError: "sum_squared_error",
+}
+FUSED_OPTIMIZERS: dict[type[Any], str] = {
+    SGD: "sgd",
+    AdaGrad: "adagrad",
+    Adam: "adam",
+    AdamW: "adamw",
+    Momentum: "momentum",
+    Nesterov: "nesterov",
+    RMSprop: "rmsprop",
+}
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
 NO_REGULARIZATION = Regularization()
@@ -183,7 +197,7 @@ class FusedStep:
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description
-        self.plan.set_loss(type(self.net.loss).__name__, self.net.loss.number())
+        self.plan.set_loss(FUSED_LOSSES[type(self.net.loss)], self.net.loss.number())
         self.set_rule()
 
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
@@ -191,8 +205,8 @@ class FusedStep:
         plan = kernels.make_plan(
             kernels.make_operations(self.net.params.flat, layers, self.n_inputs),
             self.net.grads.flat,
-            type(self.net.loss).__name__,
-            type(self.optimizer).__name__,
+            FUSED_LOSSES[type(self.net.loss)],
+            FUSED_OPTIMIZERS[type(self.optimizer)],
             self.state.averages,
             self.batch_size,
             input_scale,
@@ -271,7 +285,9 @@ class FusedStep:
     def set_rule(self) -> None:
         """Hand the optimizer's numbers over to the plan."""
         self.plan.set_rule(
-            type(self.optimizer).__name__, self.optimizer.rule_numbers(), self.state.step
+            FUSED_OPTIMIZERS[type(self.optimizer)],
+            self.optimizer.rule_numbers(),
+            self.state.step,
         )
 
 
