@@ -36,6 +36,7 @@ include "sums.pyx"
 
 # Functions of one element
 include "exponential.pyx"
+include "sigmoid_tanh.pyx"
 include "normal.pyx"
 include "logarithm.pyx"
 include "relu.pyx"
