@@ -111,7 +111,7 @@ class SequentialNetwork:
         steps: int | None = None,
         l2: float = 0.0,
     ) -> an.History:
-        """Train for so many epochs, or so many steps, with ``net.fit`` and a new optimizer."""
+        """Train for ``epochs`` or ``steps`` with ``net.fit`` and a new optimizer."""
         return self.net.fit(
             x,
             t,
@@ -126,7 +126,7 @@ class SequentialNetwork:
 
 
 class Recorder:
-    """A layer of one's own that hands its input on and keeps what it sees in training."""
+    """A custom layer that returns its input and records the batches of training."""
 
     def __init__(self) -> None:
         self.seen: list[Array] = []

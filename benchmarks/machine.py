@@ -1,4 +1,4 @@
-"""What the figures were measured on, and how many threads were allowed."""
+"""The machine that figures were measured on, and the number of threads allowed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ THREAD_VARIABLES = (
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """This process's environment with every library held to so many threads."""
+    """This process's environment, with every library limited to ``threads`` threads."""
     return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
 
 
 def cores() -> list[int]:
     """Numbers of the cores that this process may use, one of each pair of hardware threads first.
 
-    Where the system does not tell, 0 .. ``os.cpu_count()`` - 1.
+    Where the system does not report them, 0 .. ``os.cpu_count()`` - 1.
     """
     if not hasattr(os, "sched_getaffinity"):
         return list(range(os.cpu_count() or 1))
@@ -41,7 +41,7 @@ def cores() -> list[int]:
 
 @contextmanager
 def pinned(threads: int) -> Iterator[list[int] | None]:
-    """Hold this process, and the children that it starts, to as many cores as threads.
+    """Pin this process and its children to ``threads`` cores.
 
     Yields the cores' numbers, or None where the system cannot pin.
     """
@@ -94,7 +94,7 @@ def load() -> float | None:
 
 
 def processor() -> str:
-    """The processor's model name, or the best that the system tells."""
+    """The processor's model name, or the best that the system reports."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -114,7 +114,7 @@ def blas() -> str:
 
 
 def blas_threads() -> int | None:
-    """How many threads NumPy's BLAS says it will use, where threadpoolctl is there to ask."""
+    """The number of threads of NumPy's BLAS, if threadpoolctl is installed."""
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
@@ -124,7 +124,7 @@ def blas_threads() -> int | None:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this file lies in, "-dirty" behind it if it was changed."""
+    """The commit of the checkout with this file, with "-dirty" appended if it has changes."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],

@@ -25,9 +25,9 @@ class Net:
     ----------
     name : str
     widths : tuple of int
-        Numbers a row, from the inputs to the outputs.
+        Width of every layer, from the inputs to the outputs.
     batch : int
-        Rows a step.
+        Rows of a batch.
     batches : int
         Batches in the data set that the training loops go through.
     """
@@ -72,7 +72,7 @@ NETS = {
 def first_parameters(net: Net, dtype: str) -> list[Array]:
     """Weights after He et al. (ICCV 2015) and small biases; the same draw in every dtype.
 
-    The biases are not zero, so that a network that forgets to add them is found out.
+    The biases are not zero, so that a network that forgets to add them is found.
     """
     rng = np.random.default_rng(1)
     parameters = []

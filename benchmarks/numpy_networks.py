@@ -1,8 +1,8 @@
-"""The opponents: the same training step in pure NumPy, in two styles.
+"""The NumPy contenders: the same training step in pure NumPy, in two styles.
 
 :class:`BookNetwork` is what a textbook prints: a small class for each layer, a new array for every
-expression, and a gradient for the data that nobody asks for. :class:`InPlaceNetwork` is what a
-careful author makes of it. Each choice there was the fastest of those tried: ``np.dot`` with
+expression, and an unused gradient for the data. :class:`InPlaceNetwork` is what a careful author
+makes of it. Each choice there was the fastest of those tried: ``np.dot`` with
 ``out`` costs half of what ``np.matmul`` does for a small product, a row of ones times a matrix sums
 its columns faster than ``np.sum``, and a product with a boolean mask beats ``np.where``,
 ``np.copyto`` and ``np.putmask`` by far.
@@ -19,7 +19,7 @@ from nets import Array
 
 
 class Network(Protocol):
-    """What the loops below and the verification want of a network."""
+    """What the loops below and the verification need of a network."""
 
     parameters: list[Array]
 
@@ -77,7 +77,7 @@ class BookSoftmaxWithLoss:
 
 
 class BookNetwork:
-    """A network as in a book.
+    """A network as in a textbook.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class BookNetwork:
         self.layers: list[BookAffine | BookReLU] = []
         for affine in self.affines:
             self.layers += [affine, BookReLU()]
-        self.layers.pop()  # the logits go into the loss as they are
+        self.layers.pop()  # the loss takes the logits
         self.loss = BookSoftmaxWithLoss()
 
     def predict(self, x: Array) -> Array:
@@ -127,7 +127,7 @@ class BookNetwork:
 
 
 class InPlaceNetwork:
-    """A network whose every array is allocated once; the first layer's dx is left out.
+    """A network that allocates every array once and does not compute the first layer's dx.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class InPlaceNetwork:
 
     def step_on(self, x: Array, t: Array, rows: Array) -> float:
         """The step on these rows of the data, gathered into one buffer."""
-        # mode="clip" writes straight into out; the default mode fills a buffer of its own first
+        # mode="clip" writes straight into out; the default mode fills a temporary buffer first
         np.take(x, rows, axis=0, out=self.x, mode="clip")
         np.take(t, rows, out=self.t, mode="clip")
         return self.step(self.x, self.t)
@@ -227,7 +227,7 @@ def views(flat: Array, like: list[Array]) -> list[Array]:
 
 
 def shuffled_batches(rows: int, batch: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Row numbers of each batch of an epoch that sees every row once."""
+    """Row numbers of each batch of an epoch, every row once."""
     order = rng.permutation(rows)
     for i in range(math.ceil(rows / batch)):
         yield order[i * batch : (i + 1) * batch]

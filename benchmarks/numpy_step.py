@@ -6,8 +6,8 @@ Two comparisons, for each network, dtype and number of threads:
 - fit: an epoch of steps on shuffled batches, ``net.fit`` against a training loop in NumPy.
 
 The script starts itself once for every number of threads, with the threads of all libraries set
-in the environment and the process held to as many cores. It verifies first that all contenders
-compute the same, and ends with exit code 1, saying what differed, if they do not.
+in the environment and the process pinned to as many cores. It first verifies that all contenders
+compute the same; if not, it reports the difference and ends with exit code 1.
 
     python benchmarks/numpy_step.py
     python benchmarks/numpy_step.py --nets tiny seed --dtypes float32 --threads 1
@@ -95,7 +95,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=sorted({1, n_cores}),
         metavar="N",
-        help="numbers of threads, each in a process of its own (default: 1 and all cores)",
+        help="numbers of threads, each in its own process (default: 1 and all cores)",
     )
     parser.add_argument("--repeats", type=int, help="samples of each (default: 15, quick: 3)")
     parser.add_argument("--quick", action="store_true", help="short samples, rough figures")
@@ -114,7 +114,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def start_worker(options: argparse.Namespace, threads: int) -> dict[str, Any] | None:
-    """This script again, held to so many threads and cores; its results, None if it failed."""
+    """Run this script with ``threads`` threads and cores; its results, or None if it failed."""
     with tempfile.TemporaryDirectory() as folder, machine.pinned(threads) as pinned:
         results = Path(folder) / "run.json"
         command = [sys.executable, sys.argv[0], "--worker", str(threads), "--json", str(results)]
@@ -142,7 +142,7 @@ def worker(options: argparse.Namespace) -> int:
         for dtype in options.dtypes:
             title = f"{name} {dtype}, {options.worker} thread(s)"
             try:
-                groups += measure(NETS[name], dtype, sampling, partial(tell, title))
+                groups += measure(NETS[name], dtype, sampling, partial(progress, title))
             except VerificationError as error:
                 print(f"verification failed: {title}: {error}", file=sys.stderr)
                 return 1
@@ -151,7 +151,7 @@ def worker(options: argparse.Namespace) -> int:
     return 0
 
 
-def tell(title: str, text: str) -> None:
+def progress(title: str, text: str) -> None:
     """Progress, on standard error."""
     print(f"{title}: {text}", file=sys.stderr, flush=True)
 
@@ -207,7 +207,7 @@ def verify_steps(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, 
 
 
 def verify_fit(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, float]:
-    """The same for an epoch over some batches; NumPy's loops take them in the order of fit's."""
+    """The same for an epoch over several batches, which NumPy's loops take in fit's order."""
     rows = VERIFIED_STEPS * net.batch
     x, t = x[:rows], t[:rows]
     order = fit_order(rows, net.batch, FIT_SEED)
@@ -244,7 +244,7 @@ def networks(net: Net, first: list[Array]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Contest:
-    """Contenders to time, how to set all of them back, and the steps in one piece of work."""
+    """Contenders to time, a function that resets them, and the steps in one piece of work."""
 
     runners: dict[str, Runner]
     reset: Callable[[], None]
@@ -252,7 +252,7 @@ class Contest:
 
 
 def step_contest(net: Net, first: list[Array], x: Array, t: Array) -> Contest:
-    """A step on the first batch, over and over."""
+    """Repeated steps on the first batch."""
     every = networks(net, first)
     batch = x[: net.batch], t[: net.batch]
 
@@ -288,7 +288,7 @@ def fit_contest(net: Net, first: list[Array], x: Array, t: Array) -> Contest:
 
 
 def resetter(every: dict[str, Any], first: list[Array]) -> Callable[[], None]:
-    """Sets the parameters of all networks back, so that every sample trains from the start."""
+    """Resets the parameters of all networks, so that every sample trains from the start."""
 
     def reset() -> None:
         for network in every.values():
@@ -299,7 +299,7 @@ def resetter(every: dict[str, Any], first: list[Array]) -> Callable[[], None]:
 
 
 def blas_gflops(dtype: str, size: int = 1024) -> float:
-    """The ceiling: the best of some square products in NumPy, in 1e9 operations a second."""
+    """The ceiling: the best of several square products in NumPy, in 1e9 operations a second."""
     a = np.random.default_rng(3).standard_normal((size, size)).astype(dtype)
     out = np.empty_like(a)
     best = min(seconds(lambda _: np.dot(a, a, out=out), 1) for _ in range(7))
@@ -334,7 +334,7 @@ def cells(group: dict[str, Any]) -> list[str]:
 
 
 def microseconds(value: float) -> str:
-    """Three digits or more, no false ones."""
+    """At least three digits."""
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""Medians over interleaved repetitions: whatever slows the machine for a while slows all alike."""
+"""Medians over interleaved repetitions: a slow phase of the machine affects all contenders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-Runner = Callable[[int], object]  # does its work so many times
+Runner = Callable[[int], object]  # does its work ``count`` times
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Sampling:
     Attributes
     ----------
     repeats : int
-        Rounds; in each every contender gives one sample.
+        Rounds; every contender gives one sample in each.
     sample_seconds : float
-        A sample repeats the work until the fastest contender needs this long.
+        A sample repeats the work so often that the fastest contender takes this long.
     budget_seconds : float
-        No further round begins after this, once there are three.
+        No new round begins after this time, but there are at least three.
     pause_seconds : float
-        Rest before every sample. Threads of a BLAS spin for some hundredths of a second after
-        their last job and would take the next contender's cores.
+        Pause before every sample. Threads of a BLAS spin for some hundredths of a second after
+        their last job and would occupy the next contender's cores.
     """
 
     repeats: int = 15
@@ -63,16 +63,16 @@ def interleaved(
         Each is called with the number of times to do its work.
     sampling : Sampling
     reset : callable
-        Called before every sample, outside its time, so that all start alike.
+        Called before every sample, outside the timing, so that all start from the same state.
     clock : callable
-        Seconds that a runner needs for so much work, if not those of a call here.
+        Returns the seconds of a runner for a number of repetitions; by default it times a call.
 
     Returns
     -------
     samples : dict of lists of float
         Seconds by the contender's name, in the order of the rounds.
     count : int
-        How often the work was done in a sample.
+        Repetitions of the work in a sample.
     """
     names = list(runners)
     singles = {}
@@ -85,11 +85,11 @@ def interleaved(
     for turn in range(sampling.repeats):
         if turn >= 3 and time.perf_counter() - started > sampling.budget_seconds:
             break
-        shift = turn % len(names)  # nobody always runs behind the same neighbour
+        shift = turn % len(names)  # so that no contender always follows the same one
         for name in names[shift:] + names[:shift]:
             time.sleep(sampling.pause_seconds)
             reset()
-            if singles[name] < 0.1:  # longer work hardly notices a cold start
+            if singles[name] < 0.1:  # a cold start hardly matters for longer work
                 runners[name](1)
             samples[name].append(clock(runners[name], count) / count)
     return samples, count

@@ -1,4 +1,4 @@
-"""Equal results first: what computes something else is not worth timing."""
+"""Contenders must compute equal results before they are timed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from nets import Array
 
-# Largest difference between two trained networks, as a share of how far training moved the array
+# Largest difference between two trained networks, relative to how far training moved the array
 # (Frobenius norms). In float64 rounding stays far below. In float32 it is 1e-4 at most, but now
 # and then a ReLU whose input is almost 0 falls to the other side, in NumPy against its own float64
 # as well; one of them in one row moves W by about 1 / sqrt(rows * units) of its movement: 0.02 in
-# the tiny net, 0.001 in the big one. A wrong formula or another batch makes 0.1 to 1 and more.
+# the tiny net, 0.001 in the big one. A wrong formula or batch gives 0.1 to 1 and more.
 TOLERANCES = {"float32": 3e-2, "float64": 1e-9}
 
 
@@ -30,7 +30,7 @@ class VerificationError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training left behind: the parameters, and the losses on the way."""
+    """The result of a training: the parameters, and the losses."""
 
     parameters: list[Array]
     losses: list[float]
@@ -69,7 +69,7 @@ def require_equal(
     ):
         moved = np.linalg.norm(b.astype(np.float64) - start)
         deviation = float(np.linalg.norm(a.astype(np.float64) - b) / moved)
-        if not deviation <= tolerance:  # a NaN is no match either
+        if not deviation <= tolerance:  # true for NaN, too
             raise VerificationError(
                 f"{name}: {parameter} {a.shape} {a.dtype} deviates by {deviation:.2g} of its "
                 f"movement, tolerance {tolerance:.0e}"
@@ -105,12 +105,12 @@ def require_close(name: str, found: Array, wanted: Array) -> float:
 
 
 def require_as_accurate(accuracies: Mapping[str, Sequence[float]]) -> None:
-    """Raise if the first contender's mean accuracy is below another's by more than may be.
+    """Raise if the first contender's mean accuracy is too far below another's.
 
     Parameters
     ----------
     accuracies : mapping of names to lists of float
-        One for each random state; those who trained nothing to be measured have none.
+        One for each random state; empty for contenders without held-out rows.
     """
     means = {name: float(np.mean(found)) for name, found in accuracies.items() if len(found)}
     if not means:
