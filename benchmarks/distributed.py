@@ -100,18 +100,19 @@ def step_seconds(
 def parts(rows: tuple[int, ...], count: int) -> dict[str, Any]:
     """Seconds of a step's parts on one rank: the gradients of ``rows`` rows, and the update."""
     import affinet as an
+    from affinet.training.record import Training
     from affinet.training.step import FusedStep
 
     net, (x, t) = build(NETS["mid"]), data(NETS["mid"], BATCHES * ROWS)
-    step = FusedStep(net, an.SGD(0.01), x, t, ROWS, 0)
+    step = FusedStep(Training(net, an.SGD(0.01), x, t, ROWS))
     order = np.random.default_rng(0).permutation(len(x))
     shares = {}
     for n in rows:
-        step.share(order[:n], 0, 0, float(ROWS))
+        step.accumulate_gradients(order[:n], 0, 0, float(ROWS))
         shares[n] = median_of(
-            lambda n=n: step.share(order[:n], 0, 0, float(ROWS)), count, lambda: None
+            lambda n=n: step.accumulate_gradients(order[:n], 0, 0, float(ROWS)), count, lambda: None
         )
-    update = median_of(lambda: step.finish(float(ROWS), None), count, lambda: None)
+    update = median_of(lambda: step.apply_update(float(ROWS), None), count, lambda: None)
     return {"share": shares, "update": update, "bytes": net.grads.flat.nbytes}
 
 
@@ -120,11 +121,12 @@ def sums(count: int) -> dict[str, float]:
     from mpi4py import MPI
 
     import affinet as an
+    from affinet.training.record import Training
     from affinet.training.step import FusedStep
 
     comm, net = MPI.COMM_WORLD, build(NETS["mid"])
     x, t = data(NETS["mid"], ROWS)
-    step = FusedStep(net, an.SGD(0.01), x, t, ROWS, 0)
+    step = FusedStep(Training(net, an.SGD(0.01), x, t, ROWS))
     mine = np.arange(ROWS // comm.size)
     flat, small = net.grads.flat, np.zeros(1, np.float32)
     shared = an.distributed.MPIReducer().buffer(flat.size, flat.dtype)
@@ -132,7 +134,7 @@ def sums(count: int) -> dict[str, float]:
     reducer.buffer(flat.size, flat.dtype)
 
     def compute() -> None:
-        step.share(mine, 0, 0, float(ROWS))
+        step.accumulate_gradients(mine, 0, 0, float(ROWS))
         if shared is not None:
             shared[...] = flat
         comm.Barrier()
@@ -141,12 +143,12 @@ def sums(count: int) -> dict[str, float]:
     early = flat[len(late) :]
 
     def behind() -> None:
-        step.share(mine, 0, 0, float(ROWS))
+        step.accumulate_gradients(mine, 0, 0, float(ROWS))
         comm.Allreduce(MPI.IN_PLACE, flat)
 
     def beside() -> None:
         request = comm.Iallreduce(MPI.IN_PLACE, late)
-        step.share(mine, 0, 0, float(ROWS))
+        step.accumulate_gradients(mine, 0, 0, float(ROWS))
         request.Wait()
         comm.Allreduce(MPI.IN_PLACE, early)
 

@@ -21,26 +21,33 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import machine
 import numpy as np
-import numpy_networks
-from affinet_networks import ClassicNetwork, SequentialNetwork, fit_order
-from nets import NETS, Array, Net, first_parameters, training_data
+from affinet_networks import SequentialNetwork
+from nets import NETS, Net, first_parameters, training_data
 from report import table, write_json
-from timing import Runner, Sampling, interleaved, seconds, summary
-from verification import TOLERANCES, Outcome, VerificationError, require_equal
+from timing import Sampling, interleaved, seconds, summary
+from verification import TOLERANCES, VerificationError
 
-LR = 0.01
-VERIFIED_STEPS = 3
-FIT_SEED = 5
+from affinet.bench.contests import (
+    BOOK,
+    CLASSIC,
+    FIT,
+    IN_PLACE,
+    LR,
+    SEQUENTIAL,
+    VERIFIED_STEPS,
+    fit_contest,
+    step_contest,
+    verify_fit,
+    verify_steps,
+)
+
 DTYPES = ("float32", "float64")
-BOOK, IN_PLACE = "NumPy book", "NumPy in place"
-CLASSIC, SEQUENTIAL, FIT = "affinet classic", "affinet Sequential", "affinet fit"
 OURS = {"step": (CLASSIC, SEQUENTIAL), "fit": (FIT,)}
 TITLES = {
     "step": "A step on one batch, layer by layer (median µs; ×: times as fast)",
@@ -194,108 +201,6 @@ def measure(
             }
         )
     return groups
-
-
-def verify_steps(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, float]:
-    """Largest deviation of each from the book's network, after steps on different batches."""
-    outcomes = {}
-    for name, network in networks(net, first).items():
-        batches = [slice(i * net.batch, (i + 1) * net.batch) for i in range(VERIFIED_STEPS)]
-        losses = [network.step(x[batch], t[batch]) for batch in batches]
-        outcomes[name] = Outcome(network.parameters, losses)
-    return deviations_from_book("step", net, first, outcomes)
-
-
-def verify_fit(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, float]:
-    """The same for an epoch over several batches, which NumPy's loops take in fit's order."""
-    rows = VERIFIED_STEPS * net.batch
-    x, t = x[:rows], t[:rows]
-    order = fit_order(rows, net.batch, FIT_SEED)
-    every = networks(net, first)
-    outcomes = {}
-    for name in (BOOK, IN_PLACE):
-        losses = numpy_networks.train(every[name], x, t, order)
-        outcomes[name] = Outcome(every[name].parameters, [float(np.mean(losses))])
-    history = every[SEQUENTIAL].fit(x, t, net.batch, epochs=1, seed=FIT_SEED)
-    outcomes[FIT] = Outcome(every[SEQUENTIAL].parameters, history["loss"])
-    return deviations_from_book("fit", net, first, outcomes)
-
-
-def deviations_from_book(
-    mode: str, net: Net, first: list[Array], outcomes: dict[str, Outcome]
-) -> dict[str, float]:
-    """Each contender's largest deviation; a VerificationError if one is too large."""
-    return {
-        name: require_equal(f"{mode}, {name}", outcome, outcomes[BOOK], first, net.parameter_names)
-        for name, outcome in outcomes.items()
-        if name != BOOK
-    }
-
-
-def networks(net: Net, first: list[Array]) -> dict[str, Any]:
-    """Every contender of the step comparison, all with the same parameters."""
-    return {
-        BOOK: numpy_networks.BookNetwork(first, LR),
-        IN_PLACE: numpy_networks.InPlaceNetwork(first, LR, net.batch),
-        CLASSIC: ClassicNetwork(first, LR),
-        SEQUENTIAL: SequentialNetwork(first, LR),
-    }
-
-
-@dataclass(frozen=True)
-class Contest:
-    """Contenders to time, a function that resets them, and the steps in one piece of work."""
-
-    runners: dict[str, Runner]
-    reset: Callable[[], None]
-    steps: int
-
-
-def step_contest(net: Net, first: list[Array], x: Array, t: Array) -> Contest:
-    """Repeated steps on the first batch."""
-    every = networks(net, first)
-    batch = x[: net.batch], t[: net.batch]
-
-    def runner(network: Any) -> Runner:
-        def run(count: int) -> None:
-            for _ in range(count):
-                network.step(*batch)
-
-        return run
-
-    runners = {name: runner(network) for name, network in every.items()}
-    return Contest(runners, resetter(every, first), steps=1)
-
-
-def fit_contest(net: Net, first: list[Array], x: Array, t: Array) -> Contest:
-    """Whole epochs over the data in shuffled batches."""
-    every = networks(net, first)
-    del every[CLASSIC]
-
-    def numpy_runner(network: numpy_networks.Network) -> Runner:
-        rng = np.random.default_rng(FIT_SEED)
-
-        def run(count: int) -> None:
-            for _ in range(count):
-                batches = numpy_networks.shuffled_batches(len(x), net.batch, rng)
-                numpy_networks.train(network, x, t, batches)
-
-        return run
-
-    runners = {name: numpy_runner(every[name]) for name in (BOOK, IN_PLACE)}
-    runners[FIT] = lambda count: every[SEQUENTIAL].fit(x, t, net.batch, epochs=count)
-    return Contest(runners, resetter(every, first), steps=net.batches)
-
-
-def resetter(every: dict[str, Any], first: list[Array]) -> Callable[[], None]:
-    """Resets the parameters of all networks, so that every sample trains from the start."""
-
-    def reset() -> None:
-        for network in every.values():
-            for parameter, start in zip(network.parameters, first, strict=True):
-                parameter[...] = start
-
-    return reset
 
 
 def blas_gflops(dtype: str, size: int = 1024) -> float:

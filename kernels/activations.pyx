@@ -1,11 +1,18 @@
-"""Activation functions, element by element over flat arrays of any length.
+"""Elementwise functions over flat arrays of any length, and their gradients.
 
 Each backward needs one array of its forward: the output y, or for gelu and silu, which rise and
 fall, the input x. ``out`` may be ``x`` and ``dx`` may be ``dout``: every element is read before it
 is written.
+
+An activation is the two names of its function and its gradient, a row of ``_ELEMENTWISE``, a
+formula in ``_element``, a line in ``_map`` for each, and two doors; whole passes and products
+know it through these.
 """
 
+from libc.math cimport NAN
+
 cdef enum ElementFunction:
+    NO_FUNCTION
     EXP_OF
     RELU_OF
     RELU_GRADIENT
@@ -21,40 +28,59 @@ cdef enum ElementFunction:
     SILU_OF
     SILU_GRADIENT
 
+cdef enum Needed:           # what a backward needs of its forward
+    NEEDS_INPUT
+    NEEDS_OUTPUT
+
+# By the kernel's name: function, gradient, what the gradient needs, and the numbers of both.
+_ELEMENTWISE = {
+    "relu": (RELU_OF, RELU_GRADIENT, NEEDS_OUTPUT, ()),
+    "leaky_relu": (LEAKY_RELU_OF, LEAKY_RELU_GRADIENT, NEEDS_OUTPUT, ("slope",)),
+    "sigmoid": (SIGMOID_OF, SIGMOID_GRADIENT, NEEDS_OUTPUT, ()),
+    "tanh": (TANH_OF, TANH_GRADIENT, NEEDS_OUTPUT, ()),
+    "gelu": (GELU_OF, GELU_GRADIENT, NEEDS_INPUT, ()),
+    "silu": (SILU_OF, SILU_GRADIENT, NEEDS_INPUT, ()),
+}
+
 
 cdef inline vector _element(ElementFunction function, vector x, vector dout,
                             vector slope) noexcept nogil:
-    """function(x), or the gradient for dout where x is what the function's backward needs."""
+    """function(x), or the gradient for dout where x is what the function's backward needs.
+
+    NaN for a function without a formula: never another function's values.
+    """
     cdef vector zero = vnumber(&x, 0)
     if function == EXP_OF:
         return vexp(x)
-    if function == RELU_OF:
-        # x < 0 is false for NaN, so a NaN stays visible.
-        return vselect_less(x, zero, zero, x)
-    if function == RELU_GRADIENT:
-        return vselect_at_most(x, zero, zero, dout)
-    if function == LEAKY_RELU_OF:
+    elif function == RELU_OF:
+        return vrelu(x)
+    elif function == RELU_GRADIENT:
+        return vrelu_gradient(x, dout)
+    elif function == LEAKY_RELU_OF:
         return vselect_less(x, zero, slope * x, x)
-    if function == LEAKY_RELU_GRADIENT:
+    elif function == LEAKY_RELU_GRADIENT:
         return vselect_at_most(x, zero, slope * dout, dout)
-    if function == SIGMOID_OF:
+    elif function == SIGMOID_OF:
         return vsigmoid(x)
-    if function == SIGMOID_GRADIENT:
+    elif function == SIGMOID_GRADIENT:
         return dout * x * (1 - x)
-    if function == TANH_OF:
+    elif function == TANH_OF:
         return vtanh(x)
-    if function == TANH_GRADIENT:
+    elif function == TANH_GRADIENT:
         # (1 - y)(1 + y) rather than 1 - y^2: no cancellation where y is close to 1.
         return dout * ((1 - x) * (1 + x))
-    if function == NORMAL_OF:
+    elif function == NORMAL_OF:
         return vnormal(x)
-    if function == GELU_OF:
+    elif function == GELU_OF:
         return vgelu(x)
-    if function == GELU_GRADIENT:
+    elif function == GELU_GRADIENT:
         return dout * vgelu_slope(x)
-    if function == SILU_OF:
+    elif function == SILU_OF:
         return vsilu(x)
-    return dout * vsilu_slope(x)
+    elif function == SILU_GRADIENT:
+        return dout * vsilu_slope(x)
+    else:
+        return vnumber(&x, NAN)
 
 
 cdef inlined_void _map_vectors(ElementFunction function, Py_ssize_t n, const vector* x,
@@ -64,12 +90,12 @@ cdef inlined_void _map_vectors(ElementFunction function, Py_ssize_t n, const vec
         x, dout, out, n = x + 1, dout + 1, out + 1, n - vlanes(x)
 
 
-cdef inlined_void _map(ElementFunction function, Py_ssize_t n, const real* x, const real* dout,
-                       double slope, real* out) noexcept nogil:
-    """out = function(x, dout, slope) for n elements, each on its own.
+cdef inlined_void _map_one(ElementFunction function, Py_ssize_t n, const real* x,
+                           const real* dout, double slope, real* out) noexcept nogil:
+    """_map of a function that is a constant where this is called.
 
-    The function is a constant wherever this is called: one loop serves them all, and of
-    ``_element`` the compiler keeps the one branch. Compilers' own vectors give up where out is x.
+    Of ``_element`` the compiler then keeps the one branch. Compilers' own vectors give up where
+    out is x.
     """
     if real is float:
         _map_vectors(function, n, <const vfloat*> x, <const vfloat*> dout, slope, <vfloat*> out)
@@ -78,107 +104,54 @@ cdef inlined_void _map(ElementFunction function, Py_ssize_t n, const real* x, co
                      <vdouble*> out)
 
 
-cdef void _exp_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
-    _map(EXP_OF, n, x, x, 0, out)
-
-
-cdef void _relu_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
-    _map(RELU_OF, n, x, x, 0, out)
-
-
-cdef void _relu_backward(Py_ssize_t n, const real* y, const real* dout, real* dx) noexcept nogil:
-    _map(RELU_GRADIENT, n, y, dout, 0, dx)
-
-
-cdef void _leaky_relu_forward(Py_ssize_t n, const real* x, real slope, real* out) noexcept nogil:
-    _map(LEAKY_RELU_OF, n, x, x, slope, out)
-
-
-cdef void _leaky_relu_backward(Py_ssize_t n, const real* y, const real* dout, real slope,
-                               real* dx) noexcept nogil:
-    _map(LEAKY_RELU_GRADIENT, n, y, dout, slope, dx)
-
-
-cdef void _sigmoid_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
-    _map(SIGMOID_OF, n, x, x, 0, out)
-
-
-cdef void _sigmoid_backward(Py_ssize_t n, const real* y, const real* dout,
-                            real* dx) noexcept nogil:
-    _map(SIGMOID_GRADIENT, n, y, dout, 0, dx)
-
-
-cdef void _tanh_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
-    _map(TANH_OF, n, x, x, 0, out)
-
-
-cdef void _tanh_backward(Py_ssize_t n, const real* y, const real* dout, real* dx) noexcept nogil:
-    _map(TANH_GRADIENT, n, y, dout, 0, dx)
-
-
-cdef void _normal_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
-    _map(NORMAL_OF, n, x, x, 0, out)
-
-
-cdef void _gelu_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
-    _map(GELU_OF, n, x, x, 0, out)
-
-
-cdef void _gelu_backward(Py_ssize_t n, const real* x, const real* dout, real* dx) noexcept nogil:
-    _map(GELU_GRADIENT, n, x, dout, 0, dx)
-
-
-cdef void _silu_forward(Py_ssize_t n, const real* x, real* out) noexcept nogil:
-    _map(SILU_OF, n, x, x, 0, out)
-
-
-cdef void _silu_backward(Py_ssize_t n, const real* x, const real* dout, real* dx) noexcept nogil:
-    _map(SILU_GRADIENT, n, x, dout, 0, dx)
-
-
-cdef void _element_held(ElementFunction function, const Held* held, double slope,
-                        real* precision) noexcept nogil:
-    """Any of them, over the arrays held: what it needs, dout in a backward, and its result."""
-    cdef Py_ssize_t n = held_size(held, 0, 0)
-    cdef const real* x = <real*> held_data(held, 0)
-    cdef const real* dout = <real*> held_data(held, held.n - 2)
-    cdef real* out = <real*> held_data(held, held.n - 1)
+cdef void _map(ElementFunction function, Py_ssize_t n, const real* x, const real* dout,
+               double slope, real* out) noexcept nogil:
+    """out = function(x, dout, slope) for n elements, each on its own."""
     if function == EXP_OF:
-        _exp_forward(n, x, out)
+        _map_one(EXP_OF, n, x, dout, slope, out)
     elif function == RELU_OF:
-        _relu_forward(n, x, out)
+        _map_one(RELU_OF, n, x, dout, slope, out)
     elif function == RELU_GRADIENT:
-        _relu_backward(n, x, dout, out)
+        _map_one(RELU_GRADIENT, n, x, dout, slope, out)
     elif function == LEAKY_RELU_OF:
-        _leaky_relu_forward(n, x, <real> slope, out)
+        _map_one(LEAKY_RELU_OF, n, x, dout, slope, out)
     elif function == LEAKY_RELU_GRADIENT:
-        _leaky_relu_backward(n, x, dout, <real> slope, out)
+        _map_one(LEAKY_RELU_GRADIENT, n, x, dout, slope, out)
     elif function == SIGMOID_OF:
-        _sigmoid_forward(n, x, out)
+        _map_one(SIGMOID_OF, n, x, dout, slope, out)
     elif function == SIGMOID_GRADIENT:
-        _sigmoid_backward(n, x, dout, out)
+        _map_one(SIGMOID_GRADIENT, n, x, dout, slope, out)
     elif function == TANH_OF:
-        _tanh_forward(n, x, out)
+        _map_one(TANH_OF, n, x, dout, slope, out)
     elif function == TANH_GRADIENT:
-        _tanh_backward(n, x, dout, out)
+        _map_one(TANH_GRADIENT, n, x, dout, slope, out)
     elif function == NORMAL_OF:
-        _normal_forward(n, x, out)
+        _map_one(NORMAL_OF, n, x, dout, slope, out)
     elif function == GELU_OF:
-        _gelu_forward(n, x, out)
+        _map_one(GELU_OF, n, x, dout, slope, out)
     elif function == GELU_GRADIENT:
-        _gelu_backward(n, x, dout, out)
+        _map_one(GELU_GRADIENT, n, x, dout, slope, out)
     elif function == SILU_OF:
-        _silu_forward(n, x, out)
+        _map_one(SILU_OF, n, x, dout, slope, out)
+    elif function == SILU_GRADIENT:
+        _map_one(SILU_GRADIENT, n, x, dout, slope, out)
     else:
-        _silu_backward(n, x, dout, out)
+        _map_one(NO_FUNCTION, n, x, dout, slope, out)
 
 
-cdef int _apply_to_held(ElementFunction function, Held* held, double slope) except -1:
+cdef void _map_held(ElementFunction function, const Held* held, double slope,
+                    real* precision) noexcept nogil:
+    """_map over the arrays held: what the function needs, dout in a backward, and its result."""
+    _map(function, held_size(held, 0, 0), <real*> held_data(held, 0),
+         <real*> held_data(held, held.n - 2), slope, <real*> held_data(held, held.n - 1))
+
+
+cdef int _map_to_held(ElementFunction function, Held* held, double slope) except -1:
     with nogil:
         if held.single:
-            _element_held(function, held, slope, <float*> NULL)
+            _map_held(function, held, slope, <float*> NULL)
         else:
-            _element_held(function, held, slope, <double*> NULL)
+            _map_held(function, held, slope, <double*> NULL)
     return 0
 
 
@@ -188,7 +161,7 @@ cdef int _forward_door(ElementFunction function, object x, double slope, object 
     try:
         hold_vector(&held, "x", x, READ, ANY)
         hold_vector(&held, "out", out, WRITE, held_size(&held, 0, 0))
-        _apply_to_held(function, &held, slope)
+        _map_to_held(function, &held, slope)
     finally:
         let_go(&held)
     return 0
@@ -203,7 +176,7 @@ cdef int _backward_door(ElementFunction function, str name, object x, object dou
         hold_vector(&held, name, x, READ, ANY)
         hold_vector(&held, "dout", dout, READ, held_size(&held, 0, 0))
         hold_vector(&held, "dx", dx, WRITE, held_size(&held, 0, 0))
-        _apply_to_held(function, &held, slope)
+        _map_to_held(function, &held, slope)
     finally:
         let_go(&held)
     return 0

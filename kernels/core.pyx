@@ -6,20 +6,44 @@ Kernels know memory and arithmetic and nothing of affinet. Every kernel has two 
 B is the number of rows of a batch, I the number of inputs, O the number of outputs; ``dout`` is
 the gradient that comes in, ``dx`` the one that goes out. ``affinet.reference`` says the same in
 plain NumPy.
+
+The files stand on floors: each uses only what stands above it here, and imports for itself what
+it uses of C.
+
+The order of every sum is fixed, so that no bit depends on the number of threads, on the batch that
+a row came in, or on the width of the vectors. A product's element is one chain of multiply-adds
+over k, ascending (product.pyx); so is a bias gradient, over the rows (affine.pyx). What is summed
+in double precision takes SUMS running sums in turn and then halves them (sums.pyx,
+reductions.pyx): losses, norms and penalties, the last two over segments that follow from the
+length alone (regularization.pyx). Losses add up rows from the first to the last
+(elementwise_losses.pyx: without weights, all rows as one), softmax its exponentials as softmax.pyx
+says, and normalizations their statistics as normalization.pyx says. Where branches of a network
+meet, gradients are added from the last reader to the first (step_backward.pyx), and penalties from
+the first operation to the last (step.pyx).
 """
 
+# Memory, lanes and threads
 include "common.pyx"
 include "doors.pyx"
 include "vectors.pyx"
 include "arithmetic.pyx"
 include "reductions.pyx"
 include "transposition.pyx"
+include "pool.pyx"
+include "threads.pyx"
+include "precision.pyx"
+include "sums.pyx"
+
+# Functions of one element
 include "exponential.pyx"
+include "sigmoid_tanh.pyx"
 include "normal.pyx"
 include "logarithm.pyx"
 include "relu.pyx"
-include "pool.pyx"
-include "threads.pyx"
+include "activations.pyx"
+include "addition.pyx"
+
+# Products
 include "epilogues.pyx"
 include "micro_kernel.pyx"
 include "tiles.pyx"
@@ -29,19 +53,29 @@ include "blocked.pyx"
 include "rows_in_lanes.pyx"
 include "one_row.pyx"
 include "gemm.pyx"
+
+# Kernels of parts
 include "affine.pyx"
-include "activations.pyx"
-include "losses.pyx"
+include "softmax.pyx"
+include "softmax_losses.pyx"
 include "elementwise_losses.pyx"
+include "hits.pyx"
+include "losses.pyx"
 include "normalization.pyx"
 include "batch_norm.pyx"
 include "layer_norm.pyx"
 include "normalization_doors.pyx"
 include "dropout.pyx"
+include "update.pyx"
 include "optimizers.pyx"
+include "regularization.pyx"
+
+# Whole passes
+include "operations.pyx"
 include "forward.pyx"
 include "gather.pyx"
-include "update.pyx"
-include "regularization.pyx"
-include "hits.pyx"
+include "workspace.pyx"
+include "step_forward.pyx"
+include "step_backward.pyx"
 include "step.pyx"
+include "plan.pyx"

@@ -2,7 +2,7 @@
 
 The counter-based generator is Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random
 numbers: as easy as 1, 2, 3", SC'11. One block gives the four columns 4q..4q+3 of a row, so masks
-do not depend on how rows are shared out among threads, batches or ranks.
+do not depend on how threads, batches or ranks split the rows.
 """
 
 from libc.math cimport rint

@@ -2,25 +2,54 @@
 
 Each is sum_i w_i sum_j l(y_ij, t_ij) / D with a function l of one element, and writes
 dx_ij = w_i l'(y_ij, t_ij) / D. D is the sum of the weights times the number of columns where the
-loss is a mean over elements. What losses.pyx says of weights and of sums holds here too; without
+loss is a mean over elements. What sums.pyx says of weights and of sums holds here too; without
 weights the rows count as one long row, so all weights 1 give the same gradient to the bit and the
 same loss up to the rounding of its sum.
 
 At a kink, where y is t, the slope is 0: the one between its neighbours that moves nothing.
+
+A loss is a name in ``ElementwiseLoss``, a row of ``_ELEMENTWISE_LOSSES``, its terms, a branch in
+``_terms`` and in ``_divisor``, and a door; the training step knows it through these.
 """
 
-from libc.math cimport INFINITY, fabs
+from libc.math cimport INFINITY, NAN, fabs
 from libc.string cimport memset
 
-cdef enum LossKind:
-    SOFTMAX_WITH_LOSS
+cdef enum ElementwiseLoss:
+    NO_LOSS
     MEAN_SQUARED_ERROR
     SUM_SQUARED_ERROR
-    SIGMOID_WITH_LOSS
+    SIGMOID_CROSS_ENTROPY
     MEAN_ABSOLUTE_ERROR
-    HUBER
-    POISSON
-    QUANTILE
+    HUBER_LOSS
+    POISSON_LOSS
+    QUANTILE_LOSS
+
+cdef enum Hits:             # what of a row has to be right
+    NO_HITS
+    ALL_SIDES               # every output is on its target's side
+
+
+def _require_delta(double delta):
+    if not 0 < delta < INFINITY:
+        raise ValueError(f"delta is {delta}, wanted a finite number above 0")
+
+
+def _require_q(double q):
+    if not 0 < q < 1:
+        raise ValueError(f"q is {q}, wanted 0 < q < 1")
+
+
+# By the kernel's name: the loss, its hits, and what checks its number, None if it takes none.
+_ELEMENTWISE_LOSSES = {
+    "mean_squared_error": (MEAN_SQUARED_ERROR, NO_HITS, None),
+    "sum_squared_error": (SUM_SQUARED_ERROR, NO_HITS, None),
+    "sigmoid_cross_entropy": (SIGMOID_CROSS_ENTROPY, ALL_SIDES, None),
+    "mean_absolute_error": (MEAN_ABSOLUTE_ERROR, NO_HITS, None),
+    "huber_loss": (HUBER_LOSS, NO_HITS, _require_delta),
+    "poisson_loss": (POISSON_LOSS, NO_HITS, None),
+    "quantile_loss": (QUANTILE_LOSS, NO_HITS, _require_q),
+}
 
 
 # One block of elements, in double precision ------------------------------------------------------
@@ -28,23 +57,23 @@ cdef enum LossKind:
 
 cdef inlined_void _sigmoid_terms(const double* x, const double* t, double* terms,
                                  double* slopes) noexcept nogil:
-    """l = log(1 + exp(x)) - t x = log(1 + e) + |x| s, with e = exp(-|x|) and s the share of the
-    answer that x speaks against: 1 - t where x > 0, else t.
+    """l = log(1 + exp(x)) - t x = log(1 + e) + |x| s, with e = exp(-|x|) and s the
+    probability on the other side of x: 1 - t where x > 0, else t.
 
-    Nothing overflows or cancels, and a share of 0 costs nothing even where x is infinite.
+    Nothing overflows or cancels, and where s is 0 it costs nothing even where x is infinite.
     """
     cdef vdouble[4] e
     cdef double[SUMS] logs, least
-    cdef double share
+    cdef double other
     cdef int v, k, lanes = VECTOR_BYTES // sizeof(double)
     for v in range(BLOCK_VECTORS):
         e[v] = vexp(-vabs_d(vload_d(<const char*> (x + v * lanes))))
         vstore_d(<char*> (logs + v * lanes), vlog1p(e[v]))
         vstore_d(<char*> (least + v * lanes), e[v] / (1 + e[v]))
     for k in range(SUMS):
-        share = 1 - t[k] if x[k] > 0 else t[k]
-        terms[k] = logs[k] + (fabs(x[k]) * share if share != 0 else 0)
-        slopes[k] = share - least[k] if x[k] > 0 else least[k] - share
+        other = 1 - t[k] if x[k] > 0 else t[k]
+        terms[k] = logs[k] + (fabs(x[k]) * other if other != 0 else 0)
+        slopes[k] = other - least[k] if x[k] > 0 else least[k] - other
 
 
 cdef inlined_void _poisson_terms(const double* y, const double* t, double* terms,
@@ -93,24 +122,42 @@ cdef inlined_void _quantile_terms(const double* y, const double* t, double q, do
         slopes[k] = 1 - q if d > 0 else -q if d < 0 else d  # 0, or NaN
 
 
-cdef inline void _terms(LossKind kind, double number, const double* y, const double* t,
+cdef inline void _terms(ElementwiseLoss kind, double number, const double* y, const double* t,
                         double* terms, double* slopes) noexcept nogil:
-    if kind == SIGMOID_WITH_LOSS:
+    """SUMS terms and slopes; NaN for a loss without terms here: never another loss's."""
+    cdef int k
+    if kind == SIGMOID_CROSS_ENTROPY:
         _sigmoid_terms(y, t, terms, slopes)
     elif kind == MEAN_ABSOLUTE_ERROR:
         _absolute_terms(y, t, terms, slopes)
-    elif kind == HUBER:
+    elif kind == HUBER_LOSS:
         _huber_terms(y, t, number, terms, slopes)
-    elif kind == POISSON:
+    elif kind == POISSON_LOSS:
         _poisson_terms(y, t, terms, slopes)
-    else:
+    elif kind == QUANTILE_LOSS:
         _quantile_terms(y, t, number, terms, slopes)
+    else:
+        for k in range(SUMS):
+            terms[k] = slopes[k] = NAN
+
+
+cdef double _divisor(ElementwiseLoss kind, double weight_sum, Py_ssize_t O) noexcept nogil:
+    """What the sum over all elements is divided by; NaN for a loss that is not named here."""
+    if kind == SUM_SQUARED_ERROR:
+        return 1
+    elif kind == SIGMOID_CROSS_ENTROPY:
+        return weight_sum
+    elif kind in (MEAN_SQUARED_ERROR, MEAN_ABSOLUTE_ERROR, HUBER_LOSS, POISSON_LOSS,
+                  QUANTILE_LOSS):
+        return weight_sum * O
+    else:
+        return NAN
 
 
 # Rows --------------------------------------------------------------------------------------------
 
 
-cdef double _sum_of_terms(LossKind kind, Py_ssize_t n, const real* y, const real* t,
+cdef double _sum_of_terms(ElementwiseLoss kind, Py_ssize_t n, const real* y, const real* t,
                           double number, double factor, real* dx) noexcept nogil:
     """dx = factor l'(y, t); returns the sum of l(y, t). dx may be y or t.
 
@@ -168,7 +215,7 @@ cdef double _squared_error(Py_ssize_t n, const real* y, const real* t, real fact
     return vsum(<const vdouble*> sums)
 
 
-cdef double _row_of_elements(LossKind kind, Py_ssize_t n, const real* y, const real* t,
+cdef double _row_of_elements(ElementwiseLoss kind, Py_ssize_t n, const real* y, const real* t,
                              double number, double factor, real* dx) noexcept nogil:
     """dx = factor l'(y, t); returns the sum of l(y, t)."""
     if kind == MEAN_SQUARED_ERROR:
@@ -178,17 +225,12 @@ cdef double _row_of_elements(LossKind kind, Py_ssize_t n, const real* y, const r
     return _sum_of_terms(kind, n, y, t, number, factor, dx)
 
 
-cdef double _elementwise_loss(LossKind kind, Py_ssize_t B, Py_ssize_t O, const real* y,
+cdef double _elementwise_loss(ElementwiseLoss kind, Py_ssize_t B, Py_ssize_t O, const real* y,
                               const real* t, const double* weights, double weight_sum,
                               double number, real* dx) noexcept nogil:
     """The loss of B rows, its gradient in dx, which may be y or t."""
     cdef Py_ssize_t i
-    cdef double divisor = weight_sum * O, factor, loss = 0
-    if kind == SUM_SQUARED_ERROR:
-        divisor = 1
-    elif kind == SIGMOID_WITH_LOSS:
-        divisor = weight_sum
-    factor = 1 / divisor
+    cdef double divisor = _divisor(kind, weight_sum, O), factor = 1 / divisor, loss = 0
     if weights == NULL:
         return _row_of_elements(kind, B * O, y, t, number, factor, dx) / divisor
     for i in range(B):
@@ -203,8 +245,8 @@ cdef double _elementwise_loss(LossKind kind, Py_ssize_t B, Py_ssize_t O, const r
 # Doors -------------------------------------------------------------------------------------------
 
 
-cdef double _loss_of_held(LossKind kind, const Held* held, const double* weights, double number,
-                          real* precision) noexcept nogil:
+cdef double _loss_of_held(ElementwiseLoss kind, const Held* held, const double* weights,
+                          double number, real* precision) noexcept nogil:
     """The loss of y and t, its gradient in dx, held in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0)
     return _elementwise_loss(kind, B, held_size(held, 0, 1), <real*> held_data(held, 0),
@@ -212,7 +254,7 @@ cdef double _loss_of_held(LossKind kind, const Held* held, const double* weights
                              number, <real*> held_data(held, 2))
 
 
-cdef double _loss_door(LossKind kind, str name, object y, object t, object weights,
+cdef double _loss_door(ElementwiseLoss kind, str name, object y, object t, object weights,
                        double number, object dx) except? -1:
     """For a loss whose first argument is called ``name``."""
     cdef Held held
@@ -260,7 +302,7 @@ def sigmoid_cross_entropy(x, t, weights, dx):
     dx = w_i (sigmoid(x) - t) / sum_i w_i. x, t, dx: (B, O) with B, O >= 1, 0 <= t <= 1, weights:
     (B,) or None. dx is overwritten and may be x or t.
     """
-    return _loss_door(SIGMOID_WITH_LOSS, "x", x, t, weights, 0, dx)
+    return _loss_door(SIGMOID_CROSS_ENTROPY, "x", x, t, weights, 0, dx)
 
 
 def mean_absolute_error(y, t, weights, dx):
@@ -278,9 +320,8 @@ def huber_loss(y, t, weights, double delta, dx):
     delta) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None, delta > 0 and
     finite. dx is overwritten and may be y or t.
     """
-    if not 0 < delta < INFINITY:
-        raise ValueError(f"delta is {delta}, wanted a finite number above 0")
-    return _loss_door(HUBER, "y", y, t, weights, delta, dx)
+    _require_delta(delta)
+    return _loss_door(HUBER_LOSS, "y", y, t, weights, delta, dx)
 
 
 def poisson_loss(y, t, weights, dx):
@@ -289,7 +330,7 @@ def poisson_loss(y, t, weights, dx):
     dx = w_i (exp(y) - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or
     None. dx is overwritten and may be y or t.
     """
-    return _loss_door(POISSON, "y", y, t, weights, 0, dx)
+    return _loss_door(POISSON_LOSS, "y", y, t, weights, 0, dx)
 
 
 def quantile_loss(y, t, weights, double q, dx):
@@ -298,6 +339,5 @@ def quantile_loss(y, t, weights, double q, dx):
     dx = w_i (-q where y < t, 1 - q where y > t, else 0) / (O sum_i w_i). y, t, dx: (B, O) with
     B, O >= 1, weights: (B,) or None, 0 < q < 1. dx is overwritten and may be y or t.
     """
-    if not 0 < q < 1:
-        raise ValueError(f"q is {q}, wanted 0 < q < 1")
-    return _loss_door(QUANTILE, "y", y, t, weights, q, dx)
+    _require_q(q)
+    return _loss_door(QUANTILE_LOSS, "y", y, t, weights, q, dx)

@@ -1,12 +1,11 @@
-"""exp, the logistic function, x times it, and tanh, lane by lane.
+"""exp and x times the logistic function, lane by lane.
 
 Each is a fixed sequence of operations that are rounded once, so a result depends on its argument
 alone: not on the lane, nor on the level or the compiler as long as they fuse multiply-adds. In
-units of eps the error, fused or not, is below 0.7 for exp, 1.5 for the logistic function and 1.7
-for tanh over the whole range (measured over a fifth of all single numbers and 14 million double
-ones), plus half the least subnormal number; tests/kernels/test_elementary.py holds 1, 2 and 2.
-x times the logistic function is good to 1.9 eps, held to 2, and on top |x| / 2 least numbers where
-exp(x) is subnormal (measured over 25 million numbers).
+units of eps the error, fused or not, is below 0.7 for exp over the whole range (measured over a
+fifth of all single numbers and 14 million double ones), plus half the least subnormal number;
+tests/kernels/test_elementary.py holds 1. x times the logistic function is good to 1.9 eps, held to
+2, and on top |x| / 2 least numbers where exp(x) is subnormal (measured over 25 million numbers).
 
 The polynomials are minimax: found with Remez' exchange in 50 digits for the error relative to the
 function, coefficients then rounded to the nearest number.
@@ -20,7 +19,6 @@ cdef extern from *:
         double magic, bias;         /* 1.5 2^23 or 1.5 2^52, and of an exponent, 127 or 1023 */
         double zero_below, zero;    /* exp is 0, rounded, below the first; it is for the second */
         double infinite;            /* exp is infinite from here on */
-        double tanh_is_one;         /* tanh is 1, rounded, from here on */
         int degree;
         double expm1[EXPM1_MOST + 1];
     } affinet_exponential;
@@ -29,12 +27,12 @@ cdef extern from *:
        n times it is exact for every exponent n: 9 and 32 of them (Cody, Waite, Software Manual for
        the Elementary Functions, 1980, chapter 6). */
     static const affinet_exponential EXPONENTIAL_F = {
-        0x1.71547652b82fep+0, 0x1.63p-1f, -0x1.bd0106p-13f, 0x1.8p23, 127, -104, -176, 89, 10,
+        0x1.71547652b82fep+0, 0x1.63p-1f, -0x1.bd0106p-13f, 0x1.8p23, 127, -104, -176, 89,
         5, {0x1p-1f, 0x1.555554p-3f, 0x1.5554b2p-5f, 0x1.11118ap-7f, 0x1.6d71fp-10f, 0x1.a032cp-13f}
     };
     static const affinet_exponential EXPONENTIAL_D = {
         0x1.71547652b82fep+0, 0x1.62e42feep-1, 0x1.a39ef35793c76p-33, 0x1.8p52, 1023, -746, -1418,
-        710, 20, 10, {0x1p-1, 0x1.5555555555559p-3, 0x1.555555555553fp-5, 0x1.111111110f6dcp-7,
+        710, 10, {0x1p-1, 0x1.5555555555559p-3, 0x1.555555555553fp-5, 0x1.111111110f6dcp-7,
                       0x1.6c16c16c1f070p-10, 0x1.a01a01afd2ea3p-13, 0x1.a01a017bc79c9p-16,
                       0x1.71ddf8816b261p-19, 0x1.27e5362c69e31p-22, 0x1.af5e6fe9e7e98p-26,
                       0x1.1ee88360c5c1bp-29}
@@ -48,7 +46,6 @@ cdef extern from *:
     """
     ctypedef struct Exponential "affinet_exponential":
         const double one_by_log2, log2_high, log2_low, magic, bias, zero_below, zero, infinite
-        const double tanh_is_one
         const int degree
         const double* expm1
 
@@ -106,12 +103,6 @@ cdef inline vector vexp(vector x) noexcept nogil:
     return vscale(1 + _short_expm1(r), t)
 
 
-cdef inline vector vsigmoid(vector x) noexcept nogil:
-    """1 / (1 + exp(-x)) = e / (1 + e), with e = exp(-|x|) or 1 on top: nothing overflows."""
-    cdef vector e = vexp(-vabs(x))
-    return vselect_less(x, vnumber(&x, 0), e, vnumber(&x, 1)) / (1 + e)
-
-
 cdef inline vector vsilu(vector x) noexcept nogil:
     """x / (1 + exp(-x)) = max(x, 0) - z e / (1 + e) with z = |x| and e = exp(-z).
 
@@ -127,15 +118,3 @@ cdef inline vector vsilu_slope(vector x) noexcept nogil:
     cdef vector z = vmin(vnumber(&x, 1000), vabs(x)), e = vexp(-z), inverse = 1 / (1 + e)
     cdef vector slope = e * inverse * (1 - z * inverse)
     return vselect_less(x, vnumber(&x, 0), slope, 1 - slope)
-
-
-cdef inline vector vtanh(vector x) noexcept nogil:
-    """tanh(x) = e / (e + 2) with e = exp(2 |x|) - 1 and the sign of x.
-
-    With 2 |x| = n log(2) + r, e = 2^n (exp(r) - 1) + (2^n - 1): nothing cancels, near 0 either.
-    """
-    cdef const Exponential* c = _exponential(&x)
-    cdef vector t, power, e, r = _reduce(2 * vmin(vnumber(&x, c.tanh_is_one), vabs(x)), c.bias, &t)
-    power = vpower(t)
-    e = vfmadd(_short_expm1(r), power, power - 1)
-    return vcopysign(e / (e + 2), x)

@@ -1,68 +1,190 @@
-"""A network as a row of operations over its flat parameters, and its forward pass in one call.
+"""The forward pass of a whole network in one call.
 
-The forward pass works in blocks of rows with two buffers that take turns, so its memory does not
-grow with the rows, and keeps nothing between calls, so threads may share it.
+It works in blocks of rows with as few buffers as outputs are alive at once, two in a network
+without branches, so its memory does not grow with the rows; and it keeps nothing between calls, so
+threads may share it.
 """
 
-from libc.stdint cimport uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 cdef enum:
-    MAX_OPERATIONS = 1000
     BLOCK_ROWS = 256        # rows that go through the whole network together
     ROWS_A_PART = 64        # that a thread gets at least
     SMALL = 8192            # bytes of buffers that a call takes from its own stack
+    TO_OUT = -1             # in place of a buffer: the array that the caller gave
 
-cdef enum Kind:
-    AFFINE
-    RELU
-    LEAKY_RELU
-    SIGMOID
-    TANH
-    DROPOUT
-    GELU
-    SILU
-    BATCH_NORM
-    LAYER_NORM
 
-_KINDS = {
-    "Affine": AFFINE, "ReLU": RELU, "LeakyReLU": LEAKY_RELU, "Sigmoid": SIGMOID, "Tanh": TANH,
-    "Dropout": DROPOUT, "GELU": GELU, "SiLU": SILU, "BatchNorm": BATCH_NORM,
-    "LayerNorm": LAYER_NORM,
-}
+# Which buffer each output goes to -----------------------------------------------------------------
 
-cdef struct Operation:
-    Kind kind
-    Py_ssize_t n_inputs     # numbers a row that come in
-    Py_ssize_t n_outputs    # numbers a row that go out
-    Py_ssize_t W            # where W and b (and dW and db) start in the flat buffers; a
-    Py_ssize_t b            # normalization's gamma and beta
-    double value            # a LeakyReLU's slope, a Dropout's probability, a normalization's eps
-    uint64_t key            # a Dropout's key
-    bint with_relu          # an affine operation that also does the ReLU behind it
-    bint done_before        # a ReLU that the affine operation before it does
-    double momentum         # of a BatchNorm's running statistics
-    char* running_mean      # a BatchNorm's, n_outputs numbers each, in arrays of their own
-    char* running_var
+
+cdef int _overwritten(const Graph* graph, int i) noexcept:
+    """The operation whose output operation i may overwrite in a prediction; -1 for none.
+
+    All but a product work in place, where nobody reads their source any more.
+    """
+    cdef const Operation* op = &graph.operations[i]
+    cdef int k
+    if op.kind != AFFINE:
+        for k in range(op.n_sources - 1, -1, -1):
+            if op.sources[k] >= 0 and graph.operations[op.sources[k]].last_reader == i:
+                return op.sources[k]
+    return -1
+
+
+cdef void _assign_buffers(Graph* graph) noexcept:
+    """The fewest buffers that keep each output until its last reader has read it."""
+    cdef char[MAX_OPERATIONS] taken
+    cdef int i, k, buffer, source, n = graph.n_operations, last = n - 1
+    cdef Operation* op
+    for i in range(n):
+        graph.operations[i].buffer, taken[i] = 0, False
+    while last >= 0:                    # what works in place up to the end does so in out
+        graph.operations[last].buffer = TO_OUT
+        last = _overwritten(graph, last)
+    graph.n_buffers = 0
+    for i in range(n):
+        op = &graph.operations[i]
+        source = _overwritten(graph, i)
+        if op.buffer != TO_OUT:
+            buffer = 0
+            if source >= 0:
+                buffer = graph.operations[source].buffer
+            else:
+                while taken[buffer]:
+                    buffer += 1
+            op.buffer, taken[buffer] = buffer, True
+            graph.n_buffers = max(graph.n_buffers, buffer + 1)
+        for k in range(op.n_sources):
+            if op.sources[k] >= 0 and op.sources[k] != source:
+                buffer = graph.operations[op.sources[k]].buffer
+                if graph.operations[op.sources[k]].last_reader == i and buffer != TO_OUT:
+                    taken[buffer] = False
+
+
+# The pass ----------------------------------------------------------------------------------------
+
+
+cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const real* x,
+                 const real* other, real* out) noexcept nogil:
+    """out = the operation of x, and of ``other`` if it has two sources, in evaluation mode.
+
+    All but an affine one may work in place; NaN for a kind that is not named here.
+    """
+    cdef real* nothing = NULL
+    cdef Py_ssize_t n = rows * op.n_outputs
+    if op.kind == AFFINE:
+        _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
+                 params + op.starts[1], RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
+    elif op.kind == ELEMENTWISE:
+        if not op.done_before:
+            _map(op.function, n, x, x, op.numbers[0], out)
+    elif op.kind == BATCH_NORM:
+        _batch_norm_predict(rows, op.n_outputs, x, params + op.starts[0], params + op.starts[1],
+                            <real*> op.arrays[0], <real*> op.arrays[1], op.numbers[0], out)
+    elif op.kind == LAYER_NORM:
+        _layer_norm_forward(rows, op.n_outputs, x, params + op.starts[0], params + op.starts[1],
+                            op.numbers[0], out, nothing, nothing)
+    elif op.kind == ADD:
+        _add_forward(n, x, other, out)
+    elif op.kind in (DROPOUT, IDENTITY):
+        if x != out:
+            memcpy(out, x, n * sizeof(real))
+    else:
+        _fill_with_nan(n, out)
+
+
+cdef struct Prediction:     # one forward pass
+    const Graph* graph
+    Py_ssize_t B
+    const char* x
+    char* out
+    bint no_memory          # for some part of the rows
+
+
+cdef int _predict(const Graph* graph, Py_ssize_t B, const void* x, void* out) noexcept nogil:
+    """The whole forward pass; -1 if there is no memory for a block.
+
+    Where every thread gets enough rows, threads divide the rows; else they divide each product.
+    """
+    cdef Prediction job
+    # A row takes about one multiply-add a parameter.
+    cdef int parts = _parts(B * graph.n_parameters, WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
+    job.graph, job.B, job.x, job.out = graph, B, <const char*> x, <char*> out
+    job.no_memory = False
+    _run_parts(graph.precision, _predict_part, _predict_part, &job,
+               parts if B >= parts * <Py_ssize_t> ROWS_A_PART else 1)
+    return -1 if job.no_memory else 0
+
+
+cdef void _predict_part(void* job_, int part, int parts, real* precision) noexcept nogil:
+    """One part of the rows, block by block."""
+    cdef Prediction* job = <Prediction*> job_
+    cdef const Graph* graph = job.graph
+    cdef Py_ssize_t i = _cut(job.B, part, parts, MR)
+    cdef Py_ssize_t last = _cut(job.B, part + 1, parts, MR), rows
+    cdef Py_ssize_t size = min(last - i, <Py_ssize_t> BLOCK_ROWS) * graph.widest
+    cdef Py_ssize_t bytes_ = graph.n_buffers * size * <Py_ssize_t> sizeof(real)
+    cdef char[SMALL] small
+    cdef char* buffers = small
+    if bytes_ > SMALL:
+        buffers = <char*> malloc(bytes_)
+        if buffers == NULL:
+            job.no_memory = True
+            return
+    while i < last:
+        rows = min(<Py_ssize_t> BLOCK_ROWS, last - i)
+        _predict_block(graph, rows, <const real*> job.x + i * graph.n_inputs, <real*> buffers,
+                       size, <real*> job.out + i * graph.n_outputs)
+        i += rows
+    if buffers != small:
+        free(buffers)
+
+
+cdef void _predict_block(const Graph* graph, Py_ssize_t rows, const real* x, real* buffers,
+                         Py_ssize_t size, real* out) noexcept nogil:
+    cdef int i
+    cdef const Operation* op
+    cdef real* inputs = <real*> x       # only read
+    for i in range(graph.n_operations):
+        op = &graph.operations[i]
+        _apply(op, rows, <const real*> graph.params,
+               _output_of(graph, op.sources[0], inputs, buffers, size, out),
+               _output_of(graph, op.sources[op.n_sources - 1], inputs, buffers, size, out),
+               _output_of(graph, i, inputs, buffers, size, out))
+
+
+cdef inline real* _output_of(const Graph* graph, int i, real* x, real* buffers, Py_ssize_t size,
+                             real* out) noexcept nogil:
+    """Where operation i writes, or the network's input."""
+    if i == THE_INPUT:
+        return x
+    if graph.operations[i].buffer == TO_OUT:
+        return out
+    return buffers + graph.operations[i].buffer * size
+
+
+# Doors -------------------------------------------------------------------------------------------
 
 
 cdef class Operations:
-    """A row of operations over a flat buffer of parameters; see ``make_operations``."""
+    """Operations over a flat buffer of parameters; see ``make_operations``."""
 
     cdef dict owners        # views of the arrays that the pointers point into
-    cdef bint single        # single precision, or double
-    cdef char* params
-    cdef Py_ssize_t n_parameters
-    cdef int n_operations
-    cdef int first_trained  # the first with parameters; n_operations where there is none
-    cdef int last_affine    # -1 where there is none
-    cdef Operation* operations
-    cdef readonly Py_ssize_t n_inputs
-    cdef readonly Py_ssize_t n_outputs
-    cdef Py_ssize_t widest
+    cdef Graph graph
 
     def __dealloc__(self):
-        free(self.operations)
+        free(self.graph.operations)
+
+    @property
+    def n_inputs(self):
+        """Numbers a row that come in."""
+        return self.graph.n_inputs
+
+    @property
+    def n_outputs(self):
+        """Numbers a row that go out."""
+        return self.graph.n_outputs
 
     def forward(self, x, out):
         """The outputs in evaluation mode: dropout passes everything.
@@ -75,209 +197,41 @@ cdef class Operations:
         cdef int status
         hold_nothing(&held)
         try:
-            hold_matrix(&held, "x", x, READ, ANY, self.n_inputs)
+            hold_matrix(&held, "x", x, READ, ANY, self.graph.n_inputs)
             B = held_size(&held, 0, 0)
-            hold_matrix(&held, "out", out, WRITE, B, self.n_outputs)
-            if held.single != self.single:
+            hold_matrix(&held, "out", out, WRITE, B, self.graph.n_outputs)
+            if held.precision != self.graph.precision:
                 raise TypeError("x and out want the precision of the parameters")
             with nogil:
-                status = _predict(self, B, held_data(&held, 0), held_data(&held, 1))
+                status = _predict(&self.graph, B, held_data(&held, 0), held_data(&held, 1))
         finally:
             let_go(&held)
         if status < 0:
             raise MemoryError("no memory for a block of rows")
 
 
-def make_operations(params, list layers not None, Py_ssize_t n_inputs):
+def make_operations(params, list operations not None, Py_ssize_t n_inputs):
     """Operations over ``params`` for rows of ``n_inputs`` numbers.
 
-    layers: a tuple for each, its class name and then for an Affine (I, O, where W starts, where b
-    starts), for a LeakyReLU (slope,), for a Dropout (p, key), for a LayerNorm (n, where gamma
-    starts, where beta starts, eps), for a BatchNorm the same and (momentum, running_mean,
-    running_var), two arrays (n,) of the parameters' precision; a training overwrites them.
+    operations: a record (kernel, sources, n_outputs, starts, numbers, key, arrays) for each, as
+    operations.pyx describes them. A training overwrites params and the arrays.
     """
     cdef Held held
-    cdef Operations operations = Operations.__new__(Operations)
-    if n_inputs < 1 or not 1 <= len(layers) <= MAX_OPERATIONS:
-        raise ValueError("operations want at least one input and one layer")
-    operations.owners = {}
+    cdef Operations self = Operations.__new__(Operations)
+    if n_inputs < 1 or not 1 <= len(operations) <= MAX_OPERATIONS:
+        raise ValueError(f"{n_inputs} inputs and {len(operations)} operations, wanted 1 input or "
+                         f"more and 1 to {MAX_OPERATIONS} operations")
+    self.owners = {}
     hold_nothing(&held)
     try:
         hold_vector(&held, "params", params, WRITE, ANY)
-        operations.single, operations.n_parameters = held.single, held_size(&held, 0, 0)
+        self.graph.precision = held.precision
+        self.graph.n_parameters = held_size(&held, 0, 0)
     finally:
         let_go(&held)
-    operations.params = own_vector(operations.owners, "params", params, operations.single,
-                                   operations.n_parameters)
-    _write_operations(operations, layers, n_inputs)
-    return operations
-
-
-cdef int _write_operations(Operations row, list layers, Py_ssize_t width) except -1:
-    cdef int i
-    cdef Operation* operation
-    row.n_inputs = row.widest = width
-    row.n_operations = row.first_trained = len(layers)
-    row.last_affine = -1
-    row.operations = <Operation*> calloc(len(layers), sizeof(Operation))
-    if row.operations == NULL:
-        raise MemoryError("no memory for the operations")
-    for i, (name, *values) in enumerate(layers):
-        operation = &row.operations[i]
-        operation.kind = _KINDS[name]
-        operation.n_inputs = operation.n_outputs = width
-        if operation.kind == AFFINE:
-            operation.n_inputs, operation.n_outputs, operation.W, operation.b = values
-            _require_parameters(row, i, operation, width)
-            row.first_trained, row.last_affine = min(row.first_trained, i), i
-            width = operation.n_outputs
-        elif operation.kind == LEAKY_RELU:
-            operation.value, = values
-        elif operation.kind == DROPOUT:
-            operation.value, operation.key = values
-            _require_probability(operation.value)
-        elif operation.kind in (BATCH_NORM, LAYER_NORM):
-            operation.n_inputs, operation.W, operation.b, operation.value, *values = values
-            _require_parameters(row, i, operation, width)
-            _require_epsilon(operation.value)
-            if operation.kind == BATCH_NORM:
-                _set_running(row, operation, values)
-            row.first_trained = min(row.first_trained, i)
-        row.widest = max(row.widest, width)
-        if i > 0 and operation.kind == RELU and row.operations[i - 1].kind == AFFINE:
-            row.operations[i - 1].with_relu = operation.done_before = True
-    row.n_outputs = width
-    return 0
-
-
-cdef int _require_parameters(Operations row, int place, Operation* operation,
-                             Py_ssize_t width) except -1:
-    """Raise unless W (I, O), or gamma (O,), and b (O,) lie in the flat buffer."""
-    cdef Py_ssize_t n = row.n_parameters, I = operation.n_inputs, O = operation.n_outputs
-    if I != width or O < 1:
-        raise ValueError(f"layer {place} takes {I} numbers a row, the layer before gives {width}")
-    if operation.kind != AFFINE:
-        I = 1
-    if O > n // I or not (0 <= operation.W <= n - I * O and 0 <= operation.b <= n - O):
-        raise ValueError(f"layer {place}: its parameters lie outside the flat buffer")
-    return 0
-
-
-cdef int _set_running(Operations row, Operation* operation, list values) except -1:
-    """Take over a BatchNorm's momentum and the two arrays of its running statistics."""
-    operation.momentum, running_mean, running_var = values
-    _require_momentum(operation.momentum)
-    operation.running_mean = own_vector(row.owners, "running_mean", running_mean, row.single,
-                                        operation.n_outputs)
-    operation.running_var = own_vector(row.owners, "running_var", running_var, row.single,
-                                       operation.n_outputs)
-    return 0
-
-
-cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const real* x,
-                 real* out) noexcept nogil:
-    """out = the operation of x in evaluation mode; all but an affine one may work in place."""
-    cdef real* nothing = NULL
-    cdef Py_ssize_t n = rows * op.n_outputs
-    if op.kind == AFFINE:
-        _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.W, params + op.b,
-                 RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
-    elif op.kind == RELU:
-        if not op.done_before:
-            _relu_forward(n, x, out)
-    elif op.kind == LEAKY_RELU:
-        _leaky_relu_forward(n, x, <real> op.value, out)
-    elif op.kind == SIGMOID:
-        _sigmoid_forward(n, x, out)
-    elif op.kind == TANH:
-        _tanh_forward(n, x, out)
-    elif op.kind == GELU:
-        _gelu_forward(n, x, out)
-    elif op.kind == SILU:
-        _silu_forward(n, x, out)
-    elif op.kind == BATCH_NORM:
-        _batch_norm_predict(rows, op.n_outputs, x, params + op.W, params + op.b,
-                            <real*> op.running_mean, <real*> op.running_var, op.value, out)
-    elif op.kind == LAYER_NORM:
-        _layer_norm_forward(rows, op.n_outputs, x, params + op.W, params + op.b, op.value, out,
-                            nothing, nothing)
-    elif x != out:
-        memcpy(out, x, n * sizeof(real))
-
-
-cdef struct Prediction:     # one forward pass
-    bint single
-    const Operation* operations
-    int n_operations
-    int last_affine
-    const char* params
-    Py_ssize_t n_inputs
-    Py_ssize_t n_outputs
-    Py_ssize_t widest
-    Py_ssize_t B
-    const char* x
-    char* out
-    bint no_memory          # for some part of the rows
-
-
-cdef int _predict(Operations row, Py_ssize_t B, const void* x, void* out) noexcept nogil:
-    """The whole forward pass; -1 if there is no memory for a block.
-
-    Where every thread gets rows enough, threads share the rows out; else each product is theirs.
-    """
-    cdef Prediction job
-    # A row takes about one multiply-add a parameter.
-    cdef int parts = _parts(B * row.n_parameters, WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
-    job.single, job.operations, job.n_operations = row.single, row.operations, row.n_operations
-    job.last_affine, job.params, job.widest = row.last_affine, row.params, row.widest
-    job.n_inputs, job.n_outputs, job.B = row.n_inputs, row.n_outputs, B
-    job.x, job.out, job.no_memory = <const char*> x, <char*> out, False
-    _pool_run(_work_prediction, &job, parts if B >= parts * <Py_ssize_t> ROWS_A_PART else 1)
-    return -1 if job.no_memory else 0
-
-
-cdef void _work_prediction(void* job, int part, int parts) noexcept nogil:
-    if (<Prediction*> job).single:
-        _work_prediction_in(<Prediction*> job, part, parts, <float*> NULL)
-    else:
-        _work_prediction_in(<Prediction*> job, part, parts, <double*> NULL)
-
-
-cdef void _work_prediction_in(Prediction* job, int part, int parts, real* precision) noexcept nogil:
-    """One part of the rows, block by block."""
-    cdef Py_ssize_t i = _cut(job.B, part, parts, MR)
-    cdef Py_ssize_t last = _cut(job.B, part + 1, parts, MR), rows
-    cdef Py_ssize_t size = min(last - i, <Py_ssize_t> BLOCK_ROWS) * job.widest
-    cdef char[SMALL] small
-    cdef char* buffers = small
-    if 2 * size * <Py_ssize_t> sizeof(real) > SMALL:
-        buffers = <char*> malloc(2 * size * sizeof(real))
-        if buffers == NULL:
-            job.no_memory = True
-            return
-    while i < last:
-        rows = min(<Py_ssize_t> BLOCK_ROWS, last - i)
-        _predict_block(job, rows, <const real*> job.x + i * job.n_inputs, <real*> buffers,
-                       <real*> buffers + size, <real*> job.out + i * job.n_outputs)
-        i += rows
-    if buffers != small:
-        free(buffers)
-
-
-cdef void _predict_block(const Prediction* job, Py_ssize_t rows, const real* x, real* buffer,
-                         real* other, real* out) noexcept nogil:
-    cdef int i
-    cdef const Operation* op
-    cdef const real* now = x
-    cdef real* to
-    for i in range(job.n_operations):
-        op = &job.operations[i]
-        if i >= job.last_affine:
-            to = out                # what comes behind the last affine works in place there
-        elif op.kind == AFFINE or now == x:
-            to = buffer
-            buffer, other = other, buffer
-        else:
-            to = <real*> now
-        _apply(op, rows, <const real*> job.params, now, to)
-        now = to
+    self.graph.params = own_vector(self.owners, "params", params,
+                                   self.graph.precision == SINGLE_PRECISION,
+                                   self.graph.n_parameters)
+    _fill_graph(&self.graph, self.owners, operations, n_inputs)
+    _assign_buffers(&self.graph)
+    return self

@@ -4,19 +4,19 @@ Rows are uint8, float32 or float64, class indices uint8, int32 or int64, with an
 maps are read in place, so a data set is never copied.
 """
 
-from cpython.buffer cimport PyBUF_STRIDES
+from cpython.buffer cimport Py_buffer, PyBUF_STRIDES
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef enum:
-    ENOUGH_NUMBERS = 20000  # numbers to gather a part for which a thread more surely pays,
-    ENOUGH_NUMBERS_TO_WAKE = 320000     # and for which a sleeping one does
+    ENOUGH_NUMBERS = 20000  # numbers to gather a part from which an extra thread pays,
+    ENOUGH_NUMBERS_TO_WAKE = 320000     # and from which a sleeping one does
 
-ctypedef fused number:      # what rows may be gathered from
+ctypedef fused row_number:  # what rows may be gathered from
     const uint8_t
     const float
     const double
 
-cdef struct Rows:
+cdef struct RowSource:
     Numbers source          # what the rows are made of
     const char* data
     Py_ssize_t n_rows
@@ -25,7 +25,7 @@ cdef struct Rows:
     Py_ssize_t column_step
 
 
-cdef object _set_rows(Rows* rows, object array, Py_ssize_t n_columns, str name):
+cdef object _set_rows(RowSource* rows, object array, Py_ssize_t n_columns, str name):
     """Gather from this array (N, n_columns); returns what keeps its memory in place."""
     cdef Held held
     cdef const Py_buffer* buffer = &held.buffers[0]
@@ -40,7 +40,7 @@ cdef object _set_rows(Rows* rows, object array, Py_ssize_t n_columns, str name):
         let_go(&held)
 
 
-cdef object _set_labels(Rows* rows, object array):
+cdef object _set_labels(RowSource* rows, object array):
     """Gather class indices from this array (N,); returns what keeps its memory in place."""
     cdef Held held
     hold_nothing(&held)
@@ -53,7 +53,7 @@ cdef object _set_labels(Rows* rows, object array):
         let_go(&held)
 
 
-cdef object _gather_from_held(Rows* rows, const Held* held, Py_ssize_t n_columns,
+cdef object _gather_from_held(RowSource* rows, const Held* held, Py_ssize_t n_columns,
                               Py_ssize_t column_step, object array):
     keeper = memoryview(array)
     rows.source, rows.data = numbers_of(&held.buffers[0]), <const char*> held_data(held, 0)
@@ -63,33 +63,25 @@ cdef object _gather_from_held(Rows* rows, const Held* held, Py_ssize_t n_columns
 
 
 cdef struct Gather:
-    bint single
-    const Rows* rows
+    const RowSource* rows
     Py_ssize_t B
     const int64_t* order
     double factor
     char* out
 
 
-cdef void _gather(const Rows* rows, Py_ssize_t B, const int64_t* order, double factor,
+cdef void _gather(const RowSource* rows, Py_ssize_t B, const int64_t* order, double factor,
                   real* out) noexcept nogil:
     """out[i] = factor * row order[i], in out's precision; by several threads for large ones."""
     cdef Gather job
-    job.single = sizeof(real) == sizeof(float)
     job.rows, job.B, job.order, job.factor, job.out = rows, B, order, factor, <char*> out
-    _pool_run(_work_gather, &job,
-              _parts(B * rows.n_columns, ENOUGH_NUMBERS, ENOUGH_NUMBERS_TO_WAKE))
+    _run_parts(precision_of(out), _gather_part, _gather_part, &job,
+               _parts(B * rows.n_columns, ENOUGH_NUMBERS, ENOUGH_NUMBERS_TO_WAKE))
 
 
-cdef void _work_gather(void* job, int part, int parts) noexcept nogil:
-    if (<Gather*> job).single:
-        _work_gather_in(<Gather*> job, part, parts, <float*> NULL)
-    else:
-        _work_gather_in(<Gather*> job, part, parts, <double*> NULL)
-
-
-cdef void _work_gather_in(const Gather* job, int part, int parts, real* precision) noexcept nogil:
-    """One part of a batch: some of its rows."""
+cdef void _gather_part(void* job_, int part, int parts, real* precision) noexcept nogil:
+    """One part of a batch: some of its rows; NaN from numbers that are not named here."""
+    cdef const Gather* job = <const Gather*> job_
     cdef Py_ssize_t i = _cut(job.B, part, parts, 1), B = _cut(job.B, part + 1, parts, 1) - i
     cdef Py_ssize_t n = job.rows.n_columns
     cdef real* out = <real*> job.out + i * n
@@ -97,37 +89,40 @@ cdef void _work_gather_in(const Gather* job, int part, int parts, real* precisio
         _gather_from(job.rows, B, job.order + i, <const uint8_t*> NULL, out)
     elif job.rows.source == FLOAT:
         _gather_from(job.rows, B, job.order + i, <const float*> NULL, out)
-    else:
+    elif job.rows.source == DOUBLE:
         _gather_from(job.rows, B, job.order + i, <const double*> NULL, out)
+    else:
+        _fill_with_nan(B * n, out)
     if job.factor != 1:
         _scale(B * n, <real> job.factor, out)
 
 
-cdef void _gather_from(const Rows* rows, Py_ssize_t B, const int64_t* order, number* kind,
+cdef void _gather_from(const RowSource* rows, Py_ssize_t B, const int64_t* order, row_number* kind,
                        real* out) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef const char* row
     for i in range(B):
         row = rows.data + order[i] * rows.row_step
-        if rows.column_step == sizeof(number):
+        if rows.column_step == sizeof(row_number):
             if i + 1 < B:
-                _fetch(rows.n_columns * sizeof(number), rows.data + order[i + 1] * rows.row_step)
+                _prefetch_row(rows.n_columns * sizeof(row_number),
+                              rows.data + order[i + 1] * rows.row_step)
             for j in range(rows.n_columns):
-                out[i * rows.n_columns + j] = <real> (<number*> row)[j]
+                out[i * rows.n_columns + j] = <real> (<row_number*> row)[j]
         else:
             for j in range(rows.n_columns):
-                out[i * rows.n_columns + j] = <real> (<number*> (row + j * rows.column_step))[0]
+                out[i * rows.n_columns + j] = <real> (<row_number*> (row + j * rows.column_step))[0]
 
 
-cdef inline void _fetch(Py_ssize_t size, const char* row) noexcept nogil:
-    """Ask for a row's memory: where the next one of a shuffle lies, no processor can guess."""
+cdef inline void _prefetch_row(Py_ssize_t size, const char* row) noexcept nogil:
+    """Prefetch the next row: shuffled access defeats the hardware prefetcher."""
     cdef Py_ssize_t at = 0
     while at < size:
         prefetch_L2(row + at)
         at += LINE
 
 
-cdef void _gather_labels(const Rows* rows, Py_ssize_t B, const int64_t* order,
+cdef void _gather_labels(const RowSource* rows, Py_ssize_t B, const int64_t* order,
                          int64_t* out) noexcept nogil:
     cdef Py_ssize_t i
     cdef const char* p
@@ -137,8 +132,10 @@ cdef void _gather_labels(const Rows* rows, Py_ssize_t B, const int64_t* order,
             out[i] = (<const uint8_t*> p)[0]
         elif rows.source == INT32:
             out[i] = (<const int32_t*> p)[0]
-        else:
+        elif rows.source == INT64:
             out[i] = (<const int64_t*> p)[0]
+        else:
+            out[i] = -1                 # no class index, which the loss refuses
 
 
 cdef void _gather_weights(const double* weights, Py_ssize_t B, const int64_t* order,

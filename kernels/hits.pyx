@@ -1,4 +1,8 @@
-"""Hits: how many of a batch's rows, by their weights, the network got right."""
+"""Hits: how many of a batch's rows, by their weights, the network got right.
+
+Rows of few classes run along the lanes, as in softmax.pyx (ROWS_AT_ONCE, FEW_CLASSES), by way of
+transposition.pyx and a panel of product.pyx's.
+"""
 
 from libc.stdint cimport int64_t
 
@@ -14,21 +18,21 @@ cdef Py_ssize_t _highest(Py_ssize_t n, const real* x) noexcept nogil:
     return best
 
 
-cdef void _highest_across(Py_ssize_t C, const float* y, float* places) noexcept nogil:
+cdef void _highest_in_lanes(Py_ssize_t C, const float* y, float* places) noexcept nogil:
     """_highest of ROWS_AT_ONCE rows of few classes, with the rows along the lanes.
 
     y: softmax's outputs, of which a row is NaN everywhere or nowhere.
     """
     cdef char[FEW_CLASSES * LINE + LINE] memory
-    cdef float* turned = _aligned_panel(memory, <float*> NULL)
+    cdef float* transposed = _aligned_panel(memory, <float*> NULL)
     cdef Py_ssize_t i = 0, j, lanes = VECTOR_BYTES // sizeof(float)
     cdef vfloat numbers, highest, place
-    _transpose(ROWS_AT_ONCE, C, y, C, turned, ROWS_AT_ONCE)
+    _transpose(ROWS_AT_ONCE, C, y, C, transposed, ROWS_AT_ONCE)
     while i < ROWS_AT_ONCE:
-        highest = vload(<vfloat*> (turned + i), lanes)
+        highest = vload(<vfloat*> (transposed + i), lanes)
         place = vnumber(&highest, 0)
         for j in range(1, C):
-            numbers = vload(<vfloat*> (turned + j * ROWS_AT_ONCE + i), lanes)
+            numbers = vload(<vfloat*> (transposed + j * ROWS_AT_ONCE + i), lanes)
             place = vselect_less(highest, numbers, vnumber(&numbers, j), place)
             highest = vselect_less(highest, numbers, numbers, highest)
         vstore(<vfloat*> (places + i), place, lanes)
@@ -43,7 +47,7 @@ cdef double _label_hits(Py_ssize_t B, Py_ssize_t C, const real* y, const int64_t
     cdef double hits = 0
     while i < B:
         if real is float and C <= FEW_CLASSES and B - i >= ROWS_AT_ONCE:
-            _highest_across(C, y + i * C, places)
+            _highest_in_lanes(C, y + i * C, places)
             for r in range(ROWS_AT_ONCE):
                 hits += _weight_of(weights, i + r) if <int64_t> places[r] == t[i + r] else 0
             i += ROWS_AT_ONCE

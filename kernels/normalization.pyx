@@ -7,7 +7,7 @@ batch_norm.pyx and layer_norm.pyx, the same in NumPy in affinet.reference.
 
 Variances are found in a second pass, from the distances to the mean, and every sum is carried in
 double precision. Each has one order, whatever the vectors' width: those over rows go from the
-first row to the last, those over a row's numbers are eight running sums as in losses.pyx.
+first row to the last, those over a row's numbers are eight running sums as in sums.pyx.
 """
 
 cdef enum:

@@ -1,49 +1,33 @@
-"""Update rules over flat buffers: W and its state change in place, dW is only read.
+"""Update rules over flat buffers: W and its averages change in place, dW is only read.
 
-Averages decay towards zero wherever a gradient vanishes, and a processor takes a hundred times as
-long over subnormal numbers. An average that falls so low therefore settles at zero. What a step
-loses by that is far below its rounding error: against an eps of SETTLING_EPS or more it is less
-than 2^-29 of the step, and with a smaller eps averages of squares are left as they are.
+A rule is a name in ``Rule``, a row of ``_RULES``, its formula, a branch in ``_update_part`` and a
+door; the training step knows it through these. The first of its numbers is the learning rate.
 """
 
-from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
-from libc.math cimport fabs, fabsf, fma, sqrt, sqrtf
+from libc.math cimport NAN, sqrt
 from libc.stdint cimport uint64_t
 
-cdef double SETTLING_EPS = 1e-10
+cdef enum Rule:
+    SGD
+    MOMENTUM
+    NESTEROV
+    ADAGRAD
+    RMSPROP
+    ADAM
+    ADAMW
+    SCIKIT_LEARN_ADAM       # whose eps is not corrected for the step
 
-
-cdef inline real _settled(real x, real least) noexcept nogil:
-    """x, or 0 where |x| < least; NaN stays NaN."""
-    if real is float:
-        return 0 if fabsf(x) < least else x
-    else:
-        return 0 if fabs(x) < least else x
-
-
-cdef inline real _least_average(real* precision) noexcept nogil:
-    """The smallest average of gradients kept: in a product with a rate it is a normal number."""
-    if real is float:
-        return FLT_MIN / FLT_EPSILON
-    else:
-        return DBL_MIN / DBL_EPSILON
-
-
-cdef inline double _least_square(double eps, real* precision) noexcept nogil:
-    """The smallest average of squares kept, the smallest normal number; 0 for a tiny eps."""
-    if eps < SETTLING_EPS:
-        return 0
-    if real is float:
-        return FLT_MIN
-    else:
-        return DBL_MIN
-
-
-cdef inline real _sqrt(real x) noexcept nogil:
-    if real is float:
-        return sqrtf(x)
-    else:
-        return sqrt(x)
+# By the kernel's name: the rule, its numbers and the averages that it keeps, in order.
+_RULES = {
+    "sgd": (SGD, ("lr", "weight_decay"), ()),
+    "momentum": (MOMENTUM, ("lr", "momentum"), ("v",)),
+    "nesterov": (NESTEROV, ("lr", "momentum"), ("v",)),
+    "adagrad": (ADAGRAD, ("lr", "eps"), ("h",)),
+    "rmsprop": (RMSPROP, ("lr", "decay", "eps"), ("h",)),
+    "adam": (ADAM, ("lr", "beta1", "beta2", "eps"), ("m", "v")),
+    "adamw": (ADAMW, ("lr", "beta1", "beta2", "eps", "weight_decay"), ("m", "v")),
+    "scikit_learn_adam": (SCIKIT_LEARN_ADAM, ("lr", "beta1", "beta2", "eps"), ("m", "v")),
+}
 
 
 cdef void _sgd_update(Py_ssize_t n, const real* dW, real lr, real weight_decay,
@@ -126,26 +110,6 @@ cdef void _adamw_update(Py_ssize_t n, const real* dW, real beta1, real rest1, re
         W[i] -= fmadd(decay, W[i], rate * m[i] / (_sqrt(v[i]) + eps))
 
 
-cdef double _one_less_power(double beta, uint64_t step) noexcept nogil:
-    """1 - beta^step, to the last place.
-
-    The power is worked out by squaring, as high + low (Dekker, "A floating-point technique for
-    extending the available precision", Numerische Mathematik 18, 1971): where it is close to 1,
-    one double's rounding error would be a large part of what is left.
-    """
-    cdef double high = 1, low = 0, square = beta, square_low = 0, product
-    while step > 0:
-        if step & 1:
-            product = high * square
-            low = fma(high, square, -product) + (high * square_low + low * square)
-            high = product
-        product = square * square
-        square_low = fma(square, square, -product) + 2 * square * square_low
-        square = product
-        step >>= 1
-    return (1 - high) - low
-
-
 cdef void _rmsprop_step(Py_ssize_t n, const real* dW, double lr, double decay, double eps,
                         real* h, real* W) noexcept nogil:
     """The update from the rule's numbers as users give them: 1 - decay in double precision."""
@@ -173,13 +137,96 @@ cdef void _adam_step(Py_ssize_t n, const real* dW, double lr, double beta1, doub
                       rate, small, <real> (lr * weight_decay), least_v, m, v, W)
 
 
+cdef void _update_part(void* job_, int part, int parts, real* precision) noexcept nogil:
+    """One part of an update: some of the parameters; NaN by a rule that is not named here."""
+    cdef const Update* job = <const Update*> job_
+    cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
+    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i, k
+    cdef const real* dW = <const real*> job.dW + i
+    cdef real* W = <real*> job.W + i
+    cdef const double* c = job.numbers
+    cdef double eps
+    if job.rule == SGD:
+        _sgd_update(n, dW, <real> c[0], <real> c[1], W)
+    elif job.rule == MOMENTUM:
+        _momentum_update(n, dW, <real> c[0], <real> c[1], _average(job, 0, i, W), W)
+    elif job.rule == NESTEROV:
+        _nesterov_update(n, dW, <real> c[0], <real> c[1], _average(job, 0, i, W), W)
+    elif job.rule == ADAGRAD:
+        _adagrad_update(n, dW, <real> c[0], <real> c[1], _average(job, 0, i, W), W)
+    elif job.rule == RMSPROP:
+        _rmsprop_step(n, dW, c[0], c[1], c[2], _average(job, 0, i, W), W)
+    elif job.rule == ADAM:
+        _adam_step(n, dW, c[0], c[1], c[2], c[3], 0, job.step, _average(job, 0, i, W),
+                   _average(job, 1, i, W), W)
+    elif job.rule == ADAMW:
+        _adam_step(n, dW, c[0], c[1], c[2], c[3], c[4], job.step, _average(job, 0, i, W),
+                   _average(job, 1, i, W), W)
+    elif job.rule == SCIKIT_LEARN_ADAM:
+        eps = c[3] / sqrt(_one_less_power(c[2], job.step))  # _adam_step multiplies by this root
+        _adam_step(n, dW, c[0], c[1], c[2], eps, 0, job.step, _average(job, 0, i, W),
+                   _average(job, 1, i, W), W)
+    else:
+        for k in range(n):
+            W[k] = NAN
+
+
+cdef void _run_update(Update* job, Precision precision) noexcept nogil:
+    """One optimizer step, by several threads where it is long enough."""
+    _run_parts(precision, _update_part, _update_part, job,
+               _parts(job.n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
+
+
+cdef tuple _row_of_rule(str name, object n_numbers, object n_averages):
+    """A rule's row of the table, if it has as many numbers and averages; None stands for any."""
+    cdef tuple row
+    if name not in _RULES:
+        raise ValueError(f"no update rule is called {name}, wanted one of {', '.join(_RULES)}")
+    row = _RULES[name]
+    if n_numbers not in (None, len(row[1])) or len(row[1]) > MOST_NUMBERS:
+        raise ValueError(f"{name} got {n_numbers} numbers, wanted {', '.join(row[1])}")
+    if n_averages not in (None, len(row[2])) or len(row[2]) > MOST_AVERAGES:
+        raise ValueError(f"{name} got {n_averages} averages, wanted {len(row[2])}")
+    return row
+
+
+def known_optimizers():
+    """The names of all update rules, for plans; ``<name>_update`` is the rule's own kernel."""
+    return tuple(_RULES)
+
+
+cdef int _update_door(str name, object dW, tuple numbers, uint64_t step, tuple averages,
+                      object W) except -1:
+    cdef Held held
+    cdef Update job
+    cdef double[MOST_NUMBERS] values
+    cdef int k
+    cdef tuple row = _row_of_rule(name, len(numbers), len(averages))
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "dW", dW, READ, ANY)
+        job.n = held_size(&held, 0, 0)
+        hold_vector(&held, "W", W, WRITE, job.n)
+        for k in range(len(averages)):
+            hold_vector(&held, row[2][k], averages[k], WRITE, job.n)
+            job.averages[k] = <char*> held_data(&held, 2 + k)
+        for k in range(len(numbers)):
+            values[k] = numbers[k]
+        job.rule, job.numbers, job.step = row[0], values, step
+        job.dW, job.W = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
+        with nogil:
+            _run_update(&job, held.precision)
+    finally:
+        let_go(&held)
+    return 0
+
+
 def sgd_update(dW, double lr, double weight_decay, W):
     """W -= lr (dW + weight_decay W).
 
     dW, W: (n,).
     """
-    cdef double[2] numbers = [lr, weight_decay]
-    _update_door(SGD, dW, numbers, 0, None, None, None, None, W)
+    _update_door("sgd", dW, (lr, weight_decay), 0, (), W)
 
 
 def momentum_update(dW, double lr, double momentum, v, W):
@@ -187,8 +234,7 @@ def momentum_update(dW, double lr, double momentum, v, W):
 
     dW, v, W: (n,).
     """
-    cdef double[2] numbers = [lr, momentum]
-    _update_door(MOMENTUM, dW, numbers, 0, "v", v, None, None, W)
+    _update_door("momentum", dW, (lr, momentum), 0, (v,), W)
 
 
 def nesterov_update(dW, double lr, double momentum, v, W):
@@ -196,8 +242,7 @@ def nesterov_update(dW, double lr, double momentum, v, W):
 
     dW, v, W: (n,). Sutskever et al., ICML 2013, with W at the point where dW was taken.
     """
-    cdef double[2] numbers = [lr, momentum]
-    _update_door(NESTEROV, dW, numbers, 0, "v", v, None, None, W)
+    _update_door("nesterov", dW, (lr, momentum), 0, (v,), W)
 
 
 def adagrad_update(dW, double lr, double eps, h, W):
@@ -205,8 +250,7 @@ def adagrad_update(dW, double lr, double eps, h, W):
 
     dW, h, W: (n,). Duchi, Hazan, Singer, JMLR 12 (2011).
     """
-    cdef double[2] numbers = [lr, eps]
-    _update_door(ADAGRAD, dW, numbers, 0, "h", h, None, None, W)
+    _update_door("adagrad", dW, (lr, eps), 0, (h,), W)
 
 
 def rmsprop_update(dW, double lr, double decay, double eps, h, W):
@@ -214,8 +258,7 @@ def rmsprop_update(dW, double lr, double decay, double eps, h, W):
 
     dW, h, W: (n,). Tieleman, Hinton, Neural Networks for Machine Learning (2012), lecture 6.5.
     """
-    cdef double[3] numbers = [lr, decay, eps]
-    _update_door(RMSPROP, dW, numbers, 0, "h", h, None, None, W)
+    _update_door("rmsprop", dW, (lr, decay, eps), 0, (h,), W)
 
 
 def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step, m, v, W):
@@ -224,9 +267,8 @@ def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t 
     m' = m / (1 - beta1^step) and v' = v / (1 - beta2^step), with step = 1, 2, ...
     dW, m, v, W: (n,). Kingma, Ba, "Adam", ICLR 2015, algorithm 1.
     """
-    cdef double[4] numbers = [lr, beta1, beta2, eps]
     _require_step(step)
-    _update_door(ADAM, dW, numbers, step, "m", m, "v", v, W)
+    _update_door("adam", dW, (lr, beta1, beta2, eps), step, (m, v), W)
 
 
 def adamw_update(dW, double lr, double beta1, double beta2, double eps, double weight_decay,
@@ -236,9 +278,18 @@ def adamw_update(dW, double lr, double beta1, double beta2, double eps, double w
     dW, m, v, W: (n,). Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019,
     algorithm 2, with the decay multiplied by lr.
     """
-    cdef double[5] numbers = [lr, beta1, beta2, eps, weight_decay]
     _require_step(step)
-    _update_door(ADAMW, dW, numbers, step, "m", m, "v", v, W)
+    _update_door("adamw", dW, (lr, beta1, beta2, eps, weight_decay), step, (m, v), W)
+
+
+def scikit_learn_adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step,
+                             m, v, W):
+    """m and v as adam_update; W -= lr sqrt(1 - beta2^step) / (1 - beta1^step) m / (sqrt(v) + eps).
+
+    dW, m, v, W: (n,). Kingma, Ba, "Adam", ICLR 2015, the end of section 2, as scikit-learn's MLPs.
+    """
+    _require_step(step)
+    _update_door("scikit_learn_adam", dW, (lr, beta1, beta2, eps), step, (m, v), W)
 
 
 cdef int _require_step(uint64_t step) except -1:

@@ -1,12 +1,14 @@
 """The worker pool: threads, and the handing over of a job.
 
 Workers start with the first job that is cut, sleep between jobs and are forgotten by a forked
-child. Where a second thread calls while the pool is busy, it runs its parts by itself.
+child. Where a second thread calls while the pool is busy, it runs its parts by itself. For each job
+workers take over the caller's rounding and its treatment of subnormal numbers, which other
+libraries change in their own thread: the bits of a result do not depend on who computes it.
 """
 
 cdef extern from *:
     """
-    /* By this symbol threadpoolctl knows the module from others whose names begin alike. */
+    /* The symbol by which threadpoolctl recognises the module among others with similar names. */
     #include <stdint.h>
     #if defined(_WIN32)
     __declspec(dllexport)
@@ -19,7 +21,7 @@ cdef extern from *:
     typedef void (*affinet_part)(void* job, int part, int parts);
     #define AFFINET_MAX_THREADS 256
 
-    /* What a system calls its locks, its conditions and its threads. */
+    /* The system's locks, conditions and threads. */
     #if defined(_WIN32)
     #define WIN32_LEAN_AND_MEAN
     #define NOMINMAX
@@ -54,8 +56,8 @@ cdef extern from *:
     #define AFFINET_WORKER(name, place) static void* name(void* place)
     #endif
 
-    /* Turns of waiting before a thread gives way: some 100 microseconds for the caller, some two
-       milliseconds for a worker during a training. A worker that sleeps sooner can be woken
+    /* Spins before a thread yields: about 100 microseconds for the caller, about two milliseconds
+       for a worker during training. A worker that sleeps sooner can be woken
        again and again on the caller's own processor; awake, it is soon moved to a free one. */
     #define AFFINET_SPINS 2000
     #define AFFINET_WORKER_SPINS 40000
@@ -68,17 +70,45 @@ cdef extern from *:
     #define affinet_pause() ((void)0)
     #endif
 
-    /* A worker's own line of the cache: the number of the job that it is called to. */
+    /* The part of a thread's floating-point mode that results depend on: the rounding, and whether
+       subnormal operands and results are 0; neither exception flags nor traps. MXCSR: Intel's
+       Software Developer's Manual, volume 1, 10.2.3. FPCR: Arm's Architecture Reference Manual,
+       C5.2 (also the default NaN, and what ARMv8.7 adds). */
+    #if defined(__SSE2__)
+    typedef unsigned affinet_mode;
+    #define AFFINET_MODE_BITS (1u << 15 | 3u << 13 | 1u << 6)    /* FTZ, RC, DAZ */
+    #define affinet_read_mode() __builtin_ia32_stmxcsr()
+    #define affinet_write_mode(mode) __builtin_ia32_ldmxcsr(mode)
+    #elif defined(__aarch64__)
+    typedef uint64_t affinet_mode;
+    #define AFFINET_MODE_BITS (UINT64_C(31) << 22 | UINT64_C(1) << 19 | UINT64_C(7))
+    static inline affinet_mode affinet_read_mode(void) {
+        affinet_mode mode;
+        __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+        return mode;
+    }
+    static inline void affinet_write_mode(affinet_mode mode) {
+        __asm__ volatile("msr fpcr, %0" : : "r"(mode) : "memory");
+    }
+    #else
+    typedef unsigned affinet_mode;
+    #define AFFINET_MODE_BITS 0u
+    #define affinet_read_mode() 0u
+    #define affinet_write_mode(mode) ((void)(mode))
+    #endif
+
+    /* A worker's own cache line: the number of the job that it is called to. */
     typedef struct { _Alignas(64) unsigned long called; affinet_thread thread; } affinet_slot;
     static affinet_slot affinet_slots[AFFINET_MAX_THREADS];
     static affinet_mutex affinet_busy = AFFINET_MUTEX;      /* held during a job */
     static affinet_mutex affinet_lock = AFFINET_MUTEX;      /* guards sleeping */
     static affinet_condition affinet_wake = AFFINET_CONDITION;
     static int affinet_sleepers, affinet_workers, affinet_eager, affinet_pending;
-    static int affinet_place = -1, affinet_placed;  /* the caller's processor, workers told of it */
+    static int affinet_place = -1, affinet_placed; /* the caller's processor, workers kept off it */
     static affinet_part affinet_work;
     static void* affinet_job;
     static int affinet_parts;
+    static affinet_mode affinet_callers_mode;
 
     /* Keeps the workers off the caller's processor. Woken there, a worker would take turns with
        its caller instead of working beside it, until the system happens to move one of them. */
@@ -96,6 +126,16 @@ cdef extern from *:
         affinet_place = here;
         affinet_placed = affinet_workers;
     #endif
+    }
+
+    /* One part of the job, in the caller's mode. Writing the mode drains the processor, so only
+       where it differs. */
+    static void affinet_run_part(int place) {
+        const affinet_mode own = affinet_read_mode();
+        const affinet_mode other = (own ^ affinet_callers_mode) & AFFINET_MODE_BITS;
+        if (other) affinet_write_mode(own ^ other);
+        affinet_work(affinet_job, place, affinet_parts);
+        if (other) affinet_write_mode(own);
     }
 
     AFFINET_WORKER(affinet_worker, place) {
@@ -116,7 +156,7 @@ cdef extern from *:
                 affinet_unlock(&affinet_lock);
             }
             called = __atomic_load_n(&slot->called, __ATOMIC_ACQUIRE);
-            affinet_work(affinet_job, (int)(intptr_t)place, affinet_parts);
+            affinet_run_part((int)(intptr_t)place);
             done = called;
             __atomic_sub_fetch(&affinet_pending, 1, __ATOMIC_RELEASE);
         }
@@ -125,7 +165,7 @@ cdef extern from *:
 
     #if defined(_WIN32)
     static int affinet_pool_ready(void) { return 1; }
-    /* The one worker more; 0 if the system has none to give. */
+    /* Start one more worker; 0 if the system refuses. */
     static int affinet_pool_start(int place) {
         affinet_slots[place].thread = CreateThread(NULL, AFFINET_STACK, affinet_worker,
                                                    (void*)(intptr_t)place,
@@ -151,8 +191,8 @@ cdef extern from *:
         return handler;
     }
 
-    /* The one worker more; 0 if the system has none to give. It takes no signals: those are for
-       Python's threads. */
+    /* Start one more worker; 0 if the system refuses. It takes no signals: those are for Python's
+       threads. */
     static int affinet_pool_start(int place) {
         sigset_t all, before;
         pthread_attr_t attributes;

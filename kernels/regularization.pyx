@@ -1,18 +1,19 @@
 """What is done to a gradient before an update: the pull of an L2 penalty, and a bound on its norm.
 
-Sums of squares are carried in double precision, with the running sums of losses.pyx, over segments
+Sums of squares are carried in double precision, with the running sums of sums.pyx, over segments
 whose number follows from the length alone, and then from the first segment to the last: so no bit
-depends on the vectors' width or on the number of threads.
+depends on the vectors' width or on the number of threads. Parts are cut as update.pyx cuts an
+update.
 """
 
-from libc.math cimport NAN, isfinite
+from libc.math cimport NAN, isfinite, sqrt
+from libc.string cimport memcpy
 
 cdef enum:
     SEGMENTS = 64            # at most
     SEGMENT = 16384          # numbers that a segment has at least, unless it is the only one
 
 cdef struct Sweep:
-    bint single
     Py_ssize_t n
     const char* x
     double factor
@@ -50,15 +51,9 @@ cdef void _write_scaled(Py_ssize_t n, double factor, const real* x, real* out) n
         out[i] = <real> (factor * x[i])
 
 
-cdef void _work_squares(void* job, int part, int parts) noexcept nogil:
-    if (<Sweep*> job).single:
-        _work_squares_in(<Sweep*> job, part, parts, <float*> NULL)
-    else:
-        _work_squares_in(<Sweep*> job, part, parts, <double*> NULL)
-
-
-cdef void _work_squares_in(const Sweep* job, int part, int parts, real* precision) noexcept nogil:
+cdef void _squares_part(void* job_, int part, int parts, real* precision) noexcept nogil:
     """One part of a sum of squares: some of the segments."""
+    cdef const Sweep* job = <const Sweep*> job_
     cdef Py_ssize_t first = _cut(job.segments, part, parts, 1)
     cdef Py_ssize_t last = _cut(job.segments, part + 1, parts, 1), s, start, n
     for s in range(first, last):
@@ -67,15 +62,9 @@ cdef void _work_squares_in(const Sweep* job, int part, int parts, real* precisio
         job.sums[s] = _squares(n, <const real*> job.x + start)
 
 
-cdef void _work_scaled(void* job, int part, int parts) noexcept nogil:
-    if (<Sweep*> job).single:
-        _work_scaled_in(<Sweep*> job, part, parts, <float*> NULL)
-    else:
-        _work_scaled_in(<Sweep*> job, part, parts, <double*> NULL)
-
-
-cdef void _work_scaled_in(const Sweep* job, int part, int parts, real* precision) noexcept nogil:
+cdef void _scaled_part(void* job_, int part, int parts, real* precision) noexcept nogil:
     """One part of factor x, written to out or added to it."""
+    cdef const Sweep* job = <const Sweep*> job_
     cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
     cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i
     cdef const real* x = <const real*> job.x + i
@@ -91,9 +80,10 @@ cdef double _sum_of_squares(Py_ssize_t n, const real* x) noexcept nogil:
     cdef double[SEGMENTS] sums
     cdef double total = 0
     cdef int s
-    job.single, job.n, job.x, job.sums = sizeof(real) == sizeof(float), n, <const char*> x, sums
+    job.n, job.x, job.sums = n, <const char*> x, sums
     job.segments = <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> SEGMENTS, n // SEGMENT))
-    _pool_run(_work_squares, &job, _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
+    _run_parts(precision_of(x), _squares_part, _squares_part, &job,
+               _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     for s in range(job.segments):
         total += sums[s]
     return total
@@ -101,9 +91,10 @@ cdef double _sum_of_squares(Py_ssize_t n, const real* x) noexcept nogil:
 
 cdef double _l2_penalty(Py_ssize_t n, const real* W, double scale, real* dW) noexcept nogil:
     cdef Sweep job
-    job.single, job.n, job.x = sizeof(real) == sizeof(float), n, <const char*> W
+    job.n, job.x = n, <const char*> W
     job.factor, job.out, job.adds = scale, <char*> dW, True
-    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
+    _run_parts(precision_of(W), _scaled_part, _scaled_part, &job,
+               _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     return 0.5 * scale * _sum_of_squares(n, W)
 
 
@@ -115,10 +106,11 @@ cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out)
         if out != dW:
             memcpy(out, dW, n * sizeof(real))
         return norm
-    job.single, job.n, job.x = sizeof(real) == sizeof(float), n, <const char*> dW
+    job.n, job.x = n, <const char*> dW
     job.factor = max_norm / norm if isfinite(norm) else NAN
     job.out, job.adds = <char*> out, False
-    _pool_run(_work_scaled, &job, _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
+    _run_parts(precision_of(dW), _scaled_part, _scaled_part, &job,
+               _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     return norm
 
 

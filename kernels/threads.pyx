@@ -25,6 +25,7 @@ cdef extern from *:
             affinet_work = work;
             affinet_job = job;
             affinet_parts = parts;
+            affinet_callers_mode = affinet_read_mode();
             __atomic_store_n(&affinet_pending, called - 1, __ATOMIC_RELAXED);
             for (int i = 1; i < called; i++)
                 __atomic_add_fetch(&affinet_slots[i].called, 1, __ATOMIC_SEQ_CST);

@@ -1,102 +1,87 @@
-"""One optimizer step over a plan's flat buffers, by several threads where they are long."""
+"""What all update rules share: a job over flat buffers, and where averages settle.
 
+Averages decay towards zero wherever a gradient vanishes, and a processor takes a hundred times as
+long over subnormal numbers. An average that falls so low therefore settles at zero. What a step
+loses by that is far below its rounding error: against an eps of SETTLING_EPS or more it is less
+than 2^-29 of the step, and with a smaller eps averages of squares are left as they are.
+"""
+
+from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
+from libc.math cimport fabs, fabsf, fma, sqrt, sqrtf
 from libc.stdint cimport uint64_t
 
 cdef enum:
-    ENOUGH_UPDATES = 19000  # parameters a part for which a thread more surely pays,
-    ENOUGH_UPDATES_TO_WAKE = 300000     # and for which a sleeping one does
-    GRAIN = 64               # parameters: parts begin at whole lines of the cache
-    MOST_NUMBERS = 5         # that a rule has
+    ENOUGH_UPDATES = 19000  # parameters a part from which an extra thread pays,
+    ENOUGH_UPDATES_TO_WAKE = 300000     # and from which a sleeping one does
+    GRAIN = 64              # parameters: parts begin at whole cache lines
+    MOST_NUMBERS = 5        # of a rule
+    MOST_AVERAGES = 2       # of a rule, each as long as the parameters
 
-cdef enum Rule:
-    SGD
-    MOMENTUM
-    ADAGRAD
-    ADAM
-    NESTEROV
-    RMSPROP
-    ADAMW
-    SCIKIT_LEARN_ADAM   # whose eps is not corrected for the step
+cdef double SETTLING_EPS = 1e-10
 
-# Each rule and how many averages it keeps.
-_RULES = {
-    "SGD": (SGD, 0), "Momentum": (MOMENTUM, 1), "AdaGrad": (ADAGRAD, 1), "Adam": (ADAM, 2),
-    "Nesterov": (NESTEROV, 1), "RMSprop": (RMSPROP, 1), "AdamW": (ADAMW, 2),
-    "ScikitLearnAdam": (SCIKIT_LEARN_ADAM, 2),
-}
-
-cdef struct Update:
-    bint single
-    Rule rule
+cdef struct Update:         # one optimizer step
+    int rule                # a Rule of optimizers.pyx
     Py_ssize_t n
     const double* numbers
-    uint64_t step
+    uint64_t step           # counts from 1
     const char* dW
-    char* first
-    char* second
+    char* averages[MOST_AVERAGES]
     char* W
 
 
-cdef void _work_update(void* job, int part, int parts) noexcept nogil:
-    if (<Update*> job).single:
-        _work_update_in(<Update*> job, part, parts, <float*> NULL)
+cdef inline real* _average(const Update* job, int k, Py_ssize_t i, real* precision) noexcept nogil:
+    """Average k of the parameters from number i on."""
+    return <real*> job.averages[k] + i
+
+
+cdef inline real _settled(real x, real least) noexcept nogil:
+    """x, or 0 where |x| < least; NaN stays NaN."""
+    if real is float:
+        return 0 if fabsf(x) < least else x
     else:
-        _work_update_in(<Update*> job, part, parts, <double*> NULL)
+        return 0 if fabs(x) < least else x
 
 
-cdef void _work_update_in(const Update* job, int part, int parts, real* precision) noexcept nogil:
-    """One part of an update: some of the parameters."""
-    cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
-    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i
-    cdef const real* dW = <const real*> job.dW + i
-    cdef real* W = <real*> job.W + i
-    cdef real* first = <real*> job.first + i if job.first != NULL else NULL
-    cdef const double* numbers = job.numbers
-    cdef double eps
-    if job.rule == SGD:
-        _sgd_update(n, dW, <real> numbers[0], <real> numbers[1], W)
-    elif job.rule == MOMENTUM:
-        _momentum_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
-    elif job.rule == ADAGRAD:
-        _adagrad_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
-    elif job.rule == NESTEROV:
-        _nesterov_update(n, dW, <real> numbers[0], <real> numbers[1], first, W)
-    elif job.rule == RMSPROP:
-        _rmsprop_step(n, dW, numbers[0], numbers[1], numbers[2], first, W)
+cdef inline real _least_average(real* precision) noexcept nogil:
+    """The smallest average of gradients kept: in a product with a rate it is a normal number."""
+    if real is float:
+        return FLT_MIN / FLT_EPSILON
     else:
-        eps = numbers[3]
-        if job.rule == SCIKIT_LEARN_ADAM:  # _adam_step multiplies by this root
-            eps /= sqrt(_one_less_power(numbers[2], job.step))
-        _adam_step(n, dW, numbers[0], numbers[1], numbers[2], eps,
-                   numbers[4] if job.rule == ADAMW else 0, job.step, first,
-                   <real*> job.second + i, W)
+        return DBL_MIN / DBL_EPSILON
 
 
-cdef void _run_update(Update* job) noexcept nogil:
-    _pool_run(_work_update, job, _parts(job.n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
+cdef inline double _least_square(double eps, real* precision) noexcept nogil:
+    """The smallest average of squares kept, the smallest normal number; 0 for a tiny eps."""
+    if eps < SETTLING_EPS:
+        return 0
+    if real is float:
+        return FLT_MIN
+    else:
+        return DBL_MIN
 
 
-cdef int _update_door(Rule rule, object dW, const double* numbers, uint64_t step, str first_name,
-                      object first, str second_name, object second, object W) except -1:
-    """For a rule that keeps averages of these names, None where it keeps none."""
-    cdef Held held
-    cdef Update job
-    hold_nothing(&held)
-    try:
-        hold_vector(&held, "dW", dW, READ, ANY)
-        job.n = held_size(&held, 0, 0)
-        hold_vector(&held, "W", W, WRITE, job.n)
-        job.first = job.second = NULL
-        if first_name is not None:
-            hold_vector(&held, first_name, first, WRITE, job.n)
-            job.first = <char*> held_data(&held, 2)
-        if second_name is not None:
-            hold_vector(&held, second_name, second, WRITE, job.n)
-            job.second = <char*> held_data(&held, 3)
-        job.single, job.rule, job.numbers, job.step = held.single, rule, numbers, step
-        job.dW, job.W = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
-        with nogil:
-            _run_update(&job)
-    finally:
-        let_go(&held)
-    return 0
+cdef inline real _sqrt(real x) noexcept nogil:
+    if real is float:
+        return sqrtf(x)
+    else:
+        return sqrt(x)
+
+
+cdef double _one_less_power(double beta, uint64_t step) noexcept nogil:
+    """1 - beta^step, to the last place.
+
+    The power is worked out by squaring, as high + low (Dekker, "A floating-point technique for
+    extending the available precision", Numerische Mathematik 18, 1971): where it is close to 1,
+    one double's rounding error would be a large part of what is left.
+    """
+    cdef double high = 1, low = 0, square = beta, square_low = 0, product
+    while step > 0:
+        if step & 1:
+            product = high * square
+            low = fma(high, square, -product) + (high * square_low + low * square)
+            high = product
+        product = square * square
+        square_low = fma(square, square, -product) + 2 * square * square_low
+        square = product
+        step >>= 1
+    return (1 - high) - low

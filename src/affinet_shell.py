@@ -1,12 +1,12 @@
-"""The console's entry: a module outside affinet, so that it can tell why affinet is not imported.
+"""The console's entry: a module outside affinet, so that it can report why affinet fails to import.
 
-``AFFINET_ISA`` may name a level that this processor cannot run, or the compiled module be missing:
-affinet then refuses to be imported, and the shell says so in one line.
+If ``AFFINET_ISA`` names a level that this processor cannot run, or the compiled module is missing,
+affinet refuses to be imported, and the shell reports that in one line.
 """
 
 import sys
 
-REFUSED = 2  # the shell's exit code for what cannot be used
+REFUSED = 2  # the shell's exit code for arguments or files that cannot be used
 
 
 def main() -> int:
@@ -15,16 +15,17 @@ def main() -> int:
     Returns
     -------
     int
-        The exit code: that of the shell, 2 if affinet cannot be imported.
+        The shell's exit code; 2 if affinet cannot be imported.
 
     Examples
     --------
-    >>> main.__module__  # what pyproject.toml's script "affinet" calls
+    >>> main.__module__  # the entry of the script "affinet" in pyproject.toml
     'affinet_shell'
     """
     try:
         from affinet.cli import main as shell
     except ImportError as error:
-        print(f"affinet: error: {' '.join(str(error).split())}", file=sys.stderr)
+        if sys.stderr is not None:  # closed before the start
+            print(f"affinet: error: {' '.join(str(error).split())}", file=sys.stderr)
         return REFUSED
     return shell()

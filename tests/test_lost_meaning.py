@@ -189,6 +189,23 @@ def test_every_door_of_weights(door):
     WEIGHTS[door](pd.Series(np.ones(4)).convert_dtypes())
 
 
+def test_arrays_that_are_changed_in_place():
+    for bad, error in ((masked(), ValueError), (X.copy().view(UnitArray), TypeError)):
+        with pytest.raises(error, match=r"params (has 1 masked|has the unit)"):
+            an.SGD(0.1).update(bad, np.ones_like(X))
+        with pytest.raises(error, match=r"x (has 1 masked|has the unit)"):
+            an.numerical_gradient(lambda a: float((a * a).sum()), bad)
+        net = network()
+        with pytest.raises(error, match=r"0\.W (has 1 masked|has the unit)"):
+            net.params["0.W"] = bad[:3, :2] if error is TypeError else masked(np.ones((3, 2)))
+
+
+def test_hits_of_a_loss():
+    for loss in (an.SoftmaxWithLoss(), an.SigmoidWithLoss()):
+        with pytest.raises(ValueError, match="t has 1 masked"):
+            loss.hits(X, masked(np.eye(3)[[0, 1, 2, 0]]))
+
+
 def test_parameters_of_a_layer():
     with pytest.raises(ValueError, match="W has 1 masked"):
         an.Affine(masked(), np.zeros(3))

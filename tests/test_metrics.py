@@ -224,7 +224,7 @@ def test_fit_records_the_metrics_of_the_validation_data(net, data):
         ("f1", TypeError, "metrics is 'f1', wanted a list"),
         (5, TypeError, "metrics is 5"),
         ([5], TypeError, "metrics: 5"),
-        (["f1", "f1"], ValueError, "'f1' stands there twice"),
+        (["f1", "f1"], ValueError, "'f1' is given twice"),
         ([lambda y, t: 0], ValueError, "a lambda has no name"),
         ({"a": dict}, TypeError, "wanted a name or a function"),
         ([metrics.confusion_matrix], TypeError, "confusion_matrix gave .*wanted one number"),

@@ -26,7 +26,7 @@ class KnownAttributes:
 @functools.cache
 def settable(cls: Any) -> frozenset[str]:
     """The attributes that a class declares, and the arguments of its constructor."""
-    return frozenset(dir(cls)) | frozenset(inspect.signature(cls).parameters)
+    return frozenset(dir(cls)) | frozenset(inspect.signature(cls.__init__).parameters)
 
 
 def require_known(cls: type, name: str) -> None:

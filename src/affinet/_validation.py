@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = NDArray[Any]
-BLOCK_ROWS = 4096
+SCANNED_ROWS = 4096  # checked at once in a file, so that it is never read as a whole
 # NumPy makes one object of each of these, so ``is`` finds nearly every array of them, at once: in a
 # small network's step layer by layer such questions took as long as the arithmetic.
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
@@ -42,7 +42,7 @@ def rows_array(name: str, value: Any) -> Array:
 
 def blocks(array: Any, start: int, stop: int) -> Iterator[tuple[int, Array]]:
     """Rows start .. stop - 1 with the place of the first; those in files a block at a time."""
-    step = BLOCK_ROWS if in_files(array) else max(1, stop - start)
+    step = SCANNED_ROWS if in_files(array) else max(1, stop - start)
     for first in range(start, stop, step):
         yield first, array[first : min(first + step, stop)]
 
@@ -289,8 +289,8 @@ def require_finite(name: str, array: Array, first_row: int = 0) -> None:
     ``first_row`` is the place of the array's first row in what the caller was given.
     """
     rows = array.reshape(1) if array.ndim == 0 else array
-    for start in range(0, len(rows), BLOCK_ROWS):  # block by block: a map of a file stays a map
-        block = rows[start : start + BLOCK_ROWS]
+    for start in range(0, len(rows), SCANNED_ROWS):  # block by block: a map of a file stays a map
+        block = rows[start : start + SCANNED_ROWS]
         finite = np.isfinite(block)
         if not finite.all():
             place = tuple(int(i) for i in np.argwhere(~finite)[0])

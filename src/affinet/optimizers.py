@@ -20,6 +20,7 @@ from affinet._validation import (
     positive_in_single,
     ready,
     real_number,
+    require_plain,
     require_shape,
 )
 from affinet.parameters import Parameters, flat_zeros
@@ -494,6 +495,7 @@ def require_parameter(name: str, value: Any) -> None:
         raise TypeError(f"{name} has dtype {value.dtype}, wanted floats (float16, 32 or 64)")
     if not value.flags.writeable:
         raise ValueError(f"{name} is read-only, wanted an array that can be changed in place")
+    require_plain(name, value)
 
 
 def require_gradient(name: str, value: Any, parameter: Any) -> Array:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from affinet._validation import Array, positive_number, real_number, whole_number
-from affinet.metrics import Monitor
+from affinet.plateau import Plateau
 
 __all__ = [
     "Constant",
@@ -259,7 +259,7 @@ class ReduceOnPlateau(Schedule):
             raise ValueError(f"factor is {factor!r}, wanted less than 1")
         self.patience = whole_number("patience", patience, 1)
         self.min_lr = real_number("min_lr", min_lr, 0.0)
-        self._monitor = Monitor(monitor, min_delta, mode)
+        self._monitor = Plateau(monitor, min_delta, mode)
         self._reductions = 0
 
     @property

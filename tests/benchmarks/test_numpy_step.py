@@ -82,7 +82,7 @@ if __name__ == "__main__":
 
 
 def test_wrong_opponent_ends_with_exit_code_1(run_script: Any, tmp_path: Path, load: Any) -> None:
-    benchmarks = str(Path(load("nets").__file__).parent)
+    benchmarks = str(Path(load("numpy_step").__file__).parent)
     script, path = tmp_path / "wrong.py", tmp_path / "results.json"
     script.write_text(WRONG_SCRIPT.format(benchmarks=benchmarks))
     done = run_script(script, *QUICK, "--threads", 1, "--json", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -21,8 +22,8 @@ class Clock:
 
 
 @pytest.fixture
-def timing(load: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    module = load("timing")
+def timing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    module = importlib.import_module("affinet.bench.timing")
     monkeypatch.setattr(module.time, "perf_counter", Clock())
     return module
 
@@ -88,7 +89,8 @@ def test_pinned_gives_the_cores_back(load: Any) -> None:
 
 
 def test_hardware_threads_of_one_core_come_last(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = load("machine")
+    from affinet.bench import machine
+
     monkeypatch.setattr(machine, "_siblings", lambda core: {0: "0,1", 1: "0,1"}.get(core, "2,3"))
     monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     assert machine.cores() == [0, 2, 1, 3]

@@ -30,7 +30,9 @@ def test_plot_draws_pictures_by_name(shell, tmp_path, name):
     assert last == str(target)
     assert len(figures) >= 3
     assert target.read_bytes().startswith(b"\x89PNG")
-    assert target.stat().st_size <= 64_000
+    assert (
+        target.stat().st_size <= 400_000
+    )  # those of the docs are reduced, by docs/make_pictures.py
 
 
 def test_plot_by_name_writes_beside_you(shell, tmp_path, monkeypatch):

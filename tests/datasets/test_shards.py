@@ -157,7 +157,7 @@ def test_layer_by_layer_and_targets_in_memory(folder):
 
 
 def test_bad_targets_are_found_behind_the_first_block(monkeypatch):
-    monkeypatch.setattr("affinet._validation.BLOCK_ROWS", 8)
+    monkeypatch.setattr("affinet._validation.SCANNED_ROWS", 8)
     t = T.copy()
     t[33] = 4
     with pytest.raises(ValueError, match=r"t\[33\] is 4, wanted a class index 0\.\.3"):

@@ -92,7 +92,7 @@ def test_a_net_without_a_batch_is_refused():
     net = an.Sequential(an.Affine.init(3, 2, rng=0), loss=an.SoftmaxWithLoss())
     with pytest.raises(ValueError, match="wanted a batch that fits the net"):
         three_steps(net)
-    with pytest.raises(ValueError, match="one of them came without the other"):
+    with pytest.raises(ValueError, match="must be given together"):
         three_steps(net, np.ones((1, 3)))
     with pytest.raises(RuntimeError, match="no loss"):
         three_steps(an.Sequential(an.Affine.init(3, 2, rng=0)), np.ones((1, 3)), [0])

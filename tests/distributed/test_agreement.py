@@ -402,3 +402,19 @@ def test_one_rank_alone_resumes():
     errors = on_ranks(2, lambda r: train(r, resume="x.npz" if r.rank == 1 else None))
     for error in errors:
         assert str(error).startswith("the ranks disagree on a file to resume from: False")
+
+
+def test_a_loss_that_is_not_finite_stops_all_ranks():
+    """At the end of the epoch, whose sums all ranks know; one of them names the place."""
+    x = X.copy()
+    x[5, 1] = np.nan
+
+    def work(reducer):
+        return fit(reducer, data=(x, T), epochs=4)
+
+    with pytest.warns(RuntimeWarning, match=r"because x\[5, 1\] is nan") as told:
+        nets = on_ranks(2, work)
+    assert len(told) == 1
+    for net, _ in nets:
+        assert net.history.stopped_by == "the loss is not finite"
+        assert len(net.history.epochs) == 1

@@ -83,7 +83,7 @@ def test_the_shell_trains_on_two_ranks_and_goes_on_with_one(mpi, tmp_path):
     assert code == 0, err
     assert err.splitlines()[0].endswith("3 epochs, on 2 ranks")
     assert len(re.findall("^epoch", err, re.MULTILINE)) == 3
-    assert re.search(r"^peak memory +\d+ MB a rank$", out, re.MULTILINE)
+    assert re.search(r"^peak memory +\d+ MB per rank$", out, re.MULTILINE)
     assert re.fullmatch(r"test accuracy 0\.\d{4}", out.splitlines()[-1])
     assert sorted(os.listdir(tmp_path)) == ["digits-curve.png", "digits-model.npz", "run.npz"]
 

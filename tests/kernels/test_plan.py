@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from affinet import _dispatch
+from affinet.layers.operation import Operation
 
 kernels = _dispatch.kernels
+AFFINE = Operation("affine", n_outputs=2, starts=(0, 6))
+
+
+def dropout(p, key):
+    return Operation("dropout", numbers=(p,), key=key)
 
 
 def make(params=None, grads=None, layers=None, **changes):
@@ -13,9 +19,9 @@ def make(params=None, grads=None, layers=None, **changes):
     arguments = {
         "params": np.arange(8.0) if params is None else params,
         "grads": np.zeros(8) if grads is None else grads,
-        "layers": [("Affine", 3, 2, 0, 6)] if layers is None else layers,
-        "loss": "SoftmaxWithLoss",
-        "rule": "SGD",
+        "layers": [AFFINE] if layers is None else layers,
+        "loss": "softmax_cross_entropy",
+        "rule": "sgd",
         "averages": [],
         "batch_size": 4,
         "n_inputs": 3,
@@ -24,7 +30,7 @@ def make(params=None, grads=None, layers=None, **changes):
     network = kernels.make_operations(
         arguments.pop("params"), arguments.pop("layers"), arguments.pop("n_inputs")
     )
-    numbers = arguments.pop("numbers", (0.1,))
+    numbers = arguments.pop("numbers", (0.1, 0.0))
     plan = kernels.make_plan(network, *arguments.values())
     plan.set_rule(arguments["rule"], numbers, 0)
     return plan
@@ -39,21 +45,20 @@ def with_data(plan, x=None, t=None):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"layers": [("Affine", 4, 2, 0, 6)]},
-        {"layers": [("Affine", 3, 2, 3, 6)]},
-        {"layers": [("Affine", 3, 2, -1, 6)]},
-        {"layers": [("Affine", 3, 2, 0, 7)]},
-        {"layers": [("Affine", 3, 0, 0, 6)]},
-        {"layers": [("Affine", 3, 2, 0, 6), ("Dropout", 1.0, 0)]},
+        {"layers": [AFFINE._replace(starts=(3, 6))]},
+        {"layers": [AFFINE._replace(starts=(-1, 6))]},
+        {"layers": [AFFINE._replace(starts=(0, 7))]},
+        {"layers": [AFFINE._replace(n_outputs=0)]},
+        {"layers": [AFFINE, dropout(1.0, 0)]},
         {"layers": []},
-        {"layers": [("ReLU",)] * 1001},
+        {"layers": [Operation("relu")] * 1001},
         {"grads": np.zeros(7)},
         {"batch_size": 0},
         {"n_inputs": 0},
         {"n_inputs": 2},
-        {"rule": "Adam"},
+        {"rule": "adam"},
         {"averages": [np.zeros(8)]},
-        {"rule": "Momentum", "averages": [np.zeros(7)]},
+        {"rule": "momentum", "averages": [np.zeros(7)]},
     ],
     ids=str,
 )
@@ -63,12 +68,12 @@ def test_make_plan_refuses(changes):
 
 
 def test_make_plan_refuses_unknown_names():
-    with pytest.raises(KeyError):
-        make(layers=[("Conv", 1)])
-    with pytest.raises(KeyError):
-        make(loss="Hinge")
-    with pytest.raises(KeyError):
-        make(rule="LBFGS")
+    with pytest.raises(ValueError, match=r"operation 0, conv, is no kernel.*affine.*gelu"):
+        make(layers=[Operation("conv")])
+    with pytest.raises(ValueError, match=r"no loss is called hinge.*softmax_cross_entropy"):
+        make(loss="hinge")
+    with pytest.raises(ValueError, match=r"no update rule is called lbfgs.*sgd"):
+        make(rule="lbfgs")
 
 
 def test_make_plan_refuses_mixed_precision():
@@ -104,10 +109,14 @@ def test_run_refuses_outputs_of_the_wrong_length():
 
 
 RULES = {
-    "SGD": (0, (0.1,)),
-    "Momentum": (1, (0.1, 0.9)),
-    "AdaGrad": (1, (0.1, 1e-7)),
-    "Adam": (2, (0.1, 0.9, 0.999, 1e-8)),
+    "sgd": (0, (0.1, 0.01)),
+    "momentum": (1, (0.1, 0.9)),
+    "nesterov": (1, (0.1, 0.9)),
+    "adagrad": (1, (0.1, 1e-7)),
+    "rmsprop": (1, (0.1, 0.9, 1e-8)),
+    "adam": (2, (0.1, 0.9, 0.999, 1e-8)),
+    "scikit_learn_adam": (2, (0.1, 0.9, 0.999, 1e-8)),
+    "adamw": (2, (0.1, 0.9, 0.999, 1e-8, 0.01)),
 }
 
 
@@ -147,17 +156,18 @@ def test_gradients_refuses_an_empty_or_too_large_batch(rows):
 def test_one_row_and_a_batch_norm_are_refused():
     """A batch of one row has no variance; nothing has changed then."""
     mean, var = np.zeros(3), np.ones(3)
-    layers = [("BatchNorm", 3, 8, 11, 1e-5, 0.1, mean, var), ("Affine", 3, 2, 0, 6)]
+    norm = Operation("batch_norm", starts=(8, 11), numbers=(1e-5, 0.1), arrays=(mean, var))
+    layers = [norm, AFFINE]
     params = np.arange(14.0)
     plan = with_data(make(params, np.zeros(14), layers))
     for order in (np.arange(5), np.arange(1)):
         batches = -(-len(order) // 4)
-        with pytest.raises(ValueError, match=r"one row: layer 0, a BatchNorm"):
+        with pytest.raises(ValueError, match=r"one row: operation 0, batch_norm"):
             plan.run(order, 0, np.empty(batches), np.empty(batches))
-    with pytest.raises(ValueError, match=r"one row: layer 0, a BatchNorm"):
+    with pytest.raises(ValueError, match=r"one row: operation 0, batch_norm"):
         plan.gradients(np.arange(1), 0)
     single = with_data(make(params, np.zeros(14), layers, batch_size=1))
-    with pytest.raises(ValueError, match=r"one row: layer 0, a BatchNorm"):
+    with pytest.raises(ValueError, match=r"one row: operation 0, batch_norm"):
         single.run(np.arange(4), 0, np.empty(4), np.empty(4))
     np.testing.assert_array_equal(params, np.arange(14.0))
     assert not mean.any()
@@ -182,8 +192,8 @@ def test_data_must_be_set_and_fit():
         plan.set_inputs(np.ones((5, 4)))
     with pytest.raises(ValueError, match="t has shape"):
         plan.set_target_rows(np.ones((5, 3)))
-    with pytest.raises(ValueError, match="SoftmaxWithLoss only"):
-        make(loss="MeanSquaredError").set_labels(np.zeros(5, np.int64))
+    with pytest.raises(ValueError, match="softmax_cross_entropy only"):
+        make(loss="mean_squared_error").set_labels(np.zeros(5, np.int64))
     with pytest.raises((ValueError, TypeError)):
         plan.set_inputs(np.ones((5, 3), np.int64))
 
@@ -217,13 +227,13 @@ def test_hits_are_sums_of_weights():
     assert plan.gradients(np.arange(5), 0)[1] == 3
     plan.set_weights(np.array([0.5, 8, 4, 0.25, 2]))
     assert plan.gradients(np.arange(5), 0)[1] == 2.75
-    rows = make(params, loss="SigmoidWithLoss", batch_size=5)
+    rows = make(params, loss="sigmoid_cross_entropy", batch_size=5)
     rows.set_inputs(x)
     rows.set_target_rows(np.array([[1.0, 1], [0, 1], [0, 1], [1, 1], [1, 0]]))
     assert rows.gradients(np.arange(5), 0)[1] == 2
     rows.set_weights(np.array([0.5, 8, 4, 0.25, 2]))
     assert rows.gradients(np.arange(5), 0)[1] == 8.5
-    values = make(params, loss="Poisson", batch_size=5)
+    values = make(params, loss="poisson_loss", batch_size=5)
     values.set_inputs(x)
     values.set_target_rows(np.ones((5, 2)))
     assert values.gradients(np.arange(5), 0)[1] == 0
@@ -239,7 +249,7 @@ def test_the_first_of_the_highest_is_the_hit(C, dtype):
     best = np.where(np.isnan(x).any(axis=1), 0, x.argmax(axis=1))
     t = np.where(rng.random(B) < 0.5, best, rng.integers(0, C, B))
     params = np.concatenate([np.eye(C, dtype=dtype).ravel(), np.zeros(C, dtype)])
-    layers = [("Affine", C, C, 0, C * C)]
+    layers = [Operation("affine", n_outputs=C, starts=(0, C * C))]
     plan = make(params, np.zeros_like(params), layers, batch_size=B, n_inputs=C)
     plan.set_inputs(x)
     plan.set_labels(t)
@@ -250,15 +260,43 @@ def test_the_first_of_the_highest_is_the_hit(C, dtype):
 
 
 def test_set_loss_of_another_loss():
-    with pytest.raises(ValueError, match="not made for Huber"):
-        make().set_loss("Huber", 1.0)
-    with pytest.raises(KeyError):
-        make().set_loss("Hinge", 1.0)
+    for name in ("huber_loss", "hinge"):
+        with pytest.raises(ValueError, match=f"made for softmax_cross_entropy, not for {name}"):
+            make().set_loss(name, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "good", "bad"),
+    [
+        ("softmax_cross_entropy", 0.1, (-0.1, 1.0, np.nan)),
+        ("huber_loss", 0.5, (0.0, -1.0, np.inf, np.nan)),
+        ("quantile_loss", 0.5, (0.0, 1.0, np.nan)),
+        *((name, 0.0, (0.5, np.nan)) for name in kernels.known_losses()
+          if name not in ("softmax_cross_entropy", "huber_loss", "quantile_loss")),
+    ],
+)  # fmt: skip
+def test_set_loss_refuses_a_number(loss, good, bad):
+    plan = make(loss=loss)
+    plan.set_loss(loss, good)
+    for number in bad:
+        with pytest.raises(ValueError, match=r"\d|nan|inf"):
+            plan.set_loss(loss, number)
+
+
+@pytest.mark.parametrize("loss", ["huber_loss", "quantile_loss"])
+def test_a_loss_without_its_number_does_not_run(loss):
+    plan = make(loss=loss)
+    plan.set_inputs(np.ones((5, 3)))
+    plan.set_target_rows(np.ones((5, 2)))
+    with pytest.raises(RuntimeError, match=f"the number of {loss}"):
+        plan.gradients(np.arange(2), 0)
+    plan.set_loss(loss, 0.5)
+    assert np.isfinite(plan.gradients(np.arange(2), 0)[0])
 
 
 def test_set_rule_of_another_optimizer():
-    with pytest.raises(ValueError, match="not made for"):
-        make().set_rule("Adam", (0.1, 0.9, 0.999, 1e-8), 0)
+    with pytest.raises(ValueError, match="made for sgd, not for adam"):
+        make().set_rule("adam", (0.1, 0.9, 0.999, 1e-8), 0)
 
 
 @pytest.mark.parametrize("l2", [-0.1, np.nan, np.inf])
@@ -285,9 +323,10 @@ def test_set_regularization_may_be_taken_back():
     assert np.linalg.norm(grads[1]) == pytest.approx(0.25)
 
 
-def test_set_rule_with_too_many_numbers():
-    with pytest.raises(ValueError, match="not made for"):
-        make().set_rule("SGD", (0.1,) * 6, 0)
+@pytest.mark.parametrize("count", [0, 1, 3, 6])
+def test_set_rule_wants_all_its_numbers_and_no_more(count):
+    with pytest.raises(ValueError, match=f"sgd got {count} numbers, wanted lr, weight_decay"):
+        make().set_rule("sgd", (0.1,) * count, 0)
 
 
 def test_arrays_live_as_long_as_the_plan():
@@ -302,7 +341,7 @@ def test_arrays_live_as_long_as_the_plan():
 @pytest.mark.parametrize("weights", [None, np.array([0.5, 0, 2, 1, 0.25])])
 def test_shares_of_a_batch_add_up(weights):
     """Rows 0 and 1, none, and rows 2 and 3 of a batch: with their places, and divided by it all."""
-    layers = [("Dropout", 0.4, 77), ("Affine", 3, 2, 0, 6)]
+    layers = [dropout(0.4, 77), AFFINE]
     x, order = np.random.default_rng(3).standard_normal((5, 3)), np.array([4, 2, 0, 3])
     whole, part = np.zeros(8), np.zeros(8)
     plans = [with_data(make(grads=grads, layers=layers), x) for grads in (whole, part)]

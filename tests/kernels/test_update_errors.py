@@ -8,9 +8,9 @@ import pytest
 from decimals import DIGITS
 from kernel_calls import Call, problem
 from kernel_table import KERNELS
-from parts.optimizers import OPTIMIZERS
+from parts.optimizers import RULES as ROWS
 
-RULES = {f"{row.kernel}_update": (row.rule, row.settings) for row in OPTIMIZERS.values()}
+RULES = {f"{row.kernel}_update": (row.rule, row.settings) for row in ROWS}
 
 
 @pytest.mark.parametrize("name", RULES)

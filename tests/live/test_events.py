@@ -61,7 +61,7 @@ def test_a_page_is_told_the_whole_training(monkeypatch):
 def test_means_between_points_are_those_of_the_steps_between(monkeypatch):
     view, sums = quiet(interval=1e-9), [np.zeros(3)]
     monkeypatch.setattr("affinet.live.view.LiveView.next_step", lambda _, step: step - step % 7 + 7)
-    monkeypatch.setattr("affinet.live.view.LiveView._tell", lambda *_: None)
+    monkeypatch.setattr("affinet.live.view.LiveView._send", lambda *_: None)
     options = {"sample_weight": np.arange(len(X)) % 3 + 0.5}
 
     class Sums:
@@ -87,8 +87,8 @@ def test_means_between_points_are_those_of_the_steps_between(monkeypatch):
 
 def test_a_page_that_comes_later_hears_what_was(view):
     view._hub.begin({"title": "a"})
-    view._hub.tell("update", {"points": [{"step": 1}], "epochs": [{"step": 2}]})
-    view._hub.tell("weights", {"data": np.array([-1, 1], np.int8)})
+    view._hub.publish("update", {"points": [{"step": 1}], "epochs": [{"step": 2}]})
+    view._hub.publish("weights", {"data": np.array([-1, 1], np.int8)})
     name, data = Listener(view).next()
     assert name == "begin"
     assert data == {
@@ -99,7 +99,7 @@ def test_a_page_that_comes_later_hears_what_was(view):
 def test_a_long_training_is_kept_in_part():
     kept = hub.Hub()
     for step in range(10_000):
-        kept.tell("update", {"points": [step], "epochs": []})
+        kept.publish("update", {"points": [step], "epochs": []})
     points = kept.join().events.get_nowait()[1]["points"]
     assert len(points) <= hub.MOST_KEPT
     assert points[-1] == 9999
@@ -134,10 +134,10 @@ def test_a_browser_that_reads_nothing_is_let_go_and_holds_nobody(view):
     slowest = 0.0
     for step in range(hub.WAITING + 100):
         started = time.monotonic()
-        view._hub.tell("weights", {"step": step, "data": np.zeros(300_000, np.int8)})
+        view._hub.publish("weights", {"step": step, "data": np.zeros(300_000, np.int8)})
         slowest = max(slowest, time.monotonic() - started)
         time.sleep(0.001)
-    assert page.let_go
+    assert page.dropped
     assert not view._hub.watched
     assert page.events.qsize() <= hub.WAITING
     assert slowest < 2.0  # a shared machine may pause us, a full socket would for SLOW seconds

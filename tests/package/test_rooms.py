@@ -15,7 +15,16 @@ KERNELS = Path(__file__).parents[2] / "kernels"
 FLOORS = (
     ("_version", "_validation", "_foreign_names", "_attributes", "_process", "datasets", "tables"),
     ("_dispatch", "reference", "archive"),
-    ("parameters", "initializers", "layers", "losses", "optimizers", "metrics", "threads"),
+    (
+        "parameters",
+        "initializers",
+        "layers",
+        "losses",
+        "optimizers",
+        "metrics",
+        "plateau",
+        "threads",
+    ),
     ("schedules",),
     ("network",),
     ("training",),
@@ -30,6 +39,7 @@ FLOORS = (
         "estimators",
         "plotting",
     ),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )

@@ -53,11 +53,14 @@ from kernel_values import (
 )
 from parts.activations import ACTIVATIONS
 from parts.losses import ELEMENTWISE
-from parts.optimizers import OPTIMIZERS
+from parts.optimizers import RULES
 
 NOT_KERNELS = {
     "Plan",
     "build_level",
+    "known_losses",
+    "known_operations",
+    "known_optimizers",
     "make_operations",
     "make_plan",
     "set_cache_sizes",
@@ -336,7 +339,7 @@ KERNELS = {
             aliases=(("dx", "dout"),),
             exact=("dx",),
         ),
-        *(update(row) for row in OPTIMIZERS.values()),
+        *(update(row) for row in RULES),
         Kernel(
             "l2_penalty",
             arguments("W[n]"),

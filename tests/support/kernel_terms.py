@@ -3,6 +3,8 @@
 For each result: (number of terms, sum of their absolute values).
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 
 
@@ -165,6 +167,11 @@ def adam_terms(a):
     if a.dtype == np.float64:  # a power near 1, subtracted from 1 in double: its rounding grows
         step *= 1 / rest1 + 1 / rest2
     return {"m": (1, m), "W": (8, abs(a.W_before) + step)}
+
+
+def scikit_learn_adam_terms(a):
+    eps = a.eps / np.sqrt(1 - a.beta2**a.step)
+    return adam_terms(SimpleNamespace(**(vars(a) | {"eps": eps})))
 
 
 def adamw_terms(a):

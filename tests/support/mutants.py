@@ -10,7 +10,7 @@ from affinet.reference._weights import weighted_mean
 from kernel_table import KERNELS
 from parts.activations import ACTIVATIONS
 from parts.losses import ELEMENTWISE
-from parts.optimizers import OPTIMIZERS
+from parts.optimizers import RULES
 
 
 def wrong_softmax(x):
@@ -296,7 +296,7 @@ for activation in ACTIVATIONS.values():
     MUTANTS[f"{activation.kernel}_forward"] = activation.value_mutants
     MUTANTS[f"{activation.kernel}_backward"] = activation.slope_mutants
 MUTANTS |= {row.make().kernel: row.mutants for row in ELEMENTWISE.values()}
-MUTANTS |= {f"{row.kernel}_update": row.mutants for row in OPTIMIZERS.values()}
+MUTANTS |= {f"{row.kernel}_update": row.mutants for row in RULES}
 MUTANTS |= {
     kernel.key: MUTANTS[kernel.name] | weighted_with(getattr(reference, kernel.name))
     for kernel in KERNELS.values()

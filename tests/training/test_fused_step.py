@@ -10,6 +10,7 @@ import affinet as an
 import parts.losses
 import parts.optimizers
 from affinet.training import step as steps
+from affinet.training.record import Training
 from affinet.training.step import FusedStep, can_fuse
 from parts.activations import ACTIVATIONS
 
@@ -373,7 +374,7 @@ def test_other_threads_run_while_a_fit_does():
         loss=an.SoftmaxWithLoss(),
     )
     x, t = rng.standard_normal((2000, 64)), rng.integers(0, 10, 2000)
-    step = FusedStep(net, an.SGD(), x, t, 100, 0)
+    step = FusedStep(Training(net, an.SGD(), x, t, batch_size=100))
     order = np.tile(np.arange(2000), 10)
     training = threading.Thread(target=step.run, args=(order, 0))
     counted = 0

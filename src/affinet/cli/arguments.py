@@ -76,7 +76,7 @@ def add_reading(group: Group, remembered: bool = True) -> None:
         "--header",
         action=argparse.BooleanOptionalAction,
         help="whether the first line holds the names of the columns (default: it does if none of "
-        "its cells is a number and no two are equal)",
+        "its cells is a number or a date and no two are equal)",
     )
     option(
         group,
@@ -86,7 +86,7 @@ def add_reading(group: Group, remembered: bool = True) -> None:
         "character between cells, or its name: comma, semicolon, tab, space (default: detected "
         "among the first three)",
     )
-    first = "that of the training table; " if remembered else ""
+    first = "that of the training table, else " if remembered else ""
     choice(group, "--decimal", (".", ","), None, f"{first}detected", "decimal mark")
     option(
         group,

@@ -21,7 +21,7 @@ from affinet.network import Sequential
 from affinet.tables import ClassTarget, Encoding, NumberColumn, NumberTarget, Table, read_table
 from affinet.tables.cells import number_label
 from affinet.tables.reading import TEXT_FILES
-from affinet.tables.text import LATIN
+from affinet.tables.text import DETECTED
 
 Examples: TypeAlias = tuple[Array, Array]  # inputs and targets
 # Options that apply only to files.
@@ -53,7 +53,7 @@ def read_file(
     decimal, charset = options.decimal, options.encoding
     if encoding is not None:
         decimal = decimal or encoding.decimal
-        if encoding.charset not in ("utf-8", *LATIN):  # these are detected, whichever a file has
+        if encoding.charset not in DETECTED:  # a later file may have another one of these
             charset = charset or encoding.charset
     return read_table(
         source_of(path),

@@ -52,7 +52,7 @@ def require_width(net: Sequential, model: str, source: str, x: Array) -> None:
 
 
 def n_inputs(net: Sequential) -> int | None:
-    """The numbers in a row that ``net`` takes; None if any number will do."""
+    """The width of the rows that ``net`` takes; None if any width will do."""
     return width_taken(net.layers)
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "inspect": "show what a model file contains",
     "gradcheck": "compare a network's gradients with numerical ones",
     "plot": "draw how networks learn and fail, or the learning curve of a saved network",
+    "bench": "time a training step against pure NumPy",
     "info": "show what affinet runs on",
 }
 EXIT_CODES = (
@@ -100,9 +101,9 @@ def did_you_mean(unknown: Iterable[str], known: Iterable[str]) -> str:
     >>> did_you_mean(["--colour"], ["--epochs", "--lr"])
     ''
     """
-    known = list(known)
-    near = [difflib.get_close_matches(name, known, 1) for name in unknown]
-    names = [name for found in near for name in found]
+    words = {name.lstrip("-"): name for name in known}
+    near = [difflib.get_close_matches(name.lstrip("-"), words, 1) for name in unknown]
+    names = [words[word] for found in near for word in found]
     return f"; did you mean {' and '.join(names)}?" if names else ""
 
 

@@ -33,6 +33,7 @@ from affinet.cli.recipes import (
 )
 from affinet.network import Sequential
 from affinet.tables import ClassTarget, Encoding, Table, guess_task
+from affinet.tables.table import ColumnError, listing
 
 PIXELS = 255  # the greatest number in a byte
 CLOSE = 2.0**-40  # targets that differ by less than this fraction differ in their last digits
@@ -117,17 +118,15 @@ def table_file(options: argparse.Namespace) -> Material:
     table = drop_missing(table, target, options)
     task = task_of(table, target, options)
     # The classes decide which rows are held out; the other rows decide the columns' statistics.
-    groups = ClassTarget.fit(table, target).values(table, target) if task != "regression" else None
+    groups = None
+    if task == ClassTarget.task:
+        try:
+            groups = ClassTarget.fit(table, target).values(table, target)
+        except ColumnError:
+            fit_encoding(table, target, task, options)  # reports bad columns of inputs as well
+            raise
     train, held_out = split_rows(len(table), options, groups)
-    encoding = Encoding.fit(
-        table,
-        target,
-        rows=train,
-        task=task,
-        impute=options.impute,
-        ignore=[table.resolve(column) for column in options.ignore],
-        categorical=[table.resolve(column) for column in options.categorical],
-    )
+    encoding = fit_encoding(table, target, task, options, train)
     report_reading(table, encoding, options)
     x, t = encoding.inputs(table, options.dtype, "zero"), encoding.targets(table)
     if groups is None:
@@ -145,6 +144,21 @@ def table_file(options: argparse.Namespace) -> Material:
         "table": encoding.to_json(),
     }
     return Material(table.source, recipe, splits, encoding, meaning)
+
+
+def fit_encoding(
+    table: Table, target: str, task: str, options: argparse.Namespace, rows: Array | None = None
+) -> Encoding:
+    """The encoding learned from some rows, or all, with the options for columns."""
+    return Encoding.fit(
+        table,
+        target,
+        rows=rows,
+        task=task,
+        impute=options.impute,
+        ignore=[table.resolve(column) for column in options.ignore],
+        categorical=[table.resolve(column) for column in options.categorical],
+    )
 
 
 def task_of(table: Table, target: str, options: argparse.Namespace) -> str:
@@ -166,7 +180,7 @@ def report_reading(table: Table, encoding: Encoding, options: argparse.Namespace
         found.append(f"the decimal mark {table.decimal!r} (--decimal changes it)")
     dates = [column.name for column in encoding.columns if column.kind == "date"]
     if dates:
-        found.append(f"dates in {tables.table.listing(dates)} (--categorical changes it)")
+        found.append(f"dates in {listing(dates)} (--categorical changes it)")
     if found and not options.quiet:
         say(f"note: {table.source} has {' and '.join(found)}")
     for unseen in encoding.unknown(table):  # the training rows know all of theirs

@@ -1,9 +1,9 @@
-"""Data sets to learn and test with; nothing is read or fetched before a function is called.
+"""Data sets to learn and test with; nothing is read or downloaded before a function is called.
 
 ``load_digits`` ships with affinet; ``spiral``, ``two_moons`` and ``xor`` are computed;
-``load_mnist`` and ``load_fashion_mnist`` read the official files from a folder, or fetch them once
-with pooch. ``read_idx`` reads any file of their format, ``open_shards`` a folder of arrays that may
-be larger than memory. This package needs NumPy and nothing else of affinet.
+``load_mnist`` and ``load_fashion_mnist`` read the official files from a folder, or download them
+once with pooch. ``read_idx`` reads any file of their format, ``open_shards`` a folder of arrays
+that may be larger than memory. This package needs only NumPy, and no other part of affinet.
 """
 
 from affinet.datasets.digits import load_digits

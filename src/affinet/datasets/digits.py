@@ -15,7 +15,7 @@ def load_digits(scaled: bool = True, *, flatten: bool = True) -> Splits:
     """Load the 1,797 handwritten digits of 8 x 8 pixels that ship with affinet.
 
     The split is fixed and keeps the file's order: every fifth row (row 4, 9, 14, ...) is a test
-    row. Nothing is fetched.
+    row. Nothing is downloaded.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def load_digits(scaled: bool = True, *, flatten: bool = True) -> Splits:
     -------
     (x_train, t_train), (x_test, t_test)
         x_train (1438, 64) or (1438, 8, 8), x_test (359, 64) or (359, 8, 8); t_train (1438,) and
-        t_test (359,) are int64 labels 0..9. The arrays are fresh with every call.
+        t_test (359,) are int64 labels 0..9. Every call returns new arrays.
 
     Notes
     -----
@@ -45,7 +45,7 @@ def load_digits(scaled: bool = True, *, flatten: bool = True) -> Splits:
     >>> t_train[:9].tolist()
     [0, 1, 2, 3, 5, 6, 7, 8, 0]
     """
-    # Opened as a resource, not by path, so that it is found in a zip as well.
+    # Opened as a resource, not by path, so that it is found in a zip file too.
     packed = importlib.resources.files("affinet.datasets") / "data" / "digits.csv.gz"
     text = gzip.decompress(packed.read_bytes()).decode("ascii")
     table = np.loadtxt(io.StringIO(text), delimiter=",", dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Fetches the files of a data set once, from the first mirror that has the right bytes."""
+"""Downloads the files of a data set once, from the first mirror that has the right bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TIMEOUT = 30.0  # seconds without a byte
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a file must be, whichever mirror it comes from."""
+    """Checksum and size that a file must have, whichever mirror it comes from."""
 
     sha256: str
     size: int  # bytes
@@ -24,7 +24,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Remote:
-    """A data set that several servers hold: base URLs in the order to try, and files by name."""
+    """A data set on several servers: base URLs in the order to try, and files by name."""
 
     title: str
     folder: str
@@ -33,28 +33,29 @@ class Remote:
 
 
 def fetch(remote: Remote) -> dict[str, Path]:
-    """The files of ``remote`` in the user's cache, each fetched where it is not there already.
+    """The files of ``remote`` in the user's cache; those that are missing are downloaded.
 
-    A mirror that fails, or whose file has another size or SHA-256, leads to the next one. A file
-    gets its name in the cache only after its checksum was compared.
+    If a mirror fails, or its file has another size or SHA-256, the next mirror is tried. A file
+    gets its name in the cache only after its checksum was verified.
 
     Raises
     ------
     ImportError
         pooch is not installed.
     OSError
-        No mirror has a file; the message lists each with its reason. Or the cache can't be written.
+        No mirror has a file, and the message lists the reason of each; or the cache can't be
+        written.
     """
     pooch = _import_pooch(remote.title)
     folder = cache_folder(pooch) / remote.folder
-    # Made here: a cache that can't be written is no fault of a mirror.
+    # Created here: if the cache can't be written, that is not a mirror's fault.
     folder.mkdir(parents=True, exist_ok=True)
     mirrors = list(remote.mirrors)
     return {name: _fetch_file(pooch, remote, name, folder, mirrors) for name in remote.files}
 
 
 def cache_folder(pooch: ModuleType) -> Path:
-    """The operating system's place for what can be fetched again."""
+    """The operating system's folder for files that can be downloaded again."""
     return Path(pooch.os_cache("affinet"))
 
 
@@ -65,15 +66,15 @@ def _import_pooch(title: str) -> ModuleType:
         if error.name != "pooch":
             raise
         raise ImportError(
-            f'fetching {title} needs pooch: pip install "affinet[data]", or pass data_dir, '
-            "the folder of its four files"
+            f'downloading {title} needs pooch: pip install "affinet[data]", or pass data_dir, the '
+            "folder with its four files"
         ) from error
 
 
 def _fetch_file(
     pooch: ModuleType, remote: Remote, name: str, folder: Path, mirrors: list[str]
 ) -> Path:
-    """One file; a mirror that failed goes to the end of ``mirrors``, for the files to come."""
+    """One file; a mirror that fails moves to the end of ``mirrors`` for the next files."""
     wanted = remote.files[name]
     reasons: list[tuple[str, Exception]] = []
     for mirror in tuple(mirrors):
@@ -93,15 +94,15 @@ def _fetch_file(
             return Path(found)
     lines = "".join(f"\n  {mirror}: {reason}" for mirror, reason in reasons)
     raise OSError(
-        f"{name} of {remote.title} could not be fetched; pass data_dir, the folder of its four "
-        f"files, or try again later. Mirrors tried:{lines}"
+        f"{name} of {remote.title} could not be fetched; pass data_dir, the folder with its "
+        f"four files, or try again later. Mirrors tried:{lines}"
     )
 
 
 def _download(url: str, output_file: str, pooch: object, *, limit: int) -> None:
-    """What pooch calls to fill its temporary ``output_file``: HTTP, at most ``limit`` bytes.
+    """Fill pooch's temporary ``output_file`` over HTTP, with at most ``limit`` bytes.
 
-    pooch's own downloader leaves the connection open where a server fails, and has no limit.
+    pooch's own downloader leaves the connection open if a server fails, and has no limit.
     """
     requests = importlib.import_module("requests")  # comes with pooch
     # Without "identity" a server may mark the .gz as an encoding, and requests would unpack it.
@@ -113,7 +114,7 @@ def _download(url: str, output_file: str, pooch: object, *, limit: int) -> None:
         response.raise_for_status()
         for piece in response.iter_content(_CHUNK):
             if file.tell() + len(piece) > limit:
-                # The checksum would find it as well, but only when the disk is full.
+                # The checksum would find this too, but only after the disk is full.
                 raise ValueError(f"the server sends more than the file's {limit} bytes")
             file.write(piece)
         file.flush()

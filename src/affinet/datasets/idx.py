@@ -1,7 +1,7 @@
 """Reader of IDX files, the format of MNIST: a header, then one array of big-endian numbers.
 
-Every number in a header is treated as a claim: it is compared with what the file can hold before
-memory is taken for it.
+Every number in a header is a claim: it is compared with what the file can hold before memory is
+allocated for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-MAX_BYTES = 2**31  # a header that announces more is refused; MNIST's largest file holds 47 MB
+MAX_BYTES = 2**31  # headers that announce more are refused; MNIST's largest file holds 47 MB
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(np.uint8),
@@ -28,7 +28,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     0x0E: np.dtype(">f8"),
 }
 _MAX_DIMENSIONS = 32  # NumPy's limit before 2.0
-_DEFLATE_RATIO = 1032  # the most that deflate can shrink, https://zlib.net/zlib_tech.html
+_DEFLATE_RATIO = 1032  # the highest ratio of deflate, https://zlib.net/zlib_tech.html
 _CHUNK = 1 << 20
 
 
@@ -45,15 +45,15 @@ def read_idx(
     path : str or path
         The file.
     dtype : dtype, optional
-        What the file must hold, in native byte order; any of the format's types if left out.
+        The dtype that the file must have, in native byte order; by default any of the format's.
     shape : sequence of int or None, optional
-        The shape that the file must have, None where any size will do, as in ``(None, 28, 28)``;
-        any shape of 1 to 32 dimensions if left out.
+        The shape that the file must have, with None for any size, as in ``(None, 28, 28)``; by
+        default any shape of 1 to 32 dimensions.
 
     Returns
     -------
     array
-        A fresh C-contiguous array in native byte order: uint8, int8, int16, int32, float32 or
+        A new C-contiguous array in native byte order: uint8, int8, int16, int32, float32 or
         float64.
 
     Raises
@@ -61,11 +61,12 @@ def read_idx(
     FileNotFoundError
         The file does not exist.
     ValueError
-        The file is no sound IDX file or not of the wanted dtype and shape. The message names the
-        file and the field: magic number, dtype code, dimension count, shape, size, data, gzip data.
-        Truncated files, trailing bytes and gzip checksums that do not fit are errors. A header that
-        announces more than 2 GiB, or more than the file could hold, is refused before memory is
-        taken; no more is decompressed than announced, but for one read buffer.
+        The file is damaged, or not an IDX file, or has another dtype or shape than wanted. The
+        message names the file and the field: magic number, dtype code, dimension count, shape,
+        size, data, gzip data. Truncated files, trailing bytes and wrong gzip checksums are errors.
+        A header that announces more than 2 GiB, or more than the file could hold, is refused
+        before memory is allocated; apart from one read buffer, no more is decompressed than
+        announced.
 
     Notes
     -----
@@ -97,7 +98,7 @@ def read_idx(
 
 
 def _fault(file: Path, field: str, problem: str) -> ValueError:
-    """The one form of this module's errors."""
+    """The form of all errors of this module."""
     return ValueError(f"{file}: {field}: {problem}")
 
 
@@ -109,7 +110,7 @@ def _read_array(
     dtype: DTypeLike | None,
     shape: Sequence[int | None] | None,
 ) -> NDArray[Any]:
-    """The array in ``stream``, the opened ``file`` of ``stored`` bytes that hold ``capacity``."""
+    """The array in ``stream``, the open ``file``, whose ``stored`` bytes hold ``capacity``."""
     file_dtype, file_shape = _read_header(stream, file)
     _require_dtype(file, file_dtype, dtype)
     _require_shape(file, file_shape, shape)
@@ -160,7 +161,7 @@ def _require_shape(file: Path, found: tuple[int, ...], wanted: Sequence[int | No
 def _require_size(
     file: Path, itemsize: int, shape: tuple[int, ...], stored: int, capacity: int
 ) -> None:
-    """Refuse what no sound file announces, before any memory is taken for it."""
+    """Refuse sizes that no valid file announces, before any memory is allocated for them."""
     # A size of 0 must not hide sizes that NumPy cannot index, so it counts as 1.
     announced = itemsize * math.prod(max(size, 1) for size in shape)
     if announced > MAX_BYTES:
@@ -177,17 +178,17 @@ def _require_size(
 
 
 def _read_data(stream: IO[bytes] | gzip.GzipFile, file: Path, size: int) -> NDArray[np.uint8]:
-    """Exactly ``size`` bytes, and then the end of the stream."""
+    """Exactly ``size`` bytes, followed by the end of the stream."""
     data = np.empty(size, np.uint8)
     filled = 0
     while filled < size:
-        # In pieces: a gzip stream reads into a temporary of the size asked for.
+        # In pieces: a gzip stream reads into a temporary buffer of the requested size.
         piece = stream.read(min(_CHUNK, size - filled))
         if not piece:
             raise _fault(file, "data", f"truncated: {filled} of {size} bytes")
         data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
         filled += len(piece)
-    # This read also makes gzip compare its checksum.
+    # This read also makes gzip verify its checksum.
     if stream.read(1):
         raise _fault(file, "data", f"trailing bytes after the {size} that the header announces")
     return data

@@ -78,9 +78,9 @@ def load_mnist(
     data_dir : str or path, optional
         The folder of the four files ``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz``,
         ``t10k-images-idx3-ubyte.gz`` and ``t10k-labels-idx1-ubyte.gz`` (or unpacked, without
-        ``.gz``), or a folder with the subfolder ``mnist`` that holds them; the subfolder goes
-        first. If left out, the environment variable ``AFFINET_DATA_DIR`` names it. Without either,
-        the files are fetched once into the user's cache (needs pooch, the extra ``data``).
+        ``.gz``), or a folder with a subfolder ``mnist`` that holds them, which takes precedence.
+        By default the environment variable ``AFFINET_DATA_DIR`` names it; without either, the files
+        are downloaded once into the user's cache (needs pooch, the extra ``data``).
     scaled : bool, default True
         True: x is float32, pixels / 255, so 0..1. False: x is uint8, 0..255.
     flatten : bool, default True
@@ -90,25 +90,25 @@ def load_mnist(
     -------
     (x_train, t_train), (x_test, t_test)
         x_train (60000, 784) or (60000, 28, 28), x_test (10000, 784) or (10000, 28, 28); t_train
-        (60000,) and t_test (10000,) are int64 labels 0..9. The arrays are fresh with every call.
+        (60000,) and t_test (10000,) are int64 labels 0..9. Every call returns new arrays.
 
     Raises
     ------
     FileNotFoundError
         The folder does not exist or lacks a file; the message names both.
     ValueError
-        A file is damaged, is of another kind or disagrees with its partner, or the folder holds the
-        other set. The message names the file and the field.
+        A file is damaged, of another kind or inconsistent with its partner, or the folder holds the
+        other data set. The message names the file and the field.
     ImportError
-        The files have to be fetched and pooch is not installed.
+        The files have to be downloaded and pooch is not installed.
     OSError
         No mirror has the files; the message lists each mirror with its reason.
 
     Notes
     -----
     Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998), Gradient-based learning applied to
-    document recognition, Proceedings of the IEEE 86(11), https://doi.org/10.1109/5.726791. What is
-    fetched is compared with pinned SHA-256 checksums.
+    document recognition, Proceedings of the IEEE 86(11), https://doi.org/10.1109/5.726791.
+    Downloads are verified by pinned SHA-256 checksums.
 
     Examples
     --------
@@ -125,9 +125,9 @@ def load_mnist(
 def load_fashion_mnist(
     data_dir: str | os.PathLike[str] | None = None, scaled: bool = True, *, flatten: bool = True
 ) -> Splits:
-    """Load Fashion-MNIST: 70,000 pictures of clothes of 28 x 28 pixels, in MNIST's format.
+    """Load Fashion-MNIST: 70,000 images of clothes, 28 x 28 pixels, in MNIST's format.
 
-    The labels 0..9 stand for T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker,
+    The labels 0..9 mean T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker,
     bag and ankle boot.
 
     Parameters
@@ -144,7 +144,7 @@ def load_fashion_mnist(
     -------
     (x_train, t_train), (x_test, t_test)
         x_train (60000, 784) or (60000, 28, 28), x_test (10000, 784) or (10000, 28, 28); t_train
-        (60000,) and t_test (10000,) are int64 labels 0..9. The arrays are fresh with every call.
+        (60000,) and t_test (10000,) are int64 labels 0..9. Every call returns new arrays.
 
     Raises
     ------
@@ -179,9 +179,9 @@ def _load(
 
 
 def _paths(remote: Remote, data_dir: str | os.PathLike[str] | None) -> dict[str, Path]:
-    """Where the four files lie: in the folder given, else in the variable's, else in the cache."""
+    """Paths of the four files: in the given folder, the environment variable's, or the cache."""
     if data_dir is not None:
-        # A bool slips in where `scaled` is meant.
+        # A bool is probably meant for `scaled`.
         if not isinstance(data_dir, str | os.PathLike):
             raise TypeError(f"data_dir must be a str or a path, got {data_dir!r}")
         return _find(remote, Path(data_dir).expanduser(), "data_dir")
@@ -192,7 +192,7 @@ def _paths(remote: Remote, data_dir: str | os.PathLike[str] | None) -> dict[str,
 
 def _find(remote: Remote, root: Path, origin: str) -> dict[str, Path]:
     """The four files in ``root/<the set's folder>`` or ``root``, whichever has more of them."""
-    # The subfolder goes first: its name says which set it is.
+    # The subfolder first: its name says which data set it is.
     folders = (root / remote.folder, root)
     found, folder = max(
         ((_present(folder), folder) for folder in folders), key=lambda pair: len(pair[0])
@@ -209,7 +209,7 @@ def _find(remote: Remote, root: Path, origin: str) -> dict[str, Path]:
 
 
 def _present(folder: Path) -> dict[str, Path]:
-    """The wanted files that ``folder`` has, packed or not, by their official names."""
+    """The files in ``folder``, packed or not, by their official names."""
     found = {}
     for name in FILES:
         for path in (folder / name, folder / name.removesuffix(".gz")):
@@ -237,4 +237,4 @@ def _read_rows(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8],
 def _require_set(remote: Remote, path: Path, test_labels: NDArray[np.uint8]) -> None:
     title = _TITLES.get(zlib.crc32(test_labels.data), remote.title)
     if title != remote.title:
-        raise ValueError(f"{path}: labels: they are those of {title}, wanted {remote.title}")
+        raise ValueError(f"{path}: labels of {title}, wanted those of {remote.title}")

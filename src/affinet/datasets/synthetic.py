@@ -1,4 +1,4 @@
-"""Data that is computed: small problems to look at and to test with."""
+"""Computed data: small problems to look at and to test with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-_SWEEP = 4.0  # radians that an arm turns between the middle and its end
+_SWEEP = 4.0  # radians that an arm turns between the center and its end
 
 
 def spiral(
@@ -18,7 +18,7 @@ def spiral(
     noise: float = 0.2,
     rng: int | np.random.Generator = 0,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Points on the arms of a spiral, one arm a class: no straight line separates them.
+    """Points on the arms of a spiral, one arm for each class: no straight line separates them.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def spiral(
     x : (n_per_class * n_classes, 2) float32 array
         The points, within the unit circle.
     t : (n_per_class * n_classes,) int64 array
-        The classes: n_per_class zeros, then as many ones, and so on. Shuffle before cutting off a
-        part of the rows.
+        The classes: n_per_class zeros, n_per_class ones, and so on. Shuffle before splitting the
+        rows.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def spiral(
     Notes
     -----
     Point i = 1..n of class k = 0..C-1 has the radius r = i/n and the angle
-    2 pi k / C + 4 r + noise * N(0, 1); x = (r sin, r cos). The idea is that of the spiral in
-    Stanford's CS231n notes; here no radius is 0, where all classes would share one point.
+    2 pi k / C + 4 r + noise * N(0, 1); x = (r sin, r cos). The idea is from
+    the spiral in Stanford's CS231n notes; here no radius is 0, where all classes would meet.
 
     Examples
     --------
@@ -77,10 +77,10 @@ def spiral(
 def xor(
     n_per_corner: int = 50, noise: float = 0.15, rng: int | np.random.Generator = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Points around the corners of the unit square, classes as exclusive or says.
+    """Points around the corners of the unit square, with the exclusive or of the corner as class.
 
-    The smallest problem that needs a hidden layer: a straight line has at most three of the four
-    corners on their right side.
+    The smallest problem that needs a hidden layer: a straight line separates at most three of the
+    four corners correctly.
 
     Parameters
     ----------
@@ -94,9 +94,9 @@ def xor(
     Returns
     -------
     x : (4 n_per_corner, 2) float32 array
-        The points, around (0, 0), (0, 1), (1, 0) and (1, 1) in this order.
+        The points around (0, 0), (0, 1), (1, 0) and (1, 1), in this order.
     t : (4 n_per_corner,) int64 array
-        The classes: 0 where the corner's two numbers are equal, 1 where they differ.
+        The classes: 0 where the corner's two coordinates are equal, 1 where they differ.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def xor(
 def two_moons(
     n_per_class: int = 100, noise: float = 0.1, rng: int | np.random.Generator = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Points on two half circles that reach into each other: no straight line separates them.
+    """Points on two interleaved half circles: no straight line separates them.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def two_moons(
     -------
     x : (2 n_per_class, 2) float32 array
     t : (2 n_per_class,) int64 array
-        The classes: n_per_class zeros, the upper half circle around (0, 0), then as many ones,
-        the lower half circle around (1, 0.5).
+        The classes: n_per_class zeros, the upper half circle around (0, 0), then n_per_class
+        ones, the lower half circle around (1, 0.5).
 
     Raises
     ------
@@ -181,7 +181,7 @@ def _count(name: str, value: SupportsIndex) -> int:
 def _deviation(value: SupportsFloat) -> float:
     """``value`` as a finite float of at least 0."""
     try:
-        if isinstance(value, str | bytes):  # float() would read a number out of a text
+        if isinstance(value, str | bytes):  # float() would parse text
             raise TypeError
         deviation = float(value)
     except (TypeError, ValueError):

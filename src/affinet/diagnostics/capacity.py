@@ -1,4 +1,4 @@
-"""What linear, wide and deep nets make of problems that no straight line solves."""
+"""Decision regions of linear, wide and deep nets on problems that no straight line solves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from affinet.network import Sequential
 from affinet.optimizers import Adam
 
 WIDTHS: dict[str, tuple[int, ...]] = {"linear": (), "wide": (128,), "deep": (16, 16, 16)}
-# Of each problem so many rows to train on and, drawn anew, to test with.
+# Rows of each problem by random seed: one seed for training, another for testing.
 PROBLEMS: dict[str, Callable[[int], tuple[Array, Array]]] = {
     "XOR": lambda rng: xor(50, rng=rng),
     "two moons": lambda rng: two_moons(100, rng=rng),
@@ -28,15 +28,15 @@ class Trial:
     Attributes
     ----------
     problem, name : str
-        Of the problem and the net.
+        Names of the problem and the net.
     widths : tuple of int
         Units of its hidden layers.
     net : Sequential
-        As it was trained.
+        The trained net.
     x, t : array
-        Rows (N, 2) and classes (N,) that it was trained on.
+        Training rows (N, 2) and their classes (N,).
     train, test : float
-        Accuracy on these, and on as many other rows.
+        Accuracy on the training rows and on the same number of other rows.
     """
 
     problem: str
@@ -51,12 +51,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class NetworkRegions(Study):
-    """Nets of several forms, trained on several problems.
+    """Nets of several shapes, trained on several problems.
 
     Attributes
     ----------
     trials : tuple of tuples of Trial
-        A tuple for each problem, with one trial for each net.
+        One tuple for each problem, with one trial for each net.
     """
 
     trials: tuple[tuple[Trial, ...], ...]
@@ -80,21 +80,21 @@ def network_regions(
     steps: int = 2000,
     seed: int = 0,
 ) -> NetworkRegions:
-    """Train nets without, with one and with several hidden layers on points in a plane.
+    """Train nets with no, one and several hidden layers on points in a plane.
 
-    Without a hidden layer the regions are separated by straight lines, which XOR defies: at most
-    three of its four corners lie on the right side (Minsky, Papert, "Perceptrons", 1969).
+    Without a hidden layer, straight lines separate the regions. They cannot solve XOR: at most
+    three of its four corners are on the right side (Minsky, Papert, "Perceptrons", 1969).
 
     Parameters
     ----------
     problems : sequence of str
-        Out of ``"XOR"``, ``"two moons"`` and ``"spiral"``.
+        Some of ``"XOR"``, ``"two moons"`` and ``"spiral"``.
     widths : dict of str to sequences of int, optional
-        Hidden units of the nets, by their names; left out, a linear, a wide and a deep one.
+        Hidden units of each named net; by default a linear, a wide and a deep one.
     steps : int
-        Updates, with Adam(0.01) and batches of 32.
+        Number of updates, with Adam(0.01) and batches of 32.
     seed : int
-        Of the weights and the order of the rows.
+        Random seed of the weights and the order of the rows.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a numerical gradient costs, and how far it is off, beside backpropagation."""
+"""The cost and error of numerical gradients compared with backpropagation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from affinet.layers import Tanh
 from affinet.network import Sequential
 
 HIDDEN = (1, 3, 10, 30, 100)
-REPEATS = 15  # of the backward, whose time is their median
+REPEATS = 15  # backward passes, whose median time counts
 STEP = 1e-4
 
 
@@ -28,15 +28,15 @@ class GradientCost(Study):
     Attributes
     ----------
     parameters : array of shape (K,)
-        Parameters of each net.
+        Number of parameters of each net.
     evaluations : dict of str to array (K,)
-        How often the loss was evaluated, counted while it was done, for ``"central"`` and
-        ``"forward"`` differences, and for ``"backward"``: one forward before the one backward.
+        Counted evaluations of the loss, for ``"central"`` and ``"forward"`` differences and for
+        ``"backward"``: one forward pass before the one backward pass.
     seconds : dict of str to array (K,)
-        Time of each; that of ``"backward"`` includes the forward.
+        Time of each; that of ``"backward"`` includes the forward pass.
     errors : dict of str to array (K,)
-        Largest difference of a numerical gradient from that of the backward, as a share of the
-        largest element, for ``"central"`` and ``"forward"``.
+        Largest difference between numerical gradient and backpropagation, relative to the largest
+        element, for ``"central"`` and ``"forward"``.
     """
 
     parameters: Array
@@ -60,19 +60,19 @@ class GradientCost(Study):
 
 
 def gradient_cost(hidden: Sequence[int] = HIDDEN, *, rows: int = 16, seed: int = 0) -> GradientCost:
-    """Work out the gradient of digits' nets numerically and by a backward, and compare.
+    """Compute gradients of nets on the digits numerically and by backpropagation, and compare.
 
-    A central difference evaluates the loss twice for each parameter, a backward costs about as
-    much as two forwards, however many parameters there are.
+    Central differences evaluate the loss twice per parameter; a backward pass costs about as much
+    as two forward passes, for any number of parameters.
 
     Parameters
     ----------
     hidden : sequence of int
         Hidden units of each net ``64 - hidden - 10``, with tanh between and in float64.
     rows : int
-        Of the batch, at least 1.
+        Rows of the batch, at least 1.
     seed : int
-        Of the weights.
+        Random seed of the weights.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def gradient_cost(hidden: Sequence[int] = HIDDEN, *, rows: int = 16, seed: int =
 
 
 def measure(net: Sequential, x: Array, t: Array) -> dict[str, Any]:
-    """One net's figures."""
+    """Measure one net."""
     calls = 0
 
     def loss(_: Any = None) -> float:

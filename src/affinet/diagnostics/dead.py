@@ -1,4 +1,4 @@
-"""Dead units: rectified units that no row of a data set makes fire, and so never learn again."""
+"""Dead units: rectified units that are active for no row of a data set, and so learn nothing."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from affinet.network import Sequential
 from affinet.network.inner import predictions, walk
 from affinet.optimizers import Adam
 
-RATE, LARGE_RATE = 0.002, 0.05  # of Adam
-LARGE_EPOCHS = 5  # with the rate that is too large
+RATE, LARGE_RATE = 0.002, 0.05  # learning rates of Adam
+LARGE_EPOCHS = 5  # epochs with the excessive rate
 START_BIAS = -1.0
 
 
 @dataclass(frozen=True)
 class Cause:
-    """What kills units.
+    """A cause of dead units.
 
     Attributes
     ----------
     name : str
     first_rate : float
-        Learning rate of the first ``LARGE_EPOCHS`` epochs; later ones have ``RATE``.
+        Learning rate of the first ``LARGE_EPOCHS`` epochs; later ones use ``RATE``.
     bias : float
-        With which hidden layers start.
+        Initial bias of the hidden layers.
     """
 
     name: str
@@ -48,17 +48,17 @@ CAUSES = (
 
 @dataclass(frozen=True)
 class DeadReLU(Study):
-    """Shares of units that never fire, by layer and over a training.
+    """Fractions of units that are active for no row, by layer, during a training.
 
     Attributes
     ----------
     causes : tuple of Cause
     activations : tuple of str
     shares : array of shape (C, A, S, E + 1, H)
-        Of units that no row makes fire, for C causes, A activations, S seeds, before the training
-        and after each of E epochs, in H hidden layers.
+        Fractions of units that are active for no row, for C causes, A activations, S seeds, before
+        the training and after each of E epochs, in H hidden layers.
     accuracies : array of shape (C, A, S)
-        On the rows trained on, at the end.
+        Accuracies on the training rows at the end.
     """
 
     causes: tuple[Cause, ...]
@@ -67,7 +67,7 @@ class DeadReLU(Study):
     accuracies: Array
 
     def rows(self) -> TextTable:
-        """Means over the seeds at the end, a row for each cause and activation."""
+        """A row for each cause and activation: values at the end, averaged over the seeds."""
         layers = [f"dead, layer {h + 1}" for h in range(self.shares.shape[-1])]
         rows: TextTable = [("cause", "activation", *layers, "training accuracy")]
         for c, cause in enumerate(self.causes):
@@ -79,10 +79,10 @@ class DeadReLU(Study):
 
 
 def dead_units(net: Sequential, x: ArrayLike) -> list[Array]:
-    """Which units of each rectified layer no row makes fire.
+    """The units of each rectified layer that are active for no row.
 
-    A dead unit of a ReLU gets no gradient from these rows: its column of dW is 0. That of a
-    LeakyReLU gets ``slope`` times its due, and may come back.
+    Such a unit of a ReLU gets no gradient from these rows: its column of dW is 0. With LeakyReLU
+    the gradient is only multiplied by ``slope``, so the unit may recover.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def dead_units(net: Sequential, x: ArrayLike) -> list[Array]:
     Returns
     -------
     list of bool arrays (O,)
-        One for each ReLU or LeakyReLU of the network, True for a unit that is dead.
+        One for each ReLU or LeakyReLU of the network, True for dead units.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def dead_relu(
     causes: Sequence[Cause] = CAUSES,
     data: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> DeadReLU:
-    """Kill units of a digits' net in two ways, and see whether training brings them back.
+    """Kill units of a net on the digits in two ways, and measure whether they recover.
 
     Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
 
@@ -139,14 +139,14 @@ def dead_relu(
     hidden : sequence of int
         Units of the hidden layers.
     slope : float
-        Of LeakyReLU, the cure.
+        Slope of LeakyReLU, the remedy.
     epochs : int
         Passes over the rows, with Adam and batches of 32.
     seeds : sequence of int
-        A training for each.
+        One training for each.
     causes : sequence of Cause
     data : pair of arrays, optional
-        Rows (N, I) and classes (N,); left out, the digits' training rows.
+        Rows (N, I) and classes (N,); by default, the digits' training rows.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def dead_relu(
 def train(
     cause: Cause, kind: Layer, hidden: Sequence[int], epochs: int, seed: int, x: Array, t: Array
 ) -> tuple[Array, float]:
-    """Shares of dead units (E + 1, H) over one training, and the accuracy at its end."""
+    """Fractions of dead units (E + 1, H) during one training, and its final accuracy."""
     net = make_net([x.shape[1], *hidden, int(t.max()) + 1], kind, seed)
     for layer in net.layers[:-1:2]:
         layer.b[...] = cause.bias

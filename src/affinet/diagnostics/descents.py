@@ -1,4 +1,4 @@
-"""Gradient descent on an error E(w): the paths that learning rates and optimizers take."""
+"""Gradient descent on an error E(w): the paths of several learning rates and optimizers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from affinet.gradcheck import numerical_gradient
 from affinet.gradcheck.numerical import scalar
 from affinet.optimizers import SGD, Optimizer, optimizer_classes
 
-ARRIVED = 0.01  # of the first gradient's norm: what is left of it at the end of a good descent
+CONVERGED = 0.01  # a descent has converged if its gradient norm fell to this fraction
 CURVE_POINTS = {1: 401, 2: 81}  # of the landscape along each parameter
-OWN_RATES = (0.01, 0.1, 1.0)  # for an error of the user's own
+OWN_RATES = (0.01, 0.1, 1.0)  # for a custom error
 
 Window = tuple[tuple[float, float], ...]
 
@@ -35,9 +35,9 @@ class ErrorFunction:
         ``gradient(w) -> (n,)``; None: numerical, by central differences.
     start : array of shape (n,)
     rates : array of shape (R,)
-        Learning rates that show something: for the errors below too small, good, too large.
+        Instructive learning rates: for the errors below too small, good, too large.
     window : tuple of n pairs, or None
-        What part of the landscape to show; None: what the paths call for.
+        The part of the landscape to show; None: the surroundings of the paths.
     """
 
     name: str
@@ -83,9 +83,9 @@ class Descent(Study):
     error : ErrorFunction
     paths : tuple of DescentPath
     edges : tuple of n arrays (P,)
-        Places along each parameter at which the landscape is known.
+        Grid points along each parameter.
     landscape : array of shape (P,) or (P, P)
-        E there; the second parameter runs down.
+        E on the grid; rows follow the second parameter.
     """
 
     error: ErrorFunction
@@ -176,7 +176,7 @@ ERROR_NAMES = ("convex", "flat", "two-valley")
 
 
 def all_optimizers() -> list[Optimizer]:
-    """One of each of affinet's optimizers, at a rate that suits the errors of this module."""
+    """One of each of affinet's optimizers, with a rate suitable for the errors of this module."""
     return [cls(cls.picture_lr) for cls in optimizer_classes().values()]
 
 
@@ -202,22 +202,22 @@ def descent(
     error : str or callable
         ``"convex"``, ``"flat"`` or ``"two-valley"``, or ``E(w) -> number`` for an array w (n,).
     start : array of shape (n,), or a number
-        The first w, of 1 or 2 numbers; a named error has one of its own.
+        The initial w, 1 or 2 numbers; a named error has its own.
     rates : sequence of float, optional
-        Learning rates rho of plain gradient descent, a path each; left out, one that is too small,
-        a good one and one that is too large for a named error, (0.01, 0.1, 1) for another.
+        Learning rates rho of plain gradient descent, one path each; by default one that is too
+        small, a good one and one that is too large for a named error, (0.01, 0.1, 1) for others.
     optimizers : sequence of Optimizer, optional
-        A path each, in place of ``rates``.
+        One path each, instead of ``rates``.
     steps : int
-        Updates, 1 or more.
+        Number of updates, 1 or more.
     parameters : int
-        1 or 2: which form of a named error, where ``start`` does not say so.
+        1 or 2: the form of a named error, if ``start`` is not given.
     gradient : callable, optional
-        ``gradient(w) -> (n,)`` of an error of one's own; left out, it is worked out numerically.
+        ``gradient(w) -> (n,)`` of a custom error; by default it is computed numerically.
     name : str
-        What an error of one's own is called in the picture.
+        The name of a custom error in the picture.
     window : sequence of n pairs, optional
-        What part of the landscape to show.
+        The part of the landscape to show.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def descent(
     Raises
     ------
     ValueError
-        If the name is unknown, there is no start, or it has not 1 or 2 numbers.
+        If the name is unknown, or if start is missing or does not have 1 or 2 numbers.
 
     Examples
     --------
@@ -254,7 +254,7 @@ def descent(
 def choose(
     error: Any, start: Any, parameters: int, gradient: Any, name: str, window: Window | None
 ) -> ErrorFunction:
-    """The error to descend on, with what was said about it in place of its own."""
+    """The error to descend on, with the given settings in place of its own."""
     w = None if start is None else number_array("start", start).astype(float).reshape(-1)
     if w is not None:
         require_finite("start", w)
@@ -272,19 +272,19 @@ def choose(
     if not callable(error):
         raise TypeError(f"error is {error!r}, wanted a name or a function")
     if w is None:
-        raise ValueError("start is None, wanted the first w: an error of one's own has none")
+        raise ValueError("start is None, wanted the initial w, which a custom error does not have")
     return ErrorFunction(name, "", error, gradient, w, np.array(OWN_RATES), window)
 
 
 def repr_of(optimizer: Optimizer) -> str:
-    """An optimizer's name and its rate."""
+    """An optimizer's name and rate."""
     return f"{type(optimizer).__name__}, ρ = {optimizer.lr:g}"
 
 
 def follow(error: ErrorFunction, label: str, optimizer: Optimizer, steps: int) -> DescentPath:
     """Follow one descent."""
     w = error.start.copy()
-    with np.errstate(all="ignore"):  # a descent may run away: its path then ends
+    with np.errstate(all="ignore"):  # if a descent diverges, its path ends
         places, errors = [w.copy()], [value_at(error.f, w)]
         if not np.isfinite(errors[0]):
             raise ValueError(f"E is {errors[0]} at the start, wanted a finite number")
@@ -303,13 +303,13 @@ def outcome_of(errors: Sequence[float], first: Array, last: Array) -> str:
     """The outcome of a descent, from E along it and the gradients at its ends."""
     if errors[-1] > errors[0]:
         return "diverging"
-    if np.linalg.norm(last) <= ARRIVED * np.linalg.norm(first):
+    if np.linalg.norm(last) <= CONVERGED * np.linalg.norm(first):
         return "converged"
     return "overshooting" if np.diff(errors).max(initial=0.0) > 0 else "slow"
 
 
 def value_at(f: Callable[[Array], Any], w: Array) -> float:
-    """E(w) as a float, infinite where Python's own functions overflow."""
+    """E(w) as a float, infinite if Python's math functions overflow."""
     try:
         return float(scalar(f(w), "E(w)"))
     except OverflowError:
@@ -321,7 +321,7 @@ def gradient_at(error: ErrorFunction, w: Array) -> Array:
     if error.gradient is None:
         if not np.isfinite(w).all():
             return np.full(w.shape, np.nan)
-        # A far place needs a longer step: 1e-5 would be lost beside 1e12.
+        # A large w needs a larger step: 1e-5 would be rounded away beside 1e12.
         h = 1e-5 * max(1.0, float(np.abs(w).max()))
         return numerical_gradient(lambda place: value_at(error.f, place), w.copy(), h)
     found = np.asarray(error.gradient(w), float)
@@ -330,7 +330,7 @@ def gradient_at(error: ErrorFunction, w: Array) -> Array:
 
 
 def edges_of(error: ErrorFunction, paths: Sequence[DescentPath]) -> tuple[Array, ...]:
-    """Places along each parameter: the window, or what surrounds the paths that stayed."""
+    """Grid points along each parameter: of the window, or around the paths that did not diverge."""
     n = CURVE_POINTS[len(error.start)]
     if error.window is not None:
         return tuple(np.linspace(low, high, n) for low, high in error.window)
@@ -343,7 +343,7 @@ def edges_of(error: ErrorFunction, paths: Sequence[DescentPath]) -> tuple[Array,
 
 
 def landscape_of(f: Callable[[Array], Any], edges: Sequence[Array]) -> Array:
-    """E on the lattice of these places; the second parameter runs down."""
+    """E on the grid of these points; rows follow the second parameter."""
     lattice = np.stack(np.meshgrid(*edges), axis=-1)
     with np.errstate(all="ignore"):
         flat = [value_at(f, w) for w in lattice.reshape(-1, len(edges))]

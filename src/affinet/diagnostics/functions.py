@@ -1,4 +1,4 @@
-"""Activation functions, their derivatives and where these are greatest."""
+"""Activation functions, their derivatives, and the maxima of these."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from affinet.layers import Affine, Dropout, Layer
 from affinet.layers.activations import activation_classes
 
 POINTS = 400  # an even number, so that 0, where the ReLUs have a corner, is not among them
-SEARCHED = 10.0  # how far from 0 the greatest derivative is looked for, at least
+SEARCHED = 10.0  # the greatest derivative is searched at least this far from 0
 SEARCH_POINTS = 40_001  # 0 is one of them
 
 
@@ -28,7 +28,7 @@ class ActivationCurve(Study):
     x, y, dy : array of shape (P,)
         Inputs, outputs and derivatives.
     greatest, at : float
-        The greatest derivative, and the input nearest to 0 that has it.
+        The greatest derivative, and the input nearest to 0 where it occurs.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ActivationCurve(Study):
     at: float
 
     def rows(self) -> TextTable:
-        """The greatest derivative and its place."""
+        """The greatest derivative and where it occurs."""
         return [("function", "greatest derivative", "at"), self.row()]
 
     def row(self) -> tuple[str, ...]:
@@ -55,9 +55,9 @@ def activation_functions(
     Parameters
     ----------
     layers : Layer or sequence of Layer, optional
-        All of affinet's if left out.
+        By default, all of affinet's.
     reach : float
-        The inputs go from -reach to reach.
+        The inputs range from -reach to reach.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def activation_functions(
     Raises
     ------
     TypeError
-        If something is no layer, or is not an activation.
+        If something is not a layer, or not an activation.
     ValueError
         If there is no layer.
 
@@ -88,7 +88,7 @@ def activation_functions(
 
 
 def curve_of(layer: Layer, x: Array, wide: Array) -> ActivationCurve:
-    """One function at x, its greatest derivative looked for at the points of ``wide``."""
+    """One function at x, its greatest derivative searched at the points of ``wide``."""
     if not isinstance(layer, Layer) or isinstance(layer, Affine | Dropout):
         raise TypeError(f"layers has {layer!r}, wanted activations such as ReLU()")
     slopes = values_of(layer, wide)[1]

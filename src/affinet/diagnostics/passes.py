@@ -1,4 +1,4 @@
-"""One batch through a network in the three steps of learning, every number kept."""
+"""One batch through the three steps of learning, with every number recorded."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from affinet.network import Sequential
 from affinet.network.inner import errors, outputs, require_loss
 from affinet.optimizers import SGD, Optimizer
 
-SEED = 0  # of a net that is small enough to follow with a pencil
+SEED = 0  # of a net that is small enough to check by hand
 
 
 @dataclass(frozen=True)
 class LayerPass:
-    """What one layer did with a batch.
+    """One layer's part in a training step.
 
     Attributes
     ----------
@@ -54,11 +54,11 @@ class ThreeSteps(Study):
         The batch and its targets.
     layers : tuple of LayerPass
     y : array or None
-        The probabilities, where the loss knows any.
+        The probabilities, if the loss has any.
     loss, loss_after : float
-        Of this batch before the update and after it.
+        Loss of this batch before and after the update.
     optimizer : str
-        The rule, as its ``repr`` says it.
+        The ``repr`` of the optimizer.
     """
 
     x: Array
@@ -70,7 +70,7 @@ class ThreeSteps(Study):
     optimizer: str
 
     def rows(self) -> TextTable:
-        """Every number, matrix by matrix, in the order in which it is worked out."""
+        """Every number, matrix by matrix, in the order of computation."""
         return [("quantity", "values"), *self._lines()]
 
     def _lines(self) -> Iterator[tuple[str, ...]]:
@@ -96,7 +96,7 @@ class ThreeSteps(Study):
 
 
 def matrix_rows(name: str, values: Array) -> Iterator[tuple[str, ...]]:
-    """A matrix's rows as texts, the first one named."""
+    """The rows of a matrix as texts; the first one has the name."""
     whole = values.dtype.kind in "bui"
     for row in np.atleast_2d(values):
         yield name, "  ".join(f"{v:7d}" if whole else f"{v:7.3f}" for v in row.reshape(-1))
@@ -110,19 +110,19 @@ def three_steps(
     *,
     optimizer: Optimizer | None = None,
 ) -> ThreeSteps:
-    """Send one batch forward, its error back, and update the parameters; keep every number.
+    """Run one training step on a batch, and record every number.
 
     Parameters
     ----------
     net : Sequential, optional
-        With a loss; it is left as it is, the work is done on a copy. Left out, a net
-        2 - 3 - 2 with ReLU and softmax.
+        With a loss; the step runs on a copy, so the net is not changed. By default a net 2 - 3 - 2
+        with ReLU and softmax.
     x : array of shape (B, I), optional
-        The batch; left out, two rows of two numbers.
+        The batch; by default two rows of two numbers.
     t : array, optional
         Its targets.
     optimizer : Optimizer, optional
-        ``SGD(0.5)`` if left out.
+        By default ``SGD(0.5)``.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def three_steps(
     Raises
     ------
     ValueError
-        If a net comes without a batch, or a batch without targets.
+        If a net is given without a batch, or a batch without targets.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def three_steps(
     True
     """
     if (x is None) != (t is None):
-        raise ValueError("x and t: one of them came without the other")
+        raise ValueError("x and t must be given together, got only one of them")
     if x is None or t is None:
         if net is not None:
             raise ValueError("x is None, wanted a batch that fits the net")

@@ -1,4 +1,4 @@
-"""The derivative as a limit: secants close in on the tangent, until rounding spoils them."""
+"""The derivative as a limit: secants approach the tangent, until rounding errors dominate."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ import numpy as np
 from affinet._validation import Array, any_number
 from affinet.diagnostics.study import Study, TextTable, positive_numbers
 from affinet.gradcheck import numerical_gradient
-from affinet.gradcheck.derivative import along_element, first_step, rounding_noise
-from affinet.gradcheck.derivative import derivative as extrapolated
+from affinet.gradcheck.derivative import (
+    along_element,
+    extrapolated_derivative,
+    first_step,
+    rounding_noise,
+)
 from affinet.gradcheck.numerical import scalar
 
-WIDTHS = (2.0, 1.0, 0.5, 0.25)  # of the secants that are drawn
+WIDTHS = (2.0, 1.0, 0.5, 0.25)  # of the secants
 STEPS = tuple(float(h) for h in 10.0 ** np.arange(0.0, -15.01, -0.25))
 EPS = float(np.finfo(np.float64).eps)
-TOLERANCE = 1e-9  # of the slope that stands in for an exact one
+TOLERANCE = 1e-9  # of the extrapolated slope that replaces an exact one
 CURVE_POINTS = 300
 
 
 @dataclass(frozen=True)
 class Derivative(Study):
-    """A function near a point, its secants and tangent there, and the errors of differences.
+    """A function near a point, its secants and tangent, and the errors of difference quotients.
 
     Attributes
     ----------
     name : str
-        What the function is called, such as "sin x".
+        The name of the function, such as "sin x".
     a, value : float
         The point, and f(a).
     slope, slope_error : float
-        f'(a), and how far it may be off: 0 where the derivative was given, else the noise of an
+        f'(a) and its uncertainty: 0 if the derivative was given, else the noise of the
         extrapolation.
     x, y : array of shape (P,)
         The function around a.
@@ -63,20 +67,20 @@ class Derivative(Study):
 
     @property
     def truncation(self) -> tuple[Array, Array]:
-        """What Taylor's series leaves out at each step: ``h |f''| / 2`` and ``h^2 |f'''| / 6``."""
+        """The truncation error at each step: ``h |f''| / 2`` and ``h^2 |f'''| / 6``."""
         return self.steps * abs(self.second) / 2, self.steps**2 * abs(self.third) / 6
 
     @property
     def rounding(self) -> Array:
-        """What rounding f to half a unit in the last place may do at each step: ``eps |f| / h``.
+        """The error from rounding f by half a unit in the last place: ``eps |f| / h``.
 
-        It is that of forward differences; central ones divide by 2h and have half of it.
+        This is for forward differences; central ones divide by 2h and have half of it.
         """
         return EPS * abs(self.value) / self.steps
 
     @property
     def best_steps(self) -> tuple[float, float]:
-        """Where truncation and rounding meet, forward and central; NaN where one of them is 0.
+        """The steps that balance truncation and rounding, forward and central; NaN if one is 0.
 
         ``sqrt(2 eps |f / f''|)`` and ``(3 eps |f / f'''|)^(1/3)``; Press et al., "Numerical
         Recipes", section 5.7.
@@ -103,26 +107,27 @@ def derivative(
     widths: Sequence[float] = WIDTHS,
     steps: Sequence[float] = STEPS,
 ) -> Derivative:
-    """Secants of f that close in on its tangent at a, and the errors of difference quotients.
+    """Secants of f that approach its tangent at a, and the errors of difference quotients.
 
-    With a large step a difference quotient is wrong because f bends (truncation), with a tiny one
-    because f is rounded; the best step lies where the two meet.
+    With a large step a difference quotient is wrong because f is curved (truncation), with a tiny
+    one because f is rounded; the best step balances the two errors.
 
     Parameters
     ----------
     f : callable
         ``f(x) -> number`` for a float x.
     a : float
-        Where the tangent touches.
+        The point of the tangent.
     df : callable, optional
-        ``df(x)``, the exact derivative. Left out, it is extrapolated from f, and errors below
-        ``slope_error`` mean nothing.
+        ``df(x)``, the exact derivative. By default it is extrapolated from f, and errors below
+        ``slope_error`` are not significant.
     name : str
-        What f is called in the picture.
+        The name of f in the picture.
     widths : sequence of float
-        Of the secants, above 0.
+        Widths of the secants, above 0.
     steps : sequence of float
-        At which the errors are measured, above 0; those that vanish beside a are left out.
+        Steps at which to measure the errors, above 0; those that are negligible relative to a are
+        skipped.
 
     Returns
     -------
@@ -131,7 +136,7 @@ def derivative(
     Raises
     ------
     ValueError
-        If f is not one finite number at a, or df is left out and f has a kink at a.
+        If f(a) is not a single finite number, or if df is not given and f has a kink at a.
 
     Examples
     --------
@@ -148,7 +153,7 @@ def derivative(
     a = any_number("a", a)
     wide, small = positive_numbers("widths", widths), positive_numbers("steps", steps)
     small = np.sort(small[small > np.spacing(abs(a))])[::-1]
-    with np.errstate(all="ignore"):  # where f is not defined, its values are NaN and say so
+    with np.errstate(all="ignore"):  # where f is undefined, its values are NaN
         value = value_at(f, a)
         if not np.isfinite([a, value]).all():
             raise ValueError(f"f({a:g}) is {value}, wanted a finite number")
@@ -184,14 +189,14 @@ def errors_of(
     method: Literal["forward", "central"],
     slope: float,
 ) -> Array:
-    """How far a difference quotient is off the slope, at every step."""
+    """The error of a difference quotient at every step."""
     found = np.array([numerical_gradient(f, a, float(h), method) for h in steps])
     errors: Array = np.abs(found - slope)
     return errors
 
 
 def extrapolate(f: Callable[[float], Any], a: float) -> tuple[float, float]:
-    """f'(a) from values of f alone, and its noise."""
+    """f'(a) extrapolated from values of f, and its noise."""
     point = np.array([a])
 
     def here() -> float:
@@ -199,14 +204,16 @@ def extrapolate(f: Callable[[float], Any], a: float) -> tuple[float, float]:
 
     noise = rounding_noise(here, [point], np.random.default_rng(0))
     step = first_step(2.0**-4, abs(a))
-    found = extrapolated(along_element(here, point, (0,)), here(), step, noise, TOLERANCE)
+    found = extrapolated_derivative(
+        along_element(here, point, (0,)), here(), step, noise, TOLERANCE
+    )
     if found is None:
-        raise ValueError(f"f has a kink at {a:g}, or is too rough there: it has no tangent")
+        raise ValueError(f"f has no tangent at {a:g}: it has a kink or is too rough there")
     return found.value, found.noise
 
 
 def second_derivative(f: Callable[[float], Any], a: float) -> float:
-    """f''(a) by central differences, at the step where their truncation and rounding meet."""
+    """f''(a) by central differences, at the step that balances truncation and rounding."""
     h = EPS**0.25 * max(1.0, abs(a))
     values = [value_at(f, a + k * h) for k in (-1, 0, 1)]
     return float(above_rounding(values[0] - 2 * values[1] + values[2], values) / h**2)
@@ -221,5 +228,5 @@ def third_derivative(f: Callable[[float], Any], a: float) -> float:
 
 
 def above_rounding(difference: float, values: Sequence[float]) -> float:
-    """A difference of these values, or 0 where it is no larger than what rounding makes of 0."""
+    """A difference of these values, or 0 if it is within the rounding error of 0."""
     return difference if abs(difference) > 4 * EPS * max(map(abs, values)) else 0.0

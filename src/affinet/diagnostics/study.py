@@ -1,4 +1,4 @@
-"""What all diagnoses share."""
+"""What all diagnostics have in common."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TextTable = list[tuple[str, ...]]
 
 
 class Study(ABC):
-    """Numbers behind a picture; :mod:`affinet.plotting` has a function that draws each of them.
+    """The numbers behind a picture, which a function of :mod:`affinet.plotting` draws.
 
     Examples
     --------
@@ -35,7 +35,7 @@ class Study(ABC):
 
     @abstractmethod
     def rows(self) -> TextTable:
-        """The figures that matter as a table: rows of texts, the first one of names."""
+        """The main numbers as a table of texts; the first row has the column names."""
 
 
 def make_net(
@@ -46,7 +46,7 @@ def make_net(
     dropout: float = 0.0,
     input_dropout: float = 0.0,
 ) -> Sequential:
-    """A classifier from inputs over hidden units to classes, with He's or Xavier's weights."""
+    """A classifier with hidden units of these widths, with He or Xavier initialisation."""
     widths, rng = [whole_number("hidden", n, 1) for n in widths], np.random.default_rng(seed)
     layers: list[Layer] = [Dropout(input_dropout)] if input_dropout else []
     scale = "tanh" if isinstance(activation, Tanh) else "relu"
@@ -59,7 +59,7 @@ def make_net(
 
 
 def positive_numbers(name: str, values: Sequence[float] | Array) -> Array:
-    """``values`` as a float64 array (N,) of finite numbers above 0, at least one."""
+    """``values`` as a float64 array (N,) of finite numbers above 0, N >= 1."""
     array = number_array(name, values).astype(float)
     if array.ndim != 1 or not array.size:
         raise ValueError(f"{name} has shape {array.shape}, wanted (N,), N >= 1")

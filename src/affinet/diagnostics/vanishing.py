@@ -1,4 +1,4 @@
-"""Gradients by layer in deep nets: how they vanish or grow on their way back."""
+"""Gradients by layer in deep nets: how they vanish or explode."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from affinet.initializers import weight_scale
 from affinet.layers import Affine, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
-from affinet.network.inner import errors, outputs
+from affinet.network.inner import errors, outputs, require_loss
 
 ROWS = 64
-# Standard deviations of initial weights: those of affinet by what follows the layer, and a number.
+# Standard deviations of initial weights: affinet's, by the activation that follows, or a number.
 INITIALIZATIONS: dict[str, str | float] = {"Xavier": "tanh", "He": "relu", "0.01": 0.01}
 
 
@@ -30,8 +30,8 @@ class VanishingGradient(Study):
     """Norms of gradients by layer, for nets of every depth, activation and initialisation.
 
     Arrays have A activations, I initialisations, D depths, and a layer index l = 0 .. L for the
-    Affine layers from the inputs to the outputs, of which a net of N hidden layers has N + 1;
-    the others are NaN.
+    Affine layers from the inputs to the outputs. A net of N hidden layers has N + 1 of them; the
+    other elements are NaN.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class VanishingGradient(Study):
     error_norms : array of shape (A, I, D, L + 1)
         Frobenius norms of dout, the gradient of the loss with respect to a layer's output.
     bounds : array of shape (A, I, D, L + 1)
-        What error_norms cannot exceed: ``g^k prod ||W|| ||dout||`` with g the greatest
+        Upper bounds of error_norms: ``g^k prod ||W|| ||dout||`` with g the greatest
         derivative of the activation (0.25 for sigmoid), k the activations between the layer and
         the last one, the spectral norms of the weights between, and the last layer's dout.
     outputs : array of shape (A, I, L, B, U)
@@ -60,7 +60,7 @@ class VanishingGradient(Study):
 
     @property
     def shares(self) -> Array:
-        """What arrives: the norm of the first layer's dout over the last layer's, (A, I, D)."""
+        """The norm of the first layer's dout divided by that of the last layer, (A, I, D)."""
         last = np.take_along_axis(
             self.error_norms, self.depths.reshape(1, 1, -1, 1), axis=-1
         ).squeeze(-1)
@@ -96,26 +96,26 @@ def vanishing_gradient(
     """Measure the gradients by layer of untrained nets, shallow to deep.
 
     On its way back through N hidden layers the error is multiplied by N derivatives. Those of the
-    sigmoid are 0.25 at most, so what arrives is at most ``0.25^N`` times the product of the norms
-    of the weights; Bengio, Simard, Frasconi, "Learning long-term dependencies with gradient
-    descent is difficult", IEEE Trans. Neural Networks 5, 1994; Glorot and Bengio, AISTATS 2010.
-    The nets of one initialisation share their weights: a deeper one has more of them.
+    sigmoid are at most 0.25, so the error is multiplied by at most ``0.25^N`` times the product of
+    the norms of the weights; Bengio, Simard, Frasconi, "Learning long-term dependencies with
+    gradient descent is difficult", IEEE Trans. Neural Networks 5, 1994; Glorot and Bengio, AISTATS
+    2010. Nets of one initialisation share their weights; a deeper one adds more layers.
 
     Parameters
     ----------
     depths : sequence of int
         Numbers of hidden layers, 1 or more.
     layers : sequence of Layer, optional
-        Activations; left out, sigmoid, tanh, ReLU and LeakyReLU.
+        Activations; by default sigmoid, tanh, ReLU and LeakyReLU.
     initializations : dict of str to str or float, optional
-        Names of initialisations: what :func:`affinet.initializers.weight_scale` takes as its
-        activation, or a standard deviation. Left out, Xavier, He and 0.01.
+        Named initialisations: an activation for :func:`affinet.initializers.weight_scale`, or a
+        standard deviation. By default Xavier, He and 0.01.
     width : int
         Units of each hidden layer.
     data : pair of arrays, optional
-        Rows (B, I) and classes (B,); left out, 64 of the digits.
+        Rows (B, I) and classes (B,); by default, 64 of the digits.
     seed : int
-        Of the weights.
+        Random seed of the weights.
 
     Returns
     -------
@@ -149,25 +149,31 @@ def vanishing_gradient(
         gains = [float(np.linalg.norm(W, 2)) for W in weights]
         for a, curve in enumerate(curves):
             for d, n in enumerate(counts):
-                net = make_net(weights, int(n), kinds[a])
-                outs = outputs(net, x)
-                net.loss.forward(outs[-1], t)
-                passed = errors(net, net.loss.backward())
-                norms = [float(np.linalg.norm(error)) for error in passed[1::2]]
-                error_norms[a, i, d, : n + 1] = norms
-                weight_norms[a, i, d, : n + 1] = [np.linalg.norm(W) for W in matrices(net)]
+                found = measure(make_net(weights, int(n), kinds[a]), x, t)
+                error_norms[a, i, d, : n + 1], weight_norms[a, i, d, : n + 1] = found[:2]
                 path = [*gains[1:n], gains[-1]]  # the weights between the layers
-                bounds[a, i, d, : n + 1] = bounds_of(path, curve.greatest, norms[-1])
+                bounds[a, i, d, : n + 1] = bounds_of(path, curve.greatest, found[0][-1])
                 if n == most:
-                    samples[a, i] = outs[1::2]
+                    samples[a, i] = found[2]
     names = tuple(curve.name for curve in curves)
     return VanishingGradient(
         names, tuple(scales), counts, weight_norms, error_norms, bounds, samples
     )
 
 
+def measure(net: Sequential, x: Array, t: Array) -> tuple[list[float], list[float], list[Array]]:
+    """Norms of dout and dW of every Affine layer, and the outputs of every activation."""
+    loss = require_loss(net)
+    outs = outputs(net, x)
+    loss.forward(outs[-1], t)
+    passed = errors(net, loss.backward())
+    error_norms = [float(np.linalg.norm(error)) for error in passed[1::2]]
+    weight_norms = [float(np.linalg.norm(W)) for W in matrices(net)]
+    return error_norms, weight_norms, outs[1::2]
+
+
 def draw_weights(widths: Sequence[int], scale: str | float, seed: int) -> list[Array]:
-    """Normal random weights from layer to layer, the last one those of the outputs."""
+    """Normal random weights of all layers; the last ones are those of the outputs."""
     rng = np.random.default_rng(seed)
     drawn = []
     for n_inputs, n_outputs in pairwise(widths):
@@ -181,7 +187,7 @@ def draw_weights(widths: Sequence[int], scale: str | float, seed: int) -> list[A
 
 
 def make_net(weights: Sequence[Array], n_hidden: int, activation: Layer) -> Sequential:
-    """A net of the first hidden layers' weights and those of the outputs, with biases of 0."""
+    """A net with the weights of the first hidden layers and of the outputs; biases are 0."""
     layers: list[Layer] = []
     for W in weights[:n_hidden]:
         layers += [Affine(W, np.zeros(W.shape[1])), copy.deepcopy(activation)]
@@ -195,7 +201,7 @@ def matrices(net: Sequential) -> list[Array]:
 
 
 def bounds_of(gains: Sequence[float], slope: float, last: float) -> list[float]:
-    """The bound of every layer's dout, from that of the last one backwards."""
+    """The bound of every layer's dout, computed backwards from the last one."""
     found = [last]
     for gain in reversed(gains):
         found.append(found[-1] * gain * slope)
@@ -203,7 +209,7 @@ def bounds_of(gains: Sequence[float], slope: float, last: float) -> list[float]:
 
 
 def derivative_bound(depths: Array, slope: float = 0.25) -> Array:
-    """``slope^N``: what N derivatives of at most this slope leave of an error.
+    """``slope^N``: the largest factor by which N derivatives of at most this slope scale an error.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """scikit-learn's ``MLPClassifier`` and ``MLPRegressor``, trained by affinet (extra ``sklearn``).
 
-Parameters and fitted attributes have scikit-learn's names, order and meaning, so that another
-import is all that a program has to change; behind them come parameters that scikit-learn has not.
+Parameters and fitted attributes have scikit-learn's names, order and meaning, so a program changes
+nothing but its import; after them come parameters that scikit-learn lacks.
 
 Examples
 --------
@@ -26,7 +26,7 @@ _ROOMS = {"MLPClassifier": "classifier", "MLPRegressor": "regressor"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import scikit-learn with the first use: ``from affinet import *`` does without it."""
+    """Import scikit-learn at the first use: ``from affinet import *`` does not need it."""
     if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

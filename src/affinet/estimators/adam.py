@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-from affinet._dispatch import kernels
-from affinet._validation import Array
-from affinet.optimizers import Adam, State
+from affinet.optimizers import Adam
 
 
 class ScikitLearnAdam(Adam):
@@ -27,10 +23,4 @@ class ScikitLearnAdam(Adam):
     array([0.95])
     """
 
-    kernel = "adam"
-
-    def _apply(self, dW: Array, W: Array, state: State) -> None:
-        left = -math.expm1(state.step * math.log(self.beta2)) if self.beta2 > 0 else 1.0
-        eps = self.eps / math.sqrt(left)  # left is 1 - beta2^step
-        m, v = state.averages
-        kernels.adam_update(dW, self.lr, self.beta1, self.beta2, eps, state.step, m, v, W)
+    kernel = "scikit_learn_adam"

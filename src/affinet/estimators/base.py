@@ -293,6 +293,7 @@ class BaseMLP(Model, ABC):
                 l2=objective.l2(self.alpha),
                 sample_weight=rows.weights,
                 shuffle=bool(self.shuffle),
+                stop_if_not_finite=False,  # as in scikit-learn, by the rules alone
             )
             if len(history.epochs) > self.n_iter_:  # a callback ended it within an epoch
                 rules.keep(history.epochs[-1], self.net_)

@@ -1,4 +1,4 @@
-"""The network of an estimator: fresh, or around the weights that it has."""
+"""The network of an estimator: new, or built around given weights."""
 
 from __future__ import annotations
 

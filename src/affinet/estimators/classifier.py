@@ -30,15 +30,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     One class of several by softmax, one of two by one logit, or several labels by a logit each.
     Parameters up to ``max_fun`` and attributes are those of
     ``sklearn.neural_network.MLPClassifier``, with the same meaning and, for one ``random_state``,
-    the same initial weights; the order of the rows in an epoch is another.
+    the same initial weights; the order of the rows in an epoch differs.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int
         Width of each hidden layer; ``()`` for none.
     activation : str or list of str
-        "identity", "logistic", "tanh", "relu" or "leaky_relu", of all hidden layers or, as a
-        list, of each. affinet's further activations go by their lower-case names.
+        "identity", "logistic", "tanh", "relu" or "leaky_relu", for all hidden layers or, as a
+        list, for each. affinet's other activations have their lower-case names.
     solver : {"lbfgs", "sgd", "adam"}
         "lbfgs" is SciPy's L-BFGS-B over all rows at once, in double precision.
     alpha : float
@@ -47,48 +47,48 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Rows a step; "auto" is ``min(200, n_samples)``.
     learning_rate : {"constant", "invscaling", "adaptive"}
         Only for "sgd". "invscaling" is ``learning_rate_init / (t_ + 1)^power_t``, "adaptive"
-        divides by 5 whenever the epochs of ``n_iter_no_change`` bring no improvement.
+        divides by 5 after ``n_iter_no_change`` epochs without improvement.
     learning_rate_init : float
-        Learning rate to begin with.
+        Initial learning rate.
     power_t : float
         Exponent of "invscaling".
     max_iter : int
-        Most epochs, or iterations of "lbfgs".
+        Maximum number of epochs, or of iterations with "lbfgs".
     shuffle : bool
-        Whether each epoch has an order of its own.
+        Whether to shuffle the rows before each epoch.
     random_state : int, RandomState or None
-        Decides initial weights, held-out rows, orders and masks of dropout.
+        Seed of the initial weights, the held-out rows, the shuffles and the dropout masks.
     tol : float
-        An epoch is an improvement if it betters the best loss, or score, by this.
+        Improvement of the loss, or of the score with early_stopping, that an epoch needs to count.
     verbose : bool or int
-        True prints a line an epoch.
+        True prints a line for each epoch.
     warm_start : bool
-        True lets ``fit`` go on from the last solution.
+        True makes ``fit`` continue from the last solution.
     momentum : float
-        Of "sgd", 0..1.
+        Momentum of "sgd", 0..1.
     nesterovs_momentum : bool
-        Whether it is Nesterov's.
+        Whether to use Nesterov's momentum.
     early_stopping : bool
-        True holds out ``validation_fraction`` of the rows, in equal shares of the classes,
-        ends when their score has not improved by tol for ``n_iter_no_change`` epochs, and goes
-        back to the best weights. ``validation_data`` takes the place of the held-out rows.
+        True holds out ``validation_fraction`` of the rows, stratified by class, stops when their
+        score has not improved by tol for ``n_iter_no_change`` epochs, and restores the best
+        weights. ``validation_data`` replaces the held-out rows.
     validation_fraction : float
-        Share of the rows to hold out.
+        Fraction of the rows to hold out.
     beta_1, beta_2 : float
-        Decays of Adam's two averages, 0 <= beta < 1.
+        Decay rates of Adam's two averages, 0 <= beta < 1.
     epsilon : float
-        Of Adam, above 0; added to the root of the average of squares, which is not corrected for
-        the step, as in scikit-learn.
+        Adam's epsilon, above 0; added to the root of the average of squares without its
+        correction for the step, as in scikit-learn.
     n_iter_no_change : int or inf
-        Epochs in a row without an improvement that are borne.
+        Number of epochs without improvement before training stops.
     max_fun : int
-        Most evaluations of the objective by "lbfgs".
+        Maximum number of evaluations of the objective by "lbfgs".
     class_weight : dict, "balanced" or None
-        Weight of each class, by its label; those left out have weight 1. "balanced" gives a class
-        ``(sum of all weights) / (C (sum of its rows' weights))``, C the number of classes. With
-        several labels a list with a dict for each, or "balanced".
+        Weight of each class, by its label; classes left out have weight 1. "balanced" gives a
+        class ``(sum of all weights) / (C (sum of its rows' weights))``, C the number of classes.
+        With several labels a list with a dict for each, or "balanced".
     dropout : float or list of float
-        Probability of dropping a hidden unit, of all hidden layers or of each; not with "lbfgs".
+        Probability of dropping a hidden unit, for all hidden layers or for each; not with "lbfgs".
     loss : "log_loss" or loss object
         An object takes logits (N, O) and class indices, or rows of 0 and 1 if there are two
         classes or several labels, such as ``an.SoftmaxWithLoss(label_smoothing=0.1)``.
@@ -97,13 +97,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ``validation_loss_curve_``.
     callbacks : list of callables, optional
         Called with an :class:`affinet.TrainingState` after every epoch, whose ``metrics`` also
-        hold "val_loss" and "val_score" if rows are validated with. One that raises
-        :class:`affinet.StopTraining` ends the training. With "lbfgs" they are called after every
-        iteration, and ``optimizer`` is None.
+        hold "val_loss" and "val_score" if there are validation rows. A callback that raises
+        :class:`affinet.StopTraining` ends the training. With "lbfgs" callbacks are called after
+        every iteration, and ``optimizer`` is None.
     n_threads : int, optional
-        Threads to train and predict on; None leaves them as they are.
+        Number of threads to train and predict with; None keeps the current number.
     dtype : dtype, optional
-        float32 or float64 to compute in; None follows X: float32 stays, all else is float64.
+        float32 or float64 to compute in; None follows X: float32 stays, all else becomes float64.
 
     Attributes
     ----------
@@ -112,33 +112,34 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss_ : float
         Loss of the last epoch, penalty included.
     best_loss_ : float or None
-        Least loss of an epoch; None with early_stopping.
+        Lowest loss of an epoch; None with early_stopping.
     loss_curve_ : list of float
         Loss of each epoch; not with "lbfgs".
     validation_loss_curve_ : list of float or None
-        Loss of the rows validated with, without the penalty; None if there are none.
+        Loss of the validation rows, without the penalty; None if there are none.
     validation_scores_ : list of float or None
-        Accuracy of the rows validated with, with early_stopping.
+        Accuracy of the validation rows, with early_stopping.
     best_validation_score_ : float or None
-        The best of them.
+        Highest of ``validation_scores_``.
     t_ : int
-        Rows trained on so far, counted in every epoch.
+        Number of rows trained on so far, over all epochs.
     coefs_, intercepts_ : list of arrays
-        W (I, O) and b (O,) of each layer: views of the network's parameters.
+        W (I, O) and b (O,) of each layer: views of the network's parameters. Set on an estimator
+        that was not fitted, with ``classes_`` for a classifier, they make it a fitted one.
     n_features_in_ : int
     feature_names_in_ : array of str
-        Only if all columns of X have names.
+        Present only if all columns of X have names.
     n_iter_ : int
-        Epochs of the last ``fit``.
+        Number of epochs of the last ``fit``.
     n_layers_, n_outputs_ : int
-        Layers, input included, and outputs.
+        Number of layers, the input included, and of outputs.
     out_activation_ : str
         "softmax", or "logistic" for two classes and for several labels.
     net_ : Sequential
-        The network. It can be saved, exported and trained on by itself.
+        The network. It can be saved, exported and trained by itself.
     stopped_ : bool
-        Only after ``partial_fit`` with early_stopping: whether it has ended, in which case the
-        model has its best weights and further calls change nothing.
+        Only after ``partial_fit`` with early_stopping: whether training has ended; the model then
+        has its best weights, and further calls change nothing.
 
     Examples
     --------
@@ -195,7 +196,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(BaseMLP._stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train on X and y for one epoch more.
+        """Train on X and y for one more epoch.
 
         Parameters
         ----------
@@ -206,7 +207,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array of shape (n_samples,), optional
             Weights of the rows.
         classes : array, optional
-            All classes that there are; wanted in the first call, but not for several labels.
+            All classes; required in the first call, except for several labels.
 
         Returns
         -------
@@ -215,16 +216,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError
-            If classes are missing in the first call or others than in the first, if y holds one
-            that is not among them, if class_weight is "balanced", or if early_stopping comes
-            without validation_data.
+            If classes are missing in the first call or differ from it later, if y holds another
+            class, if class_weight is "balanced", or if early_stopping is set without
+            validation_data.
         """
         require_parameters(self, self._table)
         if getattr(self, "stopped_", False):
             return self
         if isinstance(self.class_weight, str):
             raise ValueError(
-                "class_weight is 'balanced', which partial_fit cannot know from a part of the "
+                "class_weight is 'balanced', which partial_fit cannot compute from a part of the "
                 "data; wanted a dict"
             )
         self._announce(y, classes)

@@ -24,8 +24,7 @@ from affinet.training.regularization import Regularization
 class FullGradient:
     """The objective and its gradient as a function of all parameters, in double precision.
 
-    A line search compares values of nearly the same size, for which single precision would not
-    do.
+    A line search compares nearly equal values, for which single precision is too coarse.
     """
 
     def __init__(self, net: Sequential, objective: Objective, alpha: float, rows: Rows) -> None:
@@ -85,7 +84,7 @@ class Iterations:
 
     @property
     def history(self) -> History:
-        """The record, which the network keeps too."""
+        """The record, also kept by the network."""
         assert self.net.history is not None
         return self.net.history
 
@@ -137,9 +136,9 @@ def fit_lbfgs(model: Any, objective: Objective, rows: Rows, validation: Validati
 
 
 def in_double_precision(model: Any) -> Sequential:
-    """A network of the model's weights that computes so.
+    """A network with the model's weights that computes in double precision.
 
-    It is always a copy: what its layers keep of all rows for the backward goes with it.
+    It is always a copy: what its layers keep of all rows for the backward is freed with it.
     """
     net: Sequential = model.net_
     pairs = zip(*weight_views(net), strict=True)

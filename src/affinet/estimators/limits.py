@@ -1,4 +1,4 @@
-"""How many threads kernels use while estimators work, several of them at once perhaps."""
+"""The number of threads kernels use while estimators work, perhaps several at once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BEFORE: list[int] = []  # the number before the first of them came
 
 @contextmanager
 def thread_limit(n: int | None) -> Iterator[None]:
-    """At most n threads inside the block; None leaves the number as it is.
+    """At most n threads inside the block; None keeps the current number.
 
-    The number is the process's. Of blocks that overlap the last to begin decides, and the last to
-    end brings back what was before the first, in whatever order they end.
+    The number belongs to the process. Where blocks overlap, the last to begin decides, and the last
+    to end restores the number from before the first, in whatever order they end.
     """
     if n is None:
         yield

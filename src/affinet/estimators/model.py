@@ -15,7 +15,7 @@ from affinet.estimators.given_weights import adopt_weights, has_given_weights, r
 from affinet.estimators.limits import thread_limit
 from affinet.network import Sequential
 
-BLOCK_ROWS = 1024  # of a sparse matrix that are made dense at once to predict
+DENSE_ROWS = 1024  # of a sparse matrix that are made dense at once to predict
 SPARSE = ("csr", "csc")
 FLOATS = (np.float64, np.float32)
 
@@ -86,8 +86,8 @@ class Model(BaseEstimator):
                 return net.predict(X)
             X = X.tocsr()
             out = np.empty((X.shape[0], self.n_outputs_), net.dtype)
-            for start in range(0, X.shape[0], BLOCK_ROWS):
-                block = slice(start, start + BLOCK_ROWS)
+            for start in range(0, X.shape[0], DENSE_ROWS):
+                block = slice(start, start + DENSE_ROWS)
                 out[block] = net.predict(X[block].toarray())
             return out
 

@@ -1,4 +1,4 @@
-"""What the estimators' parameters may be: one table, looked up when a training begins."""
+"""Valid values of the estimators' parameters: one table, checked when a training begins."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REGRESSOR_LOSSES: dict[str, type[Loss]] = {
 
 
 def require_parameters(model: Any, table: Mapping[str, Check]) -> None:
-    """Raise, by name, if a parameter of the estimator is not what the table wants."""
+    """Raise, by name, if a parameter of the estimator is not valid."""
     for name, check in table.items():
         check(name, getattr(model, name))
 
@@ -79,7 +79,7 @@ def verbosity(name: str, value: Any) -> None:
 
 
 def random_state(name: str, value: Any) -> None:
-    """What scikit-learn makes a RandomState of; to make one just to see takes it a while."""
+    """What scikit-learn makes a RandomState from; making one to check would be slow."""
     if isinstance(value, int | np.integer) and 0 <= value < 2**32:
         return
     if value is not None and value is not np.random and not isinstance(value, RandomState):
@@ -121,7 +121,7 @@ def compute_dtype(name: str, value: Any) -> None:
 
 
 def callbacks(name: str, value: Any) -> None:
-    """None or an iterable of callables, which can be gone through more than once."""
+    """None, or a list or tuple of callables, which can be iterated more than once."""
     if value is None:
         return
     if not isinstance(value, list | tuple) or not all(map(callable, value)):

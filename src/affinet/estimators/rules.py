@@ -20,7 +20,7 @@ SMALLEST_RATE = 1e-6  # an adaptive learning rate at or below it ends the traini
 
 @dataclass(frozen=True)
 class Validation:
-    """Rows that are not trained on, and how outputs for them are measured.
+    """Rows used for validation only, and how outputs for them are measured.
 
     Attributes
     ----------
@@ -99,13 +99,13 @@ class Rules:
             self.compare_loss()
 
     def compare_loss(self) -> None:
-        """Count an epoch whose loss is not better by tol."""
+        """Count an epoch whose loss did not improve by tol."""
         model = self.model
         self.count(model.loss_ <= model.best_loss_ - model.tol)
         model.best_loss_ = min(model.best_loss_, model.loss_)
 
     def compare_score(self, score: float, net: Sequential) -> None:
-        """Count an epoch whose score is not better by tol; keep the parameters of the best."""
+        """Count an epoch whose score did not improve by tol; keep the parameters of the best."""
         model = self.model
         model.validation_scores_.append(score)
         if model.verbose:
@@ -116,11 +116,11 @@ class Rules:
             model._best = net.params.flat.copy()
 
     def count(self, better: bool) -> None:
-        """One epoch more without improvement, or none."""
+        """Count the epochs without improvement, from 0 again after a better one."""
         self.model._no_improvement_count = 0 if better else self.model._no_improvement_count + 1
 
     def decide(self, state: TrainingState) -> None:
-        """Set the learning rate of the next epoch; StopTraining if there is to be none."""
+        """Set the learning rate of the next epoch, or raise StopTraining."""
         model = self.model
         if model.solver == "sgd" and model.learning_rate == "invscaling":
             rate = model.learning_rate_init / (model.t_ + 1) ** model.power_t
@@ -131,7 +131,7 @@ class Rules:
         self.exhausted = model.n_iter_ == model.max_iter and not self.incremental
 
     def give_up(self) -> None:
-        """StopTraining, unless the learning rate can be made smaller."""
+        """Lower the learning rate if the schedule allows it, else raise StopTraining."""
         model = self.model
         what = "Validation score" if model.early_stopping else "Training loss"
         message = (
@@ -151,6 +151,6 @@ class Rules:
         raise StopTraining("no improvement")
 
     def say(self, message: str) -> None:
-        """Print it, if the user wants to read such things."""
+        """Print a message if verbose is set."""
         if self.model.verbose:
             print(message)

@@ -15,7 +15,7 @@ from affinet.gradcheck.derivative import (
     along_direction,
     along_element,
     coarsest,
-    derivative,
+    extrapolated_derivative,
     first_step,
 )
 from affinet.gradcheck.report import Comparison, ParameterCheck, most_telling
@@ -114,7 +114,7 @@ class ArrayCheck:
 
     def _derivative(self, along: Along, magnitude: float) -> Derivative | None:
         h = first_step(self.plan.h, magnitude)
-        return derivative(along, self.value, h, self.noise, self.plan.tolerance)
+        return extrapolated_derivative(along, self.value, h, self.noise, self.plan.tolerance)
 
     def _look_behind_directions(self, gradient: Array) -> None:
         """Where a direction is wrong and no sampled element is, halve it down to one element."""

@@ -26,7 +26,7 @@ class Derivative:
     noise: float
 
 
-def derivative(
+def extrapolated_derivative(
     along: Along, centre: float, h: float, noise: float, tolerance: float
 ) -> Derivative | None:
     """The derivative at 0 of a function of one variable, or None where it has a kink.

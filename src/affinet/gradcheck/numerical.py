@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from affinet._validation import Array, real_number
+from affinet._validation import Array, real_number, require_plain
 
 METHODS = ("central", "forward")
 
@@ -110,6 +110,7 @@ def _movable(x: Any) -> Array:
         )
     if not x.flags.writeable:
         raise ValueError("x is read-only, wanted an array that can be changed in place")
+    require_plain("x", x)
     return x
 
 

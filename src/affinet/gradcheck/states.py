@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from affinet.network.inner import children_of
+
 
 class States:
     """The numbers and random generators that modules hold, at the time of the call.
@@ -50,7 +52,7 @@ class States:
 
 
 def _with_parts(modules: Iterable[Any]) -> Iterator[Any]:
-    """Each module, and whatever it holds, singly or in lists, that has a forward; each one once."""
+    """Each module once, and all modules that it holds: as children, attributes or in lists."""
     waiting, seen = list(modules), set()
     while waiting:
         module = waiting.pop()
@@ -58,7 +60,7 @@ def _with_parts(modules: Iterable[Any]) -> Iterator[Any]:
             waiting += module
         elif id(module) not in seen and _is_module(module):
             seen.add(id(module))
-            waiting += vars(module).values()
+            waiting += [*vars(module).values(), *children_of(module)]
             yield module
 
 

@@ -34,6 +34,8 @@ class Dropout(Layer):
     calls : int
         Training-mode forwards so far; the step of the next mask. ``fit`` uses its own key,
         (seed, layer position), and its own step, and leaves these two alone.
+    position : (int, int, int) or None
+        While ``fit`` runs, the key, the step and the place of the first row in the batch.
 
     Examples
     --------
@@ -49,13 +51,12 @@ class Dropout(Layer):
     kernel: ClassVar[str] = "dropout"
     key: int = 0
     calls: int = 0
+    position: tuple[int, int, int] | None = None
 
     def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
         self.p = real_number("p", p, 0.0, 1.0)
         self.key = int(generator(rng).integers(0, 2**64, dtype=np.uint64))
-        self.calls = 0
-        # (key, step, place of the first row in the batch) while fit decides them
-        self._place: tuple[int, int, int] | None = None
+        self.calls = 0  # an attribute of its own: a gradient check puts it back
         self._mask: Array | None = None  # (B, O); (0, 0) after a forward in evaluation mode
         self._shape: tuple[int, ...] = ()
 
@@ -81,9 +82,9 @@ class Dropout(Layer):
             raise ValueError("x has shape (), wanted (B, ...)")
         rows = fold_rows(x)
         out, mask = np.empty_like(rows), np.empty(rows.shape, np.uint8)
-        key, step, row = self._place or (self.key, self.calls, 0)
+        key, step, row = self.position or (self.key, self.calls, 0)
         kernels.dropout_forward(rows, self.p, key, step, row, out, mask)
-        self.calls += self._place is None
+        self.calls += self.position is None
         self._mask, self._shape = mask, x.shape
         return out.reshape(x.shape)
 

@@ -80,10 +80,25 @@ class Residual(Layer):
             raise TypeError("Residual takes layers one by one: Residual(*layers)")
         if projection is not None and not isinstance(projection, Affine):
             raise TypeError(f"projection is {projection!r}, wanted an Affine or None")
-        self._hold(layers, projection)
-        require_each_once(self.children, "Residual")
+        require_each_once(layers if projection is None else (*layers, projection), "Residual")
+        self._branch, self._projection = Chain(layers), projection
         self.require_own_widths()
         self._shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # of x and out
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """The branch. Layers are fixed: a branch of other layers is a new Residual."""
+        return self._branch.layers
+
+    @property
+    def projection(self) -> Affine | None:
+        """What is applied to the input before it is added."""
+        return self._projection
+
+    @property
+    def children(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """The branch's layers, then the projection."""
+        return self.layers if self.projection is None else (*self.layers, self.projection)
 
     def forward(self, x: ArrayLike, train: bool = True) -> Array:
         """The branch's output plus the input, or plus the projection of it.
@@ -192,17 +207,12 @@ class Residual(Layer):
                 f"projection takes {n_inputs} and gives {n_outputs}"
             )
 
-    def _hold(self, layers: tuple[Any, ...], projection: Affine | None) -> None:
-        self.layers = layers
-        self.projection = projection
-        self.children = layers if projection is None else (*layers, projection)
-        self._branch = Chain(layers)
-
     def __copy__(self) -> Residual:
         """Copies of the same layers: what a forward keeps in them is the copy's own."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._hold(tuple(map(copy.copy, self.layers)), copy.copy(self.projection))
+        twin._branch = Chain(tuple(map(copy.copy, self.layers)))
+        twin._projection = copy.copy(self.projection)
         return twin
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What the pages are told: a record for those that come, and a bounded queue for each one here."""
+"""Distributes events to the open pages: a history for new ones, a bounded queue for each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import queue
 import threading
 from typing import Any
 
-MOST_PAGES = 8  # that are open at once
-WAITING = 64  # events that a page may be behind before it is let go
-MOST_KEPT = 2000  # points, and epochs, for pages that come later
+MOST_PAGES = 8  # open at the same time
+WAITING = 64  # events that a page may fall behind before it is disconnected
+MOST_KEPT = 2000  # points, and epochs, kept for pages that connect later
 
 Event = tuple[str, Any] | None  # a name and its data, or the end
 
@@ -18,16 +18,16 @@ class Page:
 
     def __init__(self) -> None:
         self.events: queue.Queue[Event] = queue.Queue(WAITING)
-        self.let_go = False
+        self.dropped = False
 
 
 class Hub:
-    """Between the training, which must not wait, and the threads that serve the pages.
+    """Connects the training, which must not wait, with the threads that serve the pages.
 
     Attributes
     ----------
     stop : threading.Event
-        Set when a page asks for the end of the training.
+        Set when a page asks to stop the training.
     """
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class Hub:
         return bool(self._pages)
 
     def begin(self, facts: dict[str, Any]) -> None:
-        """Forget an earlier training, and tell what this one is."""
+        """Forget an earlier training, and announce this one."""
         with self._lock:
             self._facts = facts
             self._kept = {"points": [], "epochs": []}
             self._send(("begin", self._whole()))
 
-    def tell(self, name: str, data: Any) -> None:
+    def publish(self, name: str, data: Any) -> None:
         """Send an event to all pages, without waiting for any of them."""
         with self._lock:
             if name == "update":
@@ -62,7 +62,7 @@ class Hub:
             self._send((name, data))
 
     def join(self) -> Page | None:
-        """A new page, which is told everything so far; None if there are too many."""
+        """Connect a new page, which receives the history; None if there are too many."""
         page = Page()
         with self._lock:
             if len(self._pages) >= MOST_PAGES:
@@ -72,12 +72,12 @@ class Hub:
         return page
 
     def leave(self, page: Page) -> None:
-        """A page that is not there any more."""
+        """Disconnect a page."""
         with self._lock:
             self._pages.discard(page)
 
     def close(self) -> None:
-        """The last that pages hear."""
+        """Send the pages the end of the stream."""
         with self._lock:
             self._send(None)
 
@@ -88,6 +88,6 @@ class Hub:
         for page in list(self._pages):
             try:
                 page.events.put_nowait(event)
-            except queue.Full:  # a browser that does not keep up; it may come again
-                page.let_go = True
+            except queue.Full:  # a browser that does not keep up may reconnect
+                page.dropped = True
                 self._pages.discard(page)

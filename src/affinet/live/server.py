@@ -1,4 +1,4 @@
-"""A server of one page and its events, for a browser on this machine that knows the token."""
+"""Serves one page and its events to a browser on this machine that has the token."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from affinet.live.hub import Event, Hub
 
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 16
-MOST_BYTES = 8192  # of a request: its line and headers; it has no body
-SECONDS = 5.0  # in which a request must be complete
-SILENCE = 5.0  # after which a page is sent something, to see whether it is still there
-SLOW = 10.0  # seconds that one event may take to be sent
+MOST_BYTES = 8192  # of a request line and headers; requests have no body
+SECONDS = 5.0  # within which a request must be complete
+SILENCE = 5.0  # seconds without events after which the connection is tested
+SLOW = 10.0  # seconds within which one event must be sent
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         """Read a request of limited size in limited time, check it, and answer."""
         self.close_connection = True
         self.requestline, self.request_version, self.command = "", "HTTP/1.0", ""
-        with suppress(OSError):  # a browser that went away
+        with suppress(OSError):  # the browser has disconnected
             head = self.read_head()
             if head is None:
                 self.refuse(431, "the request is too large or too slow")
@@ -53,19 +53,19 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer()
 
     def read_head(self) -> bytes | None:
-        """All up to the empty line; None if it does not come."""
+        """Everything up to the empty line; None if it is too long or too slow."""
         head, until = b"", time.monotonic() + SECONDS
         while b"\r\n\r\n" not in head:
             if len(head) > MOST_BYTES or time.monotonic() > until:
                 return None
             part = self.connection.recv(4096)
             if not part:
-                return head  # what is there is looked at, and refused
+                return head  # incomplete: it is parsed and refused
             head += part
         return head if len(head) <= MOST_BYTES else None
 
     def answer(self) -> None:
-        """Answer, or refuse by the first thing that is wrong."""
+        """Answer, or refuse for the first problem found."""
         place = urlsplit(self.path)
         get = {"/": self.send_page, "/events": self.send_events}
         known = {"GET": get, "POST": {"/stop": self.stop}}
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(405, "wanted GET or POST")
         elif "Transfer-Encoding" in self.headers or self.headers.get("Content-Length", "0") != "0":
             self.refuse(413, "wanted a request without a body")
-        elif len(host) != 1 or host[0] not in hosts:  # another name that leads here
+        elif len(host) != 1 or host[0] not in hosts:  # DNS rebinding: another name for this address
             self.refuse(403, "this server is 127.0.0.1")
         elif origin is not None and origin != f"http://{host[0]}":
             self.refuse(403, "the request comes from another page")
@@ -87,14 +87,14 @@ class Handler(BaseHTTPRequestHandler):
             known[self.command][place.path]()
 
     def token(self, query: str) -> str:
-        """The token that came: in the address of what is read, in a header of what acts."""
+        """The token received: in the query of a GET request, in a header of a POST request."""
         if self.command == "POST":
             return self.headers.get("X-Token", "")
         found = parse_qs(query, max_num_fields=4) if query.count("&") < 4 else {}
         return found.get("token", [""])[0]
 
     def send_page(self) -> None:
-        """The page, which may load and run nothing but itself."""
+        """Send the page, which may not load or run anything else."""
         nonce = secrets.token_urlsafe(16)
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def send_events(self) -> None:
-        """What happens, as long as the page is there and keeps up."""
+        """Send events as long as the page is connected and keeps up."""
         hub = self.server.hub
         page = hub.join()
         if page is None:
@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.connection.settimeout(SLOW)
             self.head(200, "text/event-stream")
-            while not page.let_go:
+            while not page.dropped:
                 try:
                     event = page.events.get(timeout=SILENCE)
                 except queue.Empty:
@@ -129,15 +129,15 @@ class Handler(BaseHTTPRequestHandler):
             hub.leave(page)
 
     def stop(self) -> None:
-        """Ask for the end of the training."""
+        """Ask the training to stop."""
         self.server.hub.stop.set()
         self.head(204, None, 0)
 
     def head(
         self, code: int, kind: str | None, length: int | None = None, policy: str | None = None
     ) -> None:
-        """The head of an answer that is neither kept, nor guessed at, nor shown elsewhere."""
-        self.request_version = "HTTP/1.0"  # whatever came: an answer has a head
+        """Send headers that forbid caching, content sniffing and embedding."""
+        self.request_version = "HTTP/1.0"  # send headers whatever the request said
         self.send_response(code)
         fields = {
             "Content-Type": kind,
@@ -156,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def refuse(self, code: int, why: str) -> None:
-        """A line that says why, and a look at what else came, so that the line arrives."""
+        """Send the reason in one line, and drain the input so that the line arrives."""
         body = f"{why}\n".encode()
         self.head(code, "text/plain; charset=utf-8", len(body))
         self.wfile.write(body)
@@ -168,15 +168,15 @@ class Handler(BaseHTTPRequestHandler):
                     break
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the base class finds wrong, in the same words."""
+        """Report problems found by the base class in the same way."""
         self.refuse(int(code), message or "the request is malformed")
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the terminal belongs to the training."""
+        """Log nothing: the terminal belongs to the training."""
 
 
 class LiveServer(ThreadingHTTPServer):
-    """Serves in threads of its own, so many connections at once."""
+    """Serves a limited number of connections, each in its own thread."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -194,11 +194,11 @@ class LiveServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is, token included."""
+        """The address of the page, with the token."""
         return f"http://{HOST}:{self.server_port}/?token={self.token}"
 
     def server_bind(self) -> None:
-        """Bind, without asking anybody for this machine's name."""
+        """Bind without looking up this machine's name."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
@@ -210,17 +210,17 @@ class LiveServer(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """As the base class, and make room again."""
+        """Like the base class; free the slot afterwards."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, *_: Any) -> None:
-        """Nothing: what a browser does wrong is no matter of the training's."""
+        """Ignore the error: a browser's mistakes must not disturb the training."""
 
     def close(self) -> None:
-        """Tell the pages, give them a moment to hear it, and listen no more."""
+        """Notify the pages, give them a moment to receive it, and close the port."""
         self.hub.close()
         until = time.monotonic() + 1.0
         while self.hub.watched and time.monotonic() < until:
@@ -231,13 +231,13 @@ class LiveServer(ThreadingHTTPServer):
 
 
 def encoded(event: Event) -> bytes:
-    """An event as a browser's EventSource reads it."""
+    """An event in the format of a browser's EventSource."""
     name, data = event or ("end", None)
     return f"event: {name}\ndata: {json.dumps(jsonable(data), allow_nan=False)}\n\n".encode()
 
 
 def jsonable(value: Any) -> Any:
-    """Plain values; what is not finite becomes null, an array of bytes its base64.
+    """Plain values: numbers that are not finite become null, an array of bytes base64.
 
     Examples
     --------

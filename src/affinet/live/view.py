@@ -17,45 +17,45 @@ from affinet.network import Sequential
 from affinet.network.inner import walk
 from affinet.training import StopTraining, TrainingState
 
-MOST_UNITS, MOST_INPUTS = 64, 4096  # of the first layer that are shown
+MOST_UNITS, MOST_INPUTS = 64, 4096  # of the first layer, shown at most
 WEIGHTS_EVERY = 1.0  # seconds
 
 
 class LiveView:
     """A callback that shows a training in the browser while it runs, and can stop it from there.
 
-    It serves one page on 127.0.0.1 with the loss and the accuracy, the norms of the gradients by
-    layer and the weights of the first layer. The address, with a random token in it that every
-    request must carry, goes to standard error when it is opened: by ``open``, by ``with``, or by
-    the training's begin. It is closed with the training's end; a training that ends by an error
-    leaves that to ``with`` or ``close``. What the page has shown stays in the browser. Pages that
-    are slow or closed are let go, none makes the training wait.
+    It serves one page on 127.0.0.1 with the loss, the accuracy, the gradient norms by layer and the
+    weights of the first layer. When the port is opened, by ``open``, by ``with`` or at the start of
+    the training, the address is printed to standard error; it contains a random token that every
+    request must carry. The port is closed at the end of the training; if the training ends with an
+    error, ``with`` or ``close`` closes it. The browser keeps what the page has shown. Slow or
+    closed pages are disconnected; none makes the training wait.
 
     Parameters
     ----------
     port : int
-        To listen on; 0 takes a free one.
+        Port to listen on; 0 chooses a free one.
     monitor : Monitor, optional
-        One of the same training's callbacks, standing before this one: the page shows its ratios of
-        updates to weights and its advice as well.
+        A callback of the same training, listed before this one: the page also shows its
+        update-to-weight ratios and its advice.
     shape : (int, int), optional
-        Height and width of inputs that are images; left out, square if that fits.
+        Height and width of input images; by default square if possible.
     title : str
-        What the page is called.
+        Title of the page.
     interval : float
-        Seconds between two updates; also the longest time, beyond a step, until a stop is seen.
+        Seconds between two updates; also the longest delay, in addition to a step, of a stop.
     announce : callable, optional
-        Is given the line with the address in place of standard error.
+        Receives the line with the address instead of standard error.
 
     Attributes
     ----------
     url : str or None
-        The page's address while it is open.
+        The address of the page while the port is open.
 
     Raises
     ------
     OSError
-        When opened, if the port cannot be listened on.
+        When opened, if the port is not available.
 
     Examples
     --------
@@ -99,20 +99,20 @@ class LiveView:
 
     @property
     def url(self) -> str | None:
-        """The page's address while it is open."""
+        """The address of the page while the port is open."""
         return None if self._server is None else str(self._server.url)
 
     def open(self) -> LiveView:
-        """Listen, and tell where; nothing if it does already."""
+        """Open the port and announce the address; do nothing if it is open."""
         if self._server is None:
-            from affinet.live.server import HOST, LiveServer  # what nobody needs without a page
+            from affinet.live.server import HOST, LiveServer  # needed only here
 
             try:
                 self._server = LiveServer(self._hub, self.port)
             except OSError as error:
                 why = f"cannot listen on {HOST}, port {self.port}: {error.strerror}"
                 raise OSError(error.errno, why) from None
-            self._hub.stop.clear()  # not in begin: a page may ask before the first step
+            self._hub.stop.clear()  # not in begin: a page may ask to stop before the first step
             line = f"live view: {self.url}"
             if self.announce is None:
                 print(line, file=sys.stderr, flush=True)
@@ -121,7 +121,7 @@ class LiveView:
         return self
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the port."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -143,16 +143,16 @@ class LiveView:
     # As a callback -------------------------------------------------------------------------------
 
     def begin(self, state: TrainingState) -> None:
-        """Open the page, if it is not, and tell it what is trained."""
+        """Open the port if needed, and announce the training."""
         net = state.net
         self._slices = layer_slices(net)
         self._scratch = np.empty_like(net.params.flat)
         self._first = first_matrix(net)
         self._points: list[dict[str, Any]] = []
         self._epochs: list[dict[str, Any]] = []
-        self._started = self._told = self._weights_told = time.monotonic()
-        self._looked, self._pace = (0, self._started), 0.0  # step and time; steps a second
-        self._totals = np.zeros(3)  # of the epoch, when they were last looked at
+        self._started = self._sent = self._weights_sent = time.monotonic()
+        self._paced, self._pace = (0, self._started), 0.0  # step and time; steps a second
+        self._totals = np.zeros(3)  # the epoch's totals when last read
         self._since = np.zeros(3)  # since the last point
         parts = dict(walk(net.layers))
         places = list(self._slices)
@@ -160,42 +160,42 @@ class LiveView:
         facts = {"title": self.title, "layers": layers, "places": places}
         self._hub.begin({**facts, "summary": repr(net)[:400]})
         self.open()
-        self._tell_weights()
+        self._send_weights()
 
     def next_step(self, step: int) -> int:
-        """The step that is done, at the present pace, when the next update is due."""
-        due = self.interval - (time.monotonic() - self._told)
+        """The step that will be reached, at the current pace, when the next update is due."""
+        due = self.interval - (time.monotonic() - self._sent)
         return step + max(1, int(self._pace * due))
 
     def after_step(self, state: TrainingState) -> None:
-        """Show where the training stands; StopTraining if a page asked for it."""
+        """Show the progress; raise StopTraining if a page asked for it."""
         now = time.monotonic()
-        before, then = self._looked
+        before, then = self._paced
         self._pace = (state.step - before) / max(now - then, 1e-6)
-        self._looked = (state.step, now)
-        if now - self._told >= 0.5 * self.interval:
+        self._paced = (state.step, now)
+        if now - self._sent >= 0.5 * self.interval:
             self._points.append(self._point(state, now))
-            self._tell(now)
+            self._send(now)
         self._stop_if_asked()
 
     def __call__(self, state: TrainingState) -> None:
-        """Show an epoch; StopTraining if a page asked for it."""
+        """Show an epoch; raise StopTraining if a page asked for it."""
         figures = {name: value for name, value in state.metrics.items() if name != "seconds"}
         self._epochs.append({"step": state.step, **figures})
         self._add(state.totals)
         self._totals[:] = 0  # the next epoch begins
         now = time.monotonic()
-        if now - self._told >= self.interval:
-            self._tell(now)
+        if now - self._sent >= self.interval:
+            self._send(now)
         self._stop_if_asked()
 
     def end(self, state: TrainingState) -> None:
-        """Show the last figures, the weights and the advice, and close."""
-        self._tell(time.monotonic())
-        self._tell_weights()
+        """Show the final values, the weights and the advice, and close."""
+        self._send(time.monotonic())
+        self._send_weights()
         advice = [] if self.monitor is None else self.monitor.advice
         stopped_by = str(state.history.stopped_by)
-        self._hub.tell("end", {"step": state.step, "by": stopped_by, "advice": advice})
+        self._hub.publish("end", {"step": state.step, "by": stopped_by, "advice": advice})
         self.close()
 
     # Inside --------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ class LiveView:
             raise StopTraining("stopped in the browser")
 
     def _point(self, state: TrainingState, now: float) -> dict[str, Any]:
-        """Where the training stands: means since the last point, and norms."""
+        """A point of the curves: means since the previous point, and norms."""
         self._add(state.totals)
         weight, loss, hits = self._since.tolist()
         self._since[:] = 0
@@ -224,21 +224,21 @@ class LiveView:
         return point
 
     def _add(self, totals: tuple[float, float, float]) -> None:
-        """Add what came to an epoch's totals since they were last looked at."""
+        """Add the change of an epoch's totals since they were last read."""
         self._since += np.array(totals) - self._totals
         self._totals = np.array(totals)
 
-    def _tell(self, now: float) -> None:
-        self._told = now
+    def _send(self, now: float) -> None:
+        self._sent = now
         if self._points or self._epochs:
-            self._hub.tell("update", {"points": self._points, "epochs": self._epochs})
+            self._hub.publish("update", {"points": self._points, "epochs": self._epochs})
             self._points, self._epochs = [], []
-        if self._hub.watched and now - self._weights_told >= WEIGHTS_EVERY:
-            self._tell_weights()
+        if self._hub.watched and now - self._weights_sent >= WEIGHTS_EVERY:
+            self._send_weights()
 
-    def _tell_weights(self) -> None:
+    def _send_weights(self) -> None:
         """The first layer's weights as bytes from -127 to 127, unit by unit."""
-        self._weights_told = time.monotonic()
+        self._weights_sent = time.monotonic()
         if self._first is None:
             return
         W = self._first[:MOST_INPUTS, :MOST_UNITS].T
@@ -252,7 +252,7 @@ class LiveView:
             square = side * side == scaled.shape[1] and side > 1
             height, width = (side, side) if square else (scaled.shape[1], 1)
         shown = {"units": len(scaled), "height": height, "width": width, "greatest": greatest}
-        self._hub.tell("weights", {**shown, "data": scaled})
+        self._hub.publish("weights", {**shown, "data": scaled})
 
 
 def first_matrix(net: Sequential) -> Array | None:

@@ -119,7 +119,8 @@ class SoftmaxWithLoss(ClassLoss):
         -------
         bool array of shape (B,)
         """
-        classes = np.argmax(t, axis=-1) if np.ndim(t) == np.ndim(x) else np.asarray(t)
+        x, t = number_array("x", x), number_array("t", t)
+        classes = t.argmax(axis=-1) if t.ndim == x.ndim else t
         return np.atleast_1d(np.argmax(x, axis=-1) == classes)
 
     @property
@@ -187,8 +188,8 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
         -------
         bool array of shape (B,)
         """
-        rows = fold_rows(np.atleast_1d(x))
-        above = np.reshape(np.asarray(t), rows.shape) > 0.5
+        rows = fold_rows(np.atleast_1d(number_array("x", x)))
+        above = number_array("t", t).reshape(rows.shape) > 0.5
         return np.asarray(np.where(above, rows > 0, rows <= 0).all(axis=1))
 
     @property

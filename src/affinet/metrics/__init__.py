@@ -8,6 +8,8 @@ labels, ``multilabel=True`` reads ``y`` as rows of logits, one a label, and ``t`
 1. A metric that such outputs and targets have no meaning for raises an error.
 """
 
+from typing import Any
+
 from affinet.metrics.classification import (
     accuracy,
     confusion_matrix,
@@ -18,7 +20,6 @@ from affinet.metrics.named import (
     BY_NAME,
     Metric,
     Metrics,
-    Monitor,
     larger_is_better,
     measure,
     named_metrics,
@@ -29,7 +30,6 @@ __all__ = [
     "BY_NAME",
     "Metric",
     "Metrics",
-    "Monitor",
     "accuracy",
     "confusion_matrix",
     "f1_score",
@@ -41,3 +41,12 @@ __all__ = [
     "root_mean_squared_error",
     "top_k_accuracy",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The name under which early pickles of callbacks hold a :class:`affinet.plateau.Plateau`."""
+    if name != "Monitor":
+        raise AttributeError(f"module 'affinet.metrics' has no attribute {name!r}")
+    from affinet.plateau import Plateau
+
+    return Plateau

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -68,7 +67,7 @@ def named_metrics(metrics: Metrics) -> dict[str, Metric]:
         if not callable(metric) or isinstance(metric, type):
             raise TypeError(f"metrics: {metric!r}, wanted a name or a function of (y, t)")
         if not isinstance(name, str) or name in found:
-            raise ValueError(f"metrics: the name {name!r} stands there twice or is not a text")
+            raise ValueError(f"metrics: the name {name!r} is given twice or is not a string")
         found[name] = metric
     return found
 
@@ -163,7 +162,7 @@ def values_of(name: str, loss: Any, y: Array) -> Array:
 
 
 def larger_is_better(name: str) -> bool:
-    """Which way is up for a figure, from its name; ValueError if it does not tell.
+    """Which way is up for a figure, from its name; ValueError if the name does not say.
 
     Examples
     --------
@@ -176,57 +175,3 @@ def larger_is_better(name: str) -> bool:
     if any(word in words for word in LARGE_IS_GOOD):
         return True
     raise ValueError(f"monitor is {name!r}, whose name does not tell which way is up: give mode")
-
-
-class Monitor:
-    """Follows one figure and counts for how long it has not become better.
-
-    Parameters
-    ----------
-    monitor : str
-        The figure's name.
-    min_delta : float
-        By how much more than this it must be better than the best so far.
-    mode : str or None
-        "min" or "max": what is better; None reads it from the name.
-    """
-
-    def __init__(self, monitor: str, min_delta: float, mode: str | None) -> None:
-        if not isinstance(monitor, str):
-            raise TypeError(f"monitor is {monitor!r}, wanted the name of a figure")
-        if mode not in ("min", "max", None):
-            raise ValueError(f"mode is {mode!r}, wanted 'min', 'max' or None")
-        if not 0 <= float(min_delta) < math.inf:
-            raise ValueError(f"min_delta is {min_delta!r}, wanted 0 or more, finite")
-        self.monitor = monitor
-        self.min_delta = float(min_delta)
-        self.upward = larger_is_better(monitor) if mode is None else mode == "max"
-        self.best: float | None = None
-        self.wait = 0
-
-    def observe(self, figures: Mapping[str, Any]) -> bool:
-        """Take over an epoch's figure; True if it is the best so far. NaN never is."""
-        if self.monitor not in figures:
-            names = ", ".join(name for name in figures if name != "epoch")
-            raise ValueError(f"monitor is {self.monitor!r}, but the figures are: {names}")
-        value = float(figures[self.monitor])
-        better = self.best is None or (value - self.best) * (1 if self.upward else -1) > (
-            self.min_delta
-        )
-        if better and not math.isnan(value):
-            self.best, self.wait = value, 0
-            return True
-        self.wait += 1
-        return False
-
-    def reset(self) -> None:
-        """Forget everything that was seen."""
-        self.best, self.wait = None, 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was seen, as plain values."""
-        return {"best": self.best, "wait": self.wait}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state_dict."""
-        self.best, self.wait = state["best"], state["wait"]

@@ -50,14 +50,14 @@ __all__ = [
     "require_loss",
     "set_arrays",
     "set_gradients",
-    "training",
+    "using_alone",
     "walk",
     "why_not_compiled",
     "width_taken",
 ]
 
 
-def training(net: Sequential) -> AbstractContextManager[None]:
+def using_alone(net: Sequential) -> AbstractContextManager[None]:
     """A block in which this thread alone uses the network; RuntimeError if another one does."""
     return net._usage.writing()
 
@@ -82,7 +82,7 @@ def set_gradients(net: Sequential, grads: Parameters) -> None:
 
 
 def predict_unguarded(net: Sequential, x: ArrayLike) -> Array:
-    """The outputs for x, for the thread that holds the network in :func:`training`."""
+    """The outputs for x, for the thread that holds the network in :func:`using_alone`."""
     return net._predict(x)
 
 

@@ -14,31 +14,58 @@ MOST_LAYERS = 1000  # what the compiled code takes
 
 def describe_layers(
     layers: Sequence[Any], keys: Mapping[str, int] | None = None
-) -> list[tuple[Any, ...]]:
-    """Each layer as ``kernels.make_operations`` wants it.
+) -> list[Operation]:
+    """The operations of these layers, as ``kernels.make_operations`` takes them.
 
-    ``keys`` are those of the random numbers that layers draw, by their paths.
+    A Residual's layers come first, then its projection, which reads what the branch's first layer
+    reads, and at last the sum. ``keys`` are those of the random numbers that layers draw, by their
+    paths.
     """
-    described: list[tuple[Any, ...]] = []
-    start = 0
-    for path, layer in walk(layers):
+    flattened = Flattened(keys or {})
+    flattened.add_layers(layers)
+    return flattened.operations
+
+
+class Flattened:
+    """Layers, and those that they hold, as one list of operations."""
+
+    def __init__(self, keys: Mapping[str, int]) -> None:
+        self.operations: list[Operation] = []
+        self.keys = keys
+        self.start = 0  # of the next parameter in the flat buffer
+
+    @property
+    def last(self) -> int:
+        """Place of the last operation; -1 stands for the network's input."""
+        return len(self.operations) - 1
+
+    def add_layers(self, layers: Sequence[Any], prefix: str = "") -> None:
+        """Add layers in a row, each of which reads what the one before it gives."""
+        for place, layer in enumerate(layers):
+            path = f"{prefix}{place}"
+            if layer.children:
+                self.add_residual(layer, path)
+            else:
+                self.add(layer, path)
+
+    def add(self, layer: Any, path: str, sources: tuple[int, ...] = ()) -> None:
+        """Add a layer's operation; without ``sources`` it reads the operation before it."""
         starts = []
         for name in layer.parameters:
-            starts.append(start)
-            start += math.prod(getattr(layer, name).shape)
-        described.append(old_form(layer, layer.operation(tuple(starts), keys[path] if keys else 0)))
-    return described
+            starts.append(self.start)
+            self.start += math.prod(getattr(layer, name).shape)
+        operation = layer.operation(tuple(starts), self.keys.get(path, 0))
+        self.operations.append(operation._replace(sources=sources))
 
-
-def old_form(layer: Any, op: Operation) -> tuple[Any, ...]:
-    name = type(layer).__name__
-    if op.kernel == "affine":
-        return (name, *layer.W.shape, *op.starts)
-    if op.kernel in ("batch_norm", "layer_norm"):
-        return (name, layer.n, *op.starts, *op.numbers, *op.arrays)
-    if op.kernel == "dropout":
-        return (name, *op.numbers, op.key)
-    return (name, *op.numbers)
+    def add_residual(self, layer: Any, path: str) -> None:
+        """Add a branch, the projection of what it reads if there is one, and the sum of both."""
+        skip = self.last
+        self.add_layers(layer.layers, f"{path}.")
+        out = self.last
+        if layer.projection is not None:
+            self.add(layer.projection, f"{path}.{len(layer.layers)}", (skip,))
+            skip = self.last
+        self.add(layer, path, (out, skip))
 
 
 def first_width(layers: Sequence[Any]) -> int | None:
@@ -50,8 +77,8 @@ def why_not_compiled(layers: Sequence[Any]) -> str | None:
     """In words, what about these layers has no compiled form; None if there is nothing."""
     inside = list(walk(layers))
     for path, layer in inside:
-        if not is_compiled(layer) or layer.kernel == "add":
-            return f"layer {path}, {layer!r:.100}, has no compiled form"
+        if not is_compiled(layer):
+            return f"layer {path}, {type(layer).__name__}, has no compiled form"
     if len(inside) > MOST_LAYERS:
         return f"there are {len(inside)} layers, the compiled code takes {MOST_LAYERS}"
     widths = {path: found for path, layer in inside if (found := layer_widths(layer)) is not None}

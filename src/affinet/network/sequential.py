@@ -57,27 +57,30 @@ class Sequential:
     Parameters
     ----------
     *layers : Layer, or any object with ``forward(x)`` and ``backward(dout)``
-        An object of one's own may name its parameters in an attribute ``parameters``, such as
-        ``("W",)``, and then stores the gradient of ``W`` as ``dW`` in its backward. Arrays that
-        it changes while training without being parameters, such as running averages, it may name
-        in ``buffers``; they are kept wherever the parameters are. A ``forward`` with a second
-        positional argument is told whether it trains.
+        A custom layer names its parameters in an attribute ``parameters``, such as ``("W",)``,
+        and stores the gradient of ``W`` as ``dW`` in its backward. It names arrays that it
+        changes while training without being parameters, such as running averages, in
+        ``buffers``; they are saved with the parameters. A layer made of layers names these in a
+        tuple ``children``. A ``forward`` with a second positional argument receives True in
+        training and False otherwise.
     loss : loss object, optional
         Anything with ``forward(x, t) -> float`` and ``backward(dout)``; without one the network
-        only predicts. Weights of rows go to a third argument of the forward, ``weights``.
+        only predicts. A forward receives the weights of rows as a third argument, ``weights``.
     input_scale : float, optional
         Multiplies every input, in ``fit``, ``forward``, ``predict`` and ``evaluate`` alike;
         1/255 for images held as uint8. Saved with the model.
     check_finite : bool
-        True refuses inputs with a NaN or an infinity, by their place.
+        True refuses inputs that hold NaN or an infinity, and says where.
 
     Attributes
     ----------
     layers : tuple
+        They are fixed: a network of other layers is a new Sequential.
     loss : loss object or None
     params, grads : Parameters
         Dicts of views into one flat buffer each (``params.flat``), with keys ``"0.W"``,
-        ``"0.b"``, ...: the layer's place and the parameter's name.
+        ``"0.b"``, ...: the layer's path and the parameter's name. The layers inside layer 2, such
+        as a :class:`Residual`, have the paths 2.0, 2.1, ...; so ``"2.0.W"``.
     dtype : numpy.dtype
         float32 or float64, that of the parameters (float16 is held as float32). Inputs are
         converted to it.
@@ -89,8 +92,8 @@ class Sequential:
     Raises
     ------
     ValueError
-        If parameters have different dtypes, a layer stands here twice or belongs to another
-        network, or neighbouring widths do not fit.
+        If parameters have different dtypes, a layer is used twice or belongs to another network,
+        or the widths of neighbouring layers do not fit.
 
     Examples
     --------
@@ -153,7 +156,7 @@ class Sequential:
         t : array
             Targets, as the loss wants them.
         train : bool
-            The mode of layers that have two.
+            True for training, False for evaluation.
         weights : array of shape (B,), optional
             Weights of the rows, each 0 or more; see :class:`Loss`.
 
@@ -176,14 +179,14 @@ class Sequential:
         Parameters
         ----------
         dout : float
-            Gradient of what is minimised with respect to the loss.
+            Gradient of the objective with respect to the loss.
         need_dx : bool
-            True works out the gradient with respect to x too, which costs one product more.
+            True also computes the gradient with respect to x, which costs one more product.
 
         Returns
         -------
         array of the shape of x, or None
-            The gradient with respect to x, as it stands after ``input_scale``.
+            The gradient with respect to x after multiplication by ``input_scale``.
         """
         if not self._forward_done:
             raise RuntimeError("Sequential.backward came before forward")
@@ -297,32 +300,19 @@ class Sequential:
         reducer: Any = None,
         resume: str | PathLike[str] | None = None,
         shuffle: bool = True,
+        stop_if_not_finite: bool = True,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
         from affinet.training import fit
 
         return fit(
-            self,
-            x,
-            t,
-            epochs=epochs,
-            steps=steps,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            metrics=metrics,
-            schedule=schedule,
-            seed=seed,
-            verbose=verbose,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            l2=l2,
-            clip_norm=clip_norm,
-            reducer=reducer,
-            resume=resume,
+            self, x, t, epochs=epochs, steps=steps, batch_size=batch_size, optimizer=optimizer,
+            validation_data=validation_data, callbacks=callbacks, metrics=metrics,
+            schedule=schedule, seed=seed, verbose=verbose, sample_weight=sample_weight,
+            class_weight=class_weight, l2=l2, clip_norm=clip_norm, reducer=reducer, resume=resume,
             shuffle=shuffle,
-        )
+            stop_if_not_finite=stop_if_not_finite,
+        )  # fmt: skip
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the whole model to a file; see :func:`affinet.model_file.save`."""

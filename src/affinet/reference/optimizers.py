@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from affinet.reference._arrays import Array, require_shape
@@ -13,6 +15,7 @@ __all__ = [
     "momentum_update",
     "nesterov_update",
     "rmsprop_update",
+    "scikit_learn_adam_update",
     "sgd_update",
 ]
 
@@ -289,6 +292,53 @@ def adam_update(
     m_hat = m / (1 - beta1**step)
     v_hat = v / (1 - beta2**step)
     return m, v, W - float(lr) * m_hat / (np.sqrt(v_hat) + float(eps))
+
+
+def scikit_learn_adam_update(
+    dW: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+    m: Array,
+    v: Array,
+    W: Array,
+) -> tuple[Array, Array, Array]:
+    """Adam with an epsilon that is not corrected for the step, as scikit-learn's MLPs have it.
+
+    Parameters
+    ----------
+    dW, lr, beta1, beta2, eps, step, m, v, W
+        See :func:`adam_update`.
+
+    Returns
+    -------
+    m, v, W : arrays shaped as dW
+        m and v as :func:`adam_update` returns them, and
+        ``W = W - lr sqrt(1 - beta2^step) / (1 - beta1^step) m / (sqrt(v) + eps)``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or step is less than 1.
+
+    Notes
+    -----
+    Source: Kingma & Ba, ICLR 2015, the end of section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import scikit_learn_adam_update
+    >>> zero, one = np.zeros(1), np.ones(1)
+    >>> scikit_learn_adam_update(np.array([3.0]), 0.1, 0.9, 0.75, 1.5, 1, zero, zero, one)[2]
+    array([0.95])
+    """
+    m, v, _ = adam_update(dW, lr, beta1, beta2, eps, step, m, v, W)
+    beta1, beta2 = float(beta1), float(beta2)
+    rate = float(lr) * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+    return m, v, W - rate * m / (np.sqrt(v) + float(eps))
 
 
 def adamw_update(

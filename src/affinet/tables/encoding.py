@@ -136,11 +136,15 @@ class Encoding:
                 columns.append(fit_column(table, name, places, impute, name in categorical))
             except ColumnError as problem:  # go on, to report all of them at once
                 problems.append(problem)
+        try:
+            fitted = fit_target(table, target, task, places)
+        except ColumnError as problem:
+            problems.append(problem)
         if problems:
             raise all_problems(problems)
         return cls(
             columns=tuple(columns),
-            target=fit_target(table, target, task, places),
+            target=fitted,
             names=tuple(table.names),
             named=table.named,
             decimal=table.decimal,

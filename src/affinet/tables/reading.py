@@ -66,7 +66,7 @@ def read_table(
         A file of one column with the targets.
     header : bool, optional
         Whether the first line of a text file names the columns. By default, it does if none of
-        its cells is a number and no two are equal.
+        its cells is a number or a date and no two are equal.
     delimiter : str, optional
         The character between cells. By default a tab, a semicolon or a comma: the first of these
         that cuts the first lines into equally many cells, and more than one.

@@ -13,7 +13,7 @@ import numpy as np
 from affinet._validation import Array
 from affinet.tables.cells import has_leading_zero, number_label
 from affinet.tables.columns import require_few, statistics, texts_from_json
-from affinet.tables.table import Table, listing
+from affinet.tables.table import ColumnError, Table, listing
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
 TASKS = (CLASSIFICATION, REGRESSION)
@@ -56,9 +56,9 @@ class ClassTarget:
             labels = class_labels(table, name, numeric=False)
         classes = sorted(set(labels), key=(lambda text: (Decimal(text), text)) if numeric else None)
         if len(classes) < 2:
-            raise ValueError(
-                f"{table.source}: the target {name!r} is {classes[0]!r} in every row, "
-                "wanted at least two classes"
+            raise ColumnError(
+                table.source,
+                f"the target {name!r} is {classes[0]!r} in every row, wanted at least two classes",
             )
         require_few(
             *(table, name, len(classes), len(labels), "classes"),
@@ -109,9 +109,11 @@ class NumberTarget:
         values = quantities(table, name)
         largest = float(np.abs(values).max())
         if largest > LARGEST:
-            raise ValueError(
-                f"{table.source}: the target {name!r} reaches {largest:g}, and squared errors of "
-                f"numbers beyond {LARGEST:g} overflow float64; rescale it"
+            raise ColumnError(
+                table.source,
+                f"the target {name!r} reaches {largest:g}, and squared errors of numbers beyond "
+                f"{LARGEST:g} overflow float64",
+                "rescale it",
             )
         return cls(name, *statistics(values[rows]))
 
@@ -210,9 +212,11 @@ def quantities(table: Table, name: str) -> Array:
 
 def raise_no_target(table: Table, name: str, row: int, n_rows: int) -> NoReturn:
     """Refuse rows without a target: nothing can be learned from them, and none is made up."""
-    raise ValueError(
-        f"{table.place(row, name)}: the target is missing, in {n_rows} rows in all; leave them "
-        "out with drop_missing (--drop-missing)"
+    more = f", and in {n_rows - 1} more rows" if n_rows > 1 else ""
+    raise ColumnError(
+        table.source,
+        f"{table.row_name(row)}, column {name!r}: the target is missing{more}",
+        "leave such rows out with drop_missing (--drop-missing)",
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import IO, NamedTuple
 
 from affinet.tables.cells import decimal_mark, is_missing, number_of
+from affinet.tables.dates import date_format
 from affinet.tables.table import Table
 
 # A comma comes last: between semicolons it may be a decimal mark.
@@ -24,6 +25,7 @@ GZIP = b"\x1f\x8b"
 # A packed file may grow this many times, and any file to this many bytes.
 MOST_RATIO, ALWAYS_ALLOWED = 100, 1 << 26
 LATIN = ("latin-1", "cp1252")
+DETECTED = ("utf-8", "utf-16", *LATIN)
 CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 LATIN_CONTROLS = re.compile(rb"[\x80-\x9f]")
 
@@ -261,14 +263,16 @@ def sniff(lines: Iterator[str]) -> str:
 
 
 def is_header(cells: Sequence[str], decimal: str = ".") -> bool:
-    """True if a first line looks like names: none of them is a number, and no two are equal.
+    """True if a first line looks like names: no number or date, and no two are equal.
 
     Examples
     --------
     >>> is_header(["", "age"]), is_header(["4", "grey"]), is_header(["p", "x", "x"])
     (True, False, False)
+    >>> is_header(["2024-01-31", "grey"])
+    False
     """
-    if any(not math.isnan(number_of(cell, decimal)) for cell in cells):
+    if any(not math.isnan(number_of(cell, decimal)) or date_format([cell]) for cell in cells):
         return False
     if all(is_missing(cell) for cell in cells):
         return False

@@ -6,20 +6,19 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from affinet._validation import Array, real_number, whole_number
 from affinet._version import __version__
 from affinet.archive import archive_path, pack, read_archive, unpack, write_archive
+from affinet.network import Sequential
 from affinet.network.inner import arrays_of, set_arrays, walk
 from affinet.optimizers import Optimizer
 from affinet.training.callbacks import TrainingState, name_of
 from affinet.training.history import History
-
-if TYPE_CHECKING:
-    from affinet.training.run import Run
+from affinet.training.record import Training
 
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
@@ -32,6 +31,17 @@ FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot: what each must 
     "history": dict,
     "epoch": dict,
 }
+
+
+class Run(Protocol):
+    """What a checkpoint asks of a run of a training, which writes it or continues from it."""
+
+    training: Training
+    net: Sequential
+    optimizer: Any
+    base_lr: float
+    history: History
+    sums: Any
 
 
 class Checkpoint:
@@ -138,8 +148,12 @@ def snapshot(run: Run) -> dict[str, Any]:
         "network": arrays_of(run.net),
         "optimizer": optimizer_state(run),
         "schedule": None
-        if run.schedule is None
-        else {"type": name_of(run.schedule), "lr": run.base_lr, "state": state_of(run.schedule)},
+        if run.training.schedule is None
+        else {
+            "type": name_of(run.training.schedule),
+            "lr": run.base_lr,
+            "state": state_of(run.training.schedule),
+        },
         "callbacks": [
             {"type": name_of(callback), "state": callback.state_dict()}
             for callback in with_state(run)
@@ -154,17 +168,17 @@ def identity(run: Run) -> dict[str, Any]:
     parts = {f"layer {path}": layer for path, layer in walk(run.net.layers)}
     described = {name: describe(part) for name, part in (parts | {"loss": run.net.loss}).items()}
     return {
-        "rows": run.n_rows,
-        "batch_size": run.batch_size,
-        "seed": run.seed,
-        "shuffle": run.shuffle,
+        "rows": run.training.n_rows,
+        "batch_size": run.training.batch_size,
+        "seed": run.training.seed,
+        "shuffle": run.training.shuffle,
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
         "optimizer": type(run.optimizer).__name__,
-        "schedule": None if run.schedule is None else name_of(run.schedule),
-        "l2": run.step.regularization.l2,
-        "clip_norm": run.step.regularization.clip_norm,
-        "weights": None if run.weights is None else digest(run.weights),
+        "schedule": None if run.training.schedule is None else name_of(run.training.schedule),
+        "l2": run.training.regularization.l2,
+        "clip_norm": run.training.regularization.clip_norm,
+        "weights": None if run.training.weights is None else digest(run.training.weights),
         "callbacks with a state": [name_of(callback) for callback in with_state(run)],
         "number of layers": len(parts),
         **described,
@@ -184,7 +198,7 @@ def describe(part: Any) -> str:
 
 def with_state(run: Run) -> list[Any]:
     """The callbacks that remember something."""
-    return [callback for callback in run.callbacks if hasattr(callback, "state_dict")]
+    return [callback for callback in run.training.callbacks if hasattr(callback, "state_dict")]
 
 
 def state_of(part: Any) -> Any:
@@ -221,9 +235,10 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
         require_same(run, content["training"])
         require_arrays(run, content)
         history = History.from_dict(content["history"])
-        if history.steps > run.steps:
+        if history.steps > run.training.steps:
             raise ValueError(
-                f"it stands at step {history.steps}, this training is to end at step {run.steps}"
+                f"it stands at step {history.steps}, "
+                f"this training is to end at step {run.training.steps}"
             )
         sums = type(run.sums)(**content["epoch"])
         require_position(history, sums)
@@ -232,7 +247,7 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
         if schedule is not None:
             run.base_lr = float(schedule["lr"])
             if schedule["state"] is not None:
-                run.schedule.load_state_dict(schedule["state"])
+                run.training.schedule.load_state_dict(schedule["state"])
         for callback, state in zip(with_state(run), states, strict=True):
             callback.load_state_dict(state)
         numbers = content["optimizer"].get("numbers", {})

@@ -29,16 +29,65 @@ from affinet.network.inner import (
     require_loss,
     walk,
 )
+from affinet.optimizers import Adam
+from affinet.threads import register_with_threadpoolctl
+from affinet.training.alone import AnyTeam
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
+from affinet.training.record import Training
+from affinet.training.regularization import Regularization
 from affinet.training.weights import training_weights
 
 Part = Callable[[int], tuple[int, int]]  # of n rows, from which to which
+DEFAULT_EPOCHS = 10
 
 
-def whole(n: int) -> tuple[int, int]:
-    """All of n rows."""
-    return 0, n
+def checked_training(
+    net: Sequential,
+    x: ArrayLike,
+    t: ArrayLike,
+    team: AnyTeam,
+    *,
+    epochs: int | None,
+    steps: int | None,
+    batch_size: int,
+    optimizer: Any,
+    validation_data: Any,
+    callbacks: Iterable[Callback],
+    metrics: Metrics,
+    schedule: Any,
+    seed: int,
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | str | None,
+    l2: float,
+    clip_norm: float | None,
+    shuffle: bool,
+    stop_if_not_finite: bool,
+) -> Training:
+    """The training that ``fit`` was asked for; raises if an argument cannot be used."""
+    optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
+    require_one_length(epochs, steps)
+    require_schedule(schedule, optimizer)
+    named = require_metrics(metrics, validation_data)
+    callbacks = require_callbacks(callbacks)
+    batch_size = whole_number("batch_size", batch_size, 1)
+    seed = whole_number("seed", seed, 0)
+    register_with_threadpoolctl()
+    regularization = Regularization(l2, clip_norm)
+    x, t = require_data(net, x, t, team.part)
+    if validation_data is not None:
+        validation_data = require_validation_data(net, validation_data, team.part)
+    weights = require_weights(net, x, t, sample_weight, class_weight)
+    ends_by = "epochs" if steps is None else "steps"
+    if steps is None:
+        epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
+        steps = epochs * steps_per_epoch(len(x), batch_size)
+    steps = whole_number("steps", steps, 1)
+    require_variances(net, len(x), batch_size, steps)
+    return Training(
+        net, optimizer, x, t, batch_size, steps, seed, weights, shuffle, regularization,
+        schedule, callbacks, validation_data, named, ends_by, bool(stop_if_not_finite),
+    )  # fmt: skip
 
 
 def require_optimizer(optimizer: Any) -> Any:
@@ -91,14 +140,14 @@ def require_schedule(schedule: Any, optimizer: Any) -> None:
         raise TypeError(f"schedule was given, but the optimizer {optimizer!r} has no lr to set")
 
 
-def require_validation_data(net: Sequential, data: Any, part: Part = whole) -> tuple[Array, ...]:
+def require_validation_data(net: Sequential, data: Any, part: Part) -> tuple[Array, ...]:
     """Validation data as checked arrays, two or with weights three."""
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise TypeError(
             f"validation_data is {type(data).__name__}, wanted a pair (x, t) or (x, t, weights)"
         )
     prefix = "validation_data: "
-    x, t = require_data(net, data[0], data[1], prefix, part)
+    x, t = require_data(net, data[0], data[1], part, prefix)
     if len(data) == 2 or data[2] is None:
         return x, t
     weights = row_weights(f"{prefix}weights", data[2], len(x))
@@ -136,11 +185,11 @@ def require_variances(net: Sequential, n_rows: int, batch_size: int, steps: int)
 
 
 def require_data(
-    net: Sequential, x: ArrayLike, t: ArrayLike, prefix: str = "", part: Part = whole
+    net: Sequential, x: ArrayLike, t: ArrayLike, part: Part, prefix: str = ""
 ) -> tuple[Array, Array]:
     """Data to train on or validate with, checked before any parameter changes.
 
-    What each row holds is looked at in the ``part`` of the rows that is this process's.
+    What each row holds is checked in the ``part`` of the rows that is this process's.
     """
     require_loss(net)
     x, t = rows_array(f"{prefix}x", x), rows_array(f"{prefix}t", t)

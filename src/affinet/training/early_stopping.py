@@ -1,4 +1,4 @@
-"""Early stopping: end when a figure has stopped becoming better, and go back to the best."""
+"""Early stopping: end when a figure has stopped improving, and restore the best epoch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from affinet._validation import Array, whole_number
-from affinet.metrics import Monitor
 from affinet.network.inner import arrays_of, set_arrays
+from affinet.plateau import Plateau
 from affinet.training.callbacks import StopTraining, TrainingState
 
 
 class EarlyStopping:
-    """A callback that ends the training when a figure has not become better for a while.
+    """A callback that ends the training when a figure has not improved for a while.
 
     At the end, whatever ended it normally, the network gets back the parameters and buffers (such
     as the running statistics of a normalisation) of its best epoch; those of the optimizer stay.
@@ -24,9 +24,9 @@ class EarlyStopping:
     monitor : str
         Name of the figure, as it stands in the history: ``"val_loss"``, ``"val_accuracy"``, ....
     patience : int
-        Epochs in a row without a better figure after which to stop, 1 or more.
+        Number of epochs without improvement before training stops, 1 or more.
     min_delta : float
-        By how much more than this a figure must be better than the best so far.
+        Smallest improvement on the best value so far that counts; it must be exceeded.
     mode : str, optional
         "min" or "max": what is better; left out it is read from the name (a loss or an error is
         better when it is small, an accuracy, a score, f1, r2 when it is large).
@@ -66,7 +66,7 @@ class EarlyStopping:
     ) -> None:
         self.patience = whole_number("patience", patience, 1)
         self.restore_best = bool(restore_best)
-        self._monitor = Monitor(monitor, min_delta, mode)
+        self._monitor = Plateau(monitor, min_delta, mode)
         self._best: dict[str, Array] | None = None  # the arrays of the best epoch
 
     @property

@@ -16,7 +16,7 @@ class History:
     Attributes
     ----------
     epochs : list of dict
-        One dict an epoch: ``"epoch"`` (1, 2, ...), ``"loss"`` (mean over the epoch's batches, as
+        One dict per epoch: ``"epoch"`` (1, 2, ...), ``"loss"`` (mean over the epoch's batches, as
         they were trained on), ``"accuracy"`` likewise for classes, ``"lr"`` (of the last update)
         where there is a schedule, ``"seconds"`` (of the training alone), and where validation
         data was given ``"val_loss"``, ``"val_accuracy"`` and the metrics, each with ``"val_"``.
@@ -24,10 +24,13 @@ class History:
         Updates made.
     step_kind : str
         How a step was computed: ``"fused"`` or ``"layer by layer"``.
+    step_reason : str or None
+        Why it was not fused, naming the layer, the loss, the optimizer or the data that has no
+        compiled form; None if it was fused.
     stopped_by : str or None
-        Why the training ended: ``"epochs"`` or ``"steps"`` if it had as many as it was to have,
-        the name of the callback that stopped it with what that said, or the name of the exception
-        that ended it. None while it runs.
+        Why the training ended: ``"epochs"`` or ``"steps"`` if it made all of them, the name of
+        the callback that stopped it with its message, or the name of the exception that ended it.
+        None while it runs.
     best_epoch : int or None
         The epoch that :class:`affinet.EarlyStopping` found best.
 
@@ -43,6 +46,7 @@ class History:
     step_kind: str = "layer by layer"
     stopped_by: str | None = None
     best_epoch: int | None = None
+    step_reason: str | None = None
 
     def __getitem__(self, name: str) -> list[float]:
         """One figure over all epochs; KeyError names what there is."""

@@ -1,4 +1,4 @@
-"""Progress of a training: a bar where it can be drawn, a line an epoch elsewhere, or silence."""
+"""Progress of a training: a bar where it can be drawn, a line per epoch elsewhere, or silence."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import warnings
 from typing import Any, Protocol
 
 DRAWN_EVERY = 0.1  # seconds
+MOST_LINES = 50  # on a terminal; a log gets a line for every epoch
 
 
-class Progress(Protocol):
-    """What the trainer tells."""
+class ProgressDisplay(Protocol):
+    """What the trainer reports to."""
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
-        """So many more rows were trained on: the last step's loss, and the share of hits."""
+        """``rows`` more were trained on: the last step's loss, and the accuracy."""
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
         """An epoch ended with these figures."""
@@ -24,7 +25,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Tells nothing."""
+    """Shows nothing."""
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
         """Nothing."""
@@ -37,45 +38,51 @@ class Silent:
 
 
 class Lines(Silent):
-    """One plain line an epoch on standard error."""
+    """One plain line on standard error for each epoch, or for every n-th and the last."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, most: int | None = None) -> None:
         self.epochs = epochs
+        self.every = 1 if most is None else max(1, -(-epochs // most))
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
-        """Print the epoch's figures."""
-        print(epoch_line(number, self.epochs, metrics), file=sys.stderr, flush=True)
+        """Write the epoch's figures, if it is one of those to show."""
+        if number % self.every == 0 or number in (1, self.epochs):
+            self.write(epoch_line(number, self.epochs, metrics))
+
+    def write(self, line: str) -> None:
+        """Print a line."""
+        print(line, file=sys.stderr, flush=True)
 
 
 class Bar(Lines):
-    """A tqdm bar over the rows, and above it the line of each epoch that ended.
+    """A tqdm bar over the rows, and above it the lines of epochs, 50 or so if there are many.
 
-    tqdm itself adds the rows a second and the time that is left.
+    tqdm itself adds the rows per second and the remaining time.
     """
 
     def __init__(self, bar: Any, epochs: int, file: Any) -> None:
-        super().__init__(epochs)
+        super().__init__(epochs, MOST_LINES)
         self.bar = bar
         self.file = file
-        self.rows = 0  # that the bar has not been told of
-        self.told = -DRAWN_EVERY
+        self.rows = 0  # that the bar does not show yet
+        self.drawn = -DRAWN_EVERY
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
         """Move the bar, if it is worth drawing: steps may be much shorter than a drawing."""
         self.rows += rows
         now = time.perf_counter()
-        if now - self.told < DRAWN_EVERY:
+        if now - self.drawn < DRAWN_EVERY:
             return
         figures = {"loss": short(loss)}
         if accuracy is not None:
             figures["accuracy"] = short(accuracy)
         self.bar.set_postfix(figures, refresh=False)
         self.bar.update(self.rows)
-        self.rows, self.told = 0, now
+        self.rows, self.drawn = 0, now
 
-    def epoch(self, number: int, metrics: dict[str, float]) -> None:
-        """Write the epoch's line above the bar."""
-        self.bar.write(epoch_line(number, self.epochs, metrics), file=self.file)
+    def write(self, line: str) -> None:
+        """Write a line above the bar."""
+        self.bar.write(line, file=self.file)
 
     def close(self) -> None:
         """Leave the bar where it stands."""
@@ -107,14 +114,16 @@ def short(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
-def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> Progress:
+def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> ProgressDisplay:
     """A bar on a terminal or in a notebook, if tqdm is there, else lines; or silence.
 
     ``verbose``: 0 is silent; 1 shows progress anywhere; None shows it on a terminal only.
     ``rows`` to train on, ``done`` of them before an interruption.
     """
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    if verbose == 0 or (verbose is None and not terminal):
+    if verbose == 0:  # and touch no stream
+        return Silent()
+    terminal = is_terminal(sys.stderr)
+    if verbose is None and not terminal:
         return Silent()
     notebook = not terminal and in_notebook()
     if not terminal and not notebook:
@@ -122,11 +131,19 @@ def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> Pro
     try:
         bar = notebook_bar() if notebook else terminal_bar()
     except ImportError:
-        return Lines(epochs)
+        return Lines(epochs, MOST_LINES)
     drawn = bar(
         total=rows, initial=done, unit="rows", unit_scale=True, leave=False, dynamic_ncols=True
     )
     return Bar(drawn, epochs, None if notebook else sys.stderr)
+
+
+def is_terminal(stream: Any) -> bool:
+    """True for a terminal; a missing, closed or odd stream is none."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError, OSError):
+        return False
 
 
 def terminal_bar() -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
@@ -16,14 +15,13 @@ import numpy as np
 from affinet import schedules
 from affinet._validation import Array
 from affinet.losses import ClassLoss
-from affinet.metrics import Metric
-from affinet.network import Sequential
-from affinet.optimizers import Optimizer
-from affinet.training.batches import epoch_order, steps_per_epoch
+from affinet.training.batches import epoch_order
 from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
+from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence
 from affinet.training.history import History
-from affinet.training.progress import Progress
-from affinet.training.step import Step
+from affinet.training.progress import ProgressDisplay
+from affinet.training.record import Training
+from affinet.training.step import TrainingStep, make_step
 
 PAUSE = 0.05  # seconds of steps in one call: between calls Ctrl-C is seen and progress shown
 
@@ -43,44 +41,29 @@ class Sums:
     seconds: float = 0.0
 
 
+def looks_at_steps(callback: Any) -> bool:
+    """True for a callback that is called after steps, or after steps too."""
+    return getattr(callback, "every_steps", None) is not None or hasattr(callback, "next_step")
+
+
 class Run:
     """One training from its first step to its last."""
 
-    def __init__(
-        self,
-        net: Sequential,
-        optimizer: Optimizer,
-        step: Step,
-        schedule: Any,
-        callbacks: tuple[Any, ...],
-        n_rows: int,
-        steps: int,
-        batch_size: int,
-        seed: int,
-        weights: Array | None = None,
-        shuffle: bool = True,
-    ) -> None:
-        self.net = net
-        self.optimizer = optimizer
-        self.step = step
-        self.schedule = schedule
-        self.callbacks = callbacks
+    broken = False  # by a loss that is not finite, so that the epoch ends and is the last
+
+    def __init__(self, training: Training, rows: int | None = None) -> None:
+        """``rows`` of each batch are this process's, all of them if left out."""
+        self.training = training
+        self.net = training.net
+        self.optimizer = training.optimizer
+        self.step: TrainingStep = make_step(training, rows)
+        callbacks = training.callbacks
         self.at_epochs = [c for c in callbacks if getattr(c, "every_steps", None) is None]
-        self.at_steps = [
-            c
-            for c in callbacks
-            if getattr(c, "every_steps", None) is not None or hasattr(c, "next_step")
-        ]
+        self.at_steps = [c for c in callbacks if looks_at_steps(c)]
         self.due: list[tuple[int, Any]] = []  # what these asked for
-        self.n_rows = n_rows
-        self.steps = steps
-        self.batch_size = batch_size
-        self.seed = seed
-        self.weights = weights
-        self.shuffle = shuffle
-        self.classes = isinstance(net.loss, ClassLoss)
+        self.classes = isinstance(self.net.loss, ClassLoss)
         self.speaks = True  # of what the user should know
-        self.base_lr = float(getattr(optimizer, "lr", 0.0))
+        self.base_lr = float(getattr(self.optimizer, "lr", 0.0))
         self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
         self.batches_a_call = 1
         self.counted_rows = 0  # of the last call, and of each of its batches
@@ -90,10 +73,10 @@ class Run:
         self.whole_epoch = Sums()  # the last one that ended
 
     def begin(self, resume: str | PathLike[str] | None) -> None:
-        """Tell all who remember something that a training begins; go on from a checkpoint."""
-        if hasattr(self.schedule, "begin"):
-            self.schedule.begin()
-        for callback in filter(self.is_mine, self.callbacks):
+        """Notify all that remember something; continue from a checkpoint if there is one."""
+        if hasattr(self.training.schedule, "begin"):
+            self.training.schedule.begin()
+        for callback in filter(self.is_mine, self.training.callbacks):
             if hasattr(callback, "begin"):
                 callback.begin(self.state({}))
         if resume is not None:
@@ -103,31 +86,30 @@ class Run:
             self.step.refresh()
             self.step.updates = self.history.steps
         self.history.step_kind = self.step.kind
+        self.history.step_reason = self.step.reason
         self.net.history = self.history
 
-    def __call__(
-        self,
-        validation_data: tuple[Array, ...] | None,
-        metrics: Mapping[str, Metric],
-        progress: Progress,
-        ends_by: str,
-    ) -> None:
+    def __call__(self, progress: ProgressDisplay) -> None:
         """Run to the end, to a StopTraining, or to an exception that passes through."""
-        history = self.history
+        history, steps = self.history, self.training.steps
         try:
             # A checkpoint may stand between an epoch's last step and what follows the epoch.
-            while history.stopped_by is None and (history.steps < self.steps or self.sums.batches):
+            while history.stopped_by is None and (history.steps < steps or self.sums.batches):
                 figures = self.train_epoch(progress)
-                if validation_data is not None:
-                    found = self.evaluate(validation_data, metrics)
+                if self.training.validation_data is not None:
+                    found = self.evaluate(self.training.validation_data)
                     figures |= {f"val_{name}": value for name, value in found.items()}
                 history.epochs.append(figures)
                 self.whole_epoch, self.sums = self.sums, Sums()
                 progress.epoch(len(history.epochs), figures)
                 if history.stopped_by is None:
                     self.end_epoch(figures)
-            history.stopped_by = history.stopped_by or ends_by
-            for callback in filter(self.is_mine, self.callbacks):
+                if self.broken:
+                    history.stopped_by = history.stopped_by or STOPPED_BY
+            if math.isfinite(self.whole_epoch.loss) and not has_finite(self.net.params.flat):
+                self.warn_not_finite("a parameter is not finite after the last step")
+            history.stopped_by = history.stopped_by or self.training.ends_by
+            for callback in filter(self.is_mine, self.training.callbacks):
                 if hasattr(callback, "end"):
                     callback.end(self.state(history.epochs[-1] if history.epochs else {}))
         except BaseException as error:
@@ -142,26 +124,28 @@ class Run:
         """True for callbacks that are called in this process."""
         return True
 
-    def evaluate(self, data: tuple[Any, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
+    def evaluate(self, data: tuple[Any, ...]) -> dict[str, float]:
         """Figures of the validation data."""
-        return self.net.evaluate(*data, metrics=metrics)
+        return self.net.evaluate(*data, metrics=self.training.metrics)
 
-    def train_epoch(self, progress: Progress) -> dict[str, float]:
+    def train_epoch(self, progress: ProgressDisplay) -> dict[str, float]:
         """One pass over the rows, or what is left of it; returns its figures."""
         started = time.perf_counter()
-        history, sums, size = self.history, self.sums, self.batch_size
-        order = epoch_order(self.n_rows, self.seed, len(history.epochs), self.shuffle)
+        training, history, sums = self.training, self.history, self.sums
+        size = training.batch_size
+        order = epoch_order(training.n_rows, training.seed, len(history.epochs), training.shuffle)
         before = history.steps - sums.batches  # updates before this epoch
-        rows = (self.steps - before) * size
+        rows = (training.steps - before) * size
         if rows < len(order):
             order = order[:rows]
-        if self.schedule is not None:
+        if training.schedule is not None:
             self.lrs = self.rates(before, -(-len(order) // size))
         start = sums.batches * size
-        while start < len(order) and history.stopped_by is None:
+        while start < len(order) and history.stopped_by is None and not self.broken:
             end = start + self.batches_to_run() * size
             whole = start == 0 and end >= len(order)
             self.train_on(order if whole else order[start:end], progress)
+            self.broken = self.is_broken()
             now = time.perf_counter()
             sums.seconds += now - started
             started, start = now, end
@@ -169,17 +153,24 @@ class Run:
                 self.end_steps()
                 started = time.perf_counter()
         figures = self.figures()
-        if self.speaks and not math.isfinite(sums.loss):
-            warnings.warn(
-                f"the loss of epoch {figures['epoch']} is {figures['loss']}: the training "
-                "diverges; try a smaller learning rate",
-                RuntimeWarning,
-                stacklevel=5,
-            )
+        if not math.isfinite(sums.loss):
+            self.broken = self.is_broken()
+            self.warn_not_finite(f"the loss of epoch {figures['epoch']} is {figures['loss']}", 6)
         return figures
 
-    def train_on(self, part: Array, progress: Progress) -> None:
-        """Train on these rows in one call, and add up what it tells."""
+    def is_broken(self) -> bool:
+        """True if a loss that is not finite ends the training."""
+        return self.training.stop_if_not_finite and not math.isfinite(self.sums.loss)
+
+    def warn_not_finite(self, what: str, stacklevel: int = 5) -> None:
+        """Warn at the line that called ``fit``, with the place in the data that is the cause."""
+        if self.speaks:
+            cause = cause_of(self.training.x, self.training.t, self.net.dtype)
+            message = sentence(what, cause, self.broken)
+            warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
+
+    def train_on(self, part: Array, progress: ProgressDisplay) -> None:
+        """Train on these rows in one call, and add up its losses and hits."""
         started = time.perf_counter()
         sums, lrs = self.sums, self.lrs
         weights = self.batch_weights(part)
@@ -187,38 +178,36 @@ class Run:
         if lrs is not None:
             lrs = lrs[sums.batches : sums.batches + batches]
         try:
-            last, share = self.run_steps(part, weights, lrs)
+            last, hit_rate = self.run_steps(part, weights, lrs)
         finally:
             self.history.steps = self.step.updates
         sums.batches += batches
         seconds = time.perf_counter() - started
         if batches == self.batches_a_call or seconds > PAUSE:
             self.batches_a_call = max(1, int(PAUSE * batches / max(seconds, 1e-9)))
-        progress.steps(len(part), last, share if self.classes else None)
+        progress.steps(len(part), last, hit_rate if self.classes else None)
 
     def run_steps(
         self, part: Array, weights: list[float], lrs: Array | None
     ) -> tuple[float, float]:
-        """Train on batches that weigh so much; the last one's loss, and the share of hits."""
-        sums, told = self.sums, self.step.run(part, self.history.steps, lrs)
-        losses, right = told[0].tolist(), told[1].tolist()
+        """Train on batches that weigh so much; the last one's loss, and the accuracy."""
+        sums, found = self.sums, self.step.run(part, self.history.steps, lrs)
+        losses, right = found[0].tolist(), found[1].tolist()
         loss, hits, weight = sums.loss, sums.hits, sums.weight
         for batch, own in enumerate(weights):
             loss += losses[batch] * own
             hits += right[batch]
             weight += own
-        share = (hits - sums.hits) / ((weight - sums.weight) or 1.0)
+        hit_rate = (hits - sums.hits) / ((weight - sums.weight) or 1.0)
         sums.loss, sums.hits, sums.weight = loss, hits, weight
-        return losses[-1], share
+        return losses[-1], hit_rate
 
     def batch_weights(self, part: Array) -> list[float]:
         """What the rows of each batch weigh together."""
-        size, rows = self.batch_size, len(part)
-        if self.weights is not None:
-            weights: list[float] = np.add.reduceat(
-                self.weights[part], range(0, rows, size)
-            ).tolist()
-            return weights
+        size, rows, weights = self.training.batch_size, len(part), self.training.weights
+        if weights is not None:
+            sums: list[float] = np.add.reduceat(weights[part], range(0, rows, size)).tolist()
+            return sums
         if rows != self.counted_rows:
             whole, rest = divmod(rows, size)
             self.rows_a_batch = [float(size)] * whole + [float(rest)] * (rest > 0)
@@ -241,9 +230,9 @@ class Run:
             self.call(due, self.figures(), after_step=True)
 
     def end_epoch(self, figures: dict[str, float]) -> None:
-        """Tell the schedule, then the callbacks."""
-        if hasattr(self.schedule, "observe"):
-            self.schedule.observe(figures)
+        """Show the figures to the schedule, then to the callbacks."""
+        if hasattr(self.training.schedule, "observe"):
+            self.training.schedule.observe(figures)
         if self.at_epochs:
             self.call(self.at_epochs, figures)
 
@@ -275,19 +264,20 @@ class Run:
         return figures
 
     def rates(self, before: int, batches: int) -> Array:
-        """The learning rates of this epoch's updates, ``before`` which there were so many."""
+        """The learning rates of this epoch's updates; ``before`` it there were that many."""
         start = schedules.Progress(
             step=before,
             epoch=len(self.history.epochs),
-            steps=self.steps,
-            steps_per_epoch=steps_per_epoch(self.n_rows, self.batch_size),
+            steps=self.training.steps,
+            steps_per_epoch=self.training.steps_per_epoch,
             lr=self.base_lr,
         )
-        return schedules.rates_of_epoch(self.schedule, start, batches)
+        return schedules.rates_of_epoch(self.training.schedule, start, batches)
 
     def rows_done(self) -> int:
         """Rows that were trained on before a checkpoint."""
-        return len(self.history.epochs) * self.n_rows + self.sums.batches * self.batch_size
+        training = self.training
+        return len(self.history.epochs) * training.n_rows + self.sums.batches * training.batch_size
 
     def state(self, figures: dict[str, float]) -> TrainingState:
         """What callbacks see now."""
@@ -300,7 +290,7 @@ class Run:
             metrics=figures,
             history=self.history,
             snapshot=self.snapshot,
-            data=(self.step.x, self.step.t),
+            data=(self.training.x, self.training.t),
             totals=(sums.weight, sums.loss, sums.hits),
         )
 

@@ -2,8 +2,8 @@
 
 Both kinds train on a run of batches and return each batch's loss and hits; ``make_step`` picks the
 fused step wherever the network, the loss, the optimizer and the data allow it. Where processes
-share the batches out among them, each does the two halves of a step one by one: ``share`` and,
-when the gradients of all are added up, ``finish``.
+split the batches, each does the two halves of a step one by one: ``accumulate_gradients`` and,
+when the gradients of all are summed, ``apply_update``.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from affinet._validation import Array, in_files
 from affinet.layers import Dropout
 from affinet.losses import ClassLoss
 from affinet.network import Sequential
-from affinet.network.inner import describe_layers, first_width, is_compiled, walk
-from affinet.optimizers import Optimizer
-from affinet.training.regularization import Regularization
+from affinet.network.inner import (
+    describe_layers,
+    first_width,
+    is_compiled,
+    walk,
+    why_not_compiled,
+)
+from affinet.training.record import Training
 
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
-NO_REGULARIZATION = Regularization()
 READ_AT_ONCE = 1 << 24  # bytes of inputs in files that are read for one compiled call
 
 
-class Step(Protocol):
+class TrainingStep(Protocol):
     """What the trainer asks of a step."""
 
     kind: str
-    x: Array
-    t: Array
+    reason: str | None  # why it is not fused
     updates: int  # made by this step so far
-    regularization: Regularization
-    weights: Array | None  # of all rows
 
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
         """Train on the rows of ``order``, batch after batch.
@@ -52,14 +53,16 @@ class Step(Protocol):
     def refresh(self) -> None:
         """Look again at the network and the optimizer, which a callback may have changed."""
 
-    def share(self, rows: Array, step: int, place: int, total: float) -> tuple[float, float]:
+    def accumulate_gradients(
+        self, rows: Array, step: int, place: int, total: float
+    ) -> tuple[float, float]:
         """Loss and hits of some rows, perhaps none, of a batch; their gradient into ``net.grads``.
 
         The rows stand from ``place`` on in a batch that weighs ``total``: loss and gradient are
         their share of its own.
         """
 
-    def finish(self, total: float, lr: float | None) -> float:
+    def apply_update(self, total: float, lr: float | None) -> float:
         """Regularize a batch's whole gradient and update; returns the penalty."""
 
 
@@ -68,43 +71,38 @@ class LayerwiseStep:
 
     kind = "layer by layer"
 
-    def __init__(
-        self,
-        net: Sequential,
-        optimizer: Optimizer,
-        x: Array,
-        t: Array,
-        batch_size: int,
-        seed: int,
-        regularization: Regularization = NO_REGULARIZATION,
-        weights: Array | None = None,
-    ) -> None:
-        self.net, self.optimizer = net, optimizer
-        self.x, self.t, self.batch_size, self.weights = x, t, batch_size, weights
-        self.regularization = regularization
-        self.places = DropoutPlaces(net, seed)
+    def __init__(self, training: Training, rows: int | None = None) -> None:
+        """``rows`` of each batch are this process's, all of them if left out."""
+        self.training = training
+        self.net, self.optimizer = training.net, training.optimizer
+        self.batch_size = training.batch_size if rows is None else rows
+        self.reason = why_not_fused(training.net, training.optimizer, training.x)
+        self.places = DropoutPlaces(training.net, training.seed)
         self.updates = 0
 
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
-        """Train batch by batch; see :class:`Step`."""
-        losses, hits = [], []
+        """Train batch by batch; see :class:`TrainingStep`."""
+        losses, hits, weights = [], [], self.training.weights
         for number, start in enumerate(range(0, len(order), self.batch_size)):
             batch = order[start : start + self.batch_size]
-            total = len(batch) if self.weights is None else float(self.weights[batch].sum())
-            loss, found = self.share(batch, first + number, 0, total)
-            losses.append(loss + self.finish(total, None if lrs is None else float(lrs[number])))
+            total = len(batch) if weights is None else float(weights[batch].sum())
+            loss, found = self.accumulate_gradients(batch, first + number, 0, total)
+            lr = None if lrs is None else float(lrs[number])
+            losses.append(loss + self.apply_update(total, lr))
             hits.append(found)
         return np.array(losses), np.array(hits)
 
-    def share(self, rows: Array, step: int, place: int, total: float) -> tuple[float, float]:
-        """The first half of a step; see :class:`Step`."""
+    def accumulate_gradients(
+        self, rows: Array, step: int, place: int, total: float
+    ) -> tuple[float, float]:
+        """The first half of a step; see :class:`TrainingStep`."""
         if len(rows) == 0:
             self.net.grads.flat[...] = 0
             return 0.0, 0.0
-        t = self.t[rows]
-        weights = None if self.weights is None else self.weights[rows]
+        t = self.training.t[rows]
+        weights = None if self.training.weights is None else self.training.weights[rows]
         with self.places.held(step, place):
-            loss = self.net.forward(self.x[rows], t, True, weights)
+            loss = self.net.forward(self.training.x[rows], t, True, weights)
         self.net.backward()
         own = len(rows) if weights is None else float(weights.sum())
         if own != total and not getattr(self.net.loss, "is_sum", False):
@@ -112,9 +110,9 @@ class LayerwiseStep:
             self.net.grads.flat *= self.net.dtype.type(own / total)
         return loss, self.count_hits(t, weights)
 
-    def finish(self, total: float, lr: float | None) -> float:
-        """The second half of a step; see :class:`Step`."""
-        penalty = self.regularization.apply(self.net, total)
+    def apply_update(self, total: float, lr: float | None) -> float:
+        """The second half of a step; see :class:`TrainingStep`."""
+        penalty = self.training.regularization.apply(self.net, total)
         if lr is not None:
             self.optimizer.lr = lr
         self.optimizer.update(self.net.params, self.net.grads)
@@ -137,27 +135,19 @@ class FusedStep:
     """The step as a compiled plan: many batches in one call, without the GIL."""
 
     kind = "fused"
+    reason: str | None = None
 
-    def __init__(
-        self,
-        net: Sequential,
-        optimizer: Optimizer,
-        x: Array,
-        t: Array,
-        batch_size: int,
-        seed: int,
-        regularization: Regularization = NO_REGULARIZATION,
-        weights: Array | None = None,
-    ) -> None:
-        self.net, self.optimizer = net, optimizer
-        self.regularization = regularization
-        self.x, self.t, self.weights = x, t, weights
+    def __init__(self, training: Training, rows: int | None = None) -> None:
+        """``rows`` of each batch are this process's, all of them if left out."""
+        self.training = training
+        net, x, t = training.net, training.x, training.t
+        self.net, self.optimizer = net, training.optimizer
         self.in_files = in_files(x) or in_files(t)
         self.n_inputs = math.prod(x.shape[1:])
-        self.batch_size = min(batch_size, len(x))
-        self.state = optimizer.state_of(net.params.flat)
+        self.batch_size = min(training.batch_size if rows is None else rows, len(x))
+        self.state = training.optimizer.state_of(net.params.flat)
         self.updates = 0
-        self.keys = {path: dropout_key(seed, path) for path, _ in walk(net.layers)}
+        self.keys = {path: dropout_key(training.seed, path) for path, _ in walk(net.layers)}
         self.losses = self.hits = np.empty(0)  # of the last call's batches
         self.description: Any = None
         self.refresh()
@@ -168,7 +158,7 @@ class FusedStep:
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description
-        self.plan.set_loss(type(self.net.loss).__name__, self.net.loss.number())
+        self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
         self.set_rule()
 
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
@@ -176,15 +166,16 @@ class FusedStep:
         plan = kernels.make_plan(
             kernels.make_operations(self.net.params.flat, layers, self.n_inputs),
             self.net.grads.flat,
-            type(self.net.loss).__name__,
-            type(self.optimizer).__name__,
+            self.net.loss.kernel,
+            str(self.optimizer.kernel),
             self.state.averages,
             self.batch_size,
             input_scale,
         )
-        plan.set_regularization(self.regularization.l2, self.regularization.clip_norm)
+        regularization = self.training.regularization
+        plan.set_regularization(regularization.l2, regularization.clip_norm)
         if not self.in_files:
-            self.set_rows(plan, self.x, self.t, self.weights)
+            self.set_rows(plan, self.training.x, self.training.t, self.training.weights)
         return plan
 
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
@@ -201,12 +192,12 @@ class FusedStep:
         """The rows' places in what the plan gathers from; rows in files are read for it first."""
         if not self.in_files or len(rows) == 0:
             return rows
-        weights = None if self.weights is None else self.weights[rows]
-        self.set_rows(self.plan, self.x[rows], self.t[rows], weights)
+        weights = None if self.training.weights is None else self.training.weights[rows]
+        self.set_rows(self.plan, self.training.x[rows], self.training.t[rows], weights)
         return np.arange(len(rows))
 
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
-        """Train in one compiled call, or a few for rows in files; see :class:`Step`."""
+        """Train in one compiled call, or a few for rows in files; see :class:`TrainingStep`."""
         batches = -(-len(order) // self.batch_size)
         if batches != len(self.losses):
             self.losses, self.hits = np.empty(batches), np.empty(batches)
@@ -214,7 +205,7 @@ class FusedStep:
         if not self.in_files:
             self.run_plan(order, first, losses, hits, lrs)
             return losses, hits
-        row_bytes = max(1, self.n_inputs * self.x.dtype.itemsize)
+        row_bytes = max(1, self.n_inputs * self.training.x.dtype.itemsize)
         at_once = max(1, READ_AT_ONCE // (row_bytes * self.batch_size))
         for start in range(0, batches, at_once):
             part = slice(start, start + at_once)
@@ -237,13 +228,15 @@ class FusedStep:
             if lrs is not None and made:
                 self.optimizer.lr = float(lrs[made - 1])
 
-    def share(self, rows: Array, step: int, place: int, total: float) -> tuple[float, float]:
-        """The first half of a step, in one compiled call; see :class:`Step`."""
+    def accumulate_gradients(
+        self, rows: Array, step: int, place: int, total: float
+    ) -> tuple[float, float]:
+        """The first half of a step, in one compiled call; see :class:`TrainingStep`."""
         found: tuple[float, float] = self.plan.gradients(self.located(rows), step, place, total)
         return found
 
-    def finish(self, total: float, lr: float | None) -> float:
-        """The second half of a step; see :class:`Step`."""
+    def apply_update(self, total: float, lr: float | None) -> float:
+        """The second half of a step; see :class:`TrainingStep`."""
         penalty: float = self.plan.regularize(total)
         if lr is not None:
             self.optimizer.lr = lr
@@ -255,13 +248,11 @@ class FusedStep:
 
     def set_rule(self) -> None:
         """Hand the optimizer's numbers over to the plan."""
-        self.plan.set_rule(
-            type(self.optimizer).__name__, self.optimizer.rule_numbers(), self.state.step
-        )
+        self.plan.set_rule(self.optimizer.kernel, self.optimizer.rule_numbers(), self.state.step)
 
 
 class DropoutPlaces:
-    """While fit runs it decides every mask: key (seed, layer position), counter the step."""
+    """While fit runs it decides every mask: by a key of (seed, path), and the step's number."""
 
     def __init__(self, net: Sequential, seed: int) -> None:
         self._keys = {
@@ -274,12 +265,12 @@ class DropoutPlaces:
     def held(self, step: int, row: int) -> Iterator[None]:
         """Draw masks for this step, of which ``row`` is the first; then the layers' own again."""
         for layer, key in self._keys.items():
-            layer._place = (key, step, row)
+            layer.position = (key, step, row)
         try:
             yield
         finally:
             for layer in self._keys:
-                layer._place = None
+                layer.position = None
 
 
 def dropout_key(seed: int, path: str) -> int:
@@ -292,30 +283,36 @@ def dropout_key(seed: int, path: str) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
-def make_step(
-    net: Sequential,
-    optimizer: Optimizer,
-    x: Array,
-    t: Array,
-    batch_size: int,
-    seed: int,
-    regularization: Regularization = NO_REGULARIZATION,
-    weights: Array | None = None,
-) -> Step:
+def make_step(training: Training, rows: int | None = None) -> TrainingStep:
     """The fused step where it covers everything, else the step layer by layer."""
-    kind = FusedStep if can_fuse(net, optimizer, x) else LayerwiseStep
-    return kind(net, optimizer, x, t, batch_size, seed, regularization, weights)
+    fused = can_fuse(training.net, training.optimizer, training.x)
+    return (FusedStep if fused else LayerwiseStep)(training, rows)
 
 
-def can_fuse(net: Sequential, optimizer: Optimizer, x: Array) -> bool:
-    """True if all parts are affinet's own and rows can be gathered from x as it lies."""
-    return (
-        first_width(net.layers) == math.prod(x.shape[1:])
-        and is_compiled(net.loss)
-        and is_compiled(optimizer)
-        and is_one_of(x, ROW_TYPES)
-        and (in_files(x) or np.shares_memory(x, x.reshape(len(x), -1)))
-    )
+def can_fuse(net: Sequential, optimizer: Any, x: Array) -> bool:
+    """True if all parts have a compiled form and rows can be gathered from x as it lies."""
+    return why_not_fused(net, optimizer, x) is None
+
+
+def why_not_fused(net: Sequential, optimizer: Any, x: Array) -> str | None:
+    """In words, what has no compiled form: a layer, the loss, the optimizer or the data x."""
+    reason = why_not_compiled(net.layers)
+    if reason is not None:
+        return reason
+    for name, part in (("loss", net.loss), ("optimizer", optimizer)):
+        if not is_compiled(part):
+            return f"the {name} {type(part).__name__} has no compiled form"
+    wanted, came = first_width(net.layers), math.prod(x.shape[1:])
+    if wanted != came:
+        return f"a row of x has {came} numbers, the first layer takes {wanted}"
+    if not is_one_of(x, ROW_TYPES):
+        return (
+            f"x has dtype {x.dtype.str}, compiled are aligned uint8, float32 and float64 in native "
+            "byte order"
+        )
+    if not in_files(x) and not np.shares_memory(x, x.reshape(len(x), -1)):
+        return "the numbers of a row of x do not lie in a form that can be flattened in place"
+    return None
 
 
 def is_one_of(array: Array, types: tuple[Any, ...]) -> bool:

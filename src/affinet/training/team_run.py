@@ -13,7 +13,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,37 +22,26 @@ import numpy as np
 
 from affinet._dispatch import kernels
 from affinet._validation import Array, in_files, whole_number
-from affinet.metrics import Metric
 from affinet.network import Sequential
 from affinet.network.inner import buffer_names, figures, set_gradients, walk
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 from affinet.training.callbacks import name_of
+from affinet.training.record import Training
 from affinet.training.run import Run
-from affinet.training.step import Step
+from affinet.training.step import FusedStep, TrainingStep
 from affinet.training.team import FAILED, FINE, STOPPED, Team, number_of
 
 
 class TeamStep:
-    """A step whose batches are shared out among the ranks; it tells this rank's shares."""
+    """A step whose batches the ranks split; it returns this rank's part of each figure."""
 
-    def __init__(self, inner: Step, team: Team, net: Sequential, optimizer: Any) -> None:
-        self.inner, self.team, self.net, self.optimizer = inner, team, net, optimizer
-        self.kind, self.regularization = inner.kind, inner.regularization
-        self.refresh = inner.refresh
-        self.x, self.t = inner.x, inner.t
+    def __init__(self, inner: TrainingStep, team: Team, training: Training) -> None:
+        self.inner, self.team, self.weights = inner, team, training.weights
+        self.net, self.optimizer = training.net, training.optimizer
         every = getattr(team.reducer, "average_every", None)
         self.average_every = every if every is None else whole_number("average_every", every, 1)
         self.settled = True  # the parameters are the same on all ranks
-
-    @property
-    def updates(self) -> int:
-        """Updates made by this step so far."""
-        return self.inner.updates
-
-    @updates.setter
-    def updates(self, updates: int) -> None:
-        self.inner.updates = updates
 
     def run(
         self, order: Array, size: int, totals: list[float], first: int, lrs: Array | None
@@ -77,19 +66,19 @@ class TeamStep:
         self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
     ) -> tuple[float, float]:
         """One step of all ranks together."""
-        loss, hits = self.inner.share(rows, step, place, total)
+        loss, hits = self.inner.accumulate_gradients(rows, step, place, total)
         self.team.sum(self.net.grads.flat)
-        penalty = self.inner.finish(total, lr)
+        penalty = self.inner.apply_update(total, lr)
         return (loss + penalty if self.team.rank == 0 else loss), hits
 
     def own_step(
         self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
     ) -> tuple[float, float]:
         """A step of this rank's own, on its part of the batch; averaged after so many of them."""
-        loss, hits = self.inner.share(rows, step, place, own)
+        loss, hits = self.inner.accumulate_gradients(rows, step, place, own)
         share = own / total if total else 0.0
         loss *= 1.0 if getattr(self.net.loss, "is_sum", False) else share
-        loss += self.inner.finish(own, lr) * share
+        loss += self.inner.apply_update(own, lr) * share
         self.settled = False
         if (step + 1) % self.average_every == 0:  # type: ignore[operator]
             self.settle()
@@ -97,8 +86,7 @@ class TeamStep:
 
     def own_weight(self, rows: Array) -> float:
         """What these rows weigh together."""
-        weights = self.inner.weights
-        return float(len(rows) if weights is None else weights[rows].sum())
+        return float(len(rows) if self.weights is None else self.weights[rows].sum())
 
     def settle(self) -> None:
         """Give all ranks the mean of their parameters, and of what their optimizers average."""
@@ -116,14 +104,12 @@ class TeamStep:
 class TeamRun(Run):
     """One rank's side of a training from its first step to its last."""
 
-    step: Any
-
-    def __init__(self, team: Team, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, team: Team, training: Training) -> None:
+        super().__init__(training, -(-training.batch_size // team.size))
         require_no_buffers(self.net)
         self.team = team
         self.speaks = team.rank == 0
-        self.step = TeamStep(self.step, team, self.net, self.optimizer)
+        self.ranks_step = TeamStep(self.step, team, training)
         self.own = [0.0, 0.0, 0.0]  # of this rank, not yet in the sums: loss, hits, weight
         self.interrupted = False
         self.due_anywhere = 0  # the step after which callbacks of any rank are due
@@ -140,10 +126,10 @@ class TeamRun(Run):
                 **content,
                 "layers": layers,
                 "parameters": params.shapes,
-                "steps": self.steps,
+                "steps": self.training.steps,
                 "the optimizer's numbers": config_of(self.optimizer),
-                "callbacks": [name_of(callback) for callback in self.callbacks],
-                "average_every": self.step.average_every,
+                "callbacks": [name_of(callback) for callback in self.training.callbacks],
+                "average_every": self.ranks_step.average_every,
                 "a file to resume from": resume is not None,
                 "the instruction-set level": fused_multiply_adds(),
             }
@@ -198,7 +184,8 @@ class TeamRun(Run):
     def move_gradients(self, grads: Parameters) -> None:
         """Let the network and the step write their gradients there."""
         set_gradients(self.net, grads)
-        self.step.inner.description = None  # a plan of its own
+        if isinstance(self.step, FusedStep):
+            self.step.description = None  # a plan of its own
         self.step.refresh()
 
     @contextmanager
@@ -226,10 +213,10 @@ class TeamRun(Run):
         """
         steps = self.history.steps
         super().batches_to_run()
-        next_due = min((step for step, _ in self.due), default=self.steps + 1)
+        next_due = min((step for step, _ in self.due), default=self.training.steps + 1)
         said = self.team.gather(self.interrupted, self.batches_a_call, next_due)
         if said[:, 0].any():
-            self.step.settle()
+            self.ranks_step.settle()
             interrupt = KeyboardInterrupt()
             interrupt._affinet_agreed = True  # type: ignore[attr-defined]
             raise interrupt
@@ -246,20 +233,21 @@ class TeamRun(Run):
     def run_steps(
         self, part: Array, weights: list[float], lrs: Array | None
     ) -> tuple[float, float]:
-        """Train on this rank's parts of these rows; its own last loss and share of hits."""
-        told = self.step.run(part, self.batch_size, weights, self.history.steps, lrs)
-        for (loss, hits, own), weight in zip(told, weights, strict=True):
+        """Train on this rank's parts of these rows; its own last loss and accuracy."""
+        size, first = self.training.batch_size, self.history.steps
+        parts = self.ranks_step.run(part, size, weights, first, lrs)
+        for (loss, hits, own), weight in zip(parts, weights, strict=True):
             self.own[0] += loss * weight
             self.own[1] += hits
             self.own[2] += own
-        loss, _, own = told[-1]
+        loss, _, own = parts[-1]
         if own and not getattr(self.net.loss, "is_sum", False):
             loss *= weights[-1] / own
-        return loss, sum(hits for _, hits, _ in told) / (sum(own for _, _, own in told) or 1.0)
+        return loss, sum(hits for _, hits, _ in parts) / (sum(own for _, _, own in parts) or 1.0)
 
     def figures(self) -> dict[str, float]:
         """The figures of the epoch so far, over all ranks; the same numbers on each."""
-        self.step.settle()
+        self.ranks_step.settle()
         sums = self.sums
         for loss, hits, weight in self.team.gather(*self.own).tolist():
             sums.loss, sums.hits, sums.weight = (
@@ -280,7 +268,7 @@ class TeamRun(Run):
             for (name, own), number in zip(figures.items(), numbers, strict=True)
         }
 
-    def evaluate(self, data: tuple[Array, ...], metrics: Mapping[str, Metric]) -> dict[str, float]:
+    def evaluate(self, data: tuple[Array, ...]) -> dict[str, float]:
         """Figures of the validation data, of which every rank predicts its part."""
         x, t, *weights = data
         low, high = self.team.part(len(x))
@@ -291,7 +279,8 @@ class TeamRun(Run):
         if low < high:
             y[low:high] = outputs
         self.team.sum(y)
-        return self.as_on_rank_0(figures(self.net, y, t, weights[0] if weights else None, metrics))
+        own = weights[0] if weights else None
+        return self.as_on_rank_0(figures(self.net, y, t, own, self.training.metrics))
 
     def call(
         self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False
@@ -353,7 +342,7 @@ def require_no_buffers(net: Sequential) -> None:
 
 
 @contextmanager
-def eager(step: Step) -> Iterator[None]:
+def eager(step: TrainingStep) -> Iterator[None]:
     """Let threads wait awake between the halves of compiled steps."""
     plan = getattr(step, "plan", None)
     if plan is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import closing
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -11,36 +11,20 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from affinet import schedules
-from affinet._validation import whole_number
 from affinet.metrics import Metrics
 from affinet.network import Sequential
-from affinet.network.inner import training
-from affinet.optimizers import Adam, Optimizer
-from affinet.threads import register_with_threadpoolctl
-from affinet.training.batches import steps_per_epoch
+from affinet.network.inner import using_alone
+from affinet.optimizers import Optimizer
+from affinet.training.alone import Alone, AnyTeam
 from affinet.training.callbacks import Callback
-from affinet.training.checks import (
-    require_callbacks,
-    require_data,
-    require_metrics,
-    require_one_length,
-    require_optimizer,
-    require_schedule,
-    require_validation_data,
-    require_variances,
-    require_weights,
-    whole,
-)
+from affinet.training.checks import checked_training
 from affinet.training.history import History
 from affinet.training.progress import make_progress
-from affinet.training.regularization import Regularization
+from affinet.training.record import Training
 from affinet.training.run import Run
-from affinet.training.step import make_step
 
 if TYPE_CHECKING:
-    from affinet.training.team import Reducer, Team
-
-DEFAULT_EPOCHS = 10
+    from affinet.training.team import Reducer
 
 
 def fit(
@@ -65,100 +49,104 @@ def fit(
     reducer: Reducer | None = None,
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
+    stop_if_not_finite: bool = True,
 ) -> History:
-    """Train a network by mini-batches.
+    """Train a network on mini-batches.
 
-    Every epoch sees each row once, in an order that is a function of (seed, epoch); the last
-    batch of an epoch may be smaller. The data set is never copied: rows are gathered batch by
-    batch, from memory maps too.
+    Every epoch uses each row once, in an order that depends on (seed, epoch) alone; the last
+    batch of an epoch may be smaller. The data set is never copied: each batch gathers its rows,
+    from memory maps too.
 
     Parameters
     ----------
     net : Sequential
-        With a loss.
+        It must have a loss.
     x : array of shape (N, ...)
         N >= 1 rows, in memory, in a memory map or as :class:`affinet.datasets.Shards`.
     t : array of N targets
-        As the loss wants them; likewise.
+        In the form that the loss takes, stored in any of these ways too.
     epochs : int, optional
-        Passes over the data, 10 if neither this nor ``steps`` is given.
+        Number of passes over the data; 10 if neither this nor ``steps`` is given.
     steps : int, optional
-        Number of updates after which to end, in place of ``epochs``; the record then closes the
-        last, begun epoch too.
+        Number of updates, instead of ``epochs``; the history then counts an unfinished last
+        epoch too.
     batch_size : int
-        Rows a step. With a :class:`~affinet.BatchNorm`, no batch may hold one row alone.
+        Rows per step. With a :class:`~affinet.BatchNorm`, no batch may consist of one row.
     optimizer : Optimizer, optional
-        ``Adam()`` if left out. Its state goes on from earlier use.
+        ``Adam()`` by default. It continues from the state that earlier use left in it.
     validation_data : tuple of arrays, optional
         ``(x, t)`` or ``(x, t, weights)`` to evaluate at the end of every epoch.
     callbacks : iterable of callables
-        Each is called with a :class:`TrainingState` at the end of every epoch; one with an
-        attribute ``every_steps`` after so many steps instead, see :func:`affinet.every_steps`;
-        one with ``next_step(step)`` and ``after_step(state)`` after steps of its choice as well.
-        One that raises :class:`StopTraining` ends the training normally; other exceptions pass
-        through. :class:`affinet.EarlyStopping`, :class:`affinet.Checkpoint` and
-        :class:`affinet.diagnostics.Monitor` are callbacks. An object may also have
-        ``begin(state)``, called before the first step, ``end(state)``, called after a training
-        that ended normally, and ``state_dict()`` with ``load_state_dict(dict)``, through which
-        checkpoints keep what it remembers.
+        Each is called with a :class:`TrainingState` at the end of every epoch. One with an
+        attribute ``every_steps = n`` is called every n steps instead, see
+        :func:`affinet.every_steps`; one with ``next_step(step)`` and ``after_step(state)`` also
+        after steps that it chooses. A callback that raises :class:`StopTraining` ends the
+        training normally; other exceptions propagate. :class:`affinet.EarlyStopping`,
+        :class:`affinet.Checkpoint` and :class:`affinet.diagnostics.Monitor` are callbacks. An
+        object may also have ``begin(state)``, called before the first step, ``end(state)``,
+        called after a training that ended normally, and ``state_dict()`` with
+        ``load_state_dict(dict)``, by which checkpoints save its state.
     metrics : list of names and functions, or dict of them, optional
-        More figures of the validation data, recorded with ``"val_"`` before their names; as
-        :meth:`Sequential.evaluate` takes them.
+        Further figures of the validation data, recorded with the prefix ``"val_"``; in the form
+        that :meth:`Sequential.evaluate` takes.
     schedule : callable, optional
-        Gives the learning rate of every update in place of the optimizer's own, such as
-        ``schedules.Cosine(0.1)``; see :mod:`affinet.schedules`. ``optimizer.lr`` is set to it.
+        Returns the learning rate of every update, such as ``schedules.Cosine(0.1)``; see
+        :mod:`affinet.schedules`. It overrides the optimizer's own: ``optimizer.lr`` is set to it.
     seed : int
-        Decides the order of the rows and the masks of dropout.
+        Determines the order of the rows and the masks of dropout.
     verbose : int, optional
-        None shows progress on a terminal and is silent elsewhere, 1 shows it anywhere, 0 nowhere.
-        Progress is a bar on a terminal or in a notebook, if tqdm is installed, else a line an
-        epoch.
+        None shows progress on a terminal and is silent elsewhere, 1 always shows it, 0 never.
+        Progress is a bar on a terminal or in a notebook, if tqdm is installed, otherwise a line
+        per epoch.
     sample_weight : array of shape (N,), optional
-        Weights of the rows, each 0 or more and not all of them 0. Losses are weighted means, and
-        so are an epoch's figures; a batch in which no row has a weight counts nothing, and its
-        step has the gradient 0.
+        Weights of the rows, each 0 or more and not all of them 0. Losses and the figures of an
+        epoch are weighted means; a batch whose rows all have weight 0 does not count, and its
+        gradient is 0.
     class_weight : dict of class to weight, or "balanced", optional
-        Multiplies the rows' weights by those of their classes. Classes that the dict leaves out
-        have weight 1; "balanced" gives a class the weight ``N / (C count)`` for its ``count`` rows
-        and the C classes that occur. Targets are class indices, one-hot rows or, with
-        :class:`SigmoidWithLoss` and one output, 0 and 1.
+        Multiplies the rows' weights by those of their classes. Classes missing in the dict have
+        weight 1; "balanced" gives a class with ``count`` of the N rows the weight
+        ``N / (C count)``, C the number of classes that occur. Targets are class indices, one-hot
+        rows or, with :class:`SigmoidWithLoss` and one output, 0 and 1.
     l2 : float
-        Strength of a penalty, 0 or more: ``l2 / 2 sum W^2 / B``, over the weights W of all
-        :class:`Affine` layers (not their biases) and with B the rows of the batch, or the sum of
-        their weights, is added to
-        the loss that is minimised and recorded; validation losses are without it. It is the
-        ``alpha`` of scikit-learn's ``MLPClassifier``.
+        Strength of a penalty, 0 or more. The loss that is minimised and recorded includes
+        ``l2 / 2 sum W^2 / B``, over the weights W of all :class:`Affine` layers (not their
+        biases), B the number of rows of the batch or the sum of their weights; validation losses
+        do not include it. It is the ``alpha`` of scikit-learn's ``MLPClassifier``.
     clip_norm : float, optional
-        Scales the gradient of all parameters together, penalty included, so that its Euclidean
-        norm is at most this, to rounding; above 0. A gradient whose norm is not finite becomes
-        NaN. Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks",
-        ICML 2013. ``net.grads`` holds the gradient as it was clipped.
+        Upper bound of the Euclidean norm of the whole gradient, penalty included, above 0; a
+        longer gradient is scaled down to it, to rounding. A gradient whose norm is not finite
+        becomes NaN. Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
+        networks", ICML 2013. ``net.grads`` holds the clipped gradient.
     reducer : Reducer, optional
-        Shares the training with other processes that call ``fit`` with the same arguments, such
-        as ``distributed.MPIReducer()``. ``batch_size`` is that of all processes together, each
-        works on its part of every batch, and all end with the same parameters, which are those of
-        one process up to rounding. They start from those of rank 0. Callbacks are called on every
-        rank, those with an attribute ``on_one_rank = True`` on rank 0 alone; only that one shows
-        progress. A loss of one's own is taken for a mean over the rows unless it has an attribute
-        ``is_sum = True``. A layer that keeps statistics, such as BatchNorm, is refused.
+        Splits the training across processes that all call ``fit`` with the same arguments, for
+        example ``distributed.MPIReducer()``. ``batch_size`` is that of all processes together;
+        each computes its part of every batch, and all end with the same parameters, those of a
+        single process up to rounding. They start from the parameters of rank 0. Callbacks run on
+        every rank, those with an attribute ``on_one_rank = True`` on rank 0 only, which alone
+        shows progress. A custom loss is treated as a mean over the rows unless it has an
+        attribute ``is_sum = True``. A layer that keeps statistics, such as BatchNorm, is refused.
     resume : path, optional
-        A file that :class:`affinet.Checkpoint` wrote in a training that was interrupted. With the
-        same data and arguments this one goes on there and ends with the same bits; ``epochs`` or
-        ``steps`` count from the beginning and may be more than they were. The numbers of the
-        optimizer are those of the file.
+        A file that :class:`affinet.Checkpoint` wrote in an interrupted training. With the same
+        data and arguments this training continues from there and ends with the same bits;
+        ``epochs`` or ``steps`` count from the beginning and may be larger than before. The
+        optimizer's numbers are taken from the file.
     shuffle : bool
-        False leaves the rows in the order of the data, in every epoch.
+        False keeps the rows in the order of the data, in every epoch.
+    stop_if_not_finite : bool
+        True ends the training with a warning, and ``history.stopped_by`` says so, when a loss is
+        not finite; False continues, and warns after every such epoch. The warning names the place
+        in x or t that is NaN or infinite, if there is one.
 
     Returns
     -------
     History
-        Also kept as ``net.history``, up to the last whole epoch if the training is interrupted.
+        Also stored as ``net.history``, up to the last whole epoch if training is interrupted.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument cannot be used, or the file to resume from is damaged or of another
-        training; then no parameter has changed.
+        If an argument cannot be used, or the file to resume from is damaged or belongs to
+        another training; no parameter has changed then.
     RuntimeError
         If the network is being used in another thread, or has no loss.
 
@@ -174,69 +162,39 @@ def fit(
     >>> history["val_accuracy"][-1] > 0.9
     True
     """
-    team: Team | None = None
-    make_run: Callable[..., Run] = Run
-    if reducer is not None:
-        team, make_run = team_of(reducer)
-    part = whole if team is None else team.part
+    team, make_run = team_of(reducer)
     try:
-        with training(net):
-            with nullcontext() if team is None else team.setting_up():
-                optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
-                require_one_length(epochs, steps)
-                require_schedule(schedule, optimizer)
-                named = require_metrics(metrics, validation_data)
-                callbacks = require_callbacks(callbacks)
-                batch_size = whole_number("batch_size", batch_size, 1)
-                seed = whole_number("seed", seed, 0)
-                register_with_threadpoolctl()
-                regularization = Regularization(l2, clip_norm)
-                x, t = require_data(net, x, t, part=part)
-                if validation_data is not None:
-                    validation_data = require_validation_data(net, validation_data, part)
-                weights = require_weights(net, x, t, sample_weight, class_weight)
-                per_epoch = steps_per_epoch(len(x), batch_size)
-                ends_by = "epochs" if steps is None else "steps"
-                if steps is None:
-                    epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
-                    steps = per_epoch * epochs
-                else:
-                    steps = whole_number("steps", steps, 1)
-                require_variances(net, len(x), batch_size, steps)
-                rows = batch_size if team is None else -(-batch_size // team.size)
-                step = make_step(net, optimizer, x, t, rows, seed, regularization, weights)
-                run = make_run(
-                    *(net, optimizer, step, schedule, callbacks),
-                    *(len(x), steps, batch_size, seed, weights, shuffle),
-                )
-            if team is not None:
-                held_out = 0 if validation_data is None else len(validation_data[1])
-                team.agree({"rows to validate with": held_out, "metrics": list(named)})
-            run.begin(resume)
-            whole_epochs, rest = divmod(steps, per_epoch)
-            progress = make_progress(
-                verbose if run.speaks else 0,
-                whole_epochs * len(x) + rest * batch_size,
-                run.rows_done(),
-                -(-steps // per_epoch),
+        with using_alone(net):
+            with team.setting_up():
+                training = checked_training(
+                    net, x, t, team, epochs=epochs, steps=steps, batch_size=batch_size,
+                    optimizer=optimizer, validation_data=validation_data, callbacks=callbacks,
+                    metrics=metrics, schedule=schedule, seed=seed, sample_weight=sample_weight,
+                    class_weight=class_weight, l2=l2, clip_norm=clip_norm, shuffle=shuffle,
+                    stop_if_not_finite=stop_if_not_finite,
+                )  # fmt: skip
+                run = make_run(training)
+            team.agree(
+                {"rows to validate with": training.held_out, "metrics": list(training.metrics)}
             )
-            try:
-                with run.watching():
-                    run(validation_data, named, progress, ends_by)
-            finally:
-                progress.close()
+            run.begin(resume)
+            shown = verbose if run.speaks else 0
+            progress = make_progress(shown, training.rows_to_see, run.rows_done(), training.epochs)
+            with closing(progress), run.watching():
+                run(progress)
             return run.history
     except BaseException as error:
-        if team is not None:
-            team.abort(error)
+        team.abort(error)
         raise
 
 
-def team_of(reducer: Reducer) -> tuple[Team, Callable[..., Run]]:
+def team_of(reducer: Reducer | None) -> tuple[AnyTeam, Callable[[Training], Run]]:
     """The processes that train together, and how to make their run.
 
-    Imported only here: what they bring takes as long as all the rest of affinet.
+    What several processes need is imported only here: it takes as long as all the rest of affinet.
     """
+    if reducer is None:
+        return Alone(), Run
     from affinet.training.team import Team
     from affinet.training.team_run import TeamRun
 

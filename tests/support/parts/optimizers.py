@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from kernel_terms import (
     adamw_terms,
     momentum_terms,
     nesterov_terms,
+    scikit_learn_adam_terms,
     sgd_terms,
 )
 from kernel_values import log_uniform, share, squares, weight_decay, whole
@@ -128,6 +130,10 @@ def adam(dW, lr, beta1, beta2, eps, step, m, v, W):
     m, v = beta1 * m + (1 - beta1) * dW, beta2 * v + (1 - beta2) * dW * dW
     rate = lr / (1 - beta1**step) / (square_root(v / (1 - beta2**step)) + eps)
     return {"m": (m, m_terms), "v": (v, v), "W": (W - rate * m, abs(W) + rate * m_terms)}
+
+
+def scikit_learn_adam(dW, lr, beta1, beta2, eps, step, m, v, W):
+    return adam(dW, lr, beta1, beta2, eps / (1 - beta2**step) ** type(eps)(0.5), step, m, v, W)
 
 
 def adamw(dW, lr, beta1, beta2, eps, weight_decay, step, m, v, W):
@@ -334,6 +340,25 @@ OPTIMIZERS = {
         },
     ),
 }
+
+# A rule that the estimators alone use: no public class has it.
+SCIKIT_LEARN_ADAM = OptimizerRow(
+    lambda lr: SimpleNamespace(kernel="scikit_learn_adam"),
+    ("m", "v", "W"),
+    {"lr": LR, "beta1": share, "beta2": share, "eps": EPS, "step": whole(1, 50)},
+    scikit_learn_adam_terms,
+    rule=scikit_learn_adam,
+    settings=grid(
+        lr=[1e-3, 0.3], beta1=[0.9, 0.0], beta2=[0.999], eps=[1e-8, 0.1], step=[1, 7, 10**6]
+    ),
+    golden_lr=0.01,
+    values={"v": squares},
+    mutants={
+        "corrected eps": reference.adam_update,
+        "eps in the root": adam_with(eps_inside=True),
+    },
+)
+RULES = [*OPTIMIZERS.values(), SCIKIT_LEARN_ADAM]
 
 # Every optimizer in every setting: a callable of the learning rate, by its name.
 SETTINGS = {name: row.make for name, row in OPTIMIZERS.items()} | {

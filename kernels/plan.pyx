@@ -1,0 +1,263 @@
+"""The doors of the training step: a plan is a network, its loss and its optimizer over a workspace.
+
+``gradients`` (gather, forward, loss, backward) and ``update`` (the optimizer's rule) are the two
+halves of a step; ``run`` takes them in turn over many batches. For a part of a batch there is
+``regularize`` between them.
+"""
+
+from libc.math cimport INFINITY, isnan
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+
+cdef class Plan:
+    """A network, its loss and its optimizer over memory set aside once; see ``make_plan``."""
+
+    cdef dict owners        # views of the arrays that the pointers point into
+    cdef Operations network     # keeps the graph in place
+    cdef str loss
+    cdef str rule
+    cdef Workspace w
+
+    def __dealloc__(self):
+        free(self.w.memory)
+        free(self.w.spaces)
+
+    @property
+    def weight_sum(self):
+        """What the last batch weighs, or the one that its rows are a part of."""
+        return self.w.weight_sum
+
+    @property
+    def updates(self):
+        """Updates so far."""
+        return self.w.update.step
+
+    def set_inputs(self, x):
+        """Gather rows from x (N, n_inputs), of uint8, float32 or float64, where it lies."""
+        self.owners["x"] = _set_rows(&self.w.x, x, self.w.graph.n_inputs, "x")
+
+    def set_target_rows(self, t):
+        """Gather target rows from t (N, n_outputs)."""
+        self.owners["t"] = _set_rows(&self.w.t, t, self.w.graph.n_outputs, "t")
+
+    def set_labels(self, t):
+        """Gather class indices from t (N,), of uint8, int32 or int64."""
+        if not self.w.loss.softmax:
+            raise ValueError(f"t holds class indices, which go with softmax_cross_entropy only, "
+                             f"not with {self.loss}")
+        self.owners["t"] = _set_labels(&self.w.t, t)
+
+    def set_weights(self, weights):
+        """Gather the rows' weights from ``weights`` (N,), each 0 or more."""
+        cdef Held held
+        hold_nothing(&held)
+        try:
+            hold(&held, "weights", weights, DOUBLE, 1, READ)
+            if held_size(&held, 0, 0) == 0:
+                raise ValueError("weights has shape (0,), wanted one a row")
+            self.owners["weights"] = memoryview(weights)
+            self.w.weights = <double*> held_data(&held, 0)
+            self.w.n_weights = held_size(&held, 0, 0)
+        finally:
+            let_go(&held)
+
+    def set_loss(self, str name, double number):
+        """The loss's number: the label smoothing, a Huber loss's delta, a quantile's q, or 0."""
+        if name != self.loss:
+            raise ValueError(f"the plan was made for {self.loss}, not for {name}")
+        _set_loss_number(&self.w.loss, name, number)
+
+    def set_rule(self, str name, tuple numbers, uint64_t updates):
+        """The optimizer's numbers in the order of its kernel, and its updates so far."""
+        cdef int k
+        if name != self.rule:
+            raise ValueError(f"the plan was made for {self.rule}, not for {name}")
+        _row_of_rule(name, len(numbers), None)
+        for k in range(len(numbers)):
+            self.w.rule_numbers[k] = numbers[k]
+        self.w.update.step = updates
+
+    def set_regularization(self, double l2, object clip_norm):
+        """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient's norm.
+
+        W are the affine operations' weights. clip_norm: None or the greatest Euclidean norm of
+        the flat gradient, which is scaled down to it.
+        """
+        cdef double max_norm = 0 if clip_norm is None else clip_norm
+        if not 0 <= l2 < INFINITY:
+            raise ValueError(f"l2 is {l2}, wanted 0 <= l2, finite")
+        if clip_norm is not None and not 0 < max_norm < INFINITY:
+            raise ValueError(f"clip_norm is {max_norm}, wanted a finite number above 0")
+        self.w.l2, self.w.max_norm = l2, max_norm
+
+    def run(self, order, uint64_t step, losses, hits, lrs=None):
+        """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
+
+        order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
+        losses, hits: (number of batches,): each batch's loss, and the sum of the weights of its
+        rows that the network got right: where softmax's highest output is the target's, or all
+        of the sigmoid's lie on their targets' sides; 0 for other losses. Overwritten.
+        lrs: (number of batches,): the learning rate of each update, the first of every rule's
+        numbers; None leaves it as set_rule gave it. The last one stays.
+        """
+        cdef Held held
+        cdef Py_ssize_t n, batches
+        cdef const double* rates = NULL
+        cdef int status
+        hold_nothing(&held)
+        try:
+            n = _hold_order(self, &held, order)
+            batches = (n + self.w.batch_size - 1) // self.w.batch_size
+            _hold_numbers(&held, "losses", losses, WRITE, batches)
+            _hold_numbers(&held, "hits", hits, WRITE, batches)
+            if lrs is not None:
+                rates = _hold_numbers(&held, "lrs", lrs, READ, batches)
+            if n % self.w.batch_size == 1 or self.w.batch_size == 1:
+                _require_no_batch_norm(self.w.graph)
+            with nogil:
+                status = _run(&self.w, n, <int64_t*> held_data(&held, 0), step,
+                              <double*> held_data(&held, 1), <double*> held_data(&held, 2), rates)
+        finally:
+            let_go(&held)
+        _require_good_labels(status)
+
+    def gradients(self, order, uint64_t step, uint64_t place=0, total=None):
+        """Gather, forward, loss and backward for one batch; returns the loss and the hits.
+
+        place: where the first of these rows stands in the whole batch; dropout depends on it.
+        total: None, or what a whole batch weighs of which these rows, perhaps none, are a part:
+        loss and gradients are then this part's of the batch, without the regularization.
+        """
+        cdef Held held
+        cdef Py_ssize_t n
+        cdef double loss = 0, hits = 0, whole = -1 if total is None else total
+        cdef int status = 0
+        if total is not None and not 0 <= whole < INFINITY:
+            raise ValueError(f"total is {total}, wanted 0 <= total, finite")
+        hold_nothing(&held)
+        try:
+            n = _hold_order(self, &held, order)
+            if not (total is None) <= n <= self.w.batch_size:
+                raise ValueError(f"order has shape ({n},), wanted {int(total is None)} to "
+                                 f"{self.w.batch_size} rows")
+            if n == 1:
+                _require_no_batch_norm(self.w.graph)
+            with nogil:
+                if n > 0:
+                    status = _gradients(&self.w, n, <int64_t*> held_data(&held, 0), step, place,
+                                        whole, &loss, &hits)
+                else:
+                    memset(self.w.grads, 0,
+                           self.w.graph.n_parameters * bytes_of(self.w.graph.precision))
+                if status == 0 and whole < 0:
+                    loss += _regularize(&self.w)
+        finally:
+            let_go(&held)
+        _require_good_labels(status)
+        return loss, hits
+
+    def regularize(self, double total):
+        """Penalty and clipping for the whole gradient of a batch that weighs ``total``.
+
+        Returns the penalty, which belongs to the loss.
+        """
+        cdef double penalty
+        self.w.weight_sum = total
+        with nogil:
+            penalty = _regularize(&self.w)
+        return penalty
+
+    def update(self):
+        """One step of the optimizer over the flat buffers."""
+        with nogil:
+            _apply_update(&self.w)
+
+    def eager(self, bint on):
+        """Whether threads wait awake between calls, as they do inside ``run``."""
+        _pool_eager(on)
+
+
+def make_plan(Operations network not None, grads, str loss not None, str rule not None,
+              list averages not None, Py_ssize_t batch_size, object input_scale):
+    """A plan for batches of up to ``batch_size`` rows.
+
+    network: from make_operations. grads: a flat buffer for the gradients, as long as that of the
+    parameters and of its precision. loss, rule: one of ``known_losses()`` and of
+    ``known_optimizers()``. averages: the flat arrays that the optimizer keeps, in the order of
+    its kernel. input_scale: None or a number.
+    """
+    cdef Plan plan = Plan.__new__(Plan)
+    cdef Workspace* w = &plan.w
+    cdef tuple row
+    cdef int k
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, wanted 1 or more")
+    plan.owners, plan.network, plan.loss, plan.rule = {}, network, loss, rule
+    w.graph, w.batch_size = &network.graph, batch_size
+    w.grads = _own_parameters(plan, "grads", grads)
+    _set_loss(&w.loss, loss)
+    w.input_scale = 1.0 if input_scale is None else input_scale
+    row = _row_of_rule(rule, None, len(averages))
+    w.update.rule = row[0]
+    w.update.n, w.update.numbers = w.graph.n_parameters, w.rule_numbers
+    w.update.W, w.update.dW = w.graph.params, w.grads
+    for k in range(len(averages)):
+        w.update.averages[k] = _own_parameters(plan, row[2][k], averages[k])
+    _set_memory_aside(w)
+    return plan
+
+
+cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
+    """The address of a flat array as the parameters are."""
+    return own_vector(plan.owners, name, array, plan.w.graph.precision == SINGLE_PRECISION,
+                      plan.w.graph.n_parameters)
+
+
+cdef int _require_no_batch_norm(const Graph* graph) except -1:
+    """A batch of one row has no variance."""
+    cdef int i
+    for i in range(graph.n_operations):
+        if graph.operations[i].kind == BATCH_NORM:
+            raise ValueError(f"a batch of one row: operation {i}, batch_norm, wants 2 rows or "
+                             "more")
+    return 0
+
+
+cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
+    """The first of a call's arrays, of rows that there are; returns its length."""
+    hold(held, "order", order, INT64, 1, READ)
+    if isnan(plan.w.loss.number):
+        raise RuntimeError(f"the plan needs the number of {plan.loss} before it runs: call "
+                           "set_loss")
+    _require_rows_in_range(&plan.w, held_size(held, 0, 0), <int64_t*> held_data(held, 0))
+    return held_size(held, 0, 0)
+
+
+cdef double* _hold_numbers(Held* held, str name, object array, Access access,
+                           Py_ssize_t length) except? NULL:
+    """One more array (length,), of float64 whatever the network's precision is."""
+    hold(held, name, array, DOUBLE, 1, access)
+    require_held_length(held, name, length)
+    return <double*> held_data(held, held.n - 1)
+
+
+cdef int _require_good_labels(int status) except -1:
+    if status < 0:
+        raise ValueError("t holds a class index that is not one of the network's outputs")
+    return 0
+
+
+cdef int _require_rows_in_range(const Workspace* w, Py_ssize_t n_rows,
+                                const int64_t* order) except -1:
+    cdef Py_ssize_t i
+    cdef int64_t n = min(w.x.n_rows, w.t.n_rows)
+    if w.x.source == NO_NUMBERS or w.t.source == NO_NUMBERS:
+        raise RuntimeError("a plan wants inputs and targets before it runs")
+    if w.weights != NULL:
+        n = min(n, w.n_weights)
+    for i in range(n_rows):
+        if not 0 <= order[i] < n:
+            raise ValueError(f"order[{i}] is {order[i]}, wanted a row 0..{n - 1}")
+    return 0

@@ -1,0 +1,156 @@
+"""Softmax row by row. C is the number of classes.
+
+A row's sum of exponentials has one order, whatever the vectors' width: as many running sums as 64
+bytes hold numbers take the terms in turn, then the upper half of them is added to the lower half
+until one is left. Where a row has few classes, rows run along the lanes, by way of
+transposition.pyx and a panel of product.pyx's.
+"""
+
+from libc.math cimport INFINITY
+
+cdef enum:
+    ROWS_AT_ONCE = 16       # so that a row has long been written when it is read again
+    FEW_CLASSES = 16        # no more than a sum in single precision has running sums
+
+
+cdef inline double _row_maximum(Py_ssize_t C, const vector* x) noexcept nogil:
+    """The greatest of C numbers, C >= 1; any number where one of them is NaN."""
+    cdef vector[4] most
+    cdef int v
+    for v in range(BLOCK_VECTORS):
+        most[v] = vnumber(x, -INFINITY)
+    while C > 0:
+        for v in range(BLOCK_VECTORS):
+            if C > v * vlanes(x):
+                most[v] = vmax(vload_or(most[v], x + v, C - v * vlanes(x)), most[v])
+        x, C = x + BLOCK_VECTORS, C - BLOCK_VECTORS * vlanes(x)
+    return vgreatest(<const vector*> most)
+
+
+cdef inline double _row_exponentials(Py_ssize_t C, const vector* x, double maximum,
+                                     vector* e) noexcept nogil:
+    """e = exp(x - maximum) for C numbers; returns their sum. e may be x.
+
+    Behind the row's end we read -inf, whose exponential adds 0.
+    """
+    cdef vector[4] sums
+    cdef vector terms, top = vnumber(x, maximum), nothing = vnumber(x, -INFINITY)
+    cdef int v
+    for v in range(BLOCK_VECTORS):
+        sums[v] = vnumber(x, 0)
+    while C > 0:
+        for v in range(BLOCK_VECTORS):
+            if C > v * vlanes(x):
+                terms = vexp(vload_or(nothing, x + v, C - v * vlanes(x)) - top)
+                sums[v] = sums[v] + terms
+                vstore(e + v, terms, C - v * vlanes(x))
+        x, e, C = x + BLOCK_VECTORS, e + BLOCK_VECTORS, C - BLOCK_VECTORS * vlanes(x)
+    return vsum(<const vector*> sums)
+
+
+cdef inline void _lane_exponentials(Py_ssize_t C, vfloat* x, double* maxima,
+                                    double* totals) noexcept nogil:
+    """x = exp(x - max x) in each lane of C <= FEW_CLASSES vectors, ROWS_AT_ONCE numbers apart."""
+    cdef vfloat[FEW_CLASSES] terms
+    cdef float[ROWS_AT_ONCE] maximum, total
+    cdef float* numbers = <float*> x
+    cdef vfloat most = vload(x, vlanes(x))
+    cdef Py_ssize_t j, half = FEW_CLASSES // 2
+    for j in range(1, C):
+        most = vmax(vload(<vfloat*> (numbers + j * ROWS_AT_ONCE), vlanes(x)), most)
+    for j in range(C):
+        terms[j] = vexp(vload(<vfloat*> (numbers + j * ROWS_AT_ONCE), vlanes(x)) - most)
+        vstore(<vfloat*> (numbers + j * ROWS_AT_ONCE), terms[j], vlanes(x))
+    while half > 0:
+        for j in range(min(half, C - half)):
+            terms[j] = terms[j] + terms[j + half]
+        half //= 2
+    vstore(<vfloat*> maximum, most, vlanes(x))
+    vstore(<vfloat*> total, terms[0], vlanes(x))
+    for j in range(vlanes(x)):
+        maxima[j], totals[j] = maximum[j], total[j]
+
+
+cdef void _exponentials_in_lanes(Py_ssize_t C, const float* x, float* e, double* maxima,
+                                 double* totals) noexcept nogil:
+    """_exponentials for ROWS_AT_ONCE rows of few classes, with the rows along the lanes."""
+    cdef char[FEW_CLASSES * LINE + LINE] memory
+    cdef float* transposed = _aligned_panel(memory, <float*> NULL)
+    cdef Py_ssize_t i = 0
+    _transpose(ROWS_AT_ONCE, C, x, C, transposed, ROWS_AT_ONCE)
+    while i < ROWS_AT_ONCE:
+        _lane_exponentials(C, <vfloat*> (transposed + i), maxima + i, totals + i)
+        i += VECTOR_BYTES // <Py_ssize_t> sizeof(float)
+    _transpose(C, ROWS_AT_ONCE, transposed, ROWS_AT_ONCE, e, C)
+
+
+cdef void _exponentials(Py_ssize_t rows, Py_ssize_t C, const real* x, real* e, double* maxima,
+                        double* totals) noexcept nogil:
+    """e = exp(x - max x) row by row, with each row's maximum and sum of exponentials.
+
+    Subtracting the maximum keeps every exponent at or below zero, so logits of any finite size
+    neither overflow nor divide by zero.
+    """
+    cdef Py_ssize_t i
+    if real is float and rows == ROWS_AT_ONCE and C <= FEW_CLASSES:
+        _exponentials_in_lanes(C, x, e, maxima, totals)
+        return
+    for i in range(rows):
+        if real is float:
+            maxima[i] = _row_maximum(C, <const vfloat*> (x + i * C))
+            totals[i] = _row_exponentials(C, <const vfloat*> (x + i * C), maxima[i],
+                                          <vfloat*> (e + i * C))
+        else:
+            maxima[i] = _row_maximum(C, <const vdouble*> (x + i * C))
+            totals[i] = _row_exponentials(C, <const vdouble*> (x + i * C), maxima[i],
+                                          <vdouble*> (e + i * C))
+
+
+cdef inline void _scale_row(Py_ssize_t C, double scale, vector* y) noexcept nogil:
+    """y = scale y."""
+    while C > 0:
+        vstore(y, vload(y, C) * vnumber(y, scale), C)
+        y, C = y + 1, C - vlanes(y)
+
+
+cdef inline void _scale_row_of(Py_ssize_t C, double scale, real* y) noexcept nogil:
+    """y = scale y."""
+    if real is float:
+        _scale_row(C, scale, <vfloat*> y)
+    else:
+        _scale_row(C, scale, <vdouble*> y)
+
+
+cdef void _softmax_forward(Py_ssize_t B, Py_ssize_t C, const real* x, real* y) noexcept nogil:
+    cdef Py_ssize_t i = 0, r, rows
+    cdef double[ROWS_AT_ONCE] maxima, totals
+    while i < B:
+        rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
+        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
+        for r in range(rows):
+            _scale_row_of(C, 1 / totals[r], y + (i + r) * C)
+        i += rows
+
+
+def softmax_forward(x, y):
+    """y_ij = exp(x_ij) / sum_k exp(x_ik).
+
+    x, y: (B, C). y is overwritten and may be x.
+    """
+    cdef Held held
+    cdef Py_ssize_t B, C
+    hold_nothing(&held)
+    try:
+        hold_matrix(&held, "x", x, READ, ANY, ANY)
+        B, C = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        hold_matrix(&held, "y", y, WRITE, B, C)
+        if C > 0:
+            with nogil:
+                if held.single:
+                    _softmax_forward(B, C, <float*> held_data(&held, 0),
+                                     <float*> held_data(&held, 1))
+                else:
+                    _softmax_forward(B, C, <double*> held_data(&held, 0),
+                                     <double*> held_data(&held, 1))
+    finally:
+        let_go(&held)

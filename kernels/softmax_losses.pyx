@@ -1,0 +1,252 @@
+"""Softmax and the cross-entropy with targets: the mean loss and its gradient in one pass.
+
+Each kernel returns the loss, summed in double precision, and writes the gradient with respect to
+its first argument. Weights of rows and the order of sums are those of sums.pyx.
+"""
+
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+
+cdef void _logs(Py_ssize_t n, const double* x, double* out) noexcept nogil:
+    """out = log(x) for n normal numbers x > 0."""
+    cdef Py_ssize_t i = 0, lanes = VECTOR_BYTES // sizeof(double)
+    while i < n:
+        vstore(<vdouble*> (out + i), vlog(vload(<const vdouble*> (x + i), n - i)), n - i)
+        i += lanes
+
+
+cdef inline void _label_gradient(Py_ssize_t C, double scale, double factor, double base, vector* y,
+                                 vector* dx) noexcept nogil:
+    """y = scale y; dx = factor (y - base), right for all classes but the row's own."""
+    cdef vector p
+    while C > 0:
+        p = vload(y, C) * vnumber(y, scale)
+        vstore(y, p, C)
+        vstore(dx, (p - vnumber(y, base)) * vnumber(y, factor), C)
+        y, dx, C = y + 1, dx + 1, C - vlanes(y)
+
+
+cdef inline void _row_gradient(Py_ssize_t C, double scale, double factor, double total,
+                               double keep, double base, const vector* t, vector* y,
+                               vector* dx) noexcept nogil:
+    """y = scale y; dx = factor (total y - (keep t + base))."""
+    cdef vector p, target
+    while C > 0:
+        p = vload(y, C) * vnumber(y, scale)
+        target = vload(t, C)
+        if base != 0:
+            target = target * vnumber(y, keep) + vnumber(y, base)
+        vstore(y, p, C)
+        vstore(dx, (p * vnumber(y, total) - target) * vnumber(y, factor), C)
+        t, y, dx, C = t + 1, y + 1, dx + 1, C - vlanes(y)
+
+
+cdef Py_ssize_t _first_bad_label(Py_ssize_t B, Py_ssize_t C, const int64_t* t) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(B):
+        if t[i] < 0 or t[i] >= C:
+            return i
+    return -1
+
+
+cdef double _mean_distance(Py_ssize_t C, double maximum, const real* x) noexcept nogil:
+    """How far C logits lie below their maximum in the mean."""
+    cdef double[SUMS] sums
+    cdef Py_ssize_t n = C
+    cdef int k
+    for k in range(SUMS):
+        sums[k] = 0
+    while n >= SUMS:
+        for k in range(SUMS):
+            sums[k] += maximum - <double> x[k]
+        x, n = x + SUMS, n - SUMS
+    for k in range(<int> n):
+        sums[k] += maximum - <double> x[k]
+    return vsum(<const vdouble*> sums) / C
+
+
+cdef double _softmax_cross_entropy_labels(Py_ssize_t B, Py_ssize_t C, const real* x,
+                                          const int64_t* t, const double* weights,
+                                          double weight_sum, double smoothing, real* y,
+                                          real* dx) noexcept nogil:
+    cdef Py_ssize_t i = 0, r, rows, start, own
+    cdef double[ROWS_AT_ONCE] maxima, totals, logs
+    cdef real p
+    cdef double scale, weight, factor, term, loss = 0, one_row = 1 / weight_sum
+    cdef double base = smoothing / C, target = (1 - smoothing) + base
+    while i < B:
+        rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
+        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
+        _logs(rows, totals, logs)
+        for r in range(rows):
+            start, scale = (i + r) * C, 1 / totals[r]
+            weight = _weight_of(weights, i + r)
+            if weight == 0:
+                _scale_row_of(C, scale, y + start)
+                memset(dx + start, 0, C * sizeof(real))
+                continue
+            own, factor = start + t[i + r], weight * one_row
+            # (max - x_t) first: both are of one size, so nothing small is lost.
+            term = logs[r] + (maxima[r] - <double> x[own])
+            if smoothing != 0:
+                term = ((1 - smoothing) * term
+                        + smoothing * (logs[r] + _mean_distance(C, maxima[r], x + start)))
+            loss += weight * term
+            p = y[own] * <real> scale
+            if real is float:
+                _label_gradient(C, scale, factor, base, <vfloat*> (y + start),
+                                <vfloat*> (dx + start))
+            else:
+                _label_gradient(C, scale, factor, base, <vdouble*> (y + start),
+                                <vdouble*> (dx + start))
+            dx[own] = (p - <real> target) * <real> factor
+        i += rows
+    return loss / weight_sum if weight_sum != 0 else 0
+
+
+cdef inlined_void _add_targets(Py_ssize_t n, double log_total, double maximum, const real* x,
+                               const real* t, double* losses, double* targets) noexcept nogil:
+    """losses += t (log_total + maximum - x) and targets += t, n numbers each on its own.
+
+    A class whose target is 0 counts nothing, even where its logit is -inf.
+    """
+    cdef Py_ssize_t k
+    cdef double term
+    for k in range(n):
+        targets[k] += t[k]
+        term = t[k] * (log_total + (maximum - <double> x[k]))
+        losses[k] += term if t[k] != 0 else 0
+
+
+cdef double _row_loss_of(Py_ssize_t C, double log_total, double maximum, const real* x,
+                         const real* t, double* total) noexcept nogil:
+    """The sum of t_j (log_total + maximum - x_j) over one row; total is the sum of t_j."""
+    cdef double[SUMS] losses, targets
+    cdef int k
+    for k in range(SUMS):
+        losses[k] = targets[k] = 0
+    while C >= SUMS:
+        _add_targets(SUMS, log_total, maximum, x, t, losses, targets)
+        x, t, C = x + SUMS, t + SUMS, C - SUMS
+    _add_targets(C, log_total, maximum, x, t, losses, targets)
+    total[0] = vsum(<const vdouble*> targets)
+    return vsum(<const vdouble*> losses)
+
+
+cdef double _softmax_cross_entropy_rows(Py_ssize_t B, Py_ssize_t C, const real* x,
+                                        const real* t, const double* weights,
+                                        double weight_sum, double smoothing, real* y,
+                                        real* dx) noexcept nogil:
+    cdef Py_ssize_t i = 0, r, rows, start
+    cdef double[ROWS_AT_ONCE] maxima, totals, logs
+    cdef double scale, weight, factor, total, term, loss = 0, one_row = 1 / weight_sum
+    cdef double keep = 1 - smoothing, base = smoothing / C
+    while i < B:
+        rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
+        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
+        _logs(rows, totals, logs)
+        for r in range(rows):
+            start, scale = (i + r) * C, 1 / totals[r]
+            weight = _weight_of(weights, i + r)
+            if weight == 0:
+                _scale_row_of(C, scale, y + start)
+                memset(dx + start, 0, C * sizeof(real))
+                continue
+            factor = weight * one_row
+            term = _row_loss_of(C, logs[r], maxima[r], x + start, t + start, &total)
+            if smoothing != 0:
+                total = keep * total + smoothing
+                term = keep * term + smoothing * (logs[r]
+                                                  + _mean_distance(C, maxima[r], x + start))
+            loss += weight * term
+            if real is float:
+                _row_gradient(C, scale, factor, total, keep, base, <const vfloat*> (t + start),
+                              <vfloat*> (y + start), <vfloat*> (dx + start))
+            else:
+                _row_gradient(C, scale, factor, total, keep, base, <const vdouble*> (t + start),
+                              <vdouble*> (y + start), <vdouble*> (dx + start))
+        i += rows
+    return loss / weight_sum if weight_sum != 0 else 0
+
+
+cdef int _hold_logits(Held* held, object x, object y, object dx) except -1:
+    """The logits, what softmax makes of them and their gradient: 0, 1 and 2."""
+    hold_matrix(held, "x", x, READ, ANY, ANY)
+    cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
+    if B == 0 or C == 0:
+        raise ValueError(f"x has shape ({B}, {C}), wanted at least one row and one class")
+    hold_matrix(held, "y", y, WRITE, B, C)
+    return hold_matrix(held, "dx", dx, WRITE, B, C)
+
+
+def _require_smoothing(double smoothing):
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"label_smoothing is {smoothing}, wanted 0 <= label_smoothing < 1")
+
+
+cdef double _softmax_loss_of_held(const Held* held, const double* weights, double smoothing,
+                                  real* precision) noexcept nogil:
+    """The loss of what _hold_logits holds, and the targets after it: class indices or rows."""
+    cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
+    cdef double weight_sum = _weight_sum(B, weights)
+    cdef const real* x = <real*> held_data(held, 0)
+    cdef real* y = <real*> held_data(held, 1)
+    cdef real* dx = <real*> held_data(held, 2)
+    if held.buffers[3].ndim == 1:
+        return _softmax_cross_entropy_labels(B, C, x, <int64_t*> held_data(held, 3), weights,
+                                             weight_sum, smoothing, y, dx)
+    return _softmax_cross_entropy_rows(B, C, x, <real*> held_data(held, 3), weights, weight_sum,
+                                       smoothing, y, dx)
+
+
+cdef double _softmax_loss_door(object x, object t, bint labels, object weights, double smoothing,
+                               object y, object dx) except? -1:
+    cdef Held held
+    cdef Py_ssize_t B, C, bad_row
+    cdef const double* w
+    cdef double loss
+    _require_smoothing(smoothing)
+    hold_nothing(&held)
+    try:
+        _hold_logits(&held, x, y, dx)
+        B, C = held_size(&held, 0, 0), held_size(&held, 0, 1)
+        if labels:
+            hold(&held, "t", t, INT64, 1, READ)
+            require_held_length(&held, "t", B)
+            bad_row = _first_bad_label(B, C, <int64_t*> held_data(&held, 3))
+            if bad_row >= 0:
+                raise ValueError(f"t[{bad_row}] is {(<int64_t*> held_data(&held, 3))[bad_row]}, "
+                                 f"wanted a class index 0..{C - 1}")
+        else:
+            hold_matrix(&held, "t", t, READ, B, C)
+        w = _hold_weights(&held, weights, B)
+        with nogil:
+            if held.single:
+                loss = _softmax_loss_of_held(&held, w, smoothing, <float*> NULL)
+            else:
+                loss = _softmax_loss_of_held(&held, w, smoothing, <double*> NULL)
+    finally:
+        let_go(&held)
+    return loss
+
+
+def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx):
+    """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
+
+    t' = (1 - s) onehot(t) + s / C for s = label_smoothing; dx = w_i (y - t') / sum_i w_i.
+    x, y, dx: (B, C) with B, C >= 1, t: (B,) class indices 0..C-1, weights: (B,) or None,
+    0 <= s < 1. y and dx are overwritten, apart from x and from each other in memory; neither is
+    touched when a label is refused.
+    """
+    return _softmax_loss_door(x, t, True, weights, label_smoothing, y, dx)
+
+
+def softmax_cross_entropy_rows(x, t, weights, double label_smoothing, y, dx):
+    """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
+
+    t' = (1 - s) t + s / C for s = label_smoothing; dx = w_i (y_ij sum_k t'_ik - t'_ij) /
+    sum_i w_i. x, t, y, dx: (B, C) with B, C >= 1, weights: (B,) or None, 0 <= s < 1. y and dx are
+    overwritten, apart from x, t and each other in memory.
+    """
+    return _softmax_loss_door(x, t, False, weights, label_smoothing, y, dx)

@@ -1,0 +1,94 @@
+"""The training step's backward: from the loss gradient down to the first trained operations.
+
+Gradients of parameters are written, each by its one operation. The gradient of an output that
+several operations read is the sum of theirs, from the last reader to the first:
+((g_last + g_before) + ...) + g_first. Nothing asks for the gradient of what no parameter precedes.
+"""
+
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+
+
+cdef void _backward(Workspace* w, Py_ssize_t rows, real* precision) noexcept nogil:
+    cdef int i
+    for i in range(w.graph.n_operations - 1, -1, -1):
+        if w.graph.operations[i].trains:
+            _backward_through(w, i, rows, precision)
+
+
+cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
+                            real* precision) noexcept nogil:
+    """One operation's gradients; all but an affine one write dx over dout."""
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef const Space* space = &w.spaces[i]
+    cdef const real* x = <real*> _output(w, op.sources[0])
+    cdef const real* y = <real*> space.out
+    cdef real* dout = <real*> _gradient(w, space.dout)
+    cdef real* dx = dout
+    cdef Py_ssize_t n = rows * op.n_outputs
+    if op.kind == AFFINE:
+        dx = _affine_backward(w, i, rows, x, dout)
+    elif op.kind == ELEMENTWISE:
+        if not op.gradient_done:
+            _map(op.gradient, n, x if op.needs_input else y, dout, op.numbers[0], dx)
+    elif op.kind in (BATCH_NORM, LAYER_NORM):
+        _normalize_backward(w, i, rows, x, dout, dx if _trains(w.graph, op.sources[0]) else NULL)
+    elif op.kind == DROPOUT:
+        _dropout_backward(n, dout, <uint8_t*> space.kept[0], <real> (1 / (1 - op.numbers[0])), dx)
+    elif op.kind not in (ADD, IDENTITY):
+        _fill_with_nan(n, dx)
+    _pass_on(w, i, rows, dx)
+
+
+cdef void _pass_on(Workspace* w, int i, Py_ssize_t rows, const real* dx) noexcept nogil:
+    """dx to each source that needs a gradient: added to what is there, or the first."""
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef real* to
+    cdef int k
+    cdef Py_ssize_t n = rows * op.n_inputs
+    for k in range(op.n_sources):
+        if not _trains(w.graph, op.sources[k]):
+            continue
+        to = <real*> _gradient(w, w.spaces[op.sources[k]].dout)
+        if w.spaces[i].adds[k]:
+            _add_forward(n, to, dx, to)
+        elif to != dx:
+            memcpy(to, dx, n * sizeof(real))
+
+
+cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
+                            const real* dout) noexcept nogil:
+    """dW and db, and dx where it is needed; returns where that is."""
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef int source = op.sources[0]
+    cdef const real* y = NULL
+    cdef real* dx
+    _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, <real*> w.grads + op.starts[0])
+    _affine_backward_db(rows, op.n_outputs, dout, <real*> w.grads + op.starts[1])
+    if not _trains(w.graph, source):
+        return NULL
+    if w.graph.operations[source].gradient_done:
+        y = <real*> w.spaces[source].out
+    dx = <real*> _gradient(w, w.spaces[i].dx)
+    _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, <real*> w.graph.params + op.starts[0], y, dx)
+    return dx
+
+
+cdef void _normalize_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
+                              const real* dout, real* dx) noexcept nogil:
+    """A normalization's gradients for what its forward found; without dx where that is NULL."""
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef const real* gamma = <real*> w.graph.params + op.starts[0]
+    cdef real* dgamma = <real*> w.grads + op.starts[0]
+    cdef real* dbeta = <real*> w.grads + op.starts[1]
+    cdef const real* mean = <real*> w.spaces[i].kept[0]
+    cdef const real* variance = <real*> w.spaces[i].kept[1]
+    if op.kind == LAYER_NORM:
+        _layer_norm_backward(rows, op.n_outputs, x, dout, gamma, mean, variance, op.numbers[0],
+                             dx, dgamma, dbeta)
+    elif op.kind == BATCH_NORM:
+        _batch_norm_backward(rows, op.n_outputs, x, dout, gamma, mean, variance, op.numbers[0],
+                             True, dx, dgamma, dbeta)
+    else:
+        _fill_with_nan(op.n_outputs, dgamma)
+        _fill_with_nan(op.n_outputs, dbeta)

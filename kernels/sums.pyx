@@ -1,0 +1,37 @@
+"""Sums in double precision, and the weights of rows that some of them carry.
+
+Every such sum has one order, whatever the vectors' width: SUMS running sums take the terms in
+turn, then the upper half of them is added to the lower half until one is left (vsum). Rows are
+added from the first to the last.
+
+Rows may have weights, (B,) numbers w >= 0; a mean over rows then divides by their sum, and where
+no weights are given each is 1. A row of weight 0 counts nothing, whatever it holds, and if no row
+has a weight the loss is 0.
+"""
+
+cdef enum:
+    SUMS = 8                # running sums in double precision: those of one line of the cache
+
+
+cdef double _weight_sum(Py_ssize_t B, const double* weights) noexcept nogil:
+    """The sum of B rows' weights, from the first to the last; B without weights."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    if weights == NULL:
+        return <double> B
+    for i in range(B):
+        total += weights[i]
+    return total
+
+
+cdef inline double _weight_of(const double* weights, Py_ssize_t i) noexcept nogil:
+    return 1 if weights == NULL else weights[i]
+
+
+cdef const double* _hold_weights(Held* held, object weights, Py_ssize_t B) except? NULL:
+    """The address of the weights of B rows, NULL for None."""
+    if weights is None:
+        return NULL
+    hold(held, "weights", weights, DOUBLE, 1, READ)
+    require_held_length(held, "weights", B)
+    return <double*> held_data(held, held.n - 1)

@@ -1,0 +1,253 @@
+"""All memory that a training step reads and writes, set aside once.
+
+An output stays until nobody needs it: neither its readers nor, in the backward, its own
+operation. A gradient is needed wherever something before it is trained, and only from its last
+reader's backward to its own operation's: so a network without branches has two gradients that
+take turns.
+"""
+
+from libc.stdlib cimport calloc
+from libc.string cimport memset
+
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <sys/mman.h>
+    #endif
+    /* Memory for free(): large pieces in large pages where the system has them, for the products
+       walk through it in steps of whole rows. A step writes all that it reads: a build for
+       debugging fills the memory with NaN, so that what it forgets to write is seen. */
+    static void* affinet_set_aside(size_t size) {
+        void* memory = NULL;
+    #if defined(MADV_HUGEPAGE)
+        const size_t page = (size_t)1 << 21;
+        if (size >= page && posix_memalign(&memory, page, size) == 0)
+            madvise(memory, size, MADV_HUGEPAGE);
+        else
+    #endif
+            memory = malloc(size);
+    #if defined(AFFINET_DEBUG_KERNELS)
+        if (memory != NULL) memset(memory, 0xFF, size);
+    #endif
+        return memory;
+    }
+    """
+    void* _set_aside "affinet_set_aside"(size_t size) noexcept nogil
+
+cdef enum:
+    ALIGNMENT = 64          # bytes: a cache line, and the widest vector
+    MOST_KEPT = 2           # arrays that a forward keeps for its backward, besides its output
+    NO_SLOT = -1            # in place of a gradient
+    NOWHERE = -2            # in place of a source
+
+cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
+
+cdef struct Space:          # of one operation
+    char* out               # (batch_size, n_outputs), perhaps its source's
+    # A dropout's mask (batch_size, n_outputs); what a normalization found, mean and variance:
+    # (n_outputs,) by columns or (batch_size,) by rows.
+    char* kept[MOST_KEPT]
+    int dout                # which gradient is its output's; NO_SLOT where none is needed
+    int dx                  # where an affine operation's dx goes
+    bint[MOST_SOURCES] adds     # its gradient for a source is added to what is there
+
+cdef struct Workspace:
+    const Graph* graph
+    Space* spaces           # one for each operation
+    Py_ssize_t batch_size
+    double input_scale
+    char* grads             # the flat buffer of gradients
+    char* memory            # everything below down to gradients lies in here
+    char* batch             # (batch_size, n_inputs)
+    char* targets           # (batch_size, n_outputs), or class indices (batch_size,)
+    char* y                 # softmax output (batch_size, n_outputs)
+    double* batch_weights   # (batch_size,)
+    char* gradients         # n_gradients of (batch_size, the widest operation)
+    int n_gradients
+    Py_ssize_t gradient_size
+    RowSource x
+    RowSource t
+    const double* weights   # of all rows, or NULL
+    Py_ssize_t n_weights
+    # What the last batch weighs, or the one that its rows are a part of; without weights, its rows.
+    double weight_sum
+    Loss loss
+    Update update           # rule, numbers and averages, with the number of updates so far
+    double[MOST_NUMBERS] rule_numbers
+    double l2
+    double max_norm         # of a gradient; 0 for no bound
+
+
+# What is kept, and where gradients go ------------------------------------------------------------
+
+
+cdef int _needs_output(const Operation* op) except -1:
+    """Whether an operation's backward needs what it gave."""
+    if op.kind == ELEMENTWISE:
+        return not op.needs_input
+    elif op.kind in (AFFINE, DROPOUT, BATCH_NORM, LAYER_NORM, ADD, IDENTITY):
+        return False
+    return _refuse_kind(op.kind)
+
+
+cdef int _needs_input(const Operation* op) except -1:
+    """Whether an operation's backward needs what it read."""
+    if op.kind == ELEMENTWISE:
+        return op.needs_input
+    elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM):
+        return True
+    elif op.kind in (DROPOUT, ADD, IDENTITY):
+        return False
+    return _refuse_kind(op.kind)
+
+
+cdef Py_ssize_t _kept_size(const Operation* op, int k, Py_ssize_t B,
+                           Py_ssize_t itemsize) except -1:
+    """Bytes of the array number k that an operation's forward keeps of B rows."""
+    if op.kind == DROPOUT:
+        return B * op.n_outputs if k == 0 else 0
+    elif op.kind == BATCH_NORM:
+        return op.n_outputs * itemsize
+    elif op.kind == LAYER_NORM:
+        return B * itemsize
+    elif op.kind in (AFFINE, ELEMENTWISE, ADD, IDENTITY):
+        return 0
+    return _refuse_kind(op.kind)
+
+
+cdef int _in_place(const Graph* graph, int i) except -3:
+    """The source that operation i overwrites, NOWHERE for none.
+
+    Nobody else may read it, and neither operation's backward may need it.
+    """
+    cdef const Operation* op = &graph.operations[i]
+    cdef int k, source
+    if op.kind == DROPOUT or _needs_input(op):
+        return NOWHERE
+    for k in range(op.n_sources):
+        source = op.sources[k]
+        if source == THE_INPUT:
+            if graph.input_readers == 1:
+                return source
+        elif graph.operations[source].readers == 1:
+            if not _needs_output(&graph.operations[source]):
+                return source
+    return NOWHERE
+
+
+cdef int _take_slot(Workspace* w, char* taken) noexcept:
+    """The first gradient that is free."""
+    cdef int slot = 0
+    while taken[slot]:
+        slot += 1
+    taken[slot], w.n_gradients = True, max(w.n_gradients, slot + 1)
+    return slot
+
+
+cdef void _assign_gradients(Workspace* w) noexcept:
+    """Where each gradient lies, from the last operation back to the first that trains.
+
+    The first gradient that reaches an output, from the last of its readers, is written; the
+    others are added to it, in the order of their readers from the last to the first. All but an
+    affine operation work in place on dout, which one of their sources takes over.
+    """
+    cdef char[MAX_OPERATIONS + 1] taken
+    cdef int i, k, slot, n = w.graph.n_operations
+    cdef const Operation* op
+    cdef Space* space
+    cdef Space* source
+    cdef bint passed_on
+    memset(taken, 0, sizeof(taken))
+    for i in range(n):
+        w.spaces[i].dout = w.spaces[i].dx = NO_SLOT
+    w.n_gradients, w.spaces[n - 1].dout, taken[0] = 1, 0, True
+    for i in range(n - 1, -1, -1):
+        op, space = &w.graph.operations[i], &w.spaces[i]
+        if not op.trains:
+            continue
+        slot, passed_on = space.dout, False
+        for k in range(op.n_sources):
+            if not _trains(w.graph, op.sources[k]):
+                continue
+            source = &w.spaces[op.sources[k]]
+            space.adds[k] = source.dout != NO_SLOT
+            if op.kind == AFFINE:
+                space.dx = _take_slot(w, taken)
+                if space.adds[k]:
+                    taken[space.dx] = False     # only until it is added
+                else:
+                    source.dout = space.dx
+            elif not space.adds[k] and not passed_on:
+                source.dout, passed_on = slot, True
+            elif not space.adds[k]:
+                source.dout = _take_slot(w, taken)
+        if not passed_on:
+            taken[slot] = False
+
+
+cdef inline bint _trains(const Graph* graph, int source) noexcept nogil:
+    """Whether this source of an operation needs a gradient."""
+    return source != THE_INPUT and graph.operations[source].trains
+
+
+# Memory ------------------------------------------------------------------------------------------
+
+
+cdef inline void* _output(const Workspace* w, int i) noexcept nogil:
+    """What operation i gave for the batch, or the batch."""
+    return w.batch if i == THE_INPUT else w.spaces[i].out
+
+
+cdef inline void* _gradient(const Workspace* w, int slot) noexcept nogil:
+    return w.gradients + slot * w.gradient_size
+
+
+cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
+    return (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+
+
+cdef char* _cut_off(char* start, Py_ssize_t* used, Py_ssize_t size) noexcept:
+    """The next piece of this size; only counted where start is NULL."""
+    cdef char* piece = NULL if start == NULL else start + used[0]
+    used[0] += _aligned(size)
+    return piece
+
+
+cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
+    """Cut the memory from start on into aligned pieces; returns the size of all of them."""
+    cdef const Graph* graph = w.graph
+    cdef Py_ssize_t B = w.batch_size, itemsize = bytes_of(graph.precision), used = 0
+    cdef int i, k, source
+    cdef const Operation* op
+    w.gradient_size = _aligned(B * graph.widest * itemsize)
+    w.batch = _cut_off(start, &used, B * graph.n_inputs * itemsize)
+    w.gradients = _cut_off(start, &used, w.n_gradients * w.gradient_size)
+    # A class index takes 8 bytes.
+    w.targets = _cut_off(start, &used, B * max(graph.n_outputs * itemsize, <Py_ssize_t> 8))
+    w.y = _cut_off(start, &used, B * graph.n_outputs * itemsize)
+    w.batch_weights = <double*> _cut_off(start, &used, B * sizeof(double))
+    for i in range(graph.n_operations):
+        op = &graph.operations[i]
+        source = _in_place(graph, i)
+        if source == NOWHERE:
+            w.spaces[i].out = _cut_off(start, &used, B * op.n_outputs * itemsize)
+        else:
+            w.spaces[i].out = <char*> _output(w, source)
+        for k in range(MOST_KEPT):
+            w.spaces[i].kept[k] = _cut_off(start, &used, _kept_size(op, k, B, itemsize))
+    return used
+
+
+cdef int _set_memory_aside(Workspace* w) except -1:
+    """One allocation for all that a step writes."""
+    cdef Py_ssize_t B = w.batch_size, size
+    w.spaces = <Space*> calloc(w.graph.n_operations, sizeof(Space))
+    if w.spaces == NULL or B > MAX_BATCH // w.graph.widest:
+        raise MemoryError(f"no memory for a batch of {B} rows")
+    _assign_gradients(w)
+    size = _cut_memory(w, NULL) + ALIGNMENT
+    w.memory = <char*> _set_aside(size)
+    if w.memory == NULL:
+        raise MemoryError(f"no memory for a batch of {B} rows ({size} bytes)")
+    _cut_memory(w, w.memory + (ALIGNMENT - <Py_ssize_t> w.memory % ALIGNMENT) % ALIGNMENT)
+    return 0

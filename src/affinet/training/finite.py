@@ -1,0 +1,73 @@
+"""What ``fit`` says and does when the loss or a parameter is not finite."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from affinet._validation import Array, blocks
+
+STOPPED_BY = "the loss is not finite"
+
+
+def cause_of(x: Any, t: Any, dtype: np.dtype[Any]) -> str | None:
+    """The first number of the data that is not finite in the network's dtype, and its place.
+
+    Parameters
+    ----------
+    x, t : arrays or rows in files
+        The rows trained on, N of each.
+    dtype : numpy.dtype
+        Of the network: a number beyond its range is infinite there.
+
+    Returns
+    -------
+    str or None
+        None if all numbers are finite.
+
+    Examples
+    --------
+    >>> x = np.array([[0.0, 1.0], [2.0, np.nan]])
+    >>> cause_of(x, np.array([0, 1]), np.dtype(np.float32))
+    'x[1, 1] is nan'
+    """
+    for name, rows in (("x", x), ("t", t)):
+        if rows.dtype.kind != "f":
+            continue
+        for start, block in blocks(rows, 0, len(rows)):
+            place = first_not_finite(block, dtype)
+            if place is not None:
+                value, shown = block[place], [start + place[0], *place[1:]]
+                beyond = f", beyond the range of {dtype}" if math.isfinite(value) else ""
+                return f"{name}{shown} is {value}{beyond}"
+    return None
+
+
+def first_not_finite(block: Array, dtype: np.dtype[Any]) -> tuple[int, ...] | None:
+    """The place of the first number that is not finite in ``dtype``; None if all are."""
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(block.astype(dtype, copy=False))
+    return tuple(int(i) for i in np.argwhere(bad)[0]) if bad.any() else None
+
+
+def sentence(what: str, cause: str | None, stopped: bool) -> str:
+    """The warning: ``what`` is not finite, why, and how to go on.
+
+    Examples
+    --------
+    >>> print(sentence("the loss of epoch 2 is nan", "x[1, 1] is nan", True))
+    the loss of epoch 2 is nan because x[1, 1] is nan: fill such values or leave their rows out; the
+    training stopped, stop_if_not_finite=False continues it
+    """
+    why = ": the training diverges; try a smaller learning rate, clip_norm or smaller inputs"
+    if cause is not None:
+        why = f" because {cause}: fill such values or leave their rows out"
+    end = "; the training stopped, stop_if_not_finite=False continues it" if stopped else ""
+    return f"{what}{why}{end}"
+
+
+def has_finite(params: Array) -> bool:
+    """True if all parameters are finite."""
+    return bool(np.isfinite(params).all())

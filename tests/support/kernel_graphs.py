@@ -1,0 +1,239 @@
+"""Random networks with branches, and a plain walk through them, one kernel at a time.
+
+The walk works in either of two ways: with affinet.reference, or with the compiled kernels of the
+parts, whose results a whole compiled pass must repeat to the bit.
+"""
+
+import inspect
+
+import numpy as np
+
+from affinet import reference
+from affinet.layers.operation import Operation
+
+STRUCTURE = ("affine", "dropout", "batch_norm", "layer_norm", "add", "identity")
+NUMBERS = {"slope": 0.1}  # of elementwise kernels, by the name of the argument
+EPS, MOMENTUM, STEP, PLACE = 1e-3, 0.2, 11, 5
+
+
+def elementwise(kernels):
+    """The names of the elementwise kernels that operations can name."""
+    return [name for name in kernels.known_operations() if name not in STRUCTURE]
+
+
+def numbers_of(kernel):
+    """What an elementwise kernel takes besides arrays."""
+    parameters = list(inspect.signature(getattr(reference, f"{kernel}_forward")).parameters)
+    return tuple(NUMBERS[name] for name in parameters[1:])
+
+
+class Builder:
+    """Grows a random network: residual blocks in blocks, projections, dropout, normalizations."""
+
+    def __init__(self, rng, dtype, n_inputs, names):
+        self.rng, self.dtype, self.names = rng, dtype, names
+        self.n_inputs, self.n_parameters = n_inputs, 0
+        self.records = []
+
+    def put(self, kernel, *sources, n_outputs=None, n_parameters=0, **fields):
+        """One more operation; returns its place."""
+        here = len(self.records)
+        if sources == (here - 1,) and self.rng.random() < 0.5:
+            sources = ()  # the same, said shorter
+        if n_parameters:
+            start, self.n_parameters = self.n_parameters, self.n_parameters + n_parameters
+            width = self.n_outputs(sources[0] if sources else here - 1, n_outputs)
+            fields["starts"] = (start, start + n_parameters - width)
+        self.records.append(Operation(kernel, sources, n_outputs, **fields))
+        return here
+
+    def n_outputs(self, place, n_outputs=None):
+        """The width of what an operation gives, or of the input."""
+        while n_outputs is None and place >= 0:
+            record = self.records[place]
+            n_outputs = record.n_outputs
+            place = record.sources[0] if record.sources else place - 1
+        return self.n_inputs if n_outputs is None else n_outputs
+
+    def affine(self, source, width):
+        inputs = self.n_outputs(source)
+        return self.put("affine", source, n_outputs=width, n_parameters=(inputs + 1) * width)
+
+    def part(self, source, keep_width):
+        """One random operation that is no branch."""
+        width = self.n_outputs(source)
+        kind = self.rng.integers(8)
+        if kind <= 1:
+            return self.affine(source, width if keep_width else int(self.rng.integers(1, 20)))
+        if kind == 2:
+            key = int(self.rng.integers(2**63))
+            return self.put("dropout", source, numbers=(0.3,), key=key)
+        if kind == 3:
+            running = (np.zeros(width, self.dtype), np.ones(width, self.dtype))
+            numbers = (EPS, MOMENTUM)
+            fields = {"n_parameters": 2 * width, "numbers": numbers, "arrays": running}
+            return self.put("batch_norm", source, **fields)
+        if kind == 4:
+            return self.put("layer_norm", source, n_parameters=2 * width, numbers=(EPS,))
+        if kind == 5 and self.rng.random() < 0.3:
+            return self.put("identity", source)
+        name = self.names[self.rng.integers(len(self.names))]
+        return self.put(name, source, numbers=numbers_of(name))
+
+    def residual(self, source, depth):
+        """Some parts of the source, and the source itself or a projection of it."""
+        start = source
+        if self.rng.random() < 0.2:
+            start = self.put("identity", source)
+        end = self.block(start, depth - 1, int(self.rng.integers(1, 4)))
+        skip = source
+        if self.n_outputs(end) != self.n_outputs(source) or self.rng.random() < 0.3:
+            skip = self.affine(source, self.n_outputs(end))
+        both = (skip, end) if self.rng.random() < 0.5 else (end, skip)
+        return self.put("add", *both)
+
+    def block(self, source, depth, parts):
+        for _ in range(parts):
+            if depth > 0 and self.rng.random() < 0.5:
+                source = self.residual(source, depth)
+            else:
+                source = self.part(source, keep_width=self.rng.random() < 0.5)
+        return source
+
+
+def random_network(seed, dtype, names):
+    """The records, the number of inputs, and flat parameters."""
+    rng = np.random.default_rng(seed)
+    builder = Builder(rng, dtype, int(rng.integers(1, 12)), names)
+    end = builder.block(-1, 3, int(rng.integers(2, 7)))
+    if rng.random() < 0.3 or builder.n_parameters == 0:
+        end = builder.affine(end, int(rng.integers(1, 8)))
+    params = 0.5 * rng.standard_normal(builder.n_parameters)
+    return builder.records, builder.n_inputs, params.astype(dtype)
+
+
+class Compiled:
+    """The compiled kernels with the signatures of affinet.reference."""
+
+    def __init__(self, kernels):
+        self.kernels = kernels
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.call(name, *arguments)
+
+    def call(self, name, *arguments):
+        first = arguments[0]
+        outs = {
+            "affine_forward": lambda x, W, b: [(len(x), len(b))],
+            "affine_backward_dx": lambda dout, W: [(len(dout), len(W))],
+            "affine_backward_dw": lambda x, dout: [(x.shape[1], dout.shape[1])],
+            "affine_backward_db": lambda dout: [dout.shape[1]],
+            "batch_norm_forward": lambda x, *_: [x.shape, x.shape[1], x.shape[1]],
+            "batch_norm_backward": lambda x, *_: [x.shape, x.shape[1], x.shape[1]],
+            "layer_norm_forward": lambda x, *_: [x.shape, len(x), len(x)],
+            "layer_norm_backward": lambda x, *_: [x.shape, x.shape[1], x.shape[1]],
+        }.get(name, lambda x, *_: [x.shape])(*arguments)
+        results = [np.full(shape, np.nan, first.dtype) for shape in outs]
+        if name == "dropout_forward":
+            results.append(np.empty(first.shape, np.uint8))
+        getattr(self.kernels, name)(*arguments, *results)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def leaky_relu_backward(self, y, dout, slope):
+        return self.call("leaky_relu_backward", y, dout, slope)
+
+    def batch_norm_update(self, mean, variance, momentum, rows, running_mean, running_var):
+        results = running_mean.copy(), running_var.copy()
+        self.kernels.batch_norm_update(mean, variance, momentum, rows, *results)
+        return results
+
+
+class Walk:
+    """A network walked through by functions with the signatures of affinet.reference."""
+
+    def __init__(self, functions, records, params):
+        self.functions, self.records, self.params = functions, records, params
+        self.grads = np.zeros_like(params)
+        self.running = {}  # what follows of a batch_norm's running statistics, by its place
+
+    def sources(self, i):
+        return self.records[i].sources or (i - 1,)
+
+    def parameters(self, i, flat):
+        """Views of W and b, or of gamma and beta, in a flat buffer."""
+        first, second = self.records[i].starts
+        width = self.values[i].shape[1]
+        n = width
+        if self.records[i].kernel == "affine":
+            n = width * self.values[self.sources(i)[0]].shape[1]
+            return flat[first : first + n].reshape(-1, width), flat[second : second + width]
+        return flat[first : first + n], flat[second : second + width]
+
+    def forward(self, x, train):
+        self.values, self.kept, self.train = {-1: x}, {}, train
+        for i, record in enumerate(self.records):
+            inputs = [self.values[source] for source in self.sources(i)]
+            width = inputs[0].shape[1] if record.n_outputs is None else record.n_outputs
+            self.values[i] = np.empty((len(x), width))  # for the widths of the parameters
+            self.values[i] = self.apply(i, record, *inputs)
+        return self.values[len(self.records) - 1]
+
+    def apply(self, i, record, x, other=None):
+        f, kernel = self.functions, record.kernel
+        if kernel == "affine":
+            return f.affine_forward(x, *self.parameters(i, self.params))
+        if kernel == "add":
+            return x + other
+        if kernel == "identity" or (kernel == "dropout" and not self.train):
+            return x
+        if kernel == "dropout":
+            out, self.kept[i] = f.dropout_forward(x, *record.numbers, record.key, STEP, PLACE)
+            return out
+        if kernel == "layer_norm":
+            gamma, beta = self.parameters(i, self.params)
+            out, *self.kept[i] = f.layer_norm_forward(x, gamma, beta, *record.numbers)
+            return out
+        if kernel == "batch_norm":
+            gamma, beta = self.parameters(i, self.params)
+            eps, momentum = record.numbers
+            running = [array.astype(x.dtype) for array in record.arrays]
+            if not self.train:
+                return f.batch_norm_predict(x, gamma, beta, *running, eps)
+            out, *self.kept[i] = f.batch_norm_forward(x, gamma, beta, eps)
+            self.running[i] = f.batch_norm_update(*self.kept[i], momentum, len(x), *running)
+            return out
+        return getattr(f, f"{kernel}_forward")(x.ravel(), *record.numbers).reshape(x.shape)
+
+    def backward(self, dout):
+        """Gradients of all parameters; what several read gets its gradients last reader first."""
+        gradients = {len(self.records) - 1: dout}
+        for i in range(len(self.records) - 1, -1, -1):
+            dx = self.pull_back(i, self.records[i], gradients.pop(i))
+            for source in self.sources(i):
+                known = gradients.get(source)
+                gradients[source] = dx if known is None else known + dx
+
+    def pull_back(self, i, record, dout):
+        f, kernel, x = self.functions, record.kernel, self.values[self.sources(i)[0]]
+        if kernel in ("add", "identity"):
+            return dout
+        if kernel == "dropout":
+            return f.dropout_backward(dout, self.kept[i], *record.numbers)
+        if record.starts:
+            first, second = self.parameters(i, self.grads)
+            W = self.parameters(i, self.params)[0]
+        if kernel == "affine":
+            first[:], second[:] = f.affine_backward_dw(x, dout), f.affine_backward_db(dout)
+            return f.affine_backward_dx(dout, W)
+        if kernel == "layer_norm":
+            results = f.layer_norm_backward(x, dout, W, *self.kept[i], *record.numbers)
+        elif kernel == "batch_norm":
+            results = f.batch_norm_backward(x, dout, W, *self.kept[i], record.numbers[0], True)
+        else:
+            backward = f"{kernel}_backward"
+            needed = inspect.signature(getattr(reference, backward)).parameters
+            kept = x if next(iter(needed)) == "x" else self.values[i]
+            backward = getattr(f, backward)
+            return backward(kept.ravel(), dout.ravel(), *record.numbers).reshape(x.shape)
+        dx, first[:], second[:] = results
+        return dx
