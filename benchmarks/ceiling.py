@@ -1,12 +1,12 @@
-"""The ceiling: how many single-precision operations the cores do a second, at the very most.
+"""The ceiling: the most single-precision operations a second that the cores can do.
 
-Where a C compiler is found, a loop of fused multiply-adds is compiled whose operands never leave
-the registers: twelve independent sums, more than the processor has in flight. Nothing is read or
-written, so no program that does something useful can be faster. What it can miss is clock: the
-rate is the best of many short runs, and still too low if other programs took their share of all.
+With a C compiler, the script compiles a loop of fused multiply-adds whose operands never leave the
+registers: twelve independent sums, more than the processor has in flight. The loop uses no memory,
+so no useful program can be faster. Its rate is the best of many short runs; it is too low only if
+other programs or a lower clock slowed down every run.
 
-Without a compiler the best of some products of affinet stands in. These read their operands from
-the nearest cache and stay some per cent below the true ceiling, so shares of it come out too high.
+Without a compiler, the fastest of several affinet products stands in. They read their operands from
+the first-level cache and stay some per cent below the true ceiling, so shares of it are too high.
 
     python benchmarks/ceiling.py 2          # of two cores at once
 """
@@ -36,7 +36,7 @@ from affinet._dispatch import kernels
 SUMS = 12
 TURNS = 1_000_000
 REPEATS = 40
-VECTORS = {  # bytes in a register, and what tells the compiler to use them
+VECTORS = {  # bytes in a register, and the compiler's flags for it
     "avx512": (64, ("-mavx512f",)),
     "avx2": (32, ("-mavx2", "-mfma")),
     "baseline": (16, ()),
@@ -66,12 +66,12 @@ float multiply_add(long turns, float a, float b) {
 
 
 def measure(cores: int) -> dict[str, Any]:
-    """The ceiling of so many cores of this process at once, in 1e9 operations a second.
+    """The ceiling of ``cores`` cores of this process at once, in 1e9 operations a second.
 
     Returns
     -------
     dict
-        ``gflops``, ``how`` it was measured, ``misses``: what it under-estimates by, and the
+        ``gflops``, ``how`` it was measured, ``misses``: why it may be too low, and the
         rates of each loop (``loops``, by instruction set) and of affinet's product
         (``product_gflops``).
     """
@@ -101,7 +101,7 @@ def loop_rates(cores: int) -> dict[str, float]:
 
 
 def compiled_loop(width: int, flags: tuple[str, ...]) -> Callable[[], object] | None:
-    """The loop over registers of so many bytes; None where it cannot be compiled."""
+    """The loop over registers of ``width`` bytes; None where it cannot be compiled."""
     names = (os.environ.get("CC", ""), "cc", "gcc", "clang")
     compiler = next((found for found in map(shutil.which, names) if found), None)
     if compiler is None:
@@ -117,17 +117,17 @@ def compiled_loop(width: int, flags: tuple[str, ...]) -> Callable[[], object] | 
         function = ctypes.CDLL(str(library)).multiply_add  # without the GIL
     function.restype = ctypes.c_float
     function.argtypes = ctypes.c_long, ctypes.c_float, ctypes.c_float
-    # The sums go to 1, so that no number becomes denormal, which some processors punish.
+    # The sums go to 1, so that no number becomes denormal, which is slow on some processors.
     return lambda: function(TURNS, 0.5, 0.5)
 
 
 def product_rate(cores: int) -> float:
-    """The best that affinet's product reaches on one thread a core."""
+    """The best rate of affinet's product with one thread a core."""
     return max(best_rate(*product_run(*shape), cores) for shape in SHAPES)
 
 
 def product_run(M: int, N: int, K: int) -> tuple[Callable[[], object], float]:
-    """Some products of this shape, with operands for each thread, and their operations."""
+    """A function that computes products of this shape on each thread, and their operations."""
     count = max(1, round(2e8 / (2 * M * N * K)))
     local = threading.local()
 
@@ -145,7 +145,7 @@ def product_run(M: int, N: int, K: int) -> tuple[Callable[[], object], float]:
 
 
 def best_rate(run: Callable[[], object], flops: float, cores: int) -> float:
-    """The best rate of ``run`` on so many threads at once, 1e9 operations a second."""
+    """The best rate of ``run`` on ``cores`` threads at once, in 1e9 operations a second."""
     barrier = threading.Barrier(cores)
 
     def timed(_: int) -> tuple[float, float]:

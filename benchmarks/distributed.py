@@ -1,9 +1,9 @@
-"""Training steps on several ranks of one machine, and what a larger one may expect.
+"""Training steps on several MPI ranks of one machine, and a model of larger machines.
 
 Each rank is bound to one core, with one thread. The net is "mid", with 512 rows a step for all
-ranks together. A model of two terms, the compute of a rank's part of a step, measured on one rank,
-and the sum of the gradients, ``hops * latency + 2 (k - 1) / k * bytes / bandwidth`` for k ranks, is
-held against what 1 to 4 ranks measure here and then extended to networks.
+ranks together. A model of two terms is compared with measurements on 1 to 4 ranks and then extended
+to networks: the compute of a rank's part of a step, measured on one rank, and the sum of the
+gradients, ``hops * latency + 2 (k - 1) / k * bytes / bandwidth`` for k ranks.
 
     python benchmarks/distributed.py [--quick] [--json FILE]
 """
@@ -58,7 +58,7 @@ def data(net: Net, rows: int) -> tuple[Any, Any]:
 
 
 def median_of(work: Callable[[], object], count: int, before: Callable[[], object]) -> float:
-    """Median seconds of so many calls, each behind ``before``."""
+    """Median seconds of ``count`` calls, each after a call of ``before``."""
     times = []
     for _ in range(count):
         before()
@@ -71,10 +71,10 @@ def median_of(work: Callable[[], object], count: int, before: Callable[[], objec
 def step_seconds(
     name: str, rows: int, steps: int, rounds: int, **options: Any
 ) -> dict[str, list[float]]:
-    """Seconds of a step inside ``fit``, a figure for every round: of all ranks, and of one alone.
+    """Seconds of a step inside ``fit`` in every round: of all ranks together, and of one alone.
 
-    They take turns, so that whatever slows the machine for a while slows both; ranks that wait for
-    the one alone sleep.
+    The two take turns, so that a slow phase of the machine affects both. Ranks that wait for the
+    one alone sleep.
     """
     from mpi4py import MPI
 
@@ -98,7 +98,7 @@ def step_seconds(
 
 
 def parts(rows: tuple[int, ...], count: int) -> dict[str, Any]:
-    """Of a step: the share of so many rows, and the update; on one rank, without any sum."""
+    """Seconds of a step's parts on one rank: the gradients of ``rows`` rows, and the update."""
     import affinet as an
     from affinet.training.record import Training
     from affinet.training.step import FusedStep
@@ -117,7 +117,7 @@ def parts(rows: tuple[int, ...], count: int) -> dict[str, Any]:
 
 
 def sums(count: int) -> dict[str, float]:
-    """Seconds of a sum behind a step's compute, which leaves the caches to others."""
+    """Seconds of a sum after a step's compute, which has used the caches."""
     from mpi4py import MPI
 
     import affinet as an
@@ -139,7 +139,7 @@ def sums(count: int) -> dict[str, float]:
             shared[...] = flat
         comm.Barrier()
 
-    late = flat[: flat.size * 2 // 5]  # what the last layers' backward writes first
+    late = flat[: flat.size * 2 // 5]  # what the last layers' backward pass writes first
     early = flat[len(late) :]
 
     def behind() -> None:
@@ -164,7 +164,7 @@ def sums(count: int) -> dict[str, float]:
 
 
 def measure_here(quick: bool) -> None:
-    """What this rank measures; rank 0 prints it."""
+    """Measure on this rank; rank 0 prints the results."""
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
@@ -196,7 +196,7 @@ def measure_here(quick: bool) -> None:
 
 
 def run_ranks(ranks: int, quick: bool) -> dict[str, Any]:
-    """Start so many ranks and read what they have measured."""
+    """Start ``ranks`` ranks and read their measurements."""
     mpiexec = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent)]))
     done = subprocess.run(
         [
@@ -214,7 +214,7 @@ def run_ranks(ranks: int, quick: bool) -> dict[str, Any]:
 
 
 def measure_all(quick: bool) -> list[dict[str, Any]]:
-    """Every number of ranks in turn, and again: the machine may be slower for a while."""
+    """Every number of ranks in turn, twice, in case the machine is slow for a while."""
     results = [run_ranks(ranks, quick) for ranks in RANKS]
     for found in results[: 0 if quick else None]:
         again = run_ranks(found["ranks"], quick)
@@ -244,7 +244,7 @@ def sum_seconds(ranks: int, n_bytes: float, latency: float, bandwidth: float) ->
 
 
 def model(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
-    """Latency and bandwidth from what two ranks measure, and steps from both."""
+    """Latency and bandwidth, fitted to the measurements on two ranks."""
     latency = two["sums"]["allreduce_one_number"] / 2
     spent = two["sums"]["shared"] - 2 * latency
     return {"latency": latency, "bandwidth": one["bytes"] / spent}
@@ -260,7 +260,7 @@ def predict(
 
 
 def check(results: list[dict[str, Any]], fitted: dict[str, Any]) -> list[dict[str, float]]:
-    """The model beside what was measured here."""
+    """The model beside the measurements."""
     one, lines = results[0], []
     for found in results:
         k = found["ranks"]
@@ -282,7 +282,7 @@ def check(results: list[dict[str, Any]], fitted: dict[str, Any]) -> list[dict[st
 
 
 def extend(one: dict[str, Any]) -> list[dict[str, Any]]:
-    """Larger scale: the same 512 rows for all, and 512 rows for each."""
+    """The model at larger scale: 512 rows for all ranks together, and 512 rows for each."""
     lines = []
     alone = one["share"][str(ROWS)] + one["update"]
     for name, (latency, bandwidth) in NETWORKS.items():
@@ -301,7 +301,7 @@ def extend(one: dict[str, Any]) -> list[dict[str, Any]]:
     return lines
 
 
-def tell(content: dict[str, Any]) -> None:
+def print_tables(content: dict[str, Any]) -> None:
     """Print the tables."""
     print(machine.heading(content["machine"]))
     print(f"\nmid {NETS['mid'].widths}, {ROWS} rows a step for all ranks, one core each\n")
@@ -315,12 +315,12 @@ def tell(content: dict[str, Any]) -> None:
         for line in content["check"]
     ]
     print(table(header, rows))
-    told = content["two_ranks"]
+    two = content["two_ranks"]
     print(
-        f"\nsum of {content['bytes'] / 1e6:.2f} MB on two ranks: {1e3 * told['shared']:.2f} ms in "
-        f"shared memory, {1e3 * told['allreduce']:.2f} ms by Allreduce\n"
-        f"compute, then Allreduce: {1e3 * told['compute_then_sum']:.2f} ms; the last layers' part "
-        f"beside the compute: {1e3 * told['late_layers_sum_beside_compute']:.2f} ms\n"
+        f"\nsum of {content['bytes'] / 1e6:.2f} MB on two ranks: {1e3 * two['shared']:.2f} ms in "
+        f"shared memory, {1e3 * two['allreduce']:.2f} ms by Allreduce\n"
+        f"compute, then Allreduce: {1e3 * two['compute_then_sum']:.2f} ms; the last layers' part "
+        f"beside the compute: {1e3 * two['late_layers_sum_beside_compute']:.2f} ms\n"
     )
     for name, us in content["seed_us"].items():
         print(f"seed, 100 rows, {name}: {us:.0f} us a step")
@@ -368,7 +368,7 @@ def main() -> None:
             if name.startswith("seed")
         },
     }
-    tell(content)
+    print_tables(content)
     write_json(options.json, "distributed", content)
 
 

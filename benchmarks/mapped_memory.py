@@ -1,11 +1,10 @@
 """Peak memory of a fit on a memory-mapped data set, which must not grow with the data set.
 
-Each fit runs in a process of its own. The system's figure for a process's peak (getrusage) holds
-the pages of the file that were read and not yet taken back, which belong to the system's cache and
-go when memory is needed. So the private memory, which cannot go, is looked at apart, every
-millisecond; where the system does not tell it (not Linux), only the first figure is there.
+Each fit runs in its own process. The peak that the system reports (getrusage) includes pages of the
+mapped file, which belong to the system's cache and are dropped when memory is needed. The private
+memory, which cannot be dropped, is sampled separately, every millisecond; this needs Linux.
 
-    python benchmarks/mapped_memory.py FOLDER       # that holds x.npy and t.npy
+    python benchmarks/mapped_memory.py FOLDER       # with x.npy and t.npy
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ STATUS = Path("/proc/self/status")
 
 
 def measure(rows: int) -> list[dict[str, Any]]:
-    """A fit on so many images of 784 bytes, and one on four times as many, on one thread."""
+    """A fit on ``rows`` images of 784 bytes, and one on four times as many, on one thread."""
     fits = []
     for factor in FACTORS:
         with tempfile.TemporaryDirectory() as name:
@@ -51,7 +50,7 @@ def measure(rows: int) -> list[dict[str, Any]]:
 def write(folder: Path, rows: int) -> None:
     """x.npy (rows, 784) and t.npy (rows,), uint8, a block at a time.
 
-    A new process's peak starts from that of the one that starts it, which must stay small.
+    A new process inherits its parent's peak, so the parent's must stay small.
     """
     with (folder / "x.npy").open("wb") as x, (folder / "t.npy").open("wb") as t:
         write_header(x, (rows, SEED_PROGRAM.widths[0]))
@@ -63,7 +62,7 @@ def write(folder: Path, rows: int) -> None:
 
 
 def write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """What stands before the numbers in NumPy's format."""
+    """The header of NumPy's file format."""
     description = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, description)
 
@@ -89,7 +88,7 @@ def fit(folder: Path) -> dict[str, Any]:
 
 
 class Watch:
-    """The highest private memory inside a ``with`` block; ``highest`` is None if not told."""
+    """The highest private memory inside a ``with`` block; ``highest`` is None if unknown."""
 
     def __enter__(self) -> Watch:
         self.highest = resident().get("RssAnon")
@@ -109,7 +108,7 @@ class Watch:
 
 
 def resident() -> dict[str, float]:
-    """Memory that this process holds now, in MB, by kind, where the system tells."""
+    """Memory of this process now, in MB, by kind; empty where the system does not report it."""
     try:
         lines = STATUS.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -119,7 +118,7 @@ def resident() -> dict[str, float]:
 
 
 def peak() -> float | None:
-    """The most memory that this process ever held, in MB; None on Windows."""
+    """The peak memory of this process, in MB; None on Windows."""
     try:
         import resource
     except ImportError:

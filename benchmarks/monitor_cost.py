@@ -1,4 +1,4 @@
-"""What watching a training costs: ``fit`` of 784-50-10 with ``diagnostics.Monitor`` and without.
+"""The cost of watching a training: ``fit`` of 784-50-10 with and without ``diagnostics.Monitor``.
 
 Trainings with and without it take turns, in single precision with batches of 100 rows and plain
 gradient descent; the figure is the median of the ratios of neighbours.
@@ -27,14 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=3000, help="of each training (3000)")
     parser.add_argument("--repeats", type=int, default=12, help="trainings of each kind (12)")
-    parser.add_argument("--threads", type=int, help="left out: as many as affinet takes")
+    parser.add_argument("--threads", type=int, help="default: as many as affinet chooses")
     options = parser.parse_args(arguments)
     if options.threads is not None:
         an.set_num_threads(options.threads)
     print(machine.heading(machine.description()))
     rng = np.random.default_rng(0)
     x, t = rng.random((ROWS, 784), dtype=np.float32), rng.integers(0, 10, ROWS)
-    seconds(x, t, options.steps, False)  # memory is set up, the clock runs up
+    seconds(x, t, options.steps, False)  # warms up memory and clock
     plain, watched = [], []
     for repeat in range(options.repeats):
         for with_it in (False, True) if repeat % 2 else (True, False):

@@ -6,8 +6,8 @@ Two comparisons, for each network, dtype and number of threads:
 - fit: an epoch of steps on shuffled batches, ``net.fit`` against a training loop in NumPy.
 
 The script starts itself once for every number of threads, with the threads of all libraries set
-in the environment and the process held to as many cores. It verifies first that all contenders
-compute the same, and ends with exit code 1, saying what differed, if they do not.
+in the environment and the process pinned to as many cores. It first verifies that all contenders
+compute the same; if not, it reports the difference and ends with exit code 1.
 
     python benchmarks/numpy_step.py
     python benchmarks/numpy_step.py --nets tiny seed --dtypes float32 --threads 1
@@ -102,7 +102,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=sorted({1, n_cores}),
         metavar="N",
-        help="numbers of threads, each in a process of its own (default: 1 and all cores)",
+        help="numbers of threads, each in its own process (default: 1 and all cores)",
     )
     parser.add_argument("--repeats", type=int, help="samples of each (default: 15, quick: 3)")
     parser.add_argument("--quick", action="store_true", help="short samples, rough figures")
@@ -121,7 +121,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def start_worker(options: argparse.Namespace, threads: int) -> dict[str, Any] | None:
-    """This script again, held to so many threads and cores; its results, None if it failed."""
+    """Run this script with ``threads`` threads and cores; its results, or None if it failed."""
     with tempfile.TemporaryDirectory() as folder, machine.pinned(threads) as pinned:
         results = Path(folder) / "run.json"
         command = [sys.executable, sys.argv[0], "--worker", str(threads), "--json", str(results)]
@@ -149,7 +149,7 @@ def worker(options: argparse.Namespace) -> int:
         for dtype in options.dtypes:
             title = f"{name} {dtype}, {options.worker} thread(s)"
             try:
-                groups += measure(NETS[name], dtype, sampling, partial(tell, title))
+                groups += measure(NETS[name], dtype, sampling, partial(progress, title))
             except VerificationError as error:
                 print(f"verification failed: {title}: {error}", file=sys.stderr)
                 return 1
@@ -158,7 +158,7 @@ def worker(options: argparse.Namespace) -> int:
     return 0
 
 
-def tell(title: str, text: str) -> None:
+def progress(title: str, text: str) -> None:
     """Progress, on standard error."""
     print(f"{title}: {text}", file=sys.stderr, flush=True)
 
@@ -204,7 +204,7 @@ def measure(
 
 
 def blas_gflops(dtype: str, size: int = 1024) -> float:
-    """The ceiling: the best of some square products in NumPy, in 1e9 operations a second."""
+    """The ceiling: the best of several square products in NumPy, in 1e9 operations a second."""
     a = np.random.default_rng(3).standard_normal((size, size)).astype(dtype)
     out = np.empty_like(a)
     best = min(seconds(lambda _: np.dot(a, a, out=out), 1) for _ in range(7))
@@ -239,7 +239,7 @@ def cells(group: dict[str, Any]) -> list[str]:
 
 
 def microseconds(value: float) -> str:
-    """Three digits or more, no false ones."""
+    """At least three digits."""
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 

@@ -152,7 +152,7 @@ def first_parameters(rng: np.random.Generator, dtype: np.dtype[Any]) -> list[Arr
 
 
 def accuracy(network: ClassicNetwork, x: Array, t: Array) -> float:
-    """Share of the rows whose largest logit is that of their class."""
+    """Share of the rows whose largest logit belongs to their class."""
     hits = 0
     for start in range(0, len(x), EVALUATED_ROWS):
         block = slice(start, start + EVALUATED_ROWS)
@@ -175,7 +175,7 @@ def largest_deviations(runs: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def broken_bounds(runs: list[dict[str, Any]]) -> list[str]:
-    """A sentence for every figure that lies too far from the published one; NaN does too."""
+    """A sentence for every figure too far from the published one, NaN included."""
     problems = []
     for run in runs:
         for name, published in PUBLISHED.items():
@@ -190,7 +190,7 @@ def broken_bounds(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def columns_table(runs: list[dict[str, Any]]) -> str:
-    """The published columns, each with ours of every seed behind it."""
+    """The published columns, each followed by ours for every seed."""
     header = ["epoch"]
     for name in PUBLISHED:
         header += [f"{name}: published", *(f"seed {run['seed']}" for run in runs)]

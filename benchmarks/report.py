@@ -13,7 +13,7 @@ LINE = 250  # characters in a line of JSON: a contender's figures fit
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; the first on the left, the others on the right."""
+    """Columns as wide as their widest cell; the first is left-aligned, the others right-aligned."""
     lines = [list(header), *map(list, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
@@ -46,13 +46,13 @@ def write_json(path: Path | None, name: str, content: dict[str, Any]) -> None:
 
 
 def as_json(value: Any, indent: int = 0, before: int = 0) -> str:
-    """``value`` as JSON; what fits into a line stands in one.
+    """``value`` as JSON; what fits into one line is written in one line.
 
     Parameters
     ----------
     value : dict, list, str, number, bool or None
     indent : int
-        Spaces in front of the line that ``value`` starts in.
+        Indentation of the line in which ``value`` starts.
     before : int
         Characters in that line already.
     """

@@ -1,9 +1,9 @@
 """Programs written for scikit-learn's multilayer perceptrons, with the import swapped.
 
 Each program runs with ``sklearn.neural_network`` as it is and with affinet's estimators in its
-place, for several random states, and whatever ``score`` returns is noted. A program is a file, such
-as one of the examples in scikit-learn's gallery; without any the script runs programs of its own
-that do what those examples do with data that need not be fetched. Ends with exit code 1 if
+place, for several random states, and every return value of ``score`` is recorded. A program is a
+file, such as an example in scikit-learn's gallery; without one the script runs built-in programs
+that resemble those examples and need no download. Ends with exit code 1 if
 affinet's mean score of a program is lower by more than two standard errors, or the number of
 scores differs.
 
@@ -45,14 +45,14 @@ except ImportError:
 KINDS = ("MLPClassifier", "MLPRegressor")
 ROOMS = {"affinet": estimators, "scikit-learn": neural_network}
 STATES = 5
-ROUNDING = 1e-3  # of a score's mean, for programs without any chance
+ROUNDING = 1e-3  # of a score's mean, for deterministic programs
 
 
 # The programs ------------------------------------------------------------------------------------
 
 
 def training_curves() -> None:
-    """Six ways of learning on four small sets; the rows trained on are scored."""
+    """Six solver settings on four small sets, scored on the training rows."""
     from sklearn.neural_network import MLPClassifier
 
     ways: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ def training_curves() -> None:
 
 
 def varying_alpha() -> None:
-    """Penalties from weak to strong on three problems in the plane, by L-BFGS."""
+    """Penalties from weak to strong on three two-dimensional problems, with L-BFGS."""
     from sklearn.neural_network import MLPClassifier
 
     for X, y in plane():
@@ -102,7 +102,7 @@ def beside_other_classifiers() -> None:
 
 
 def exclusive_or() -> None:
-    """Two numbers of the same sign, or not."""
+    """Whether two numbers have the same sign."""
     from sklearn.neural_network import MLPClassifier
 
     X = np.random.default_rng(0).standard_normal((400, 2))
@@ -212,7 +212,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run_file(path: Path) -> None:
-    """A file as a program, its pictures drawn where nobody sees them."""
+    """A file as a program, with its pictures drawn off screen."""
     os.environ["MPLBACKEND"] = "agg"
     with redirect_stdout(io.StringIO()):
         runpy.run_path(str(path), run_name="__main__")
@@ -232,9 +232,9 @@ def run(program: Callable[[], None], room: Any, states: int) -> tuple[list[list[
 
 @contextmanager
 def swapped(room: Any, shift: int) -> Iterator[list[float]]:
-    """``sklearn.neural_network`` with the classes of ``room``, whose scores are noted.
+    """``sklearn.neural_network`` with the classes of ``room``, recording their scores.
 
-    Whole random states are ``shift`` more than the program says.
+    Integer random states are increased by ``shift``.
     """
     scores: list[float] = []
     with ExitStack() as stack:
@@ -247,7 +247,7 @@ def swapped(room: Any, shift: int) -> Iterator[list[float]]:
 
 
 def noting(score: Callable[..., float], scores: list[float]) -> Callable[..., float]:
-    """The method ``score``, which notes what it returns."""
+    """The method ``score``, recording what it returns."""
 
     @functools.wraps(score)
     def noted(*arguments: Any, **more: Any) -> float:
@@ -258,7 +258,7 @@ def noting(score: Callable[..., float], scores: list[float]) -> Callable[..., fl
 
 
 def shifting(fit: Callable[..., Any], shift: int) -> Callable[..., Any]:
-    """The method ``fit``, with a later random state."""
+    """The method ``fit``, with a shifted random state."""
 
     @functools.wraps(fit)
     def shifted(model: Any, *arguments: Any, **more: Any) -> Any:
@@ -284,7 +284,7 @@ def judge(
         return [name, numbers, *[""] * 5], f"{name}: numbers of scores: {numbers}"
     means = [np.mean(scores, axis=1) for scores in (a, b)]  # one for each random state
     ours, theirs = (float(found.mean()) for found in means)
-    # Of both means: how far they may lie from those of many more random states.
+    # Two standard errors of the difference of the means.
     errors = 2 * float(np.sqrt(sum(found.var(ddof=1) / len(found) for found in means)))
     row = [
         *(name, str(counts.pop()), f"{ours:.4f}", f"{theirs:.4f}", f"{errors:.4f}"),

@@ -1,4 +1,4 @@
-"""affinet, which the peers are compared with: ``fit``, the three visible steps, ``predict``."""
+"""affinet's contenders: ``fit``, the three visible steps, ``predict``."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ClassifierFit(WholeFit):
 
 
 class SequentialFit(FitTraining):
-    """``net.fit``, a fit at a time, each with an optimizer and a plan of its own."""
+    """``net.fit`` called once for each repetition, each with a new optimizer and plan."""
 
     def run(self, count: int) -> None:
         for _ in range(count):
@@ -67,7 +67,7 @@ class SequentialFit(FitTraining):
 
 
 class SequentialTraining:
-    """``forward``, ``backward``, ``update`` on batches as they lie."""
+    """``forward``, ``backward``, ``update`` on the batches in order."""
 
     shuffles = False
 

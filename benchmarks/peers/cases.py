@@ -1,4 +1,4 @@
-"""What is measured: cases, each with its data, its check and its number of operations.
+"""The cases that are measured, each with its data, its check and its number of operations.
 
 A case is made of plain numbers and names, so that it can be sent to a process as JSON.
 """
@@ -31,7 +31,7 @@ FITS = {
     "MNIST shape": Net("MNIST shape", (784, 50, 10), 100, 600),  # random images in its place
     "digits": Net("digits", (64, 64, 10), 200, 8),
 }
-FIT_EPOCHS = {"MNIST": 5, "MNIST shape": 5, "digits": 200}  # of digits as many as by default
+FIT_EPOCHS = {"MNIST": 5, "MNIST shape": 5, "digits": 200}  # of digits the default number of epochs
 FIT_EPOCHS_QUICK = {"MNIST": 2, "MNIST shape": 1, "digits": 200}
 FIT_L2 = 1e-4  # scikit-learn's alpha, as the learning rate is its default too
 SEED_PROGRAM = Net("seed program", (784, 50, 10), 100, 600)
@@ -52,12 +52,12 @@ class StepCase:
 
     @property
     def pieces(self) -> int:
-        """How many of what is counted are in one piece of work."""
+        """Steps or calls in one piece of work."""
         return NETS[self.net].batches
 
     @property
     def flops(self) -> float:
-        """Operations in the matrix products of one of what is counted."""
+        """Operations in the matrix products of one step or call."""
         return NETS[self.net].step_flops
 
     def task(self, batches: int | None = None) -> Training:
@@ -71,7 +71,7 @@ class StepCase:
 
 @dataclass(frozen=True)
 class FitCase:
-    """A whole fit with Adam, from the first look at the data to the last epoch."""
+    """A whole fit with Adam, from the checks of the data to the last epoch."""
 
     measure: ClassVar[str] = "fit"
     net: str
@@ -114,8 +114,8 @@ class FitCase:
     def check(self, kind: Any) -> float:
         task = self.task()
         rows = CHECKED_BATCHES * task.net.batch
-        # Without the penalty, which is all the gradient that weights of ever empty pixels have: so
-        # little that it matters where Adam's epsilon is added, and scikit-learn adds it elsewhere.
+        # Without the penalty, the only gradient of weights of empty pixels: it is so small that the
+        # place of Adam's epsilon matters, which differs in scikit-learn.
         task = replace(task, x=task.x[:rows], t=task.t[:rows], l2=0.0, epochs=1, shuffled=False)
         return check_training(kind, task)
 
@@ -230,7 +230,7 @@ CASES: dict[str, Any] = {
 
 
 def cases(measure: str, nets: list[str], quick: bool) -> list[Case]:
-    """The cases of a measure, on these nets where it is one of nets."""
+    """The cases of a measure; on these nets, if it is measured on nets."""
     if measure == "step":
         return [StepCase(net) for net in nets]
     if measure == "fit":
@@ -263,7 +263,7 @@ def product_cases(nets: list[str]) -> list[Case]:
 def check_training(kind: Any, task: Training) -> float:
     """The largest deviation from the book's network in float64, on the same batches in order.
 
-    affinet's fit takes rows in an order of its own, so all others are given theirs in that order.
+    affinet's fit chooses the order of the rows, so all others get theirs in that order.
     """
     rows = np.concatenate(fit_order(len(task.x), task.net.batch, task.seed))
     order = [
@@ -290,12 +290,12 @@ def check_training(kind: Any, task: Training) -> float:
 
 
 def book_network(parameters: list[Array], lr: float = 0.0) -> BookNetwork:
-    """The book's network in float64: the judge of all."""
+    """The book's network in float64, which decides for all."""
     return BookNetwork([array.astype(np.float64) for array in parameters], lr)
 
 
 def book_outcome(task: Training) -> Outcome:
-    """What training on the batches as they lie must lead to."""
+    """The right result of training on the batches in order."""
     network = book_network(task.first, task.lr)
     scale = 1 / 255 if task.x.dtype == np.uint8 else 1.0
     averages = [(np.zeros_like(W), np.zeros_like(W)) for W in network.parameters]
@@ -330,7 +330,7 @@ def random_data(net: str, batches: int) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=1)
 def random_images(rows: int) -> tuple[Array, Array]:
-    """Noisy pictures of ten kinds (rows, 784), uint8, and each one's kind: something to learn."""
+    """Noisy images of ten classes (rows, 784), uint8, and their classes."""
     rng = np.random.default_rng(4)
     kinds = rng.integers(0, 156, (10, 784), np.uint8)
     t = rng.integers(0, 10, rows)

@@ -8,13 +8,13 @@ from typing import Any
 
 from .tables import best, cores_text, floor, number
 
-# Blue and orange differ for every kind of colour vision (Okabe and Ito 2008); the form differs too.
+# Blue and orange differ for every kind of colour vision (Okabe and Ito 2008); shapes differ too.
 MARKS = (("#0072B2", "o"), ("#D55E00", "s"))
 FLOOR = "#555555"
 
 
 def draw(path: Path, content: dict[str, Any]) -> str | None:
-    """Write the chart as PNG; otherwise say why not."""
+    """Write the chart as PNG; returns the reason if that is impossible."""
     runs = content["runs"]
     groups = [[g for g in run["groups"] if g["measure"] == "step"] for run in runs]
     if not groups[0]:
@@ -48,7 +48,7 @@ def draw(path: Path, content: dict[str, Any]) -> str | None:
 
 
 def draw_case(axis: Any, groups: tuple[dict[str, Any], ...]) -> None:
-    """A line a contender, the fastest on top; a mark for each number of cores."""
+    """A line for each contender, the fastest on top; a mark for each number of cores."""
     times = [
         {name: best(found)["median_us"] for name, found in group["contenders"].items()}
         for group in groups
@@ -88,12 +88,12 @@ def draw_case(axis: Any, groups: tuple[dict[str, Any], ...]) -> None:
 
 
 def minor_label(value: float, place: int | None = None) -> str:
-    """Twice and five times a power of ten; the marks between them stay bare."""
+    """Labels twice and five times a power of ten; the marks between them have none."""
     return f"{value:,g}" if f"{value:e}"[0] in "25" else ""
 
 
 def title(machine: dict[str, Any]) -> str:
-    """What is shown, and on which machine."""
+    """The measure and the machine."""
     where = f"{machine['processor']}, {cores_text(machine['cores'])}, {machine['system']}"
     what = "A training step (forward, backward, plain gradient descent), single precision"
     return what + "\n" + "\n".join(textwrap.wrap(where, 100))

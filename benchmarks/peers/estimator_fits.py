@@ -50,7 +50,7 @@ class WholeFit(EstimatorTraining):
         self.losses = [float(self.classifier.loss_)]
 
     def accuracies(self) -> list[float]:
-        """On the rows held out, after a fit from each random state's own first parameters."""
+        """On the rows held out, after a fit from the first parameters of each random state."""
         if self.task.held_out is None:
             return []
         options = self.classifier.get_params() | {"warm_start": False}
@@ -69,7 +69,7 @@ def fit(classifier: Any, task: Training) -> Any:
 
 
 def classifier(estimator: Any, task: Training) -> Any:
-    """The task's settings in scikit-learn's words; its arrays are there, with random numbers."""
+    """A classifier with the task's settings, and arrays of random numbers."""
     solver = {
         "solver": "adam",
         "beta_1": ADAM["beta1"],

@@ -1,4 +1,4 @@
-"""JAX among the peers: a jitted step a call, and a whole epoch in one ``lax.scan``."""
+"""JAX's contenders: one jitted step for each call, and a whole epoch in one ``lax.scan``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nets import Array
 
 from .tasks import Prediction, Training, threads
 
-if threads() == 1:  # it does not look at OMP_NUM_THREADS; this must stand before the import
+if threads() == 1:  # JAX ignores OMP_NUM_THREADS; must precede its import
     os.environ["XLA_FLAGS"] = " ".join(
         [
             os.environ.get("XLA_FLAGS", ""),
@@ -27,7 +27,7 @@ VERSION = jax.__version__
 
 
 class StepTraining:
-    """A jitted step a call, which gives its parameters' memory on to the next."""
+    """One jitted step for each call, which donates its parameters' memory to the next."""
 
     shuffles = False
 
@@ -60,7 +60,7 @@ class StepTraining:
 
 
 class ScanTraining(StepTraining):
-    """An epoch a call: ``lax.scan`` over all batches inside one jitted function."""
+    """One epoch for each call: ``lax.scan`` over all batches inside one jitted function."""
 
     def __init__(self, task: Training) -> None:
         super().__init__(task)
@@ -81,7 +81,7 @@ class ScanTraining(StepTraining):
 
 
 class JitPrediction:
-    """A jitted forward pass of rows that JAX holds already."""
+    """A jitted forward pass of rows that are JAX arrays already."""
 
     gives = "logits"
 
@@ -107,7 +107,7 @@ def logits(arrays: list[Any], x: Any) -> Any:
 
 
 def make_step(task: Training) -> Any:
-    """A step of plain gradient descent; its loss was the fastest of three ways to write it."""
+    """A step of plain gradient descent, with the fastest of three formulas for the loss."""
     n_classes, lr = task.net.widths[-1], task.lr
 
     def loss_of(arrays: list[Any], x: Any, t: Any) -> Any:

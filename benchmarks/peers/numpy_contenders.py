@@ -1,4 +1,4 @@
-"""NumPy among the peers: as a book prints it, and in place."""
+"""NumPy's contenders: as a textbook prints it, and in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERSION = np.__version__
 
 
 class _Training(ABC):
-    """Batch after batch, as they lie."""
+    """The batches in order."""
 
     shuffles = False
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime among the peers: forward passes, with and without memory bound before."""
+"""ONNX Runtime's contenders: forward passes, with and without bound memory."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def model(task: Prediction) -> onnx.ModelProto:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, n_out])],
         constants,
     )
-    # versions that every runtime of the last years reads
+    # versions that every runtime of recent years reads
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 

@@ -1,7 +1,7 @@
-"""A library in a process of its own: held to its threads, and out of the others' way.
+"""A library in its own process, limited to its number of threads.
 
-The process waits for a line, does what it says and answers with a line; both are JSON. It takes
-its own times, so what passes between the processes costs no contender anything.
+The process reads a command, runs it and answers; commands and answers are lines of JSON. It takes
+its own times, so the communication costs no contender anything.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .tasks import Unavailable
 
 
 class ProcessError(RuntimeError):
-    """The process of a library ended, or broke, where it should have answered."""
+    """The process of a library ended instead of answering."""
 
 
 class Contenders:
@@ -76,15 +76,15 @@ class Contenders:
         self.close()
 
     def close(self) -> None:
-        """Let the process end, and wait for it."""
+        """End the process and wait for it."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                with suppress(BrokenPipeError):  # it may have ended before it read all
+                with suppress(BrokenPipeError):  # it may have ended already
                     pipe.close()
         self._process.wait()
 
     def prepare(self, case: Case, name: str, sample_seconds: float) -> dict[str, Any]:
-        """Check a contender and make it ready; what it has to say about itself.
+        """Check and prepare a contender; returns what it reports about itself.
 
         Raises
         ------
@@ -111,12 +111,12 @@ class Contenders:
         return float(self._ask("sample", name=name, count=count)["seconds"])
 
     def clear(self) -> None:
-        """Let go of all that was prepared."""
+        """Release everything that was prepared."""
         self._ask("clear")
 
     def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # the missing answer says more
+        with suppress(BrokenPipeError):  # the missing answer says why
             print(json.dumps({"command": command, **arguments}), file=self._process.stdin)
             self._process.stdin.flush()
         return self._answer()
@@ -165,7 +165,7 @@ class Jobs:
     def prepare(
         self, measure: str, case: dict[str, Any], name: str, sample_seconds: float
     ) -> dict[str, Any]:
-        """Check, make, warm up, and find out how much work a sample must hold."""
+        """Check, construct and warm up a contender, and choose the amount of work in a sample."""
         asked = CASES[measure](**case)
         kind = self._contenders[measure][name]
         try:
@@ -187,9 +187,9 @@ class Jobs:
         }
 
     def sample(self, name: str, count: int) -> dict[str, Any]:
-        """Time ``count`` times as much work as a sample holds, from the first parameters on."""
+        """Time ``count`` samples, starting from the first parameters."""
         contender, repeats = self._ready[name]
-        if hasattr(contender, "reset"):  # what predicts has nothing to set back
+        if hasattr(contender, "reset"):  # predictors have nothing to reset
             contender.reset()
         return {"seconds": seconds(contender.run, count * repeats) / repeats}
 

@@ -1,10 +1,9 @@
-"""affinet beside every library that one could install instead, in one run.
+"""affinet beside every library that you could install instead, in one run.
 
-For 1 core and for 2 the script holds itself to so many, measures their ceiling, and starts every
-library in a process of its own, at 1 thread and at as many as there are cores; the better of the
-two counts. Libraries that are not installed are named and left out. Before a case is timed, every
-contender must compute what NumPy computes in float64; if one does not, the script says which
-and ends with exit code 1.
+For 1 core and for 2 the script pins itself, measures the ceiling, and starts every library in its
+own process, with 1 thread and with one for each core; the faster of the two counts. Libraries that
+are not installed are reported and skipped. Before a case is timed, every contender must compute
+what NumPy computes in float64; otherwise the script names the contender and exits with code 1.
 
     python benchmarks/peers.py
     python benchmarks/peers.py --quick --only step predict --nets tiny seed --cores 1
@@ -79,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stopped: {error}; --peers leaves a library out", file=sys.stderr)
         return 1
     if "memory" in options.only:
-        tell("memory of a fit on mapped files")
+        progress("memory of a fit on mapped files")
         rows = MEMORY_ROWS_QUICK if options.quick else MEMORY_ROWS
         content["memory"] = mapped_memory.measure(rows)
     print(machine.heading(content["machine"]))
@@ -106,7 +105,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=sorted({1, min(2, n_cores)}),
         metavar="N",
-        help="numbers of cores to be held to, one after the other (default: 1 and 2)",
+        help="numbers of cores to run on, one after the other (default: 1 and 2)",
     )
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument(
@@ -142,9 +141,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run_on(cores: int, options: argparse.Namespace, content: dict[str, Any]) -> dict[str, Any]:
-    """All cases on so many cores; notes in ``content`` who took part and who could not."""
+    """All cases on ``cores`` cores; records in ``content`` which libraries took part."""
     with machine.pinned(cores) as pinned, ExitStack() as stack:
-        tell(f"{tables.cores_text(cores)}: ceiling")
+        progress(f"{tables.cores_text(cores)}: ceiling")
         ceiling = measure_ceiling(cores)
         processes = []
         for library in (AFFINET, *options.peers):
@@ -161,7 +160,7 @@ def run_on(cores: int, options: argparse.Namespace, content: dict[str, Any]) -> 
             if measure in CASES
             for case in cases(measure, options.nets, options.quick)
         ]
-        tell(f"{tables.cores_text(cores)}: ceiling once more")
+        progress(f"{tables.cores_text(cores)}: ceiling once more")
         ceiling = max(ceiling, measure_ceiling(cores), key=lambda found: found["gflops"])
     for group in groups:
         group["ceiling_gflops"] = ceiling["gflops"]
@@ -193,7 +192,7 @@ def measure_case(
     """Check all contenders, then time them in turns."""
     title = f"{tables.cores_text(cores)}: {case.measure}, {case.title}"
     ready, skipped = prepare(case, processes, sampling, title)
-    tell(f"{title}: timing")
+    progress(f"{title}: timing")
     runners = {
         f"{name} at {threads}": partial(process.sample, name)
         for (name, threads), (process, _) in ready.items()
@@ -231,7 +230,7 @@ def prepare(
     ready: dict[tuple[str, int], tuple[Contenders, dict[str, Any]]] = {}
     for process in processes:
         for name in process.names.get(case.measure, []):
-            tell(f"{title}: checking {name}, {process.threads} thread(s)")
+            progress(f"{title}: checking {name}, {process.threads} thread(s)")
             try:
                 about = process.prepare(case, name, sampling.sample_seconds)
             except Unavailable as reason:
@@ -243,9 +242,9 @@ def prepare(
 
 
 def nothing() -> None:
-    """Contenders set themselves back in their own process."""
+    """Contenders reset themselves in their own process."""
 
 
-def tell(text: str) -> None:
+def progress(text: str) -> None:
     """Progress, on standard error."""
     print(text, file=sys.stderr, flush=True)

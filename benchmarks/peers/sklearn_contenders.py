@@ -1,4 +1,4 @@
-"""scikit-learn among the peers: ``partial_fit``, a batch or an epoch a call, and ``fit``."""
+"""scikit-learn's contenders: ``partial_fit`` with a batch or an epoch, and ``fit``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Training(EstimatorTraining):
 
 
 class BatchTraining(_Training):
-    """``partial_fit`` a batch a call."""
+    """``partial_fit`` with one batch for each call."""
 
     def run(self, count: int) -> None:
         classifier = self.classifier
@@ -38,7 +38,7 @@ class BatchTraining(_Training):
 
 
 class EpochTraining(_Training):
-    """``partial_fit`` an epoch a call: it cuts batches by itself."""
+    """``partial_fit`` with one epoch for each call, which it cuts into batches."""
 
     def run(self, count: int) -> None:
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""The results of ``peers.py`` in words: tables of times, ratios and shares of the ceiling."""
+"""The results of ``peers.py`` as text: tables of times, ratios and shares of the ceiling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TITLES = {
     "predict": "A forward pass (µs a call)",
     "product": "Matrix products alone (µs a product)",
 }
-# How many times as fast as scikit-learn's a whole fit is to be, by data and cores.
+# Goals for the speed of a whole fit relative to scikit-learn's, by data and cores.
 GOALS = {("MNIST", 1): 2.5, ("MNIST", 2): 4.0, ("digits", 1): 5.0}
 README_COLUMNS = {
     "affinet": "affinet fit",
@@ -45,7 +45,7 @@ def text(content: dict[str, Any]) -> str:
 
 
 def libraries(content: dict[str, Any]) -> str:
-    """Who took part in which version, and who did not."""
+    """The libraries with their versions, and those that were skipped."""
     versions = ", ".join(f"{name} {version}" for name, version in content["libraries"].items())
     lines = [f"measured: {versions}"]
     lines += [f"skipped: {name} ({reason})" for name, reason in content["skipped"].items()]
@@ -63,7 +63,7 @@ def ceiling_line(ceiling: dict[str, Any]) -> str:
 
 
 def contests(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
-    """For each case a line a contender: time, how often affinet's, share of the ceiling."""
+    """For each case a line for each contender: time, ratio to affinet's, share of the ceiling."""
     header = ["", *(name for n in cores for name in (cores_text(n), "×", "ceiling"))]
     rows: list[list[str]] = []
     for groups in zip(*groups_of_runs, strict=True):
@@ -73,8 +73,8 @@ def contests(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
             rows.append([f"  {name}", *(part for g in groups for part in contest_cells(g, name))])
     notes = sorted({note for groups in groups_of_runs for note in notes_of(groups)})
     explained = (
-        "×: times as long as affinet's first line, * the best peer; ceiling: how much of it the "
-        "products use;\n(n): at its best with n threads"
+        "×: time relative to affinet's first line, * the best peer; ceiling: share of it that the "
+        "products use;\n(n): fastest with n threads"
     )
     return "\n".join([table(header, rows), explained, *notes])
 
@@ -100,7 +100,7 @@ def classifiers_line(group: Group) -> str:
 
 
 def contest_cells(group: Group, name: str) -> list[str]:
-    """Time, ratio and share of one contender; dashes where it did not take part."""
+    """Time, ratio and share of one contender; dashes if it did not take part."""
     if name not in group["contenders"]:
         return ["-", "-", "-"]
     found = best(group["contenders"][name])
@@ -112,7 +112,7 @@ def contest_cells(group: Group, name: str) -> list[str]:
 
 
 def products(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
-    """A line a product: affinet's time and share, and how often NumPy takes that time."""
+    """A line for each product: affinet's time and share, and NumPy's time relative to it."""
     header = ["", *(name for n in cores for name in (cores_text(n), "ceiling", "NumPy ×"))]
     rows = []
     for groups in zip(*groups_of_runs, strict=True):
@@ -136,7 +136,7 @@ def best_peer(group: Group) -> str | None:
 
 
 def memory(fits: list[dict[str, Any]]) -> str:
-    """A line a fit, and what the growth is made of."""
+    """A line for each fit, and the parts of the growth."""
     names = {
         "data_mb": "data",
         "peak_mb": "peak (getrusage)",
@@ -148,7 +148,7 @@ def memory(fits: list[dict[str, Any]]) -> str:
     lines = [
         "Memory of a fit on a memory-mapped data set (MB)",
         table(["", *names.values()], rows),
-        "Pages of a mapped file belong to the system's cache and go when memory is needed.",
+        "Pages of a mapped file belong to the system's cache, which drops them when it must.",
     ]
     first, last = fits[0], fits[-1]
     if first["private_peak_mb"] is not None:
@@ -193,7 +193,7 @@ def readme_cell(time: float, ratio: float) -> str:
 
 
 def readme_number(value: float) -> str:
-    """Microseconds: a digit behind the point below 100."""
+    """Microseconds, with one decimal below 100."""
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
@@ -203,7 +203,7 @@ def names_of(groups: tuple[Group, ...]) -> list[str]:
 
 
 def notes_of(groups: list[Group]) -> list[str]:
-    """What contenders said about themselves, and why some were left out."""
+    """The contenders' notes about themselves, and why some were left out."""
     notes = []
     for group in groups:
         for name, found in group["contenders"].items():
@@ -213,7 +213,7 @@ def notes_of(groups: list[Group]) -> list[str]:
 
 
 def ours(group: Group) -> str:
-    """The contender that all are compared with: affinet's first."""
+    """The contender that all others are compared with: affinet's first."""
     return str(next(iter(group["contenders"])))
 
 
@@ -234,10 +234,10 @@ def cores_text(n: int) -> str:
 
 
 def megabytes(value: float | None) -> str:
-    """One digit behind the point; a dash where the system does not tell."""
+    """One decimal; a dash where the system does not report the value."""
     return "-" if value is None else f"{value:,.1f}"
 
 
 def number(value: float) -> str:
-    """Microseconds: three digits or more, no false ones."""
+    """Microseconds with at least three digits."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"

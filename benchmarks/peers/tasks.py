@@ -1,6 +1,6 @@
-"""What every library is asked to do: to train a network, to predict with one, to multiply.
+"""The tasks of every library: to train a network, to predict with one, to multiply.
 
-A contender is a class that is made with one of these tasks and then does it so many times.
+A contender is a class that is constructed with one of these tasks and runs it repeatedly.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Protocol
 
 from nets import Array, Net
 
-ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # the defaults of all who have it
+ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # the defaults of every library that has it
 
 
 class Unavailable(Exception):  # noqa: N818 - a reason to leave a contender out, not a fault
-    """This contender cannot run here, for want of something outside its library."""
+    """This contender cannot run here because something outside its library is missing."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Training:
     Attributes
     ----------
     net : Net
-        Its widths and its batch count here; how many batches there are, the data says.
+        Gives the widths and the batch size; the number of batches follows from the data.
     first : list of arrays W1 (I, H), b1 (H,), W2, b2, ...
         float32.
     x : array (N, I)
@@ -39,17 +39,17 @@ class Training:
     l2 : float
         Strength of a penalty ``l2 / 2 sum W^2 / B`` on the weights.
     epochs : int
-        Passes over the data in one piece of work, for those who train many in a call.
+        Passes over the data in one piece of work, for contenders that train several in a call.
     shuffled : bool
         True: a classifier's ``fit`` shuffles the rows before every epoch. False: batches are taken
         in the order of the rows, except by affinet's ``fit`` in a training step, which is timed
         with its shuffling.
     order : list of arrays of row numbers, optional
-        Batches for those who would draw their own.
+        Batches for contenders that would otherwise draw their own.
     steps : int
-        Updates in one piece of work, for those who draw batches; 0: so many epochs.
+        Updates in one piece of work, for contenders that draw batches; 0: train ``epochs`` epochs.
     seed : int
-        For those who shuffle.
+        For contenders that shuffle.
     held_out : tuple of arrays (M, I) and (M,), optional
         Rows to measure accuracy on, and their classes.
     """
@@ -99,8 +99,8 @@ class Multiplication:
 class Trainer(Protocol):
     """A contender that trains.
 
-    ``losses`` are those of the last piece of work: one a step, their mean, or none if the library
-    does not say. ``shuffles`` is True if it takes the rows in the order of affinet's fit.
+    ``losses`` are those of the last piece of work: one for each step, their mean, or none if the
+    library does not report any. ``shuffles`` is True if it takes the rows in affinet's fit's order.
     """
 
     losses: list[float]
@@ -109,7 +109,7 @@ class Trainer(Protocol):
     def __init__(self, task: Training) -> None: ...
 
     def run(self, count: int) -> None:
-        """Do the work so many times, and wait until it is done."""
+        """Do the work ``count`` times, and wait until it is done."""
 
     def reset(self) -> None:
         """Set the parameters back to the first ones."""
@@ -126,10 +126,10 @@ class Predictor(Protocol):
     def __init__(self, task: Prediction) -> None: ...
 
     def run(self, count: int) -> None:
-        """Predict so many times."""
+        """Predict ``count`` times."""
 
     def output(self) -> Array:
-        """What it predicts (B, C)."""
+        """The predictions (B, C)."""
 
 
 class Multiplier(Protocol):
@@ -138,11 +138,11 @@ class Multiplier(Protocol):
     def __init__(self, task: Multiplication) -> None: ...
 
     def run(self, count: int) -> None:
-        """Multiply so many times."""
+        """Multiply ``count`` times."""
 
 
 def threads() -> int:
-    """How many threads this process was told to use."""
+    """The number of threads set for this process."""
     return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 

@@ -1,4 +1,4 @@
-"""thinc among the peers, which computes its products on one thread."""
+"""thinc's contenders; thinc computes its products on one thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VERSION = version("thinc")
 
 
 class ModelTraining:
-    """``begin_update``, the loss's gradient, ``finish_update``; thinc asks for no loss."""
+    """``begin_update``, the loss's gradient, ``finish_update``; thinc computes no loss."""
 
     shuffles = False
 

@@ -1,4 +1,4 @@
-"""PyTorch among the peers: as its tutorial writes it, lean, and compiled."""
+"""PyTorch's contenders: as its tutorial writes it, lean, and compiled."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_the_tables_of_every_script_can_be_printed_again(load: Any, capsys: Any)
     script, runs = load("numpy_step"), stored("numpy_step")["runs"]
     for mode in script.OURS:  # a title, a header, a line for each net and number of threads
         assert len(script.mode_table(mode, runs).splitlines()) == 2 + 4 * len(runs)
-    load("distributed").tell(stored("distributed"))
+    load("distributed").print_tables(stored("distributed"))
     assert "speed-up" in capsys.readouterr().out
 
 

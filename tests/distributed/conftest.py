@@ -18,7 +18,7 @@ MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shut
 
 
 def start(ranks, *arguments, folder=None, threads="1"):
-    """Start ``python *arguments`` on ``ranks`` ranks; ``threads=None`` sets no number of threads."""
+    """Start ``python *arguments`` on ``ranks`` ranks; ``threads=None`` sets no limit."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")},
         "PYTHONPATH": str(Path(affinet.__file__).parents[1]),

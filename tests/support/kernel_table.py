@@ -89,7 +89,7 @@ class Argument:
 
 
 def arguments(text):
-    """``"x[B,C] t[B]:int64"`` as Arguments; a question mark behind one says that None is allowed."""
+    """``"x[B,C] t[B]:int64"`` as Arguments; a question mark after one: None is allowed."""
     found = re.findall(r"(\w+)\[([\w,]+)\](?::(\w+))?(\?)?", text)
     return tuple(
         Argument(name, tuple(dims.split(",")), kind or None, bool(mark))

@@ -77,7 +77,7 @@ class Contest:
 
 
 def step_contest(net: Net, first: list[Array], x: Array, t: Array) -> Contest:
-    """A step on the first batch, over and over."""
+    """Repeated steps on the first batch."""
     every = networks(net, first)
     batch = x[: net.batch], t[: net.batch]
 

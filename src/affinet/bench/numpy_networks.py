@@ -228,7 +228,7 @@ def views(flat: Array, like: list[Array]) -> list[Array]:
 
 
 def shuffled_batches(rows: int, batch: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Row numbers of each batch of an epoch that sees every row once."""
+    """Row numbers of each batch of an epoch, every row once."""
     order = rng.permutation(rows)
     for i in range(math.ceil(rows / batch)):
         yield order[i * batch : (i + 1) * batch]
