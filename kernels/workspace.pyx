@@ -1,7 +1,7 @@
 """All memory that a training step reads and writes, set aside once.
 
-An output stays until nobody needs it: neither its readers nor, in the backward, its own
-operation. A gradient is needed wherever something before it is trained, and only from its last
+Outputs stay until the backward, each in memory of its own unless its operation may overwrite what
+it reads. A gradient is needed wherever something before it is trained, and only from its last
 reader's backward to its own operation's: so a network without branches has two gradients that
 take turns.
 """

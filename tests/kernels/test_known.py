@@ -122,6 +122,7 @@ def test_every_update_is_that_of_its_kernel(kernels, dtype):
             plan.update()
             kernel(grads, *numbers, *([step] * ("step" in arguments)), *averages, W)
             np.testing.assert_array_equal(params, W, name)
+            assert np.isfinite(W).all(), name
             assert (before != W).all(), name
             for one, two in zip(own, averages, strict=True):
                 np.testing.assert_array_equal(one, two, name)
