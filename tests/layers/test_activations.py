@@ -125,7 +125,9 @@ def test_edges(name, edge, dtype):
     x = np.full(9, named.get(edge, edge), dtype)  # long enough for a vector and a rest
     layer = ACTIVATIONS[name].make()
     np.testing.assert_array_equal(layer.forward(x), np.full(9, named.get(y, y), dtype))
-    np.testing.assert_array_equal(layer.backward(np.full(9, 2, dtype)), np.full(9, 2 * slope))
+    np.testing.assert_array_equal(
+        layer.backward(np.full(9, 2, dtype)), np.full(9, 2 * slope, dtype)
+    )
 
 
 @every_case

@@ -8,19 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import affinet as an
+from parts.activations import ACTIVATIONS
 
 
 class OwnSoftmax(an.SoftmaxWithLoss):
     """What fit cannot know, so that it trains layer by layer."""
 
 
-ANY_WIDTH = {
-    "ReLU": an.ReLU,
-    "LeakyReLU": lambda: an.LeakyReLU(0.2),
-    "Tanh": an.Tanh,
-    "GELU": an.GELU,
-    "Sigmoid": an.Sigmoid,
-    "Dropout": lambda: an.Dropout(0.3, rng=0),
+ANY_WIDTH = {name: row.make for name, row in ACTIVATIONS.items()} | {
+    "Dropout": lambda: an.Dropout(0.3, rng=0)
 }
 NORMS = {"BatchNorm": an.BatchNorm, "LayerNorm": an.LayerNorm}
 
