@@ -137,7 +137,8 @@ def test_weights_of_rows(dtype, loss, optimizer, monkeypatch):
         net, x, t, monkeypatch, optimizer, epochs=3, batch_size=4, seed=5, sample_weight=weights
     )
     assert_same(*both)
-    assert (net.params.flat != without.params.flat).mean() > 0.8
+    # Where a rule goes by signs alone, many steps are the same.
+    assert (net.params.flat != without.params.flat).mean() > 0.5
 
 
 @pytest.mark.parametrize("loss", LOSSES)
