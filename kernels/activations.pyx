@@ -27,6 +27,8 @@ cdef enum ElementFunction:
     GELU_GRADIENT
     SILU_OF
     SILU_GRADIENT
+    MISH_OF
+    MISH_GRADIENT
 
 cdef enum Needed:           # what a backward needs of its forward
     NEEDS_INPUT
@@ -40,7 +42,40 @@ _ELEMENTWISE = {
     "tanh": (TANH_OF, TANH_GRADIENT, NEEDS_OUTPUT, ()),
     "gelu": (GELU_OF, GELU_GRADIENT, NEEDS_INPUT, ()),
     "silu": (SILU_OF, SILU_GRADIENT, NEEDS_INPUT, ()),
+    "mish": (MISH_OF, MISH_GRADIENT, NEEDS_INPUT, ()),
 }
+
+
+cdef inline vector _tanh_softplus(vector x, vector* e, vector* d) noexcept nogil:
+    """t = tanh(log(1 + exp(x))) as a quotient that neither overflows nor cancels.
+
+    With e = exp(-|x|) it is e (e + 2) / d, d = e (e + 2) + 2 for x < 0, else (1 + 2 e) / d,
+    d = 1 + 2 e + 2 e^2. Writes e and d too.
+    """
+    cdef vector zero = vnumber(&x, 0), a, rest
+    e[0] = vexp(-vabs(x))
+    a = vselect_less(x, zero, e[0] * (e[0] + 2), 1 + 2 * e[0])
+    rest = vselect_less(x, zero, vnumber(&x, 2), 2 * e[0] * e[0])
+    d[0] = a + rest
+    return a / d[0]
+
+
+cdef inline vector _mish(vector x) noexcept nogil:
+    """max(x, 0) t - max(-x, 0) t, cut off where t is 0: -inf gives 0. NaN stays NaN."""
+    cdef vector e, d, t = _tanh_softplus(x, &e, &d), zero = vnumber(&x, 0)
+    cdef vector below = vselect_less(x, zero, vmin(vnumber(&x, 1000), vabs(x)), zero)
+    return vrelu(x) * t - below * t
+
+
+cdef inline vector _mish_slope(vector x) noexcept nogil:
+    """t + x (1 - t^2) s(x), s the logistic function.
+
+    (1 - t^2) s(x) is 4 e (1 + e) / d^2 for x < 0, else 4 e^2 (1 + e) / d^2.
+    """
+    cdef vector e, d, t = _tanh_softplus(x, &e, &d), zero = vnumber(&x, 0)
+    cdef vector z = vmin(vnumber(&x, 1000), vabs(x)), power = vselect_less(x, zero, e, e * e)
+    cdef vector part = 4 * z * power * (1 + e) / (d * d)
+    return vselect_less(x, zero, t - part, t + part)
 
 
 cdef inline vector _element(ElementFunction function, vector x, vector dout,
@@ -79,6 +114,10 @@ cdef inline vector _element(ElementFunction function, vector x, vector dout,
         return vsilu(x)
     elif function == SILU_GRADIENT:
         return dout * vsilu_slope(x)
+    elif function == MISH_OF:
+        return _mish(x)
+    elif function == MISH_GRADIENT:
+        return dout * _mish_slope(x)
     else:
         return vnumber(&x, NAN)
 
@@ -135,6 +174,10 @@ cdef void _map(ElementFunction function, Py_ssize_t n, const real* x, const real
         _map_one(SILU_OF, n, x, dout, slope, out)
     elif function == SILU_GRADIENT:
         _map_one(SILU_GRADIENT, n, x, dout, slope, out)
+    elif function == MISH_OF:
+        _map_one(MISH_OF, n, x, dout, slope, out)
+    elif function == MISH_GRADIENT:
+        _map_one(MISH_GRADIENT, n, x, dout, slope, out)
     else:
         _map_one(NO_FUNCTION, n, x, dout, slope, out)
 
@@ -293,3 +336,19 @@ def silu_backward(x, dout, dx):
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
     _backward_door(SILU_GRADIENT, "x", x, dout, 0, dx)
+
+
+def mish_forward(x, out):
+    """out = x tanh(log(1 + exp(x))); 0 for -inf.
+
+    x, out: (n,). out is overwritten and may be x.
+    """
+    _forward_door(MISH_OF, x, 0, out)
+
+
+def mish_backward(x, dout, dx):
+    """dx = dout (t + x (1 - t^2) s(x)), with t = tanh(log(1 + exp(x))), s(x) = 1 / (1 + exp(-x)).
+
+    x, dout, dx: (n,). dx is overwritten and may be dout.
+    """
+    _backward_door(MISH_GRADIENT, "x", x, dout, 0, dx)

@@ -14,7 +14,7 @@ from affinet._validation import Array, compute_dtype, ready, real_number
 from affinet.layers.base import Layer, gradient_array, input_array
 from affinet.layers.operation import OnnxGraph
 
-__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU"]  # noqa: RUF022 (as shown)
+__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Mish"]  # noqa: RUF022 (as shown)
 
 GELU_OPSET = 20  # of ONNX, the first to have the operator
 
@@ -300,6 +300,35 @@ class SiLU(Activation):
         if attributes.get("alpha", 1.0) != 1:
             raise ValueError(f"alpha is {attributes['alpha']:g}, wanted 1")
         return cls()
+
+
+class Mish(Activation):
+    """``x tanh(log(1 + exp(x)))``, smooth, and a little below 0 for negative x.
+
+    Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", BMVC 2020. Its derivative
+    is ``t + x (1 - t^2) s(x)`` with ``t = tanh(log(1 + exp(x)))`` and ``s(x) = 1 / (1 + exp(-x))``.
+    The layer keeps its input for the backward, as :class:`GELU`.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> mish = an.Mish()
+    >>> mish.forward(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.3034,  0.    ,  0.8651])
+    >>> mish.backward(np.ones(3)).round(4)
+    array([0.0592, 0.6   , 1.049 ])
+    """
+
+    needs_input = True
+    kernel = "mish"
+    shell_name = "mish"
+    initializer = "he"
+    onnx_operator = "Mish"
+    onnx_gate = ("Softplus", "Tanh")
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add ``x tanh(softplus(x))``: the operator Mish needs opset 18."""
+        write_gate(graph, self.onnx_gate)
 
 
 def activation_classes() -> dict[str, type[Activation]]:

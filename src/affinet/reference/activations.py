@@ -13,6 +13,8 @@ __all__ = [
     "gelu_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "mish_backward",
+    "mish_forward",
     "relu_backward",
     "relu_forward",
     "sigmoid_backward",
@@ -393,6 +395,77 @@ def silu_backward(x: Array, dout: Array) -> Array:
     finite = np.clip(x, -1e4, 1e4)
     dx: Array = dout * (sigmoid_forward(x) * (1 + finite * sigmoid_forward(-x)))
     return dx
+
+
+def mish_forward(x: Array) -> Array:
+    """Mish, ``x tanh(log(1 + exp(x)))``.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+        0 where x is -inf, which is the limit.
+
+    Notes
+    -----
+    Source: Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", BMVC 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import mish_forward
+    >>> mish_forward(np.array([-np.inf, 0.0, 100.0]))
+    array([ -0.,   0., 100.])
+    """
+    out: Array = np.maximum(x, -1e4) * np.tanh(_softplus(x))
+    return out
+
+
+def mish_backward(x: Array, dout: Array) -> Array:
+    """Gradient of Mish, ``dx = dout (t + x (1 - t^2) s(x))``, s the logistic function.
+
+    Parameters
+    ----------
+    x : array of any shape
+        What `mish_forward` was given.
+    dout : array shaped as x
+
+    Returns
+    -------
+    array shaped as x
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    ``t = tanh(log(1 + exp(x)))``, and ``1 - t^2`` is written ``1 / cosh(log(1 + exp(x)))^2``.
+    Source: Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", BMVC 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import mish_backward
+    >>> mish_backward(np.array([0.0, 100.0]), np.array([1.0, 4.0]))
+    array([0.6, 4. ])
+    """
+    require_shape("dout", dout, x.shape)
+    softplus = _softplus(x)
+    near = np.clip(x, -1e4, 1e4)
+    rest = (1 / np.cosh(np.minimum(softplus, 40))) ** 2
+    dx: Array = dout * (np.tanh(softplus) + near * (rest * sigmoid_forward(x)))
+    return dx
+
+
+def _softplus(x: Array) -> Array:
+    """log(1 + exp(x)), without overflow."""
+    out: Array = np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+    return out
 
 
 def _normal_distribution(x: Array) -> Array:

@@ -11,7 +11,17 @@ import numpy as np
 
 import affinet as an
 from affinet import reference
-from decimals import Oracle, double_normal, double_sigmoid, gelu_of, sigmoid_of, silu_of, tanh_of
+from decimals import (
+    DIGITS,
+    Oracle,
+    double_normal,
+    double_sigmoid,
+    exp_of,
+    gelu_of,
+    sigmoid_of,
+    silu_of,
+    tanh_of,
+)
 from kernel_values import (
     bend,
     minus_one_to_one,
@@ -116,6 +126,25 @@ def silu_slope_terms(x):
     x = np.clip(x, -1e4, 1e4)
     share = reference.sigmoid_forward(x)
     return share * (1 + abs(x) * (1 - share))
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+
+
+def mish_of(x):
+    """By t = n / (n + 2) with n = e (e + 2), e = exp(x)."""
+    if x > 100:
+        return x
+    e = exp_of(x)
+    n = DIGITS.multiply(e, DIGITS.add(e, 2))
+    return DIGITS.multiply(x, DIGITS.divide(n, DIGITS.add(n, 2)))
+
+
+def mish_slope_terms(x):
+    x = np.clip(x, -1e4, 1e4)
+    t = np.tanh(softplus(x))
+    return 2 * t + 4 * abs(x) * (1 - t * t) * reference.sigmoid_forward(x)
 
 
 def gate_edges(at_zero):
@@ -303,6 +332,36 @@ ACTIVATIONS = {
             ),
             "for the output": lambda x, dout: reference.silu_backward(
                 reference.silu_forward(x), dout
+            ),
+        },
+    ),
+    "Mish": ActivationRow(
+        an.Mish,
+        lambda x, layer: x * np.tanh(softplus(x)),
+        edges=gate_edges(0.6),
+        greatest=(1.0884981613, 1.4905711672),
+        x=wide,
+        kept=bend,
+        value_terms=lambda x, y: 2 * np.minimum(abs(y), 1e30),
+        slope_terms=mish_slope_terms,
+        oracle=Oracle(
+            mish_of,
+            lambda x: x * np.tanh(softplus(x)),
+            eps=4,
+            free=lambda x: np.where(x < 0, 1 + abs(x.astype(float)) / 2, 1),
+        ),
+        value_mutants={
+            "of the logistic function": reference.silu_forward,
+            "the other side": lambda x: reference.mish_forward(-x),
+            "NaN at -inf": lambda x: x * np.tanh(softplus(x)),
+        },
+        slope_mutants={
+            "no product rule": lambda x, dout: dout * np.tanh(softplus(x)),
+            "no inner derivative": lambda x, dout: (
+                dout * (np.tanh(softplus(x)) + x / np.cosh(softplus(x)) ** 2)
+            ),
+            "for the output": lambda x, dout: reference.mish_backward(
+                reference.mish_forward(x), dout
             ),
         },
     ),
