@@ -59,6 +59,8 @@ class ActivationRow:
         Sizes of the terms that f(x) and f'(x) are sums of, of ``(x, y)`` and of what is kept.
     oracle : Oracle, optional
         f in 40 decimal digits, and the error that the kernel is held to. Only exact ones need none.
+    single_in_onnx : bool
+        Whether ONNX computes it in single precision in a graph of doubles too.
     variants : dict
         Further settings by name, each a callable like ``make``.
     value_mutants, slope_mutants : dict
@@ -79,6 +81,7 @@ class ActivationRow:
     value_terms: Callable | None = None
     slope_terms: Callable | None = None
     oracle: Oracle | None = None
+    single_in_onnx: bool = False
     variants: dict[str, Callable] = field(default_factory=dict)
 
     @property
@@ -291,6 +294,7 @@ ACTIVATIONS = {
         value_terms=lambda x, y: abs(y) * (1 + np.clip(x, -40, 0) ** 2),
         slope_terms=gelu_slope_terms,
         oracle=Oracle(gelu_of, lambda x: x * double_normal(x), eps=5),
+        single_in_onnx=True,  # the evaluator's erf
         value_mutants={
             "by way of tanh": gelu_by_tanh,
             "inexact on the left": gelu_that_cancels,
