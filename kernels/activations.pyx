@@ -29,6 +29,8 @@ cdef enum ElementFunction:
     SILU_GRADIENT
     MISH_OF
     MISH_GRADIENT
+    SELU_OF
+    SELU_GRADIENT
 
 cdef enum Needed:           # what a backward needs of its forward
     NEEDS_INPUT
@@ -43,6 +45,7 @@ _ELEMENTWISE = {
     "gelu": (GELU_OF, GELU_GRADIENT, NEEDS_INPUT, ()),
     "silu": (SILU_OF, SILU_GRADIENT, NEEDS_INPUT, ()),
     "mish": (MISH_OF, MISH_GRADIENT, NEEDS_INPUT, ()),
+    "selu": (SELU_OF, SELU_GRADIENT, NEEDS_INPUT, ()),
 }
 
 
@@ -76,6 +79,32 @@ cdef inline vector _mish_slope(vector x) noexcept nogil:
     cdef vector z = vmin(vnumber(&x, 1000), vabs(x)), power = vselect_less(x, zero, e, e * e)
     cdef vector part = 4 * z * power * (1 + e) / (d * d)
     return vselect_less(x, zero, t - part, t + part)
+
+
+cdef double SELU_SCALE = 1.0507009873554804934193349852946      # lambda
+cdef double SELU_LIMIT = -1.7580993408473768599402175208123     # -lambda alpha
+
+
+cdef inline vector _expm1_below(vector x) noexcept nogil:
+    """exp(x) - 1 for x <= 0.
+
+    With x = n log(2) + r it is 2^n (exp(r) - 1) + (2^n - 1): nothing cancels near 0.
+    """
+    cdef vector t, one = vnumber(&x, 1), rest = _short_expm1(_reduce_in_range(x, &t))
+    return vscale(rest, t) + (vscale(one, t) - one)
+
+
+cdef inline vector _selu(vector x) noexcept nogil:
+    """lambda x for x >= 0, else lambda alpha (exp(x) - 1)."""
+    cdef vector zero = vnumber(&x, 0), less = _expm1_below(vmin(zero, x))
+    return vselect_less(x, zero, vnumber(&x, -SELU_LIMIT) * less, vnumber(&x, SELU_SCALE) * x)
+
+
+cdef inline vector _selu_slope(vector x) noexcept nogil:
+    """lambda for x > 0, else lambda alpha exp(x)."""
+    cdef vector zero = vnumber(&x, 0)
+    return vselect_at_most(x, zero, vnumber(&x, -SELU_LIMIT) * vexp(vmin(zero, x)),
+                           vnumber(&x, SELU_SCALE))
 
 
 cdef inline vector _element(ElementFunction function, vector x, vector dout,
@@ -118,6 +147,10 @@ cdef inline vector _element(ElementFunction function, vector x, vector dout,
         return _mish(x)
     elif function == MISH_GRADIENT:
         return dout * _mish_slope(x)
+    elif function == SELU_OF:
+        return _selu(x)
+    elif function == SELU_GRADIENT:
+        return dout * _selu_slope(x)
     else:
         return vnumber(&x, NAN)
 
@@ -178,6 +211,10 @@ cdef void _map(ElementFunction function, Py_ssize_t n, const real* x, const real
         _map_one(MISH_OF, n, x, dout, slope, out)
     elif function == MISH_GRADIENT:
         _map_one(MISH_GRADIENT, n, x, dout, slope, out)
+    elif function == SELU_OF:
+        _map_one(SELU_OF, n, x, dout, slope, out)
+    elif function == SELU_GRADIENT:
+        _map_one(SELU_GRADIENT, n, x, dout, slope, out)
     else:
         _map_one(NO_FUNCTION, n, x, dout, slope, out)
 
@@ -352,3 +389,19 @@ def mish_backward(x, dout, dx):
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
     _backward_door(MISH_GRADIENT, "x", x, dout, 0, dx)
+
+
+def selu_forward(x, out):
+    """out = lambda x where x >= 0, else lambda alpha (exp(x) - 1); -lambda alpha for -inf.
+
+    x, out: (n,). out is overwritten and may be x. lambda = 1.0507..., alpha = 1.6732....
+    """
+    _forward_door(SELU_OF, x, 0, out)
+
+
+def selu_backward(x, dout, dx):
+    """dx = dout lambda where x > 0, else dout lambda alpha exp(x).
+
+    x, dout, dx: (n,). dx is overwritten and may be dout.
+    """
+    _backward_door(SELU_GRADIENT, "x", x, dout, 0, dx)

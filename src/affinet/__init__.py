@@ -30,6 +30,7 @@ from affinet import metrics, schedules
 from affinet._version import __version__
 from affinet.layers import (
     GELU,
+    SELU,
     Affine,
     BatchNorm,
     Dropout,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GELU",
+    "SELU",
     "SGD",
     "AdaGrad",
     "Adam",

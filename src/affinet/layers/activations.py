@@ -14,8 +14,9 @@ from affinet._validation import Array, compute_dtype, ready, real_number
 from affinet.layers.base import Layer, gradient_array, input_array
 from affinet.layers.operation import OnnxGraph
 
-__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Mish"]  # noqa: RUF022 (as shown)
+__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Mish", "SELU"]  # noqa: RUF022 (as shown)
 
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # lambda and alpha
 GELU_OPSET = 20  # of ONNX, the first to have the operator
 
 
@@ -329,6 +330,40 @@ class Mish(Activation):
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add ``x tanh(softplus(x))``: the operator Mish needs opset 18."""
         write_gate(graph, self.onnx_gate)
+
+
+class SELU(Activation):
+    """Scaled exponential linear unit: ``lambda x``, or ``lambda alpha (exp(x) - 1)`` below 0.
+
+    Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", NeurIPS 2017:
+    with lambda = 1.0507, alpha = 1.6733 and LeCun's initialization, outputs keep mean 0 and
+    variance 1 from layer to layer. The derivative is ``lambda`` above 0, else
+    ``lambda alpha exp(x)``. An ONNX file has both numbers in single precision.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> selu = an.SELU()
+    >>> selu.forward(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-1.1113,  0.    ,  1.0507])
+    >>> selu.backward(np.ones(3)).round(4)
+    array([0.6468, 1.7581, 1.0507])
+    """
+
+    needs_input = True
+    kernel = "selu"
+    shell_name = "selu"
+    initializer = "lecun"
+    onnx_operator = "Selu"
+
+    @classmethod
+    def from_onnx(cls, attributes: Mapping[str, Any]) -> SELU:
+        """A SELU, if the node has its two constants."""
+        for name, wanted in (("alpha", SELU_ALPHA), ("gamma", SELU_SCALE)):
+            value = attributes.get(name, wanted)
+            if not math.isclose(value, wanted, rel_tol=1e-6):
+                raise ValueError(f"{name} is {value:g}, wanted {wanted:g}")
+        return cls()
 
 
 def activation_classes() -> dict[str, type[Activation]]:

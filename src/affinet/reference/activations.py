@@ -17,6 +17,8 @@ __all__ = [
     "mish_forward",
     "relu_backward",
     "relu_forward",
+    "selu_backward",
+    "selu_forward",
     "sigmoid_backward",
     "sigmoid_forward",
     "silu_backward",
@@ -459,6 +461,75 @@ def mish_backward(x: Array, dout: Array) -> Array:
     near = np.clip(x, -1e4, 1e4)
     rest = (1 / np.cosh(np.minimum(softplus, 40))) ** 2
     dx: Array = dout * (np.tanh(softplus) + near * (rest * sigmoid_forward(x)))
+    return dx
+
+
+SELU_SCALE, SELU_LIMIT = 1.0507009873554805, 1.7580993408473769  # lambda, lambda alpha
+
+
+def selu_forward(x: Array) -> Array:
+    """Scaled exponential linear unit: ``lambda x``, or ``lambda alpha (exp(x) - 1)`` below 0.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    Source: Klambauer, Unterthiner, Mayr & Hochreiter, "Self-Normalizing Neural Networks", NeurIPS
+    2017, equation 2, with lambda = 1.0507 and alpha = 1.6733, at which outputs of mean 0 and
+    variance 1 keep both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import selu_forward
+    >>> selu_forward(np.array([-np.inf, 0.0, 1.0])).round(4)
+    array([-1.7581,  0.    ,  1.0507])
+    """
+    below = SELU_LIMIT * np.expm1(np.minimum(x, 0))
+    out: Array = np.where(x < 0, below, SELU_SCALE * x).astype(x.dtype)
+    return out
+
+
+def selu_backward(x: Array, dout: Array) -> Array:
+    """Gradient of the scaled exponential linear unit.
+
+    Parameters
+    ----------
+    x : array of any shape
+        What `selu_forward` was given.
+    dout : array shaped as x
+
+    Returns
+    -------
+    array shaped as x
+        ``dout lambda`` where x > 0, else ``dout lambda alpha exp(x)``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: Klambauer, Unterthiner, Mayr & Hochreiter, "Self-Normalizing Neural Networks", NeurIPS
+    2017, equation 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import selu_backward
+    >>> selu_backward(np.array([-np.inf, 0.0, 1.0]), np.ones(3)).round(4)
+    array([0.    , 1.7581, 1.0507])
+    """
+    require_shape("dout", dout, x.shape)
+    below = SELU_LIMIT * np.exp(np.minimum(x, 0))
+    dx: Array = (dout * np.where(x <= 0, below, SELU_SCALE)).astype(dout.dtype)
     return dx
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import inspect
 import math
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from kernel_values import (
     wide,
 )
 
+SELU_SCALE = decimal.Decimal("1.0507009873554804934193349852946")
+SELU_ALPHA = decimal.Decimal("1.6732632423543772848170429916717")
 INF, NAN = np.inf, np.nan
 
 
@@ -148,6 +151,13 @@ def mish_slope_terms(x):
     x = np.clip(x, -1e4, 1e4)
     t = np.tanh(softplus(x))
     return 2 * t + 4 * abs(x) * (1 - t * t) * reference.sigmoid_forward(x)
+
+
+def selu_of(x):
+    if x >= 0:
+        return DIGITS.multiply(x, SELU_SCALE)
+    rest = DIGITS.subtract(exp_of(x), 1) if x < -1e-10 else DIGITS.add(x, DIGITS.divide(x * x, 2))
+    return DIGITS.multiply(rest, DIGITS.multiply(SELU_SCALE, SELU_ALPHA))
 
 
 def gate_edges(at_zero):
@@ -366,6 +376,45 @@ ACTIVATIONS = {
             ),
             "for the output": lambda x, dout: reference.mish_backward(
                 reference.mish_forward(x), dout
+            ),
+        },
+    ),
+    "SELU": ActivationRow(
+        an.SELU,
+        lambda x, layer: np.where(
+            x < 0, 1.7580993408473769 * np.expm1(np.minimum(x, 0)), 1.0507009873554805 * x
+        ),
+        edges={
+            "inf": (INF, 1.0507009873554805),
+            "-inf": (-1.7580993408473769, 0),
+            "nan": (NAN, 1.0507009873554805),
+            "1e4": (1e4 * 1.0507009873554805, 1.0507009873554805),
+            "-1e4": (-1.7580993408473769, 0),
+            "0": (0, 1.7580993408473769),
+            "-0.0": (-0.0, 1.7580993408473769),
+        },
+        greatest=(1.7580993408473769, 0.0),
+        x=bend,
+        kept=bend,
+        oracle=Oracle(
+            selu_of,
+            lambda x: np.where(
+                x < 0, 1.7580993408473769 * np.expm1(np.minimum(x, 0)), 1.0507009873554805 * x
+            ),
+            eps=4,
+        ),
+        single_in_onnx=True,
+        value_mutants={
+            "not scaled": lambda x: reference.selu_forward(x) / 1.0507009873554805,
+            "alpha of 1": lambda x: (
+                1.0507009873554805 * np.where(x < 0, np.expm1(np.minimum(x, 0)), x)
+            ),
+        },
+        slope_mutants={
+            "not scaled": lambda x, dout: reference.selu_backward(x, dout) / 1.0507009873554805,
+            "1 above 0": lambda x, dout: np.where(x > 0, dout, reference.selu_backward(x, dout)),
+            "for the output": lambda x, dout: reference.selu_backward(
+                reference.selu_forward(x), dout
             ),
         },
     ),
