@@ -42,6 +42,7 @@ from affinet.layers import (
     Residual,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from affinet.losses import (
@@ -114,6 +115,7 @@ __all__ = [
     "Sigmoid",
     "SigmoidWithLoss",
     "SoftmaxWithLoss",
+    "Softplus",
     "StopTraining",
     "SumSquaredError",
     "Tanh",

@@ -14,7 +14,7 @@ from affinet._validation import Array, compute_dtype, ready, real_number
 from affinet.layers.base import Layer, gradient_array, input_array
 from affinet.layers.operation import OnnxGraph
 
-__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Mish", "SELU"]  # noqa: RUF022 (as shown)
+__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Mish", "SELU", "Softplus"]  # noqa: RUF022 (as shown)
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # lambda and alpha
 GELU_OPSET = 20  # of ONNX, the first to have the operator
@@ -364,6 +364,29 @@ class SELU(Activation):
             if not math.isclose(value, wanted, rel_tol=1e-6):
                 raise ValueError(f"{name} is {value:g}, wanted {wanted:g}")
         return cls()
+
+
+class Softplus(Activation):
+    """``log(1 + exp(x))``, a smooth ReLU that is above 0; its derivative is the logistic function.
+
+    Dugas, Bengio, Bélisle, Nadeau, Garcia, "Incorporating Second-Order Functional Knowledge for
+    Better Option Pricing", NIPS 2000. The layer keeps its input for the backward.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> softplus = an.Softplus()
+    >>> softplus.forward(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([0.3133, 0.6931, 1.3133])
+    >>> softplus.backward(np.ones(3)).round(4)
+    array([0.2689, 0.5   , 0.7311])
+    """
+
+    needs_input = True
+    kernel = "softplus"
+    shell_name = "softplus"
+    initializer = "he"
+    onnx_operator = "Softplus"
 
 
 def activation_classes() -> dict[str, type[Activation]]:

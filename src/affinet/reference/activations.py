@@ -23,6 +23,8 @@ __all__ = [
     "sigmoid_forward",
     "silu_backward",
     "silu_forward",
+    "softplus_backward",
+    "softplus_forward",
     "tanh_backward",
     "tanh_forward",
 ]
@@ -422,7 +424,7 @@ def mish_forward(x: Array) -> Array:
     >>> mish_forward(np.array([-np.inf, 0.0, 100.0]))
     array([ -0.,   0., 100.])
     """
-    out: Array = np.maximum(x, -1e4) * np.tanh(_softplus(x))
+    out: Array = np.maximum(x, -1e4) * np.tanh(softplus_forward(x))
     return out
 
 
@@ -457,7 +459,7 @@ def mish_backward(x: Array, dout: Array) -> Array:
     array([0.6, 4. ])
     """
     require_shape("dout", dout, x.shape)
-    softplus = _softplus(x)
+    softplus = softplus_forward(x)
     near = np.clip(x, -1e4, 1e4)
     rest = (1 / np.cosh(np.minimum(softplus, 40))) ** 2
     dx: Array = dout * (np.tanh(softplus) + near * (rest * sigmoid_forward(x)))
@@ -533,10 +535,65 @@ def selu_backward(x: Array, dout: Array) -> Array:
     return dx
 
 
-def _softplus(x: Array) -> Array:
-    """log(1 + exp(x)), without overflow."""
+def softplus_forward(x: Array) -> Array:
+    """Softplus, ``log(1 + exp(x))``.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array shaped as x
+
+    Notes
+    -----
+    As ``max(x, 0) + log1p(exp(-|x|))``, which does not overflow. Source: Dugas, Bengio, Bélisle,
+    Nadeau & Garcia, NIPS 2000, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import softplus_forward
+    >>> softplus_forward(np.array([-np.inf, 0.0, 1000.0])).round(4)
+    array([   0.    ,    0.6931, 1000.    ])
+    """
     out: Array = np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
     return out
+
+
+def softplus_backward(x: Array, dout: Array) -> Array:
+    """Gradient of softplus, ``dx = dout s(x)``, s the logistic function.
+
+    Parameters
+    ----------
+    x : array of any shape
+        What `softplus_forward` was given.
+    dout : array shaped as x
+
+    Returns
+    -------
+    array shaped as x
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: Dugas, Bengio, Bélisle, Nadeau & Garcia, NIPS 2000, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import softplus_backward
+    >>> softplus_backward(np.array([0.0, 100.0]), np.array([4.0, 4.0]))
+    array([2., 4.])
+    """
+    require_shape("dout", dout, x.shape)
+    dx: Array = dout * sigmoid_forward(x)
+    return dx
 
 
 def _normal_distribution(x: Array) -> Array:

@@ -138,6 +138,13 @@ def softplus(x):
     return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
 
 
+def softplus_of(x):
+    e = exp_of(-abs(x))
+    small = e < decimal.Decimal("1e-12")  # the series, where 1 + e would lose the digits of e
+    rest = e - e * e / 2 + e * e * e / 3 if small else DIGITS.ln(DIGITS.add(1, e))
+    return DIGITS.add(max(x, decimal.Decimal(0)), rest)
+
+
 def mish_of(x):
     """By t = n / (n + 2) with n = e (e + 2), e = exp(x)."""
     if x > 100:
@@ -415,6 +422,34 @@ ACTIVATIONS = {
             "1 above 0": lambda x, dout: np.where(x > 0, dout, reference.selu_backward(x, dout)),
             "for the output": lambda x, dout: reference.selu_backward(
                 reference.selu_forward(x), dout
+            ),
+        },
+    ),
+    "Softplus": ActivationRow(
+        an.Softplus,
+        lambda x, layer: softplus(x),
+        edges={
+            "inf": (INF, 1),
+            "-inf": (0, 0),
+            "nan": (NAN, NAN),
+            "1e4": (1e4, 1),
+            "-1e4": (0, 0),
+            "0": (math.log(2), 0.5),
+            "-0.0": (math.log(2), 0.5),
+        },
+        greatest=(1.0, None),
+        x=wide,
+        kept=bend,
+        oracle=Oracle(softplus_of, softplus, eps=4),
+        value_mutants={
+            "without the 1": lambda x: np.maximum(x, 0),
+            "to base 2": lambda x: reference.softplus_forward(x) / np.log(2),
+            "inexact on the left": lambda x: np.log(1 + np.exp(np.minimum(x, 80))),
+        },
+        slope_mutants={
+            "of a ReLU": lambda x, dout: dout * (x > 0),
+            "for the output": lambda x, dout: reference.softplus_backward(
+                reference.softplus_forward(x), dout
             ),
         },
     ),
