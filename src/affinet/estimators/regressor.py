@@ -33,8 +33,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss : str or loss object
         "squared_error" (half the mean square), "poisson" (half the deviance, of counts
         ``y >= 0``; predictions are ``exp`` of the outputs), "absolute_error", "huber"
-        (``affinet.Huber(1.0)``), "quantile", or an object such as ``affinet.Huber(0.1)``, which
-        takes outputs and targets (N, O).
+        (``affinet.Huber(1.0)``), "quantile", the ``estimator_name`` of another loss of affinet's,
+        or an object such as ``affinet.Huber(0.1)``, which takes outputs and targets (N, O).
     hidden_layer_sizes : int or sequence of int
         Width of each hidden layer; ``()`` for none.
     activation : str or list of str
