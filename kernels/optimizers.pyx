@@ -15,6 +15,7 @@ cdef enum Rule:
     RMSPROP
     ADAM
     ADAMW
+    LION
     SCIKIT_LEARN_ADAM       # whose eps is not corrected for the step
 
 # By the kernel's name: the rule, its numbers and the averages that it keeps, in order.
@@ -26,6 +27,7 @@ _RULES = {
     "rmsprop": (RMSPROP, ("lr", "decay", "eps"), ("h",)),
     "adam": (ADAM, ("lr", "beta1", "beta2", "eps"), ("m", "v")),
     "adamw": (ADAMW, ("lr", "beta1", "beta2", "eps", "weight_decay"), ("m", "v")),
+    "lion": (LION, ("lr", "beta1", "beta2", "weight_decay"), ("m",)),
     "scikit_learn_adam": (SCIKIT_LEARN_ADAM, ("lr", "beta1", "beta2", "eps"), ("m", "v")),
 }
 
@@ -137,6 +139,18 @@ cdef void _adam_step(Py_ssize_t n, const real* dW, double lr, double beta1, doub
                       rate, small, <real> (lr * weight_decay), least_v, m, v, W)
 
 
+cdef void _lion_update(Py_ssize_t n, const real* dW, real lr, real beta1, real rest1, real beta2,
+                       real rest2, real decay, real* m, real* W) noexcept nogil:
+    """W -= decay W + lr sign(beta1 m + rest1 dW), then m = beta2 m + rest2 dW."""
+    cdef Py_ssize_t i
+    cdef real least = _least_average(W), c, sign
+    for i in range(n):
+        c = fmadd(beta1, m[i], rest1 * dW[i])
+        sign = 1 if c > 0 else -1 if c < 0 else c       # 0, or NaN
+        W[i] -= fmadd(decay, W[i], lr * sign)
+        m[i] = _settled(fmadd(beta2, m[i], rest2 * dW[i]), least)
+
+
 cdef void _update_part(void* job_, int part, int parts, real* precision) noexcept nogil:
     """One part of an update: some of the parameters; NaN by a rule that is not named here."""
     cdef const Update* job = <const Update*> job_
@@ -162,6 +176,9 @@ cdef void _update_part(void* job_, int part, int parts, real* precision) noexcep
     elif job.rule == ADAMW:
         _adam_step(n, dW, c[0], c[1], c[2], c[3], c[4], job.step, _average(job, 0, i, W),
                    _average(job, 1, i, W), W)
+    elif job.rule == LION:
+        _lion_update(n, dW, <real> c[0], <real> c[1], <real> (1 - c[1]), <real> c[2],
+                     <real> (1 - c[2]), <real> (c[0] * c[3]), _average(job, 0, i, W), W)
     elif job.rule == SCIKIT_LEARN_ADAM:
         eps = c[3] / sqrt(_one_less_power(c[2], job.step))  # _adam_step multiplies by this root
         _adam_step(n, dW, c[0], c[1], c[2], eps, 0, job.step, _average(job, 0, i, W),
@@ -280,6 +297,15 @@ def adamw_update(dW, double lr, double beta1, double beta2, double eps, double w
     """
     _require_step(step)
     _update_door("adamw", dW, (lr, beta1, beta2, eps, weight_decay), step, (m, v), W)
+
+
+def lion_update(dW, double lr, double beta1, double beta2, double weight_decay, m, W):
+    """W -= lr (sign(beta1 m + (1 - beta1) dW) + weight_decay W); m = beta2 m + (1 - beta2) dW.
+
+    dW, m, W: (n,). Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023,
+    algorithm 2.
+    """
+    _update_door("lion", dW, (lr, beta1, beta2, weight_decay), 0, (m,), W)
 
 
 def scikit_learn_adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step,

@@ -57,7 +57,17 @@ from affinet.losses import (
     SumSquaredError,
 )
 from affinet.network import Sequential
-from affinet.optimizers import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
+from affinet.optimizers import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Lion,
+    Momentum,
+    Nesterov,
+    Optimizer,
+    RMSprop,
+)
 from affinet.parameters import Parameters
 from affinet.threads import get_num_threads, num_threads, set_num_threads
 from affinet.training import EarlyStopping, History, StopTraining, TrainingState, every_steps
@@ -97,6 +107,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "Lion",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",

@@ -26,7 +26,7 @@ from affinet._validation import (
 from affinet.parameters import Parameters, flat_zeros
 
 # As the shell and the pictures list them: from the simplest rule on.
-__all__ = ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW"]  # noqa: RUF022
+__all__ = ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW", "Lion"]  # noqa: RUF022
 
 FLOATS = (float, np.floating)
 # Rules hand over their numbers and averages with a star, which no type checker can count.
@@ -485,6 +485,60 @@ class AdamW(Adam):
     def config(self) -> dict[str, float]:
         """Learning rate, decays of the averages, epsilon and weight decay."""
         return super().config() | {"weight_decay": self.weight_decay}
+
+
+class Lion(CompiledOptimizer):
+    """Steps of one size for all parameters, in the direction of a running mean of the gradient.
+
+    ``W -= lr (sign(beta1 m + (1 - beta1) dW) + weight_decay W); m = beta2 m + (1 - beta2) dW``.
+    Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023, algorithm 2. It
+    keeps one average where Adam keeps two; a good learning rate is 3 to 10 times smaller than
+    Adam's, and a weight decay as many times larger than AdamW's.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate: the size of a step.
+    beta1, beta2 : float
+        Decay of the average in the step's direction, and of the one that is kept, 0 <= beta < 1.
+    weight_decay : float
+        Strength of the decay, 0 or more.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> W = np.array([1.0, 1.0])
+    >>> an.Lion(lr=0.1).update(W, np.array([5.0, -0.01]))
+    >>> W.round(6)
+    array([0.9, 1.1])
+    """
+
+    kernel = "lion"
+    shell_name = "lion"
+    shell_lr = 0.0003
+    picture_lr = 0.1
+    n_averages = 1
+
+    def __init__(
+        self,
+        lr: float = 0.0001,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(lr)
+        self.beta1 = real_number("beta1", beta1, 0.0, 1.0)
+        self.beta2 = real_number("beta2", beta2, 0.0, 1.0)
+        self.weight_decay = real_number("weight_decay", weight_decay, 0.0)
+
+    def config(self) -> dict[str, float]:
+        """Learning rate, decays of the averages and weight decay."""
+        return {
+            "lr": self.lr,
+            "beta1": self.beta1,
+            "beta2": self.beta2,
+            "weight_decay": self.weight_decay,
+        }
 
 
 def require_parameter(name: str, value: Any) -> None:

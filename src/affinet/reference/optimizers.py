@@ -12,6 +12,7 @@ __all__ = [
     "adagrad_update",
     "adam_update",
     "adamw_update",
+    "lion_update",
     "momentum_update",
     "nesterov_update",
     "rmsprop_update",
@@ -292,6 +293,54 @@ def adam_update(
     m_hat = m / (1 - beta1**step)
     v_hat = v / (1 - beta2**step)
     return m, v, W - float(lr) * m_hat / (np.sqrt(v_hat) + float(eps))
+
+
+def lion_update(
+    dW: Array, lr: float, beta1: float, beta2: float, weight_decay: float, m: Array, W: Array
+) -> tuple[Array, Array]:
+    """Lion: a step of the same size for every parameter, in the direction of a mean gradient.
+
+    Parameters
+    ----------
+    dW : array of any shape
+        The gradient of the loss with respect to W.
+    lr : float
+        Learning rate.
+    beta1, beta2 : float
+        Shares of the running mean in the direction of the step, and in the mean that is kept.
+    weight_decay : float
+        Strength of the decay, multiplied by lr.
+    m, W : arrays shaped as dW
+        Running mean of the gradient (zeros at first), and parameters.
+
+    Returns
+    -------
+    m, W : arrays shaped as dW
+        ``W = W - lr (sign(beta1 m + (1 - beta1) dW) + weight_decay W)`` with the old m, and
+        ``m = beta2 m + (1 - beta2) dW``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Source: Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023, algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import lion_update
+    >>> lion_update(np.array([5.0]), 0.1, 0.9, 0.75, 0.0, np.zeros(1), np.ones(1))
+    (array([1.25]), array([0.9]))
+    """
+    for name, state in (("m", m), ("W", W)):
+        require_shape(name, state, dW.shape)
+    beta1, beta2, lr = float(beta1), float(beta2), float(lr)
+    direction = np.sign(beta1 * m + (1 - beta1) * dW)
+    W = W - lr * (direction + float(weight_decay) * W)
+    return beta2 * m + (1 - beta2) * dW, W
 
 
 def scikit_learn_adam_update(

@@ -136,6 +136,14 @@ def scikit_learn_adam(dW, lr, beta1, beta2, eps, step, m, v, W):
     return adam(dW, lr, beta1, beta2, eps / (1 - beta2**step) ** type(eps)(0.5), step, m, v, W)
 
 
+def lion(dW, lr, beta1, beta2, weight_decay, m, W):
+    direction = beta1 * m + (1 - beta1) * dW
+    sign = np.where(direction > 0, lr, np.where(direction < 0, -lr, 0 * lr))
+    pull = lr * weight_decay * W
+    new, terms = beta2 * m + (1 - beta2) * dW, abs(beta2 * m) + abs((1 - beta2) * dW)
+    return {"m": (new, terms), "W": (W - sign - pull, abs(W) + abs(lr) + abs(pull))}
+
+
 def adamw(dW, lr, beta1, beta2, eps, weight_decay, step, m, v, W):
     pull = lr * weight_decay * W
     results = adam(dW, lr, beta1, beta2, eps, step, m, v, W)
@@ -144,6 +152,28 @@ def adamw(dW, lr, beta1, beta2, eps, weight_decay, step, m, v, W):
 
 
 # Wrong rules -------------------------------------------------------------------------------------
+
+
+def lion_terms(a):
+    """Where the two terms of the direction cancel, its sign may be either."""
+    parts = abs(a.beta1 * a.m_before), abs((1 - a.beta1) * a.dW)
+    direction = a.beta1 * a.m_before + (1 - a.beta1) * a.dW
+    either = (abs(direction) < 1e-5 * sum(parts)) & (sum(parts) > 0)
+    step = np.where(either, 2 * a.lr / np.finfo(a.dtype).eps, a.lr)
+    m = abs(a.beta2 * a.m_before) + abs((1 - a.beta2) * a.dW)
+    return {"m": (1, m), "W": (2, abs(a.W_before) * (1 + a.lr * a.weight_decay) + step)}
+
+
+def lion_with(kept=False, plain=False, no_rate=False):
+    """The direction of the mean that is kept, no sign, or decay without the rate."""
+
+    def mutant(dW, lr, beta1, beta2, weight_decay, m, W):
+        direction = m if kept else beta1 * m + (1 - beta1) * dW
+        step = direction if plain else np.sign(direction)
+        pull = weight_decay * W * (1 if no_rate else lr)
+        return beta2 * m + (1 - beta2) * dW, W - lr * step - pull
+
+    return mutant
 
 
 def momentum_with(sign=-1, late=False):
@@ -338,6 +368,23 @@ OPTIMIZERS = {
             "no rate": adamw_with(no_rate=True),
             "after the step": adamw_with(late=True),
         },
+    ),
+    "Lion": OptimizerRow(
+        partial(an.Lion, beta1=0.8, beta2=0.95, weight_decay=0.2),
+        ("m", "W"),
+        {"lr": LR, "beta1": share, "beta2": share, "weight_decay": weight_decay},
+        lion_terms,
+        rule=lion,
+        settings=grid(
+            lr=[1e-3, 0.3], beta1=[0.9, 0.0], beta2=[0.99], weight_decay=[0.0, 0.01, 0.7]
+        ),
+        golden_lr=0.01,
+        mutants={
+            "direction of the kept mean": lion_with(kept=True),
+            "no sign": lion_with(plain=True),
+            "decay without the rate": lion_with(no_rate=True),
+        },
+        variants={"without decay": partial(an.Lion, beta1=0.8, beta2=0.95)},
     ),
 }
 
