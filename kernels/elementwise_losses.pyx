@@ -24,6 +24,7 @@ cdef enum ElementwiseLoss:
     HUBER_LOSS
     POISSON_LOSS
     QUANTILE_LOSS
+    LOG_COSH_LOSS
 
 cdef enum Hits:             # what of a row has to be right
     NO_HITS
@@ -49,6 +50,7 @@ _ELEMENTWISE_LOSSES = {
     "huber_loss": (HUBER_LOSS, NO_HITS, _require_delta),
     "poisson_loss": (POISSON_LOSS, NO_HITS, None),
     "quantile_loss": (QUANTILE_LOSS, NO_HITS, _require_q),
+    "log_cosh_loss": (LOG_COSH_LOSS, NO_HITS, None),
 }
 
 
@@ -122,6 +124,28 @@ cdef inlined_void _quantile_terms(const double* y, const double* t, double q, do
         slopes[k] = 1 - q if d > 0 else -q if d < 0 else d  # 0, or NaN
 
 
+cdef double LOG_2 = 0.69314718055994530941723212145818
+
+
+cdef inlined_void _log_cosh_terms(const double* y, const double* t, double* terms,
+                                  double* slopes) noexcept nogil:
+    """l = log(cosh(d)) with d = y - t; its slope is tanh(d).
+
+    For z = |d| < 1 it is log(1 + (cosh(z) - 1)), with cosh(z) - 1 = m^2 / (2 (1 + m)) and
+    m = exp(-z) - 1; else z + log(1 + exp(-2 z)) - log(2). Nothing cancels near 0, nor overflows.
+    """
+    cdef vdouble d, z, m, near, far
+    cdef int v, lanes = VECTOR_BYTES // sizeof(double)
+    for v in range(BLOCK_VECTORS):
+        d = vload_d(<const char*> (y + v * lanes)) - vload_d(<const char*> (t + v * lanes))
+        z = vabs_d(d)
+        m = _expm1_below(-z)
+        near = vlog1p(m * m / (2 + 2 * m))
+        far = (z - LOG_2) + vlog1p((1 + m) * (1 + m))
+        vstore_d(<char*> (terms + v * lanes), vselect_less(z, vnumber(&z, 1), near, far))
+        vstore_d(<char*> (slopes + v * lanes), vtanh(d))
+
+
 cdef inline void _terms(ElementwiseLoss kind, double number, const double* y, const double* t,
                         double* terms, double* slopes) noexcept nogil:
     """SUMS terms and slopes; NaN for a loss without terms here: never another loss's."""
@@ -136,6 +160,8 @@ cdef inline void _terms(ElementwiseLoss kind, double number, const double* y, co
         _poisson_terms(y, t, terms, slopes)
     elif kind == QUANTILE_LOSS:
         _quantile_terms(y, t, number, terms, slopes)
+    elif kind == LOG_COSH_LOSS:
+        _log_cosh_terms(y, t, terms, slopes)
     else:
         for k in range(SUMS):
             terms[k] = slopes[k] = NAN
@@ -148,7 +174,7 @@ cdef double _divisor(ElementwiseLoss kind, double weight_sum, Py_ssize_t O) noex
     elif kind == SIGMOID_CROSS_ENTROPY:
         return weight_sum
     elif kind in (MEAN_SQUARED_ERROR, MEAN_ABSOLUTE_ERROR, HUBER_LOSS, POISSON_LOSS,
-                  QUANTILE_LOSS):
+                  QUANTILE_LOSS, LOG_COSH_LOSS):
         return weight_sum * O
     else:
         return NAN
@@ -341,3 +367,12 @@ def quantile_loss(y, t, weights, double q, dx):
     """
     _require_q(q)
     return _loss_door(QUANTILE_LOSS, "y", y, t, weights, q, dx)
+
+
+def log_cosh_loss(y, t, weights, dx):
+    """Loss = sum_i w_i sum_j log(cosh(y - t)) / (O sum_i w_i).
+
+    dx = w_i tanh(y - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None.
+    dx is overwritten and may be y or t.
+    """
+    return _loss_door(LOG_COSH_LOSS, "y", y, t, weights, 0, dx)

@@ -47,6 +47,7 @@ from affinet.layers import (
 )
 from affinet.losses import (
     Huber,
+    LogCosh,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
@@ -108,6 +109,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Lion",
+    "LogCosh",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",

@@ -224,6 +224,20 @@ LOSSES = {
             "kink to the right": kinks_to_the_right(reference.quantile_loss, 0.5),
         },
     ),
+    "LogCosh": LossRow(
+        an.LogCosh,
+        by_hand=(
+            (math.log(math.cosh(1)) + math.log(math.cosh(2)) + math.log(math.cosh(3))) / 4,
+            [[math.tanh(1), 0.0], [-math.tanh(2), math.tanh(3)]],
+        ),
+        outputs=normal_with_zeros,
+        values=normal_with_zeros,
+        mutants={
+            "wrong sign": loss_with(reference.log_cosh_loss, -1),
+            "a square": reference.mean_squared_error,
+            "an absolute value": reference.mean_absolute_error,
+        },
+    ),
 }
 ELEMENTWISE = {name: row for name, row in LOSSES.items() if row.first is not None}
 
