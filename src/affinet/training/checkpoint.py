@@ -22,6 +22,7 @@ from affinet.training.record import Training
 
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
+ADDED = {"clip_value": None}  # facts of a training that older files lack, as they then were
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot: what each must be
     "training": dict,
     "network": dict,
@@ -178,6 +179,7 @@ def identity(run: Run) -> dict[str, Any]:
         "schedule": None if run.training.schedule is None else name_of(run.training.schedule),
         "l2": run.training.regularization.l2,
         "clip_norm": run.training.regularization.clip_norm,
+        "clip_value": run.training.regularization.clip_value,
         "weights": None if run.training.weights is None else digest(run.training.weights),
         "callbacks with a state": [name_of(callback) for callback in with_state(run)],
         "number of layers": len(parts),
@@ -273,6 +275,7 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
 
 def require_same(run: Run, theirs: Mapping[str, Any]) -> None:
     """Raise unless the checkpoint is of such a training as the run."""
+    theirs = ADDED | dict(theirs)
     for name, ours in identity(run).items():
         if name not in theirs or theirs[name] != ours:
             raise ValueError(f"{name} is {theirs.get(name)!r}, in this training it is {ours!r}")

@@ -61,6 +61,7 @@ def checked_training(
     class_weight: Mapping[int, float] | str | None,
     l2: float,
     clip_norm: float | None,
+    clip_value: float | None,
     shuffle: bool,
     stop_if_not_finite: bool,
 ) -> Training:
@@ -73,7 +74,7 @@ def checked_training(
     batch_size = whole_number("batch_size", batch_size, 1)
     seed = whole_number("seed", seed, 0)
     register_with_threadpoolctl()
-    regularization = Regularization(l2, clip_norm)
+    regularization = Regularization(l2, clip_norm, clip_value)
     x, t = require_data(net, x, t, team.part)
     if validation_data is not None:
         validation_data = require_validation_data(net, validation_data, team.part)

@@ -173,7 +173,9 @@ class FusedStep:
             input_scale,
         )
         regularization = self.training.regularization
-        plan.set_regularization(regularization.l2, regularization.clip_norm)
+        plan.set_regularization(
+            regularization.l2, regularization.clip_norm, regularization.clip_value
+        )
         if not self.in_files:
             self.set_rows(plan, self.training.x, self.training.t, self.training.weights)
         return plan

@@ -46,6 +46,7 @@ def fit(
     class_weight: Mapping[int, float] | str | None = None,
     l2: float = 0.0,
     clip_norm: float | None = None,
+    clip_value: float | None = None,
     reducer: Reducer | None = None,
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
@@ -117,6 +118,12 @@ def fit(
         longer gradient is scaled down to it, to rounding. A gradient whose norm is not finite
         becomes NaN. Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
         networks", ICML 2013. ``net.grads`` holds the clipped gradient.
+    clip_value : float, optional
+        Upper bound of the absolute value of every element of the gradient, penalty included,
+        above 0: ``min(max(g, -clip_value), clip_value)``; NaN stays NaN. With ``clip_norm`` the
+        elements are clipped first, then the norm of what results. Mikolov, "Statistical Language
+        Models Based on Neural Networks", PhD thesis, Brno 2012. ``net.grads`` holds the clipped
+        gradient.
     reducer : Reducer, optional
         Splits the training across processes that all call ``fit`` with the same arguments, for
         example ``distributed.MPIReducer()``. ``batch_size`` is that of all processes together;
@@ -170,8 +177,8 @@ def fit(
                     net, x, t, team, epochs=epochs, steps=steps, batch_size=batch_size,
                     optimizer=optimizer, validation_data=validation_data, callbacks=callbacks,
                     metrics=metrics, schedule=schedule, seed=seed, sample_weight=sample_weight,
-                    class_weight=class_weight, l2=l2, clip_norm=clip_norm, shuffle=shuffle,
-                    stop_if_not_finite=stop_if_not_finite,
+                    class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
+                    shuffle=shuffle, stop_if_not_finite=stop_if_not_finite,
                 )  # fmt: skip
                 run = make_run(training)
             team.agree(
