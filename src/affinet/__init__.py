@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         onnx,
         plotting,
         reference,
+        samplers,
         tables,
     )
     from affinet.conversion import from_sklearn
@@ -132,6 +133,7 @@ __all__ = [
     "plotting",
     "reference",
     "runtime_info",
+    "samplers",
     "schedules",
     "set_num_threads",
     "tables",
@@ -154,6 +156,7 @@ _LATER = {
     "onnx": None,
     "plotting": None,
     "reference": None,
+    "samplers": None,
     "tables": None,
 }
 

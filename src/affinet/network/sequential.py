@@ -301,6 +301,7 @@ class Sequential:
         reducer: Any = None,
         resume: str | PathLike[str] | None = None,
         shuffle: bool = True,
+        sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
         stop_if_not_finite: bool = True,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
@@ -311,7 +312,7 @@ class Sequential:
             validation_data=validation_data, callbacks=callbacks, metrics=metrics,
             schedule=schedule, seed=seed, verbose=verbose, sample_weight=sample_weight,
             class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
-            reducer=reducer, resume=resume, shuffle=shuffle,
+            reducer=reducer, resume=resume, shuffle=shuffle, sampler=sampler,
             stop_if_not_finite=stop_if_not_finite,
         )  # fmt: skip
 

@@ -22,7 +22,8 @@ from affinet.training.record import Training
 
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
-ADDED = {"clip_value": None}  # facts of a training that older files lack, as they then were
+# Facts of a training that older files lack, as they then were.
+ADDED = {"clip_value": None, "sampler": None, "rows of the first epoch": None}
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot: what each must be
     "training": dict,
     "network": dict,
@@ -168,11 +169,14 @@ def identity(run: Run) -> dict[str, Any]:
     """What must be the same in the training that goes on."""
     parts = {f"layer {path}": layer for path, layer in walk(run.net.layers)}
     described = {name: describe(part) for name, part in (parts | {"loss": run.net.loss}).items()}
+    drawing = run.training.drawing
     return {
         "rows": run.training.n_rows,
         "batch_size": run.training.batch_size,
         "seed": run.training.seed,
         "shuffle": run.training.shuffle,
+        "sampler": None if drawing is None else drawing.describe(),
+        "rows of the first epoch": None if drawing is None else drawing.first_epoch,
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
         "optimizer": type(run.optimizer).__name__,

@@ -8,6 +8,7 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet import schedules
@@ -50,13 +51,14 @@ def fit(
     reducer: Reducer | None = None,
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
+    sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
     stop_if_not_finite: bool = True,
 ) -> History:
     """Train a network on mini-batches.
 
-    Every epoch uses each row once, in an order that depends on (seed, epoch) alone; the last
-    batch of an epoch may be smaller. The data set is never copied: each batch gathers its rows,
-    from memory maps too.
+    Every epoch uses each row once, in an order that depends on (seed, epoch) alone, or the rows
+    that a ``sampler`` draws; the last batch of an epoch may be smaller. The data set is never
+    copied: each batch gathers its rows, from memory maps too.
 
     Parameters
     ----------
@@ -139,6 +141,12 @@ def fit(
         optimizer's numbers are taken from the file.
     shuffle : bool
         False keeps the rows in the order of the data, in every epoch.
+    sampler : callable, optional
+        Draws the rows of every epoch, such as ``samplers.WithReplacement(weights="balanced")`` or
+        a function ``sampler(epoch, n_rows, rng)`` that returns row indices; see
+        :mod:`affinet.samplers`. An epoch then has as many rows as it draws, and its figures are
+        means over these rows. ``rng`` depends on (seed, epoch) alone. It replaces the shuffle, so
+        it cannot be combined with ``shuffle=False``.
     stop_if_not_finite : bool
         True ends the training with a warning, and ``history.stopped_by`` says so, when a loss is
         not finite; False continues, and warns after every such epoch. The warning names the place
@@ -178,7 +186,7 @@ def fit(
                     optimizer=optimizer, validation_data=validation_data, callbacks=callbacks,
                     metrics=metrics, schedule=schedule, seed=seed, sample_weight=sample_weight,
                     class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
-                    shuffle=shuffle, stop_if_not_finite=stop_if_not_finite,
+                    shuffle=shuffle, sampler=sampler, stop_if_not_finite=stop_if_not_finite,
                 )  # fmt: skip
                 run = make_run(training)
             team.agree(
