@@ -420,6 +420,7 @@ def test_names_and_words():
     shown = [repr(samplers.Shuffled()), repr(samplers.WithReplacement(3, [1.0] * 999))]
     assert shown == ["Shuffled()", "WithReplacement(n=3, weights=[...])"]
     assert name_of(samplers.WithReplacement()) == "WithReplacement"
+    assert name_of([].append) == "list.append"
     words = {
         Drawing(samplers.WithReplacement(3, weights), 2, 0).describe()
         for weights in (None, [1, 1], [1, 2])

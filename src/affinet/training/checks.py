@@ -93,7 +93,8 @@ def checked_training(
     require_variances(net, rows, batch_size, steps)
     return Training(
         net, optimizer, x, t, batch_size, steps, seed, weights, shuffle, regularization,
-        schedule, callbacks, validation_data, named, ends_by, bool(stop_if_not_finite), drawing,
+        schedule, callbacks, validation_data, named, ends_by, bool(stop_if_not_finite),
+        drawing=drawing,
     )  # fmt: skip
 
 

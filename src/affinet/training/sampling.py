@@ -118,6 +118,7 @@ def name_of(sampler: Any) -> str:
     while isinstance(sampler, partial):
         sampler = sampler.func
     named = sampler if hasattr(sampler, "__qualname__") else type(sampler)
-    if named.__module__.startswith("affinet.") or named.__module__ in ("__main__", "__mp_main__"):
-        return str(named.__qualname__)
-    return f"{named.__module__}.{named.__qualname__}"
+    room = named.__module__ or "__main__"  # compiled methods have none
+    # A script is __mp_main__ in the processes that it spawns.
+    plain = room in ("__main__", "__mp_main__") or room.startswith("affinet.")
+    return str(named.__qualname__) if plain else f"{room}.{named.__qualname__}"
