@@ -79,18 +79,18 @@ cdef class Plan:
             self.w.rule_numbers[k] = numbers[k]
         self.w.update.step = updates
 
-    def set_regularization(self, double l2, object clip_norm):
-        """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient's norm.
+    def set_regularization(self, double l2, object clip_norm, object clip_value=None):
+        """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient.
 
-        W are the affine operations' weights. clip_norm: None or the greatest Euclidean norm of
-        the flat gradient, which is scaled down to it.
+        W are the affine operations' weights. clip_value: None or the greatest absolute value of
+        an element of the flat gradient. clip_norm: None or the greatest Euclidean norm of the
+        gradient that this leaves, which is scaled down to it.
         """
-        cdef double max_norm = 0 if clip_norm is None else clip_norm
         if not 0 <= l2 < INFINITY:
             raise ValueError(f"l2 is {l2}, wanted 0 <= l2, finite")
-        if clip_norm is not None and not 0 < max_norm < INFINITY:
-            raise ValueError(f"clip_norm is {max_norm}, wanted a finite number above 0")
-        self.w.l2, self.w.max_norm = l2, max_norm
+        cdef double max_norm = _bound("clip_norm", clip_norm)
+        cdef double max_value = _bound("clip_value", clip_value)
+        self.w.l2, self.w.max_norm, self.w.max_value = l2, max_norm, max_value
 
     def run(self, order, uint64_t step, losses, hits, lrs=None):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
@@ -213,6 +213,14 @@ cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
     """The address of a flat array as the parameters are."""
     return own_vector(plan.owners, name, array, plan.w.graph.precision == SINGLE_PRECISION,
                       plan.w.graph.n_parameters)
+
+
+cdef double _bound(str name, object bound) except -1:
+    """A bound as the workspace has it: 0 for None."""
+    cdef double number = 0 if bound is None else bound
+    if bound is not None and not 0 < number < INFINITY:
+        raise ValueError(f"{name} is {number}, wanted a finite number above 0")
+    return number
 
 
 cdef int _require_no_batch_norm(const Graph* graph) except -1:

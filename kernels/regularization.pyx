@@ -1,4 +1,4 @@
-"""What is done to a gradient before an update: the pull of an L2 penalty, and a bound on its norm.
+"""What is done to a gradient before an update: an L2 penalty, and bounds on its elements and norm.
 
 Sums of squares are carried in double precision, with the running sums of sums.pyx, over segments
 whose number follows from the length alone, and then from the first segment to the last: so no bit
@@ -75,6 +75,24 @@ cdef void _scaled_part(void* job_, int part, int parts, real* precision) noexcep
         _write_scaled(n, job.factor, x, out)
 
 
+cdef void _write_bounded(Py_ssize_t n, real most, const real* x, real* out) noexcept nogil:
+    """A NaN is neither above nor below a bound, so it stays."""
+    cdef Py_ssize_t i
+    cdef real least = -most, x_i
+    for i in range(n):
+        x_i = x[i]
+        x_i = least if x_i < least else x_i
+        out[i] = most if x_i > most else x_i
+
+
+cdef void _bounded_part(void* job_, int part, int parts, real* precision) noexcept nogil:
+    """One part of min(max(x, -factor), factor)."""
+    cdef const Sweep* job = <const Sweep*> job_
+    cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
+    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i
+    _write_bounded(n, <real> job.factor, <const real*> job.x + i, <real*> job.out + i)
+
+
 cdef double _sum_of_squares(Py_ssize_t n, const real* x) noexcept nogil:
     cdef Sweep job
     cdef double[SEGMENTS] sums
@@ -96,6 +114,13 @@ cdef double _l2_penalty(Py_ssize_t n, const real* W, double scale, real* dW) noe
     _run_parts(precision_of(W), _scaled_part, _scaled_part, &job,
                _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     return 0.5 * scale * _sum_of_squares(n, W)
+
+
+cdef void _clip_value(Py_ssize_t n, const real* dW, double max_value, real* out) noexcept nogil:
+    cdef Sweep job
+    job.n, job.x, job.factor, job.out = n, <const char*> dW, max_value, <char*> out
+    _run_parts(precision_of(dW), _bounded_part, _bounded_part, &job,
+               _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
 
 
 cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out) noexcept nogil:
@@ -137,6 +162,31 @@ def l2_penalty(W, double scale, dW):
     finally:
         let_go(&held)
     return loss
+
+
+def clip_value(dW, double max_value, out):
+    """out = min(max(dW, -max_value), max_value); NaN stays NaN.
+
+    dW, out: (n,). out is overwritten and may be dW. max_value is rounded to their precision.
+    """
+    cdef Held held
+    cdef Py_ssize_t n
+    if not max_value > 0:
+        raise ValueError(f"max_value is {max_value}, wanted a number above 0")
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "dW", dW, READ, ANY)
+        n = held_size(&held, 0, 0)
+        hold_vector(&held, "out", out, WRITE, n)
+        with nogil:
+            if held.single:
+                _clip_value(n, <float*> held_data(&held, 0), max_value,
+                            <float*> held_data(&held, 1))
+            else:
+                _clip_value(n, <double*> held_data(&held, 0), max_value,
+                            <double*> held_data(&held, 1))
+    finally:
+        let_go(&held)
 
 
 def clip_norm(dW, double max_norm, out):

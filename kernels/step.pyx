@@ -33,7 +33,10 @@ cdef int _gradients_in(Workspace* w, Py_ssize_t rows, const int64_t* order, uint
 
 
 cdef double _regularize(Workspace* w) noexcept nogil:
-    """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped."""
+    """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped.
+
+    Element by element first: the norm is then that of what the update receives.
+    """
     if w.graph.precision == SINGLE_PRECISION:
         return _regularize_in(w, <float*> NULL)
     elif w.graph.precision == DOUBLE_PRECISION:
@@ -55,6 +58,8 @@ cdef double _regularize_in(Workspace* w, real* precision) noexcept nogil:
                 penalty += _l2_penalty(op.n_inputs * op.n_outputs,
                                        <real*> w.graph.params + op.starts[0], scale,
                                        <real*> w.grads + op.starts[0])
+    if w.max_value > 0:
+        _clip_value(w.graph.n_parameters, <real*> w.grads, w.max_value, <real*> w.grads)
     if w.max_norm > 0:
         _clip_norm(w.graph.n_parameters, <real*> w.grads, w.max_norm, <real*> w.grads)
     return penalty

@@ -75,6 +75,7 @@ cdef struct Workspace:
     Update update           # rule, numbers and averages, with the number of updates so far
     double[MOST_NUMBERS] rule_numbers
     double l2
+    double max_value        # of an element of a gradient; 0 for no bound
     double max_norm         # of a gradient; 0 for no bound
 
 

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         onnx,
         plotting,
         reference,
+        samplers,
         tables,
     )
     from affinet.conversion import from_sklearn
@@ -151,6 +152,7 @@ __all__ = [
     "plotting",
     "reference",
     "runtime_info",
+    "samplers",
     "schedules",
     "set_num_threads",
     "tables",
@@ -173,6 +175,7 @@ _LATER = {
     "onnx": None,
     "plotting": None,
     "reference": None,
+    "samplers": None,
     "tables": None,
 }
 

@@ -99,6 +99,7 @@ def test_every_optimizer_with_dropout_and_uneven_batches(optimizer):
     [
         {"sample_weight": WEIGHTS, "class_weight": "balanced"},
         {"l2": 0.3, "clip_norm": 0.4},
+        {"clip_value": 0.01, "l2": 0.3},
         {"schedule": an.schedules.Cosine(0.01, warmup=9)},
         {"batch_size": 2},
         {"batch_size": 1000, "steps": 30},

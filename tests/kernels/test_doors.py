@@ -159,6 +159,7 @@ def test_a_missing_argument_and_one_too_many_are_refused(kernels, dtype, kernel)
         ("adamw_update", "step", [0]),
         ("scikit_learn_adam_update", "step", [0]),
         ("clip_norm", "max_norm", [0.0, -1.0, np.nan]),
+        ("clip_value", "max_value", [0.0, -1.0, np.nan]),
         ("softmax_cross_entropy_labels", "label_smoothing", [1.0, -0.1, np.nan, np.inf]),
         ("softmax_cross_entropy_rows", "label_smoothing", [1.0, -0.1, np.nan, np.inf]),
         ("huber_loss", "delta", [0.0, -1.0, np.nan, np.inf]),

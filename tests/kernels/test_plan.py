@@ -311,6 +311,17 @@ def test_set_regularization_refuses_a_bound(clip_norm):
         make().set_regularization(0.0, clip_norm)
 
 
+@pytest.mark.parametrize("clip_value", [0.0, -1.0, np.nan, np.inf])
+def test_set_regularization_refuses_a_bound_of_elements_and_keeps_what_it_had(clip_value):
+    grads = np.zeros(8)
+    plan = with_data(make(grads=grads))
+    plan.set_regularization(0.0, None, 0.01)
+    with pytest.raises(ValueError, match=r"^clip_value is"):
+        plan.set_regularization(0.0, 0.001, clip_value)
+    plan.gradients(np.arange(4), 0)
+    assert abs(grads).max() == 0.01
+
+
 def test_set_regularization_may_be_taken_back():
     grads = [np.zeros(8) for _ in range(3)]
     plans = [with_data(make(grads=own)) for own in grads]

@@ -25,7 +25,7 @@ FLOORS = (
         "plateau",
         "threads",
     ),
-    ("schedules",),
+    ("schedules", "samplers"),
     ("network",),
     ("training",),
     (

@@ -14,7 +14,7 @@ FIXED = {
     "load", "gradient_check", "numerical_gradient", "reference", "datasets", "runtime_info",
     "History", "onnx", "from_sklearn", "distributed", "estimators",
     "StopTraining", "TrainingState", "EarlyStopping", "Checkpoint", "every_steps",
-    "metrics", "schedules",
+    "metrics", "schedules", "samplers",
     "SigmoidWithLoss", "MeanAbsoluteError", "Huber", "Poisson", "Quantile",
     "GELU", "SiLU", "BatchNorm", "LayerNorm",
     "diagnostics", "live",

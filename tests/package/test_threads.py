@@ -70,7 +70,9 @@ def test_products_are_the_same_to_the_bit(level, dtype, shape):
 OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.SETTINGS.items()}
 
 
-@pytest.mark.parametrize("options", [{}, {"l2": 0.5, "clip_norm": 0.25}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"l2": 0.5, "clip_norm": 0.25, "clip_value": 0.1}], ids=str
+)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_fits_are_the_same_to_the_bit(optimizer, options):
     rng = np.random.default_rng(0)

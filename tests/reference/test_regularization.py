@@ -47,3 +47,21 @@ def test_a_norm_that_is_not_finite_makes_all_of_it_nan(bad):
 def test_a_bound_that_is_none_is_refused(max_norm):
     with pytest.raises(ValueError, match=f"^max_norm is {max_norm}, wanted a number above 0"):
         reference.clip_norm(np.ones(2), max_norm)
+
+
+def test_clip_value_by_hand():
+    dW = np.array([[2.0, -3.0], [math.nan, -0.5]])
+    wanted = np.array([[1.0, -1.0], [math.nan, -0.5]])
+    before = dW.copy()
+    np.testing.assert_array_equal(reference.clip_value(dW, 1.0), wanted)
+    np.testing.assert_array_equal(dW, before)
+    assert reference.clip_value(np.array([math.inf, -math.inf]), 2.0).tolist() == [2, -2]
+    single = reference.clip_value(np.array([1, -1], np.float32), 0.1)
+    assert single.dtype == np.float32
+    assert single.tolist() == [np.float32(0.1), np.float32(-0.1)]
+
+
+@pytest.mark.parametrize("max_value", [0.0, -1.0, math.nan])
+def test_a_bound_of_elements_that_is_none_is_refused(max_value):
+    with pytest.raises(ValueError, match=f"^max_value is {max_value}, wanted a number above 0"):
+        reference.clip_value(np.ones(2), max_value)

@@ -105,3 +105,7 @@ def content_of(path):
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
     return json.loads(str(arrays.pop("description"))), arrays
+
+
+def rewrite(path, description, arrays):
+    np.savez(path, description=np.array(json.dumps(description)), **arrays)

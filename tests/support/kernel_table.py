@@ -359,5 +359,12 @@ KERNELS = {
             any_size=True,
             terms=clip_terms,
         ),
+        elementwise(
+            "clip_value",
+            "dW[n]",
+            "out[n]",
+            scalars={"max_value": log_uniform(-1, 1)},
+            exact=("out",),
+        ),
     )
 }

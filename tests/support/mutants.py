@@ -289,6 +289,17 @@ MUTANTS = {
             reference.clip_norm(dW, max_norm)[1],
         ),
     },
+    "clip_value": {
+        "never": lambda dW, max_value: dW,
+        "above only": lambda dW, max_value: np.minimum(dW, max_value),
+        "below only": lambda dW, max_value: np.maximum(dW, -max_value),
+        "from 0": lambda dW, max_value: np.clip(dW, 0, max_value),
+        "to 0": lambda dW, max_value: np.where(abs(dW) <= max_value, dW, 0),
+        "the norm": lambda dW, max_value: reference.clip_norm(dW, max_value)[1],
+        "the next bound": lambda dW, max_value: np.clip(
+            dW, -max_value, np.nextafter(dW.dtype.type(max_value), dW.dtype.type(np.inf))
+        ),
+    },
 }
 
 

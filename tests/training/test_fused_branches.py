@@ -80,6 +80,7 @@ def test_any_nest_trains_alike(data):
         "seed": data.draw(st.integers(0, 99)),
         "l2": data.draw(st.sampled_from([0.0, 0.2])),
         "clip_norm": data.draw(st.sampled_from([None, 0.5])),
+        "clip_value": data.draw(st.sampled_from([None, 0.1])),
     }
     other = layer_by_layer(net)
     fused = net.fit(x, t, optimizer=an.Momentum(0.01, 0.5), **options)

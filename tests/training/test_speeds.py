@@ -122,7 +122,7 @@ def test_any_network_loss_optimizer_and_data(data):
     trained = both(
         plan, widths, dtype, loss, x, t, optimizer=pick(*OPTIMIZERS), steps=steps,
         batch_size=batch_size, seed=seed, options={"input_scale": pick(None, 0.25)},
-        l2=pick(0.0, 0.3), clip_norm=pick(None, 0.05),
+        l2=pick(0.0, 0.3), clip_norm=pick(None, 0.05), clip_value=pick(None, 0.02),
         sample_weight=pick(None, weights if weights.any() else None),
     )  # fmt: skip
     check_equal(trained, dtype, steps)

@@ -297,9 +297,11 @@ class Sequential:
         class_weight: Mapping[int, float] | str | None = None,
         l2: float = 0.0,
         clip_norm: float | None = None,
+        clip_value: float | None = None,
         reducer: Any = None,
         resume: str | PathLike[str] | None = None,
         shuffle: bool = True,
+        sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
         stop_if_not_finite: bool = True,
     ) -> History:
         """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
@@ -309,8 +311,8 @@ class Sequential:
             self, x, t, epochs=epochs, steps=steps, batch_size=batch_size, optimizer=optimizer,
             validation_data=validation_data, callbacks=callbacks, metrics=metrics,
             schedule=schedule, seed=seed, verbose=verbose, sample_weight=sample_weight,
-            class_weight=class_weight, l2=l2, clip_norm=clip_norm, reducer=reducer, resume=resume,
-            shuffle=shuffle,
+            class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
+            reducer=reducer, resume=resume, shuffle=shuffle, sampler=sampler,
             stop_if_not_finite=stop_if_not_finite,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from affinet.reference._arrays import Array, require_shape
 
 __all__ = [
     "clip_norm",
+    "clip_value",
     "l2_penalty",
 ]
 
@@ -92,3 +93,41 @@ def clip_norm(dW: Array, max_norm: float) -> tuple[float, Array]:
     if norm <= max_norm:
         return norm, dW.copy()
     return norm, dW * (float(max_norm) / norm if np.isfinite(norm) else np.nan)
+
+
+def clip_value(dW: Array, max_value: float) -> Array:
+    """A gradient whose elements are clipped to [-max_value, max_value], each on its own.
+
+    Parameters
+    ----------
+    dW : array of any shape
+    max_value : float
+        Above 0; rounded to the gradient's precision.
+
+    Returns
+    -------
+    array shaped as dW
+        ``min(max(dW, -max_value), max_value)``; NaN stays NaN.
+
+    Raises
+    ------
+    ValueError
+        If max_value is not above 0.
+
+    Notes
+    -----
+    Source: Mikolov, "Statistical Language Models Based on Neural Networks", PhD thesis, Brno
+    2012; DL, section 10.11.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import clip_value
+    >>> clip_value(np.array([3.0, -0.5, -4.0]), 2.5)
+    array([ 2.5, -0.5, -2.5])
+    """
+    if not max_value > 0:
+        raise ValueError(f"max_value is {max_value!r}, wanted a number above 0")
+    with np.errstate(over="ignore"):  # beyond the range of float32 it bounds nothing
+        most = np.asarray(max_value, dW.dtype)
+    return np.clip(dW, -most, most)

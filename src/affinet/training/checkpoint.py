@@ -22,6 +22,8 @@ from affinet.training.record import Training
 
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
+# Facts of a training that older files lack, as they then were.
+ADDED = {"clip_value": None, "sampler": None, "rows of the first epoch": None}
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot: what each must be
     "training": dict,
     "network": dict,
@@ -167,17 +169,21 @@ def identity(run: Run) -> dict[str, Any]:
     """What must be the same in the training that goes on."""
     parts = {f"layer {path}": layer for path, layer in walk(run.net.layers)}
     described = {name: describe(part) for name, part in (parts | {"loss": run.net.loss}).items()}
+    drawing = run.training.drawing
     return {
         "rows": run.training.n_rows,
         "batch_size": run.training.batch_size,
         "seed": run.training.seed,
         "shuffle": run.training.shuffle,
+        "sampler": None if drawing is None else drawing.describe(),
+        "rows of the first epoch": None if drawing is None else drawing.first_epoch,
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
         "optimizer": type(run.optimizer).__name__,
         "schedule": None if run.training.schedule is None else name_of(run.training.schedule),
         "l2": run.training.regularization.l2,
         "clip_norm": run.training.regularization.clip_norm,
+        "clip_value": run.training.regularization.clip_value,
         "weights": None if run.training.weights is None else digest(run.training.weights),
         "callbacks with a state": [name_of(callback) for callback in with_state(run)],
         "number of layers": len(parts),
@@ -273,6 +279,7 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
 
 def require_same(run: Run, theirs: Mapping[str, Any]) -> None:
     """Raise unless the checkpoint is of such a training as the run."""
+    theirs = ADDED | dict(theirs)
     for name, ours in identity(run).items():
         if name not in theirs or theirs[name] != ours:
             raise ValueError(f"{name} is {theirs.get(name)!r}, in this training it is {ours!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,6 +38,9 @@ from affinet.training.record import Training
 from affinet.training.regularization import Regularization
 from affinet.training.weights import training_weights
 
+if TYPE_CHECKING:
+    from affinet.training.sampling import Drawing
+
 Part = Callable[[int], tuple[int, int]]  # of n rows, from which to which
 DEFAULT_EPOCHS = 10
 
@@ -61,7 +64,9 @@ def checked_training(
     class_weight: Mapping[int, float] | str | None,
     l2: float,
     clip_norm: float | None,
+    clip_value: float | None,
     shuffle: bool,
+    sampler: Any,
     stop_if_not_finite: bool,
 ) -> Training:
     """The training that ``fit`` was asked for; raises if an argument cannot be used."""
@@ -73,20 +78,23 @@ def checked_training(
     batch_size = whole_number("batch_size", batch_size, 1)
     seed = whole_number("seed", seed, 0)
     register_with_threadpoolctl()
-    regularization = Regularization(l2, clip_norm)
+    regularization = Regularization(l2, clip_norm, clip_value)
     x, t = require_data(net, x, t, team.part)
     if validation_data is not None:
         validation_data = require_validation_data(net, validation_data, team.part)
     weights = require_weights(net, x, t, sample_weight, class_weight)
+    drawing = require_sampler(net, x, t, sampler, shuffle, seed)
+    rows = len(x) if drawing is None else drawing.length  # of an epoch
     ends_by = "epochs" if steps is None else "steps"
     if steps is None:
         epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
-        steps = epochs * steps_per_epoch(len(x), batch_size)
+        steps = epochs * steps_per_epoch(rows, batch_size)
     steps = whole_number("steps", steps, 1)
-    require_variances(net, len(x), batch_size, steps)
+    require_variances(net, rows, batch_size, steps)
     return Training(
         net, optimizer, x, t, batch_size, steps, seed, weights, shuffle, regularization,
         schedule, callbacks, validation_data, named, ends_by, bool(stop_if_not_finite),
+        drawing=drawing,
     )  # fmt: skip
 
 
@@ -169,6 +177,23 @@ def require_weights(
     require_takes_weights(net.loss, "class_weight" if sample_weight is None else "sample_weight")
     n_outputs = predict_unguarded(net, x[:1]).reshape(1, -1).shape[1]
     return training_weights(net.loss, t, n_outputs, sample_weight, class_weight)
+
+
+def require_sampler(
+    net: Sequential, x: Array, t: Array, sampler: Any, shuffle: bool, seed: int
+) -> Drawing | None:
+    """What draws the rows of every epoch, tried for the first; None for each row once."""
+    if sampler is None:
+        return None
+    if not shuffle:
+        raise ValueError(
+            "sampler was given with shuffle=False, which keeps the order of the data, wanted one "
+            "of them"
+        )
+    from affinet.training.sampling import make_drawing
+
+    n_outputs = predict_unguarded(net, x[:1]).reshape(1, -1).shape[1]
+    return make_drawing(sampler, net.loss, t, n_outputs, seed)
 
 
 def require_variances(net: Sequential, n_rows: int, batch_size: int, steps: int) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from affinet._validation import Array
 from affinet.metrics import Metric
 from affinet.network import Sequential
-from affinet.training.batches import steps_per_epoch
+from affinet.training.batches import epoch_order, steps_per_epoch
 from affinet.training.regularization import Regularization
+
+if TYPE_CHECKING:
+    from affinet.training.sampling import Drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,8 @@ class Training:
         What ends the training if nothing stops it: "epochs" or "steps".
     stop_if_not_finite : bool
         True ends the training when a loss is not finite.
+    drawing : Drawing, optional
+        Draws the rows of every epoch; None for each of them once.
     """
 
     net: Sequential
@@ -63,6 +68,7 @@ class Training:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     ends_by: str = "steps"
     stop_if_not_finite: bool = True
+    drawing: Drawing | None = None
 
     @property
     def n_rows(self) -> int:
@@ -70,9 +76,20 @@ class Training:
         return len(self.x)
 
     @property
+    def rows_per_epoch(self) -> int:
+        """Number of rows that an epoch trains on, some of them perhaps more than once."""
+        return self.n_rows if self.drawing is None else self.drawing.length
+
+    def order(self, epoch: int) -> Array:
+        """The rows of an epoch, 0 for the first, in the order of training."""
+        if self.drawing is None:
+            return epoch_order(self.n_rows, self.seed, epoch, self.shuffle)
+        return self.drawing.rows(epoch)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Updates of a whole epoch."""
-        return steps_per_epoch(self.n_rows, self.batch_size)
+        return steps_per_epoch(self.rows_per_epoch, self.batch_size)
 
     @property
     def epochs(self) -> int:
@@ -83,7 +100,7 @@ class Training:
     def rows_to_see(self) -> int:
         """Rows of all steps together."""
         whole_epochs, rest = divmod(self.steps, self.steps_per_epoch)
-        return whole_epochs * self.n_rows + rest * self.batch_size
+        return whole_epochs * self.rows_per_epoch + rest * self.batch_size
 
     @property
     def held_out(self) -> int:

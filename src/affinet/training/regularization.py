@@ -9,7 +9,7 @@ from affinet.network.inner import walk
 
 
 class Regularization:
-    """An L2 penalty on the Affine layers' W, and a bound on the norm of the whole gradient.
+    """An L2 penalty on the Affine layers' W, and bounds on the whole gradient.
 
     Parameters
     ----------
@@ -17,11 +17,16 @@ class Regularization:
         Strength of the penalty, 0 or more.
     clip_norm : float, optional
         Greatest Euclidean norm of a gradient, above 0; None for no bound.
+    clip_value : float, optional
+        Greatest absolute value of an element of a gradient, above 0; None for no bound.
     """
 
-    def __init__(self, l2: float = 0.0, clip_norm: float | None = None) -> None:
+    def __init__(
+        self, l2: float = 0.0, clip_norm: float | None = None, clip_value: float | None = None
+    ) -> None:
         self.l2 = real_number("l2", l2, 0.0)
         self.clip_norm = None if clip_norm is None else positive_number("clip_norm", clip_norm)
+        self.clip_value = None if clip_value is None else positive_number("clip_value", clip_value)
 
     def apply(self, net: Sequential, weight_sum: float) -> float:
         """Add the penalty's gradient to ``net.grads`` and clip them; returns the penalty.
@@ -36,6 +41,8 @@ class Regularization:
                     W, dW = net.params[f"{path}.{name}"], net.grads[f"{path}.{name}"]
                     scale = self.l2 / weight_sum
                     penalty += kernels.l2_penalty(W.reshape(-1), scale, dW.reshape(-1))
+        if self.clip_value is not None:
+            kernels.clip_value(net.grads.flat, self.clip_value, net.grads.flat)
         if self.clip_norm is not None:
             kernels.clip_norm(net.grads.flat, self.clip_norm, net.grads.flat)
         return penalty

@@ -15,7 +15,6 @@ import numpy as np
 from affinet import schedules
 from affinet._validation import Array
 from affinet.losses import ClassLoss
-from affinet.training.batches import epoch_order
 from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
 from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence
 from affinet.training.history import History
@@ -133,7 +132,7 @@ class Run:
         started = time.perf_counter()
         training, history, sums = self.training, self.history, self.sums
         size = training.batch_size
-        order = epoch_order(training.n_rows, training.seed, len(history.epochs), training.shuffle)
+        order = self.order(len(history.epochs))
         before = history.steps - sums.batches  # updates before this epoch
         rows = (training.steps - before) * size
         if rows < len(order):
@@ -157,6 +156,10 @@ class Run:
             self.broken = self.is_broken()
             self.warn_not_finite(f"the loss of epoch {figures['epoch']} is {figures['loss']}", 6)
         return figures
+
+    def order(self, epoch: int) -> Array:
+        """The rows of an epoch, in the order of training."""
+        return self.training.order(epoch)
 
     def is_broken(self) -> bool:
         """True if a loss that is not finite ends the training."""
@@ -277,7 +280,8 @@ class Run:
     def rows_done(self) -> int:
         """Rows that were trained on before a checkpoint."""
         training = self.training
-        return len(self.history.epochs) * training.n_rows + self.sums.batches * training.batch_size
+        whole_epochs = len(self.history.epochs) * training.rows_per_epoch
+        return whole_epochs + self.sums.batches * training.batch_size
 
     def state(self, figures: dict[str, float]) -> TrainingState:
         """What callbacks see now."""

@@ -144,7 +144,8 @@ class FusedStep:
         self.net, self.optimizer = net, training.optimizer
         self.in_files = in_files(x) or in_files(t)
         self.n_inputs = math.prod(x.shape[1:])
-        self.batch_size = min(training.batch_size if rows is None else rows, len(x))
+        most = training.batch_size if rows is None else rows
+        self.batch_size = min(most, training.rows_per_epoch)
         self.state = training.optimizer.state_of(net.params.flat)
         self.updates = 0
         self.keys = {path: dropout_key(training.seed, path) for path, _ in walk(net.layers)}
@@ -173,7 +174,9 @@ class FusedStep:
             input_scale,
         )
         regularization = self.training.regularization
-        plan.set_regularization(regularization.l2, regularization.clip_norm)
+        plan.set_regularization(
+            regularization.l2, regularization.clip_norm, regularization.clip_value
+        )
         if not self.in_files:
             self.set_rows(plan, self.training.x, self.training.t, self.training.weights)
         return plan

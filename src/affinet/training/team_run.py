@@ -206,6 +206,18 @@ class TeamRun(Run):
         finally:
             signal.signal(signal.SIGINT, before)
 
+    def order(self, epoch: int) -> Array:
+        """The rows of an epoch; all ranks end if a sampler fails or differs on one of them."""
+        drawing = self.training.drawing
+        if drawing is None:
+            return super().order(epoch)
+        from affinet.training.checkpoint import digest
+
+        with self.team.setting_up():
+            order = super().order(epoch)
+        self.team.agree({f"the rows that {drawing.name} drew for epoch {epoch}": digest(order)})
+        return order
+
     def batches_to_run(self) -> int:
         """Batches of the next call, the same on all ranks; KeyboardInterrupt if one of them was.
 

@@ -8,6 +8,7 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet import schedules
@@ -46,16 +47,18 @@ def fit(
     class_weight: Mapping[int, float] | str | None = None,
     l2: float = 0.0,
     clip_norm: float | None = None,
+    clip_value: float | None = None,
     reducer: Reducer | None = None,
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
+    sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
     stop_if_not_finite: bool = True,
 ) -> History:
     """Train a network on mini-batches.
 
-    Every epoch uses each row once, in an order that depends on (seed, epoch) alone; the last
-    batch of an epoch may be smaller. The data set is never copied: each batch gathers its rows,
-    from memory maps too.
+    Every epoch uses each row once, in an order that depends on (seed, epoch) alone, or the rows
+    that a ``sampler`` draws; the last batch of an epoch may be smaller. The data set is never
+    copied: each batch gathers its rows, from memory maps too.
 
     Parameters
     ----------
@@ -117,6 +120,12 @@ def fit(
         longer gradient is scaled down to it, to rounding. A gradient whose norm is not finite
         becomes NaN. Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural
         networks", ICML 2013. ``net.grads`` holds the clipped gradient.
+    clip_value : float, optional
+        Upper bound of the absolute value of every element of the gradient, penalty included,
+        above 0: ``min(max(g, -clip_value), clip_value)``; NaN stays NaN. With ``clip_norm`` the
+        elements are clipped first, then the norm of what results. Mikolov, "Statistical Language
+        Models Based on Neural Networks", PhD thesis, Brno 2012. ``net.grads`` holds the clipped
+        gradient.
     reducer : Reducer, optional
         Splits the training across processes that all call ``fit`` with the same arguments, for
         example ``distributed.MPIReducer()``. ``batch_size`` is that of all processes together;
@@ -132,6 +141,12 @@ def fit(
         optimizer's numbers are taken from the file.
     shuffle : bool
         False keeps the rows in the order of the data, in every epoch.
+    sampler : callable, optional
+        Draws the rows of every epoch, such as ``samplers.WithReplacement(weights="balanced")`` or
+        a function ``sampler(epoch, n_rows, rng)`` that returns row indices; see
+        :mod:`affinet.samplers`. An epoch then has as many rows as it draws, and its figures are
+        means over these rows. ``rng`` depends on (seed, epoch) alone. It replaces the shuffle, so
+        it cannot be combined with ``shuffle=False``.
     stop_if_not_finite : bool
         True ends the training with a warning, and ``history.stopped_by`` says so, when a loss is
         not finite; False continues, and warns after every such epoch. The warning names the place
@@ -170,8 +185,8 @@ def fit(
                     net, x, t, team, epochs=epochs, steps=steps, batch_size=batch_size,
                     optimizer=optimizer, validation_data=validation_data, callbacks=callbacks,
                     metrics=metrics, schedule=schedule, seed=seed, sample_weight=sample_weight,
-                    class_weight=class_weight, l2=l2, clip_norm=clip_norm, shuffle=shuffle,
-                    stop_if_not_finite=stop_if_not_finite,
+                    class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
+                    shuffle=shuffle, sampler=sampler, stop_if_not_finite=stop_if_not_finite,
                 )  # fmt: skip
                 run = make_run(training)
             team.agree(

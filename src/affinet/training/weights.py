@@ -57,20 +57,25 @@ def training_weights(
     return weights
 
 
-def classes_of(loss: Any, t: Array, n_outputs: int) -> tuple[Array, int]:
-    """Each row's class, and the number of classes; ValueError if the targets name none."""
+def classes_of(
+    loss: Any, t: Array, n_outputs: int, what: str = "class_weight"
+) -> tuple[Array, int]:
+    """Each row's class, and the number of classes; ValueError if the targets name none.
+
+    ``what`` asks for the classes.
+    """
     if isinstance(loss, SoftmaxWithLoss):
         if t.ndim == 1:
             return t.astype(np.int64), n_outputs
         if is_one_hot(t):
             return t.argmax(axis=1), n_outputs
-        raise ValueError("class_weight wants class indices or one-hot rows, t holds soft rows")
+        raise ValueError(f"{what} wants class indices or one-hot rows, t holds soft rows")
     if isinstance(loss, SigmoidWithLoss) and n_outputs == 1:
         answers = t.reshape(-1)
         if np.isin(answers, (0, 1)).all():
             return answers.astype(np.int64), 2
-        raise ValueError("class_weight wants targets of 0 and 1, t holds probabilities")
-    raise ValueError(f"class_weight wants classes, {loss!r} with {n_outputs} outputs has none")
+        raise ValueError(f"{what} wants targets of 0 and 1, t holds probabilities")
+    raise ValueError(f"{what} wants classes, {loss!r} with {n_outputs} outputs has none")
 
 
 def is_one_hot(t: Array) -> bool:

@@ -1,6 +1,5 @@
 """Checkpoints of another training, and damaged ones, are refused; then nothing has changed."""
 
-import json
 import re
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 import affinet as an
 from affinet import schedules
-from interrupted_training import build, content_of, interrupted, refused, train
+from interrupted_training import build, content_of, interrupted, refused, rewrite, train
 
 
 @pytest.fixture
@@ -59,10 +58,6 @@ def test_another_loss_or_input_scale(written, data):
     refused(data, "input_scale is None, in this training it is 0.5", net=net, resume=written)
     net = an.Sequential(*build(seed=5).layers, loss=an.MeanSquaredError())
     refused((data[0], np.eye(3)[data[1]]), "loss is 'SoftmaxWithLoss", net=net, resume=written)
-
-
-def rewrite(path, description, arrays):
-    np.savez(path, description=np.array(json.dumps(description)), **arrays)
 
 
 FIELDS = ["training", "network", "optimizer", "callbacks", "history", "epoch", "format", "version"]
