@@ -296,10 +296,12 @@ cdef double _softmax_loss_door(object x, object t, bint labels, object weights, 
             hold_matrix(&held, "t", t, READ, B, C)
         w = _hold_weights(&held, weights, B)
         with nogil:
-            if held.single:
+            if held.precision == SINGLE_PRECISION:
                 loss = _softmax_loss_of_held(&held, w, smoothing, <float*> NULL)
-            else:
+            elif held.precision == DOUBLE_PRECISION:
                 loss = _softmax_loss_of_held(&held, w, smoothing, <double*> NULL)
+            else:
+                refuse("precision", held.precision)
     finally:
         let_go(&held)
     return loss
