@@ -264,10 +264,12 @@ cdef void _map_held(ElementFunction function, const Held* held, double slope,
 
 cdef int _map_to_held(ElementFunction function, Held* held, double slope) except -1:
     with nogil:
-        if held.single:
+        if held.precision == SINGLE_PRECISION:
             _map_held(function, held, slope, <float*> NULL)
-        else:
+        elif held.precision == DOUBLE_PRECISION:
             _map_held(function, held, slope, <double*> NULL)
+        else:
+            refuse("precision", held.precision)
     return 0
 
 

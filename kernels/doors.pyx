@@ -35,12 +35,11 @@ cdef enum Numbers:          # what an array holds
 cdef struct Held:           # the arrays of one call
     int n
     Precision precision     # of the arrays of real numbers, NO_PRECISION before the first one
-    bint single             # precision is SINGLE_PRECISION
     Py_buffer[MOST_HELD] buffers
 
 
 cdef inline void hold_nothing(Held* held) noexcept:
-    held.n, held.precision, held.single = 0, NO_PRECISION, False
+    held.n, held.precision = 0, NO_PRECISION
 
 
 cdef inline void let_go(Held* held) noexcept:
@@ -83,6 +82,16 @@ cdef Precision _precision_of_numbers(Numbers numbers) noexcept:
     return NO_PRECISION
 
 
+cdef Numbers _numbers_of_precision(Precision precision) noexcept:
+    """What an array of this precision holds."""
+    if precision == SINGLE_PRECISION:
+        return FLOAT
+    if precision == DOUBLE_PRECISION:
+        return DOUBLE
+    refuse("precision", precision)
+    return NO_NUMBERS
+
+
 cdef int take_hold(Held* held, str name, object array, int ndim, int access) except -1:
     """One more array, of whatever numbers and sizes."""
     if array is None:
@@ -104,7 +113,6 @@ cdef int hold(Held* held, str name, object array, Numbers numbers, int ndim,
     if numbers == REAL:
         if held.precision == NO_PRECISION:
             held.precision = _precision_of_numbers(found)
-            held.single = held.precision == SINGLE_PRECISION
         if held.precision == NO_PRECISION or _precision_of_numbers(found) != held.precision:
             raise TypeError(f"{name} has the wrong dtype, wanted float32 or float64, all alike")
     elif found != numbers:
@@ -150,13 +158,13 @@ cdef inline Py_ssize_t held_size(const Held* held, int i, int dimension) noexcep
     return held.buffers[i].shape[dimension]
 
 
-cdef char* own_vector(dict owners, str name, object array, bint single,
+cdef char* own_vector(dict owners, str name, object array, Precision precision,
                       Py_ssize_t length) except? NULL:
     """The address of an array (length,) of this precision, to write to as long as owners live."""
     cdef Held held
     hold_nothing(&held)
     try:
-        hold(&held, name, array, FLOAT if single else DOUBLE, 1, WRITE)
+        hold(&held, name, array, _numbers_of_precision(precision), 1, WRITE)
         require_held_length(&held, name, length)
         owners[name, len(owners)] = memoryview(array)
         return <char*> held_data(&held, 0)

@@ -126,10 +126,12 @@ def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out,
     try:
         _hold_mask(&held, "x", x, "out", out, mask, WRITE)
         with nogil:
-            if held.single:
+            if held.precision == SINGLE_PRECISION:
                 _drop_held(&held, p, key, step, row, <float*> NULL)
-            else:
+            elif held.precision == DOUBLE_PRECISION:
                 _drop_held(&held, p, key, step, row, <double*> NULL)
+            else:
+                refuse("precision", held.precision)
     finally:
         let_go(&held)
 
@@ -145,9 +147,11 @@ def dropout_backward(dout, mask, double p, dx):
     try:
         _hold_mask(&held, "dout", dout, "dx", dx, mask, READ)
         with nogil:
-            if held.single:
+            if held.precision == SINGLE_PRECISION:
                 _undrop_held(&held, p, <float*> NULL)
-            else:
+            elif held.precision == DOUBLE_PRECISION:
                 _undrop_held(&held, p, <double*> NULL)
+            else:
+                refuse("precision", held.precision)
     finally:
         let_go(&held)

@@ -297,10 +297,12 @@ cdef double _loss_door(ElementwiseLoss kind, str name, object y, object t, objec
         hold_matrix(&held, "dx", dx, WRITE, B, O)
         w = _hold_weights(&held, weights, B)
         with nogil:
-            if held.single:
+            if held.precision == SINGLE_PRECISION:
                 loss = _loss_of_held(kind, &held, w, number, <float*> NULL)
-            else:
+            elif held.precision == DOUBLE_PRECISION:
                 loss = _loss_of_held(kind, &held, w, number, <double*> NULL)
+            else:
+                refuse("precision", held.precision)
     finally:
         let_go(&held)
     return loss

@@ -230,7 +230,7 @@ def make_operations(params, list operations not None, Py_ssize_t n_inputs):
     finally:
         let_go(&held)
     self.graph.params = own_vector(self.owners, "params", params,
-                                   self.graph.precision == SINGLE_PRECISION,
+                                   self.graph.precision,
                                    self.graph.n_parameters)
     _fill_graph(&self.graph, self.owners, operations, n_inputs)
     _assign_buffers(&self.graph)

@@ -29,9 +29,3 @@ cdef inlined_void _add_squares(Py_ssize_t n, const real* x, const double* mean,
     for k in range(n):
         d = x[k] - mean[k]
         sums[k] += d * d
-
-
-cdef inline void _clear(Py_ssize_t n, double* sums) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(n):
-        sums[k] = 0

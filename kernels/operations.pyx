@@ -142,7 +142,7 @@ cdef int _write_operation(Graph* graph, dict owners, int i, tuple record) except
         _refuse(i, kernel, "has the key", op.key, "0: only dropout has one")
     for k in range(len(arrays)):
         op.arrays[k] = own_vector(owners, parts[2][k], arrays[k],
-                                  graph.precision == SINGLE_PRECISION, op.n_outputs)
+                                  graph.precision, op.n_outputs)
     return 0
 
 

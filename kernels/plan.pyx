@@ -211,7 +211,7 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
 
 cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
     """The address of a flat array as the parameters are."""
-    return own_vector(plan.owners, name, array, plan.w.graph.precision == SINGLE_PRECISION,
+    return own_vector(plan.owners, name, array, plan.w.graph.precision,
                       plan.w.graph.n_parameters)
 
 

@@ -153,12 +153,14 @@ def l2_penalty(W, double scale, dW):
         n = held_size(&held, 0, 0)
         hold_vector(&held, "dW", dW, WRITE, n)
         with nogil:
-            if held.single:
+            if held.precision == SINGLE_PRECISION:
                 loss = _l2_penalty(n, <float*> held_data(&held, 0), scale,
                                    <float*> held_data(&held, 1))
-            else:
+            elif held.precision == DOUBLE_PRECISION:
                 loss = _l2_penalty(n, <double*> held_data(&held, 0), scale,
                                    <double*> held_data(&held, 1))
+            else:
+                refuse("precision", held.precision)
     finally:
         let_go(&held)
     return loss
@@ -205,12 +207,14 @@ def clip_norm(dW, double max_norm, out):
         n = held_size(&held, 0, 0)
         hold_vector(&held, "out", out, WRITE, n)
         with nogil:
-            if held.single:
+            if held.precision == SINGLE_PRECISION:
                 norm = _clip_norm(n, <float*> held_data(&held, 0), max_norm,
                                   <float*> held_data(&held, 1))
-            else:
+            elif held.precision == DOUBLE_PRECISION:
                 norm = _clip_norm(n, <double*> held_data(&held, 0), max_norm,
                                   <double*> held_data(&held, 1))
+            else:
+                refuse("precision", held.precision)
     finally:
         let_go(&held)
     return norm

@@ -146,11 +146,13 @@ def softmax_forward(x, y):
         hold_matrix(&held, "y", y, WRITE, B, C)
         if C > 0:
             with nogil:
-                if held.single:
+                if held.precision == SINGLE_PRECISION:
                     _softmax_forward(B, C, <float*> held_data(&held, 0),
                                      <float*> held_data(&held, 1))
-                else:
+                elif held.precision == DOUBLE_PRECISION:
                     _softmax_forward(B, C, <double*> held_data(&held, 0),
                                      <double*> held_data(&held, 1))
+                else:
+                    refuse("precision", held.precision)
     finally:
         let_go(&held)

@@ -13,6 +13,12 @@ cdef enum:
     SUMS = 8                # running sums in double precision: those of one line of the cache
 
 
+cdef inline void _clear(Py_ssize_t n, double* sums) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        sums[k] = 0
+
+
 cdef double _weight_sum(Py_ssize_t B, const double* weights) noexcept nogil:
     """The sum of B rows' weights, from the first to the last; B without weights."""
     cdef Py_ssize_t i
