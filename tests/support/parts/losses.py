@@ -248,21 +248,11 @@ SETTINGS = {name: (row.make, row.targets) for name, row in LOSSES.items()} | {
     for variant, make in row.variants.items()
 }
 # And with every kind of target.
-WITH_EVERY_TARGET = (
-    SETTINGS
-    | {
-        f"{name}, {kind}": (make, targets)
-        for name, row in LOSSES.items()
-        for kind, targets in row.other_targets.items()
-        for make in (row.make,)
-    }
-    | {
-        f"{name}, {variant}, {kind}": (make, targets)
-        for name, row in LOSSES.items()
-        for variant, make in row.variants.items()
-        for kind, targets in row.other_targets.items()
-    }
-)
+WITH_EVERY_TARGET = SETTINGS | {
+    f"{name}, {kind}": (make, targets)
+    for name, (make, _) in SETTINGS.items()
+    for kind, targets in LOSSES[name.partition(",")[0]].other_targets.items()
+}
 
 
 def row_of(loss):
