@@ -18,12 +18,14 @@ import numpy as np
 from affinet._dispatch import kernels
 from affinet._validation import Array, in_files
 from affinet.layers import Dropout
+from affinet.layers.chain import goes_with_forward
 from affinet.losses import ClassLoss
 from affinet.network import Sequential
 from affinet.network.inner import (
     describe_layers,
     first_width,
     is_compiled,
+    last_outputs,
     walk,
     why_not_compiled,
 )
@@ -125,9 +127,11 @@ class LayerwiseStep:
     def count_hits(self, t: Array, weights: Array | None) -> float:
         """Rows of the last batch that are right, or the sum of their weights; 0 without classes."""
         loss = self.net.loss
-        if not isinstance(loss, ClassLoss) or loss.judged is None:
+        if not isinstance(loss, ClassLoss):
             return 0.0
-        hits = loss.hits(loss.judged, t)
+        judged = loss.judged if goes_with_forward(loss, "judged") else None
+        # A custom forward may leave nothing to judge, or something of an earlier batch.
+        hits = loss.hits(last_outputs(self.net) if judged is None else judged, t)
         return float(hits.sum() if weights is None else weights[hits].sum())
 
 
