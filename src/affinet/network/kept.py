@@ -10,13 +10,13 @@ attributes are others now. Its backward is refused then.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from affinet._forks import ForkSafeLock
 from affinet.layers.tree import walk
 
 
@@ -31,7 +31,7 @@ class Desk:
 
 
 _DESKS: weakref.WeakValueDictionary[int, Desk] = weakref.WeakValueDictionary()
-_LOCK = threading.Lock()
+_LOCK = ForkSafeLock()
 
 
 def desk_of(part: Any) -> Desk:

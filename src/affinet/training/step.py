@@ -9,6 +9,8 @@ when the gradients of all are summed, ``apply_update``.
 from __future__ import annotations
 
 import math
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -16,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from affinet._dispatch import kernels
+from affinet._forks import in_forked_child
 from affinet._validation import Array, in_files
 from affinet.layers import Dropout
 from affinet.layers.chain import goes_with_forward
@@ -259,6 +262,8 @@ class DropoutPlaces:
     """While fit runs it decides every mask: by a key of (seed, path), and the step's number."""
 
     def __init__(self, net: Sequential, seed: int) -> None:
+        self._thread = threading.get_ident()
+        _PLACES.add(self)
         self._keys = {
             layer: dropout_key(seed, path)
             for path, layer in walk(net.layers)
@@ -273,8 +278,29 @@ class DropoutPlaces:
         try:
             yield
         finally:
-            for layer in self._keys:
-                layer.position = None
+            self.forget()
+
+    def forget(self) -> None:
+        """Let the layers draw their own masks again."""
+        for layer in self._keys:
+            layer.position = None
+
+    def forget_other_threads(self) -> None:
+        """In the child of a fork, end the step of a training that the child does not have."""
+        if self._thread != threading.get_ident():
+            self.forget()
+
+
+_PLACES: weakref.WeakSet[DropoutPlaces] = weakref.WeakSet()
+
+
+def forget_other_threads() -> None:
+    """Let dropout layers, in the child of a fork, draw their own masks again."""
+    for places in list(_PLACES):
+        places.forget_other_threads()
+
+
+in_forked_child(forget_other_threads)
 
 
 def dropout_key(seed: int, path: str) -> int:
