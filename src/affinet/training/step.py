@@ -22,7 +22,7 @@ from affinet._forks import in_forked_child
 from affinet._validation import Array, in_files
 from affinet.layers import Dropout
 from affinet.layers.chain import goes_with_forward
-from affinet.losses import ClassLoss
+from affinet.losses import ClassLoss, ElementwiseLoss
 from affinet.network import Sequential
 from affinet.network.inner import (
     describe_layers,
@@ -162,11 +162,25 @@ class FusedStep:
     def refresh(self) -> None:
         """Make the plan anew if a layer has changed; always take over the optimizer's numbers."""
         description = (describe_layers(self.net.layers, self.keys), self.net.input_scale)
+        if self.description is not None and not self.in_files:
+            self.look_at_targets()
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description
         self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
         self.set_rule()
+
+    def look_at_targets(self) -> None:
+        """Take over targets that a callback changed in place: the plan may hold converted ones."""
+        training, loss = self.training, self.net.loss
+        if isinstance(loss, ElementwiseLoss):
+            loss.require_range("t", training.t)
+        if not is_one_of(training.t, LABEL_TYPES if self.has_labels() else ROW_TYPES):
+            self.set_rows(self.plan, training.x, training.t, training.weights)
+
+    def has_labels(self) -> bool:
+        """True if the targets are class indices."""
+        return self.training.t.ndim == 1 and bool(self.net.loss.takes_labels)
 
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
         """The compiled plan, with the data to gather from."""
@@ -188,7 +202,7 @@ class FusedStep:
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
         """Let the plan gather from these arrays."""
         plan.set_inputs(x.reshape(len(x), -1))
-        if t.ndim == 1 and self.net.loss.takes_labels:
+        if self.has_labels():
             plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
         else:
             plan.set_target_rows(one_of(t.reshape(len(t), -1), ROW_TYPES, np.float64))

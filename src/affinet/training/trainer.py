@@ -86,7 +86,11 @@ def fit(
         :class:`affinet.Checkpoint` and :class:`affinet.diagnostics.Monitor` are callbacks. An
         object may also have ``begin(state)``, called before the first step, ``end(state)``,
         called after a training that ended normally, and ``state_dict()`` with
-        ``load_state_dict(dict)``, by which checkpoints save its state.
+        ``load_state_dict(dict)``, by which checkpoints save its state. What a callback changes
+        counts from the next step on, in every kind of step: the parameters, the numbers of the
+        optimizer, of the layers and of the loss, ``net.input_scale``, and the values of the arrays
+        x and t in place, which must stay in the loss's range. Weights are fixed, and so is
+        ``net.loss`` itself: assigning another one raises RuntimeError.
     metrics : list of names and functions, or dict of them, optional
         Further figures of the validation data, recorded with the prefix ``"val_"``; in the form
         that :meth:`Sequential.evaluate` takes.
