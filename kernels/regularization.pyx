@@ -181,7 +181,7 @@ def clip_value(dW, double max_value, out):
         n = held_size(&held, 0, 0)
         hold_vector(&held, "out", out, WRITE, n)
         with nogil:
-            if held.single:
+            if held.precision == SINGLE_PRECISION:
                 _clip_value(n, <float*> held_data(&held, 0), max_value,
                             <float*> held_data(&held, 1))
             else:

@@ -26,12 +26,18 @@ class KnownAttributes:
 @functools.cache
 def settable(cls: Any) -> frozenset[str]:
     """The attributes that a class declares, and the arguments of its constructor."""
-    return frozenset(dir(cls)) | frozenset(inspect.signature(cls.__init__).parameters)
+    methods = {name for name in dir(cls) if inspect.isroutine(getattr(cls, name, None))}
+    return frozenset(dir(cls)) - methods | frozenset(inspect.signature(cls.__init__).parameters)
 
 
 def require_known(cls: type, name: str) -> None:
-    """Raise AttributeError if this class of affinet's has no attribute of the name."""
+    """Raise AttributeError if this class of affinet's has no attribute of the name to set."""
     if name.startswith("_") or cls.__module__.partition(".")[0] != "affinet":
         return
+    if hasattr(cls, name):
+        raise AttributeError(
+            f"{cls.__name__}.{name} is a method and cannot be set, for the compiled code would not "
+            "call what replaces it: override it in a subclass"
+        )
     hint = f"; affinet's name for it is {AFFINET_NAMES[name]}" if name in AFFINET_NAMES else ""
     raise AttributeError(f"{cls.__name__} has no attribute {name!r} that can be set{hint}")

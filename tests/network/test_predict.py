@@ -7,7 +7,7 @@ import pytest
 
 import affinet as an
 from affinet import reference
-from affinet.network.sequential import PREDICT_ROWS
+from affinet.network.prediction import PREDICT_ROWS
 from array_forms import FORMS, draw, in_form
 
 

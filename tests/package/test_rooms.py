@@ -13,7 +13,16 @@ KERNELS = Path(__file__).parents[2] / "kernels"
 
 # Rooms from the lowest to the highest; those of one line may import each other, but not in circles.
 FLOORS = (
-    ("_version", "_validation", "_foreign_names", "_attributes", "_process", "datasets", "tables"),
+    (
+        "_version",
+        "_validation",
+        "_foreign_names",
+        "_attributes",
+        "_process",
+        "_forks",
+        "datasets",
+        "tables",
+    ),
     ("_dispatch", "reference", "archive"),
     (
         "parameters",

@@ -20,7 +20,7 @@ from affinet.gradcheck.states import States
 from affinet.layers import Layer
 from affinet.losses import Loss
 from affinet.network import Sequential
-from affinet.network.inner import call_forward, children_of, parameter_names, walk
+from affinet.network.inner import call_forward, children_of, parameter_names, set_dtype, walk
 
 INPUT = "x"
 
@@ -234,7 +234,7 @@ def network_in_float64(net: Sequential) -> Sequential:
         input_scale=net.input_scale,
         check_finite=net.check_finite,
     )
-    net.dtype = np.dtype(np.float64)  # also where there is no parameter to say so
+    set_dtype(net, np.float64)  # also where there is no parameter to say so
     return net
 
 

@@ -45,6 +45,7 @@ class Activation(Layer):
         If it is x times a chain of operators of x, these operators: a graph may spell it out.
     """
 
+    keeps: ClassVar[tuple[str, ...]] = ("_needed",)
     needs_input: ClassVar[bool] = False
     shell_name: ClassVar[str]
     sklearn_name: ClassVar[str] = ""

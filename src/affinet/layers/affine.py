@@ -64,6 +64,7 @@ class Affine(ParameterLayer):
     parameters: ClassVar[tuple[str, ...]] = ("W", "b")
     penalized: ClassVar[tuple[str, ...]] = ("W",)
     kernel: ClassVar[str] = "affine"
+    keeps: ClassVar[tuple[str, ...]] = ("_forward",)
     W = Parameter(ndim=2)
     b = Parameter(ndim=1)
     dW: Array | None = None

@@ -45,6 +45,11 @@ class Layer(KnownAttributes, ABC):
         trains layer by layer. A subclass does not inherit it: it may compute something else.
     penalized : tuple of str
         Names of the parameters that the penalty ``l2`` of a training holds small.
+    keeps : tuple of str or None
+        Names of all attributes in which forward keeps what backward needs. A network puts them
+        back before its backward, so a layer without parameters may be in several networks.
+        None, for a subclass that does not declare them, lets a backward after the forward of
+        another network raise. A custom layer without this base class may declare it too.
 
     Examples
     --------
@@ -58,6 +63,7 @@ class Layer(KnownAttributes, ABC):
     children: tuple[Any, ...] = ()
     kernel: ClassVar[str | None] = None
     penalized: ClassVar[tuple[str, ...]] = ()
+    keeps: ClassVar[tuple[str, ...] | None] = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the object, or say affinet's name for another library's argument."""

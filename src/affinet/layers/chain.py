@@ -22,6 +22,7 @@ class Chain:
     def __init__(self, layers: tuple[Any, ...]) -> None:
         self.layers = layers
         self._takes_train = tuple(map(takes_train, layers))
+        self._predicts = tuple(map(predicts, layers))
 
     def outputs(self, x: Array, train: bool | None) -> Iterator[Array]:
         """What each layer makes of x, one after the other.
@@ -29,18 +30,20 @@ class Chain:
         ``train`` is the mode of layers that have two; they keep what a backward needs. None is a
         prediction: affinet's own layers then keep nothing.
         """
-        for layer, two_modes in zip(self.layers, self._takes_train, strict=True):
-            x = output(layer, two_modes, x, train)
+        for layer, two_modes, own in zip(
+            self.layers, self._takes_train, self._predicts, strict=True
+        ):
+            x = output(layer, two_modes, own, x, train)
             yield x
 
     def traced(self, x: Array, train: bool | None, prefix: str = "") -> Iterator[tuple[str, Array]]:
         """The same with the layers' paths, and the outputs inside a layer before its own."""
-        for place, (layer, two_modes) in enumerate(
-            zip(self.layers, self._takes_train, strict=True)
+        for place, (layer, two_modes, own) in enumerate(
+            zip(self.layers, self._takes_train, self._predicts, strict=True)
         ):
             path = f"{prefix}{place}"
-            if not hasattr(layer, "traced"):
-                x = output(layer, two_modes, x, train)
+            if not goes_with_forward(layer, "traced"):
+                x = output(layer, two_modes, own, x, train)
                 yield path, x
                 continue
             for inner, out in layer.traced(x, train, path):
@@ -61,9 +64,39 @@ class Chain:
             yield place, dout
 
 
-def output(layer: Any, two_modes: bool, x: Array, train: bool | None) -> Array:
-    """A layer's output; see :meth:`Chain.outputs`."""
-    if train is None and isinstance(layer, Layer):
-        return layer.predict(x)
+def output(layer: Any, two_modes: bool, own: bool, x: Array, train: bool | None) -> Array:
+    """A layer's output; see :meth:`Chain.outputs`. ``own`` as :func:`predicts` says."""
+    if train is None and own:
+        prediction: Array = layer.predict(x)
+        return prediction
     result: Array = layer.forward(x, bool(train)) if two_modes else layer.forward(x)
     return result
+
+
+def predicts(layer: Any) -> bool:
+    """True if ``layer.predict`` is its forward in evaluation mode.
+
+    A subclass may override forward and inherit a predict that knows nothing of it.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> class Twice(an.ReLU):
+    ...     def forward(self, x):
+    ...         return 2 * super().forward(x)
+    >>> predicts(an.ReLU()), predicts(Twice())
+    (True, False)
+    """
+    return isinstance(layer, Layer) and goes_with_forward(layer, "predict")
+
+
+def goes_with_forward(layer: Any, method: str) -> bool:
+    """True if the layer has this method and no more derived class overrides forward."""
+    if "forward" in getattr(layer, "__dict__", ()):
+        return method in vars(layer)
+    for cls in type(layer).__mro__:
+        if method in vars(cls):
+            return True
+        if "forward" in vars(cls):
+            return False
+    return False

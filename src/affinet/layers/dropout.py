@@ -49,6 +49,7 @@ class Dropout(Layer):
     """
 
     kernel: ClassVar[str] = "dropout"
+    keeps: ClassVar[tuple[str, ...]] = ("_mask", "_shape")
     key: int = 0
     calls: int = 0
     position: tuple[int, int, int] | None = None

@@ -194,6 +194,7 @@ class BatchNorm(Normalization):
 
     buffers: ClassVar[tuple[str, ...]] = ("running_mean", "running_var")
     kernel: ClassVar[str] = "batch_norm"
+    keeps: ClassVar[tuple[str, ...]] = ("_x", "_shape", "_train", "_statistics")
     running_mean = Parameter(ndim=1)
     running_var = Parameter(ndim=1)
 
@@ -345,6 +346,7 @@ class LayerNorm(Normalization):
     """
 
     kernel: ClassVar[str] = "layer_norm"
+    keeps: ClassVar[tuple[str, ...]] = ("_x", "_shape", "_statistics")
 
     def __init__(self, n: int, eps: float = 1e-5, dtype: DTypeLike = np.float32) -> None:
         super().__init__(n, eps, dtype)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from affinet._validation import Array
 from affinet.layers.affine import Affine
 from affinet.layers.base import Layer, gradient_array, input_array
-from affinet.layers.chain import Chain
+from affinet.layers.chain import Chain, predicts
 from affinet.layers.tree import (
     keeps_any_width,
     require_each_once,
@@ -72,6 +72,7 @@ class Residual(Layer):
     """
 
     kernel: ClassVar[str] = "add"
+    keeps: ClassVar[tuple[str, ...]] = ("_shapes",)
 
     def __init__(self, *layers: Any, projection: Affine | None = None) -> None:
         if not layers:
@@ -137,7 +138,8 @@ class Residual(Layer):
             yield inner, out
         skip = x
         if self.projection is not None:
-            skip = self.projection.predict(x) if train is None else self.projection.forward(x)
+            predict = train is None and predicts(self.projection)
+            skip = self.projection.predict(x) if predict else self.projection.forward(x)
             yield f"{prefix}{len(self.layers)}", skip
         total = added(out, skip)
         if train is not None:

@@ -38,6 +38,8 @@ class Loss(KnownAttributes, ABC):
         Its name as ``MLPRegressor(loss=...)``, if it has one.
     onnx_operator : str or None
         The ONNX operator that turns its logits into probabilities.
+    keeps : tuple of str or None
+        Names of all attributes in which forward keeps what backward needs, as in :class:`Layer`.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class Loss(KnownAttributes, ABC):
     several_labels: ClassVar[bool] = False
     estimator_name: ClassVar[str] = ""
     onnx_operator: ClassVar[str | None] = None
+    keeps: ClassVar[tuple[str, ...] | None] = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the object, or say affinet's name for another library's argument."""
@@ -128,6 +131,7 @@ class ClassLoss(Loss):
 class ElementwiseLoss(Loss):
     """A loss that compares x and t, of one shape, element by element."""
 
+    keeps: ClassVar[tuple[str, ...] | None] = ("_dx",)
     target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)  # where targets make sense
 
     def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:

@@ -51,6 +51,7 @@ class SoftmaxWithLoss(ClassLoss):
     kernel: ClassVar[str] = "softmax_cross_entropy"
     takes_labels: ClassVar[bool] = True
     onnx_operator: ClassVar[str] = "Softmax"
+    keeps: ClassVar[tuple[str, ...]] = ("y", "_dx")
     y: Array | None = None
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
@@ -162,6 +163,7 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
     onnx_operator: ClassVar[str] = "Sigmoid"
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     several_labels: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = ("_x", "_dx")
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from affinet._validation import Array
 from affinet.layers.operation import is_compiled
@@ -42,6 +44,7 @@ __all__ = [
     "has_methods",
     "is_compiled",
     "keeps_any_width",
+    "last_outputs",
     "layer_widths",
     "outputs",
     "parameter_names",
@@ -49,6 +52,7 @@ __all__ = [
     "predictions",
     "require_loss",
     "set_arrays",
+    "set_dtype",
     "set_gradients",
     "using_alone",
     "walk",
@@ -77,8 +81,13 @@ def set_arrays(net: Sequential, arrays: Mapping[str, Array]) -> None:
 
 def set_gradients(net: Sequential, grads: Parameters) -> None:
     """Let the network's backward write into this buffer from now on."""
-    net.grads = grads
+    net._grads = grads
     net._bind()
+
+
+def set_dtype(net: Sequential, dtype: DTypeLike) -> None:
+    """Let a network without parameters, which has no dtype of its own, compute in this one."""
+    net._dtype = np.dtype(dtype)
 
 
 def predict_unguarded(net: Sequential, x: ArrayLike) -> Array:
@@ -98,7 +107,12 @@ def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:
     >>> [out.shape for out in outputs(net, [[1.0, 2.0]])]
     [(1, 3), (1, 3)]
     """
-    return list(net._chain.outputs(net._input(x), train))
+    return list(net._outputs(x, train))
+
+
+def last_outputs(net: Sequential) -> Any:
+    """What the last layer returned in the last ``net.forward``, its very array."""
+    return net._kept.out
 
 
 def predictions(net: Sequential, x: ArrayLike) -> Iterator[tuple[str, Array]]:
@@ -131,8 +145,5 @@ def errors(net: Sequential, gradient: Array) -> list[Array]:
     >>> errors(net, np.array([[0.5]]))
     [array([[1.]]), array([[0.5]]), array([[0.5]])]
     """
-    kept = [gradient]
-    for place, dx in net._chain.gradients(gradient):
-        net._collect_gradients(place)
-        kept.append(dx)
-    return kept[::-1]
+    net._kept.put_back()
+    return [gradient, *net._gradients(gradient)][::-1]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import Any
 
 import numpy as np
 
+from affinet._forks import ForkSafeLock
 from affinet._validation import Array, parameter_array
 from affinet.layers.base import ParameterLayer
 from affinet.layers.tree import (
@@ -19,7 +19,7 @@ from affinet.layers.tree import (
 )
 
 _NETWORKS: weakref.WeakSet[Any] = weakref.WeakSet()  # the living ones
-_LOCK = threading.Lock()
+_LOCK = ForkSafeLock()
 
 
 def remember(network: Any) -> None:

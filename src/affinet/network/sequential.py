@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from affinet._dispatch import kernels
 from affinet._validation import (
     Array,
-    in_files,
     number_array,
-    positive_number,
-    require_finite,
-    require_output,
     require_shape,
     require_some_weight,
     row_weights,
     rows_array,
 )
-from affinet.layers import LeakyReLU
 from affinet.layers.base import ParameterLayer
 from affinet.layers.chain import Chain
 from affinet.layers.tree import buffer_names, parameter_names, walk
 from affinet.losses import loss_of
 from affinet.metrics import Metrics, named_metrics
 from affinet.network.figures import figures, require_loss
-from affinet.network.operations import describe_layers, first_width
-from affinet.network.parts import (
-    common_dtype,
-    named_arrays,
-    remember,
-    require_layers,
-    require_loss_object,
-)
+from affinet.network.kept import Kept
+from affinet.network.parts import common_dtype, named_arrays, remember, require_layers
+from affinet.network.prediction import Prediction
 from affinet.network.summary import summary_of
 from affinet.network.usage import Usage
 from affinet.optimizers import Optimizer
@@ -45,10 +34,23 @@ from affinet.parameters import Parameters
 if TYPE_CHECKING:
     from affinet.training import History
 
-PREDICT_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
+# Attributes of networks that were pickled when these had no meaning of their own on assignment.
+RENAMED = {
+    name: f"_{name}"
+    for name in (
+        "loss",
+        "params",
+        "grads",
+        "dtype",
+        "input_scale",
+        "check_finite",
+        "history",
+        "metadata",
+    )
+}
 
 
-class Sequential:
+class Sequential(Prediction):
     """Layers in a row, with an optional loss behind them.
 
     The network copies every layer's parameters into one flat buffer and makes ``layer.W`` and
@@ -116,45 +118,48 @@ class Sequential:
         check_finite: bool = False,
     ) -> None:
         require_layers(layers)
-        require_loss_object(loss)
         self._chain = Chain(layers)
-        self.loss = loss
-        self.input_scale = None
-        if input_scale is not None:
-            self.input_scale = positive_number("input_scale", input_scale)
-        self.check_finite = check_finite
-        self.history: History | None = None
-        self.metadata: dict[str, Any] = {}
         self._usage = Usage()
-        self._forward_done = False
-
+        self._kept = Kept(layers)
         arrays = named_arrays(layers)
-        self.dtype = common_dtype(arrays)
-        self.params = Parameters({name: a.shape for name, a in arrays.items()}, self.dtype)
-        self.params.update(arrays)
-        self.grads = self.params.like()
+        self._dtype = common_dtype(arrays)
+        self.loss = loss
+        self.input_scale = input_scale
+        self.check_finite = check_finite
+        self.history = None
+        self.metadata = {}
+        self._params = Parameters({name: a.shape for name, a in arrays.items()}, self._dtype)
+        self._params.update(arrays)
+        self._grads = self._params.like()
         self._bind()
 
-    @property
-    def layers(self) -> tuple[Any, ...]:
-        """The layers. They are fixed: a network of other layers is a new Sequential."""
-        return self._chain.layers
+    @overload
+    def forward(
+        self, x: ArrayLike, t: None = None, train: bool = True, weights: None = None
+    ) -> Array: ...
+
+    @overload
+    def forward(
+        self, x: ArrayLike, t: ArrayLike, train: bool = True, weights: ArrayLike | None = None
+    ) -> float: ...
 
     def forward(
         self,
         x: ArrayLike,
-        t: ArrayLike,
+        t: ArrayLike | None = None,
         train: bool = True,
         weights: ArrayLike | None = None,
-    ) -> float:
-        """The loss of the outputs for x against the targets t.
+    ) -> float | Array:
+        """The loss of the outputs for x against the targets t, or without t the outputs.
 
         Parameters
         ----------
         x : array of shape (B, ...)
-            B >= 1 rows.
-        t : array
-            Targets, as the loss wants them.
+            B >= 1 rows. With targets the layers keep x itself, which must not change before the
+            backward; without targets they keep a copy.
+        t : array, optional
+            Targets, as the loss wants them. Left out, no loss is needed, and :meth:`backward`
+            wants the gradient with respect to the outputs.
         train : bool
             True for training, False for evaluation.
         weights : array of shape (B,), optional
@@ -162,24 +167,37 @@ class Sequential:
 
         Returns
         -------
-        float
+        float, or without t an array of shape (B, O)
+            The array is the caller's own.
+
+        Examples
+        --------
+        >>> import numpy as np, affinet as an
+        >>> net = an.Sequential(an.Affine(np.array([[2.0]]), np.zeros(1)))
+        >>> y = net.forward([[3.0]])
+        >>> net.backward(np.ones_like(y), need_dx=True)
+        array([[2.]])
         """
-        loss = require_loss(self)
-        self._forward_done = False
-        out = self._input(x)
-        self._require_rows(out)
-        *_, out = self._chain.outputs(out, train)
-        value = loss_of(loss, out, t, weights)
-        self._forward_done = True
+        if t is None and weights is not None:
+            raise ValueError("weights came without targets t: weigh the rows of dout instead")
+        loss = None if t is None else require_loss(self)
+        self._kept.enter(loss)
+        rows = self._input(x)
+        self._require_rows(rows)
+        *_, out = self._chain.outputs(rows.copy() if t is None else rows, train)
+        value = np.array(out) if t is None else loss_of(loss, out, t, weights)
+        self._kept.note(out)
         return value
 
-    def backward(self, dout: float = 1.0, need_dx: bool = False) -> Array | None:
-        """Gradients of the last forward's loss, into ``grads``; no parameter changes.
+    def backward(self, dout: ArrayLike = 1.0, need_dx: bool = False) -> Array | None:
+        """Gradients of what the last forward returned, into ``grads``; no parameter changes.
 
         Parameters
         ----------
-        dout : float
-            Gradient of the objective with respect to the loss.
+        dout : float, or array of the shape of the outputs
+            Gradient of the objective with respect to what forward returned: one number for the
+            loss; after a forward without targets an array of the shape of the outputs. It is not
+            modified.
         need_dx : bool
             True also computes the gradient with respect to x, which costs one more product.
 
@@ -187,13 +205,17 @@ class Sequential:
         -------
         array of the shape of x, or None
             The gradient with respect to x after multiplication by ``input_scale``.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no forward, or a custom layer or loss was used elsewhere since.
+        ValueError
+            If dout has another shape.
         """
-        if not self._forward_done:
-            raise RuntimeError("Sequential.backward came before forward")
-        gradient = require_loss(self).backward(dout)
-        for place, dx in self._chain.gradients(gradient, need_dx):
-            gradient = dx
-            self._collect_gradients(place)
+        gradient: Any = None
+        for gradient in self._gradients(self._gradient_of_outputs(dout), need_dx):  # noqa: B007
+            pass
         return gradient if need_dx else None
 
     def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
@@ -214,17 +236,22 @@ class Sequential:
             ``out`` if it was given.
         """
         usage = self._usage
-        usage.readers.append(None)
+        readers = usage.readers  # a fork puts another list in its place
+        readers.append(None)
         try:
             if usage.writer is not None:
                 usage.require_own_thread()
-            if type(x) is np.ndarray and x.dtype is self.dtype and x.ndim == 2:
+            if type(x) is np.ndarray and x.dtype is self._dtype and x.ndim == 2:
                 result = self._predict_directly(x, out)
                 if result is not None:
                     return result
             return self._predict(x, out)
         finally:
-            usage.readers.pop()
+            readers.pop()
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """The outputs for x in evaluation mode: :meth:`predict`."""
+        return self.predict(x)
 
     def predict_proba(self, x: ArrayLike) -> Array:
         """Class probabilities: what the loss makes of :meth:`predict`'s logits.
@@ -365,90 +392,6 @@ class Sequential:
         for name, array in own.items():
             array[...] = arrays[name]
 
-    def _input(self, x: ArrayLike, first_row: int = 0) -> Array:
-        """x in the network's dtype, scaled; the caller's array is never changed."""
-        array = number_array("x", x)
-        if self.check_finite:
-            require_finite("x", array, first_row)
-        if array.ndim == 0:
-            raise ValueError("x has shape (), wanted (B, ...) or (I,)")
-        array = array.astype(self.dtype, copy=False)
-        if self.input_scale is not None:
-            array = array * self.dtype.type(self.input_scale)
-        return array
-
-    def _predict_directly(self, x: Array, out: Array | None) -> Array | None:
-        """The short way for a few rows that need no conversion; None sends them the long way.
-
-        It serves control loops, where each microsecond of checks would be felt. What does not fit
-        is refused by the compiled door, and then named by the long way.
-        """
-        operations = self._operations
-        if (
-            operations is None
-            or self._leaky
-            or self.check_finite
-            or self.input_scale is not None
-            or len(x) > PREDICT_ROWS
-            or (out is not None and np.may_share_memory(x, out))
-        ):
-            return None
-        try:
-            result = np.empty((len(x), operations.n_outputs), self.dtype) if out is None else out
-            operations.forward(x, result)
-        except (TypeError, ValueError):
-            return None
-        return result
-
-    def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
-        rows = rows_array("x", x)
-        first = self._predict_block(rows[:PREDICT_ROWS] if rows.ndim > 1 else rows)
-        whole = rows.ndim < 2 or len(rows) <= PREDICT_ROWS
-        if out is not None and not whole and not in_files(rows) and np.may_share_memory(rows, out):
-            rows = rows.copy()  # a block's result must not overwrite rows still to be read
-        if whole and out is None:
-            return first
-        shape = first.shape if whole else (len(rows), *first.shape[1:])
-        if out is None:
-            out = np.empty(shape, first.dtype)
-        require_output("out", out, shape, first.dtype)
-        out[: len(first)] = first
-        for start in range(PREDICT_ROWS, 0 if whole else len(rows), PREDICT_ROWS):
-            block = slice(start, start + PREDICT_ROWS)
-            out[block] = self._predict_block(rows[block], start)
-        return out
-
-    def _predict_block(self, x: Array, first_row: int = 0) -> Array:
-        out = self._input(x, first_row)
-        if self._n_inputs is not None and out.shape[-1] == self._n_inputs and out.ndim <= 2:
-            return self._predict_compiled(out)
-        *_, out = self._chain.outputs(out, None)
-        return out
-
-    def _predict_compiled(self, x: Array) -> Array:
-        """The outputs for one row or a block of them, in one compiled call."""
-        slopes = tuple(layer.slope for layer in self._leaky)
-        if slopes != self._slopes:
-            self._compile()
-        rows = x.reshape(1, -1) if x.ndim == 1 else x
-        operations = self._operations
-        out = np.empty((len(rows), operations.n_outputs), self.dtype)
-        operations.forward(np.require(rows, requirements=["C", "A"]), out)
-        return out[0] if x.ndim == 1 and self._n_inputs != 1 else out
-
-    def _compile(self) -> None:
-        """Hand the layers to the compiled forward pass, if it covers all of them."""
-        self._n_inputs = first_width(self.layers)
-        self._leaky = [layer for _, layer in walk(self.layers) if type(layer) is LeakyReLU]
-        self._slopes = tuple(layer.slope for layer in self._leaky)
-        self._operations: Any = (
-            None
-            if self._n_inputs is None
-            else kernels.make_operations(
-                self.params.flat, describe_layers(self.layers), self._n_inputs
-            )
-        )
-
     def _bind(self) -> None:
         remember(self)
         # Of each layer the arrays that a backward leaves elsewhere: key, owner, attribute.
@@ -468,9 +411,44 @@ class Sequential:
             self._elsewhere[place] += [(key, layer, f"d{name}") for name, key in keys.items()]
         self._compile()
 
-    def _collect_gradients(self, place: int) -> None:
-        for key, layer, name in self._elsewhere[place]:
-            self.grads[key] = getattr(layer, name)
+    def _gradient_of_outputs(self, dout: ArrayLike) -> Any:
+        """The gradient with respect to the last forward's outputs."""
+        kept = self._kept
+        kept.put_back()
+        if kept.loss is not None:
+            if np.size(dout) != 1:
+                raise ValueError(
+                    f"dout has shape {np.shape(dout)}, wanted one number, for the last forward had "
+                    "targets and returned the loss; forward(x) without targets takes the gradient "
+                    "of the outputs"
+                )
+            return kept.loss.backward(dout)
+        gradient = number_array("dout", dout)
+        if gradient.shape != kept.shape:
+            raise ValueError(
+                f"dout has shape {gradient.shape}, wanted {kept.shape}, that of the outputs which "
+                "the last forward returned; forward(x, t) with targets needs no dout"
+            )
+        return gradient.astype(self._dtype)  # a copy: a custom layer may write into it
+
+    def _gradients(self, dout: Any, need_dx: bool = True) -> Iterator[Any]:
+        """The gradient of the input of each layer, the last layer first; collects ``grads``."""
+        for place, dx in self._chain.gradients(dout, need_dx):
+            for key, layer, name in self._elsewhere[place]:
+                self._grads[key] = getattr(layer, name)
+            yield dx
+        self._kept.note_again()
+
+    def _outputs(self, x: ArrayLike, train: bool) -> Iterator[Any]:
+        """What each layer makes of x, as a forward without targets."""
+        self._kept.enter()
+        out: Any = None
+        for out in self._chain.outputs(self._input(x), train):
+            yield out
+        self._kept.note(out)
+
+    def _forget_forward(self) -> None:
+        self._kept.forget()
 
     def _require_rows(self, x: Array) -> None:
         if x.ndim > 0 and x.shape[0] == 0:
@@ -484,14 +462,20 @@ class Sequential:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        saved = self.__dict__ | {"layers": self.layers}
+        saved = self.__dict__ | {"layers": self.layers, "_kept": self._kept.state()}
         for name in ("_chain", "_usage", "_operations", "_elsewhere"):  # made again
             del saved[name]
         return saved
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
-        saved = dict(saved)
+        saved = {RENAMED.get(name, name): value for name, value in saved.items()}
         self._chain = Chain(saved.pop("layers"))
         saved.pop("_takes_train", None)  # in networks that were pickled before layers could nest
-        self.__dict__.update(saved, _usage=Usage())
+        with_loss, out = saved.pop("_kept", (False, None))
+        if saved.pop("_forward_done", False):
+            with_loss, out = True, ()
+        self.__dict__.update(saved, _usage=Usage(), _kept=Kept(self.layers))
         self._bind()
+        if out is not None:
+            self._kept.enter(self._loss if with_loss else None)
+            self._kept.note(out)

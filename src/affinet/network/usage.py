@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from affinet._forks import ForkSafeLock, in_forked_child
+
+_USAGES: weakref.WeakSet[Usage] = weakref.WeakSet()  # of the living networks
+_LOCK = ForkSafeLock()
 
 
 class Usage:
@@ -16,9 +22,10 @@ class Usage:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self.readers: list[None] = []
         self.writer: int | None = None
+        with _LOCK:
+            _USAGES.add(self)
 
     def require_own_thread(self) -> None:
         """Raise unless the thread that trains, if there is one, is this one: it may read too."""
@@ -28,7 +35,7 @@ class Usage:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the network for training."""
-        with self._lock:
+        with _LOCK:
             if self.writer is not None:
                 raise RuntimeError("this network is already being trained")
             self.writer = threading.get_ident()
@@ -38,3 +45,21 @@ class Usage:
             yield
         finally:
             self.writer = None
+
+    def forget_other_threads(self) -> None:
+        """After a fork: the child has the forking thread and no other.
+
+        If that thread is predicting, it withdraws from the old list, in which it announced itself.
+        """
+        self.readers = []
+        if self.writer != threading.get_ident():
+            self.writer = None
+
+
+def forget_other_threads() -> None:
+    """Free all networks, in the child of a fork, of threads that it does not have."""
+    for usage in list(_USAGES):
+        usage.forget_other_threads()
+
+
+in_forked_child(forget_other_threads)

@@ -60,7 +60,7 @@ class TrainingState:
         ``snapshot()`` is all that is needed to go on from here, as a dict of plain values and
         arrays; the arrays are those of the training itself, which go on changing.
     data : pair of arrays
-        The rows and targets that are trained on, not to be changed.
+        The rows and targets that are trained on. Values changed in place count from the next step.
     totals : (float, float, float)
         Of the epoch, as far as it has come: the weight of its rows (their number), and the sums of
         their losses and of their hits times their weights.

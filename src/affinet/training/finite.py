@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
+import warnings
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from affinet._validation import Array, blocks
 
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 STOPPED_BY = "the loss is not finite"
 
 
@@ -71,3 +76,20 @@ def sentence(what: str, cause: str | None, stopped: bool) -> str:
 def has_finite(params: Array) -> bool:
     """True if all parameters are finite."""
     return bool(np.isfinite(params).all())
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside affinet that the call came from; no broken stream ends the training.
+
+    Python writes warnings to standard error, which may be closed or an odd object.
+    """
+    level = 2
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame, level = frame.f_back, level + 1
+    try:
+        warnings.warn(message, category, stacklevel=level)
+    except Warning:
+        raise  # a filter makes it an error
+    except Exception:
+        return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 DRAWN_EVERY = 0.1  # seconds
@@ -50,8 +52,10 @@ class Lines(Silent):
             self.write(epoch_line(number, self.epochs, metrics))
 
     def write(self, line: str) -> None:
-        """Print a line."""
-        print(line, file=sys.stderr, flush=True)
+        """Print a line, if there is a standard error."""
+        stream = sys.stderr
+        if stream is not None:  # print would take standard output
+            print(printable(line, stream), file=stream, flush=True)
 
 
 class Bar(Lines):
@@ -82,12 +86,66 @@ class Bar(Lines):
 
     def write(self, line: str) -> None:
         """Write a line above the bar."""
-        self.bar.write(line, file=self.file)
+        self.bar.write(line if self.file is None else printable(line, self.file), file=self.file)
 
     def close(self) -> None:
         """Leave the bar where it stands."""
         self.bar.update(self.rows)
         self.bar.close()
+
+
+class Unbreakable:
+    """A display that falls silent when its stream fails: a training outlives the window it is in.
+
+    Streams are closed, pipes break, and what programs put in place of standard error may raise
+    anything.
+    """
+
+    def __init__(self, display: ProgressDisplay) -> None:
+        self.display = display
+
+    def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
+        """See :class:`ProgressDisplay`."""
+        with self.falling_silent():
+            self.display.steps(rows, loss, accuracy)
+
+    def epoch(self, number: int, metrics: dict[str, float]) -> None:
+        """See :class:`ProgressDisplay`."""
+        with self.falling_silent():
+            self.display.epoch(number, metrics)
+
+    def close(self) -> None:
+        """See :class:`ProgressDisplay`."""
+        with self.falling_silent():
+            self.display.close()
+
+    @contextmanager
+    def falling_silent(self) -> Iterator[None]:
+        """A block whose errors, other than Ctrl-C, end the display only."""
+        try:
+            yield
+        except Exception:
+            if isinstance(self.display, Bar):
+                self.display.bar.disable = True  # or tqdm draws once more when it is collected
+            self.display = Silent()
+
+
+def printable(line: str, stream: Any) -> str:
+    """The line with what the stream's encoding lacks spelled out.
+
+    Examples
+    --------
+    >>> import io
+    >>> printable("val_\u03b1 0.5", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    'val_\\u03b1 0.5'
+    """
+    encoding = getattr(stream, "encoding", None)
+    if not isinstance(encoding, str):
+        return line
+    try:
+        return line.encode(encoding, "backslashreplace").decode(encoding)
+    except (LookupError, UnicodeError):
+        return line.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def epoch_line(number: int, epochs: int, metrics: dict[str, float]) -> str:
@@ -127,22 +185,22 @@ def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> Pro
         return Silent()
     notebook = not terminal and in_notebook()
     if not terminal and not notebook:
-        return Lines(epochs)
+        return Unbreakable(Lines(epochs))
     try:
         bar = notebook_bar() if notebook else terminal_bar()
-    except ImportError:
-        return Lines(epochs, MOST_LINES)
-    drawn = bar(
-        total=rows, initial=done, unit="rows", unit_scale=True, leave=False, dynamic_ncols=True
-    )
-    return Bar(drawn, epochs, None if notebook else sys.stderr)
+        drawn = bar(
+            total=rows, initial=done, unit="rows", unit_scale=True, leave=False, dynamic_ncols=True
+        )
+    except Exception:  # without tqdm, or on a terminal in which it cannot draw
+        return Unbreakable(Lines(epochs, MOST_LINES))
+    return Unbreakable(Bar(drawn, epochs, None if notebook else sys.stderr))
 
 
 def is_terminal(stream: Any) -> bool:
-    """True for a terminal; a missing, closed or odd stream is none."""
+    """True for a terminal; a missing, closed or odd stream is none, whatever it raises."""
     try:
         return bool(stream.isatty())
-    except (AttributeError, ValueError, OSError):
+    except Exception:
         return False
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -15,8 +15,9 @@ import numpy as np
 from affinet import schedules
 from affinet._validation import Array
 from affinet.losses import ClassLoss
+from affinet.metrics import Metric
 from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
-from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence
+from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence, warn_caller
 from affinet.training.history import History
 from affinet.training.progress import ProgressDisplay
 from affinet.training.record import Training
@@ -40,6 +41,26 @@ class Sums:
     seconds: float = 0.0
 
 
+class Stopping:
+    """A metric whose StopTraining ends the training after the epoch; its figure is then NaN."""
+
+    def __init__(self, metric: Metric, stop: Callable[[str], None]) -> None:
+        self.metric, self.stop = metric, stop
+        self.func = getattr(metric, "func", metric)  # by which affinet knows its own
+
+    def __call__(self, *arrays: Any, **options: Any) -> float:
+        try:
+            return self.metric(*arrays, **options)
+        except StopTraining as stop:
+            self.stop(stopped_by(self.func, stop))
+            return math.nan
+
+
+def stopped_by(part: Any, stop: StopTraining) -> str:
+    """The name of what stopped a training, with its message, for the history."""
+    return f"{name_of(part)}: {stop}".removesuffix(": ")
+
+
 def looks_at_steps(callback: Any) -> bool:
     """True for a callback that is called after steps, or after steps too."""
     return getattr(callback, "every_steps", None) is not None or hasattr(callback, "next_step")
@@ -48,6 +69,7 @@ def looks_at_steps(callback: Any) -> bool:
 class Run:
     """One training from its first step to its last."""
 
+    alone = True  # no other process is to be kept waiting
     broken = False  # by a loss that is not finite, so that the epoch ends and is the last
 
     def __init__(self, training: Training, rows: int | None = None) -> None:
@@ -62,6 +84,8 @@ class Run:
         self.due: list[tuple[int, Any]] = []  # what these asked for
         self.classes = isinstance(self.net.loss, ClassLoss)
         self.speaks = True  # of what the user should know
+        self.metrics = {name: Stopping(m, self.stop) for name, m in training.metrics.items()}
+        self.stop_text: str | None = None  # of a StopTraining that ends the training soon
         self.base_lr = float(getattr(self.optimizer, "lr", 0.0))
         self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
         self.batches_a_call = 1
@@ -74,10 +98,12 @@ class Run:
     def begin(self, resume: str | PathLike[str] | None) -> None:
         """Notify all that remember something; continue from a checkpoint if there is one."""
         if hasattr(self.training.schedule, "begin"):
-            self.training.schedule.begin()
+            with self.stopping(self.training.schedule):
+                self.training.schedule.begin()
         for callback in filter(self.is_mine, self.training.callbacks):
             if hasattr(callback, "begin"):
-                callback.begin(self.state({}))
+                with self.stopping(callback):
+                    callback.begin(self.state({}))
         if resume is not None:
             from affinet.training import checkpoint
 
@@ -90,30 +116,60 @@ class Run:
 
     def __call__(self, progress: ProgressDisplay) -> None:
         """Run to the end, to a StopTraining, or to an exception that passes through."""
-        history, steps = self.history, self.training.steps
+        history = self.history
         try:
-            # A checkpoint may stand between an epoch's last step and what follows the epoch.
-            while history.stopped_by is None and (history.steps < steps or self.sums.batches):
-                figures = self.train_epoch(progress)
-                if self.training.validation_data is not None:
-                    found = self.evaluate(self.training.validation_data)
-                    figures |= {f"val_{name}": value for name, value in found.items()}
-                history.epochs.append(figures)
-                self.whole_epoch, self.sums = self.sums, Sums()
-                progress.epoch(len(history.epochs), figures)
-                if history.stopped_by is None:
-                    self.end_epoch(figures)
-                if self.broken:
-                    history.stopped_by = history.stopped_by or STOPPED_BY
+            self.settle_stop()
+            with self.stopping() if self.alone else nullcontext():
+                self.train_epochs(progress)
+            self.settle_stop()
             if math.isfinite(self.whole_epoch.loss) and not has_finite(self.net.params.flat):
                 self.warn_not_finite("a parameter is not finite after the last step")
             history.stopped_by = history.stopped_by or self.training.ends_by
             for callback in filter(self.is_mine, self.training.callbacks):
                 if hasattr(callback, "end"):
-                    callback.end(self.state(history.epochs[-1] if history.epochs else {}))
+                    with self.stopping(callback):
+                        callback.end(self.state(history.epochs[-1] if history.epochs else {}))
         except BaseException as error:
             history.stopped_by = type(error).__name__
             raise
+
+    def train_epochs(self, progress: ProgressDisplay) -> None:
+        """All epochs, up to one in which something stops the training."""
+        history, steps = self.history, self.training.steps
+        # A checkpoint may stand between an epoch's last step and what follows the epoch.
+        while history.stopped_by is None and (history.steps < steps or self.sums.batches):
+            figures = self.train_epoch(progress)
+            if not self.sums.batches:  # the schedule stopped the training before the first one
+                return
+            if self.training.validation_data is not None:
+                found = self.evaluate(self.training.validation_data)
+                figures |= {f"val_{name}": value for name, value in found.items()}
+            history.epochs.append(figures)
+            self.whole_epoch, self.sums = self.sums, Sums()
+            progress.epoch(len(history.epochs), figures)
+            self.settle_stop()
+            if history.stopped_by is None:
+                self.end_epoch(figures)
+            if self.broken:
+                history.stopped_by = history.stopped_by or STOPPED_BY
+
+    def stop(self, text: str) -> None:
+        """Note why the training ends, unless something else has ended it before."""
+        self.stop_text = self.stop_text or text
+
+    @contextmanager
+    def stopping(self, part: Any = None) -> Iterator[None]:
+        """A block in which a StopTraining, here of ``part``, ends the training normally."""
+        try:
+            yield
+        except StopTraining as stop:
+            self.stop(stopped_by(StopTraining if part is None else part, stop))
+
+    def settle_stop(self) -> None:
+        """Let what was noted by :meth:`stop` end the training."""
+        if self.stop_text is not None and self.history.stopped_by is None:
+            self.history.stopped_by = self.stop_text
+        self.stop_text = None
 
     def watching(self) -> AbstractContextManager[None]:
         """Around the whole run: nothing, for Ctrl-C raises where it comes."""
@@ -125,7 +181,7 @@ class Run:
 
     def evaluate(self, data: tuple[Any, ...]) -> dict[str, float]:
         """Figures of the validation data."""
-        return self.net.evaluate(*data, metrics=self.training.metrics)
+        return self.net.evaluate(*data, metrics=self.metrics)
 
     def train_epoch(self, progress: ProgressDisplay) -> dict[str, float]:
         """One pass over the rows, or what is left of it; returns its figures."""
@@ -139,6 +195,7 @@ class Run:
             order = order[:rows]
         if training.schedule is not None:
             self.lrs = self.rates(before, -(-len(order) // size))
+            order = order[: len(self.lrs) * size]
         start = sums.batches * size
         while start < len(order) and history.stopped_by is None and not self.broken:
             end = start + self.batches_to_run() * size
@@ -151,10 +208,11 @@ class Run:
             if self.at_steps:
                 self.end_steps()
                 started = time.perf_counter()
+        self.settle_stop()
         figures = self.figures()
         if not math.isfinite(sums.loss):
             self.broken = self.is_broken()
-            self.warn_not_finite(f"the loss of epoch {figures['epoch']} is {figures['loss']}", 6)
+            self.warn_not_finite(f"the loss of epoch {figures['epoch']} is {figures['loss']}")
         return figures
 
     def order(self, epoch: int) -> Array:
@@ -165,12 +223,11 @@ class Run:
         """True if a loss that is not finite ends the training."""
         return self.training.stop_if_not_finite and not math.isfinite(self.sums.loss)
 
-    def warn_not_finite(self, what: str, stacklevel: int = 5) -> None:
+    def warn_not_finite(self, what: str) -> None:
         """Warn at the line that called ``fit``, with the place in the data that is the cause."""
         if self.speaks:
             cause = cause_of(self.training.x, self.training.t, self.net.dtype)
-            message = sentence(what, cause, self.broken)
-            warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
+            warn_caller(sentence(what, cause, self.broken), RuntimeWarning)
 
     def train_on(self, part: Array, progress: ProgressDisplay) -> None:
         """Train on these rows in one call, and add up its losses and hits."""
@@ -235,8 +292,10 @@ class Run:
     def end_epoch(self, figures: dict[str, float]) -> None:
         """Show the figures to the schedule, then to the callbacks."""
         if hasattr(self.training.schedule, "observe"):
-            self.training.schedule.observe(figures)
-        if self.at_epochs:
+            with self.stopping(self.training.schedule):
+                self.training.schedule.observe(figures)
+            self.settle_stop()
+        if self.at_epochs and self.history.stopped_by is None:
             self.call(self.at_epochs, figures)
 
     def call(
@@ -249,7 +308,7 @@ class Run:
             try:
                 (callback.after_step if single else callback)(state)
             except StopTraining as stop:
-                self.history.stopped_by = f"{name_of(callback)}: {stop}".removesuffix(": ")
+                self.history.stopped_by = stopped_by(callback, stop)
                 return
         if not all(getattr(callback, "only_looks", False) for callback in callbacks):
             self.step.refresh()
@@ -261,7 +320,7 @@ class Run:
         figures = {"epoch": len(self.history.epochs) + 1, "loss": sums.loss / weight}
         if self.classes:
             figures["accuracy"] = sums.hits / weight
-        if self.lrs is not None:
+        if self.lrs is not None and sums.batches:
             figures["lr"] = float(self.lrs[sums.batches - 1])
         figures["seconds"] = sums.seconds
         return figures
@@ -275,7 +334,16 @@ class Run:
             steps_per_epoch=self.training.steps_per_epoch,
             lr=self.base_lr,
         )
-        return schedules.rates_of_epoch(self.training.schedule, start, batches)
+        schedule, found = self.training.schedule, list[float]()
+
+        def noted(progress: schedules.Progress) -> float:
+            found.append(schedule(progress))
+            return found[-1]
+
+        whole = isinstance(schedule, schedules.Schedule)
+        with self.stopping(schedule):
+            return schedules.rates_of_epoch(schedule if whole else noted, start, batches)
+        return schedules.rates_of_epoch(lambda p: found[p.step - before], start, len(found))
 
     def rows_done(self) -> int:
         """Rows that were trained on before a checkpoint."""

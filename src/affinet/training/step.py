@@ -9,6 +9,8 @@ when the gradients of all are summed, ``apply_update``.
 from __future__ import annotations
 
 import math
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -16,14 +18,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from affinet._dispatch import kernels
+from affinet._forks import in_forked_child
 from affinet._validation import Array, in_files
 from affinet.layers import Dropout
-from affinet.losses import ClassLoss
+from affinet.layers.chain import goes_with_forward
+from affinet.losses import ClassLoss, ElementwiseLoss
 from affinet.network import Sequential
 from affinet.network.inner import (
     describe_layers,
     first_width,
     is_compiled,
+    last_outputs,
     walk,
     why_not_compiled,
 )
@@ -125,9 +130,11 @@ class LayerwiseStep:
     def count_hits(self, t: Array, weights: Array | None) -> float:
         """Rows of the last batch that are right, or the sum of their weights; 0 without classes."""
         loss = self.net.loss
-        if not isinstance(loss, ClassLoss) or loss.judged is None:
+        if not isinstance(loss, ClassLoss):
             return 0.0
-        hits = loss.hits(loss.judged, t)
+        judged = loss.judged if goes_with_forward(loss, "judged") else None
+        # A custom forward may leave nothing to judge, or something of an earlier batch.
+        hits = loss.hits(last_outputs(self.net) if judged is None else judged, t)
         return float(hits.sum() if weights is None else weights[hits].sum())
 
 
@@ -156,11 +163,25 @@ class FusedStep:
     def refresh(self) -> None:
         """Make the plan anew if a layer has changed; always take over the optimizer's numbers."""
         description = (describe_layers(self.net.layers, self.keys), self.net.input_scale)
+        if self.description is not None and not self.in_files:
+            self.look_at_targets()
         if description != self.description:
             self.plan = self.make_plan(*description)
             self.description = description
         self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
         self.set_rule()
+
+    def look_at_targets(self) -> None:
+        """Take over targets that a callback changed in place: the plan may hold converted ones."""
+        training, loss = self.training, self.net.loss
+        if isinstance(loss, ElementwiseLoss):
+            loss.require_range("t", training.t)
+        if not is_one_of(training.t, LABEL_TYPES if self.has_labels() else ROW_TYPES):
+            self.set_rows(self.plan, training.x, training.t, training.weights)
+
+    def has_labels(self) -> bool:
+        """True if the targets are class indices."""
+        return self.training.t.ndim == 1 and bool(self.net.loss.takes_labels)
 
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
         """The compiled plan, with the data to gather from."""
@@ -184,7 +205,7 @@ class FusedStep:
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
         """Let the plan gather from these arrays."""
         plan.set_inputs(x.reshape(len(x), -1))
-        if t.ndim == 1 and self.net.loss.takes_labels:
+        if self.has_labels():
             plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
         else:
             plan.set_target_rows(one_of(t.reshape(len(t), -1), ROW_TYPES, np.float64))
@@ -258,6 +279,8 @@ class DropoutPlaces:
     """While fit runs it decides every mask: by a key of (seed, path), and the step's number."""
 
     def __init__(self, net: Sequential, seed: int) -> None:
+        self._thread = threading.get_ident()
+        _PLACES.add(self)
         self._keys = {
             layer: dropout_key(seed, path)
             for path, layer in walk(net.layers)
@@ -272,8 +295,29 @@ class DropoutPlaces:
         try:
             yield
         finally:
-            for layer in self._keys:
-                layer.position = None
+            self.forget()
+
+    def forget(self) -> None:
+        """Let the layers draw their own masks again."""
+        for layer in self._keys:
+            layer.position = None
+
+    def forget_other_threads(self) -> None:
+        """In the child of a fork, end the step of a training that the child does not have."""
+        if self._thread != threading.get_ident():
+            self.forget()
+
+
+_PLACES: weakref.WeakSet[DropoutPlaces] = weakref.WeakSet()
+
+
+def forget_other_threads() -> None:
+    """Let dropout layers, in the child of a fork, draw their own masks again."""
+    for places in list(_PLACES):
+        places.forget_other_threads()
+
+
+in_forked_child(forget_other_threads)
 
 
 def dropout_key(seed: int, path: str) -> int:

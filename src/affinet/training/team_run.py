@@ -104,6 +104,8 @@ class TeamStep:
 class TeamRun(Run):
     """One rank's side of a training from its first step to its last."""
 
+    alone = False
+
     def __init__(self, team: Team, training: Training) -> None:
         super().__init__(training, -(-training.batch_size // team.size))
         require_no_buffers(self.net)
@@ -292,7 +294,21 @@ class TeamRun(Run):
             y[low:high] = outputs
         self.team.sum(y)
         own = weights[0] if weights else None
-        return self.as_on_rank_0(figures(self.net, y, t, own, self.training.metrics))
+        return self.as_on_rank_0(figures(self.net, y, t, own, self.metrics))
+
+    def settle_stop(self) -> None:
+        """Let what any rank noted end the training of all."""
+        training, own = self.training, self.stop_text or ""
+        if training.callbacks or training.metrics or training.schedule is not None:
+            stops = self.team.gather(bool(own))[:, 0]
+            if stops.any():
+                self.stop_text = self.team.text_of(int(np.argmax(stops)), own)
+        super().settle_stop()
+
+    def rates(self, before: int, batches: int) -> Array:
+        """The learning rates of this epoch's updates, as many as the ranks agree on."""
+        rates = super().rates(before, batches)
+        return rates[: int(self.team.gather(len(rates)).min())]
 
     def call(
         self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from affinet.optimizers import Optimizer
 from affinet.training.alone import Alone, AnyTeam
 from affinet.training.callbacks import Callback
 from affinet.training.checks import checked_training
+from affinet.training.claims import claimed
 from affinet.training.history import History
 from affinet.training.progress import make_progress
 from affinet.training.record import Training
@@ -88,7 +89,11 @@ def fit(
         :class:`affinet.Checkpoint` and :class:`affinet.diagnostics.Monitor` are callbacks. An
         object may also have ``begin(state)``, called before the first step, ``end(state)``,
         called after a training that ended normally, and ``state_dict()`` with
-        ``load_state_dict(dict)``, by which checkpoints save its state.
+        ``load_state_dict(dict)``, by which checkpoints save its state. What a callback changes
+        counts from the next step on, in every kind of step: the parameters, the numbers of the
+        optimizer, of the layers and of the loss, ``net.input_scale``, and the values of the arrays
+        x and t in place, which must stay in the loss's range. Weights are fixed, and so is
+        ``net.loss`` itself: assigning another one raises RuntimeError.
     metrics : list of names and functions, or dict of them, optional
         Further figures of the validation data, recorded with the prefix ``"val_"``; in the form
         that :meth:`Sequential.evaluate` takes.
@@ -163,7 +168,10 @@ def fit(
         If an argument cannot be used, or the file to resume from is damaged or belongs to
         another training; no parameter has changed then.
     RuntimeError
-        If the network is being used in another thread, or has no loss.
+        If the network is being used in another thread, or has no loss; or if another training that
+        runs now uses the same callback or schedule that remembers something, a schedule with the
+        same optimizer, or, layer by layer, the same loss or activation. One after the other they
+        may.
 
     Examples
     --------
@@ -179,7 +187,7 @@ def fit(
     """
     team, make_run = team_of(reducer)
     try:
-        with using_alone(net):
+        with using_alone(net), ExitStack() as held:
             with team.setting_up():
                 training = checked_training(
                     net, x, t, team, epochs=epochs, steps=steps, batch_size=batch_size,
@@ -189,6 +197,7 @@ def fit(
                     shuffle=shuffle, sampler=sampler, stop_if_not_finite=stop_if_not_finite,
                 )  # fmt: skip
                 run = make_run(training)
+                held.enter_context(claimed(training, run.step.kind == "fused"))
             team.agree(
                 {"rows to validate with": training.held_out, "metrics": list(training.metrics)}
             )

@@ -46,7 +46,7 @@ def training_weights(
     """
     weights = None
     if sample_weight is not None:
-        weights = row_weights("sample_weight", sample_weight, len(t))
+        weights = row_weights("sample_weight", sample_weight, len(t)).copy()  # fixed from now on
         require_some_weight("sample_weight", weights)
     if class_weight is None:
         return weights

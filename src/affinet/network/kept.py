@@ -1,0 +1,195 @@
+"""What a network's forward leaves for its backward: noted for each network, so parts may be shared.
+
+Layers and losses keep what their backward needs in attributes of their own. One object may stand in
+two networks, or be called by itself between a network's forward and its backward; the attributes
+then hold what another forward left. So a network notes them after its forward and puts them back
+before its backward, by the names that a part declares in ``keeps``. Of a part that declares
+nothing, such as a custom layer, only misuse can be found: another network ran through it, or its
+attributes are others now. Its backward is refused then.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from affinet._forks import ForkSafeLock
+from affinet.layers.tree import walk
+
+
+class Desk:
+    """One custom part, and the network that ran through it last."""
+
+    __slots__ = ("__weakref__", "part", "user")
+
+    def __init__(self, part: Any) -> None:
+        self.part = part  # held, so that nothing else gets its id
+        self.user: object = None
+
+
+_DESKS: weakref.WeakValueDictionary[int, Desk] = weakref.WeakValueDictionary()
+_LOCK = ForkSafeLock()
+
+
+def desk_of(part: Any) -> Desk:
+    """The one desk of a part, which all its networks hold."""
+    with _LOCK:
+        return _DESKS.setdefault(id(part), Desk(part))
+
+
+class Declared:
+    """A part that declares in ``keeps`` what its forward leaves."""
+
+    __slots__ = ("attributes", "left", "names")
+
+    def __init__(self, part: Any, names: tuple[str, ...]) -> None:
+        self.attributes, self.names = vars(part), names
+        self.left: dict[str, Any] = {}
+
+    def enter(self) -> None:
+        """Nothing: what others left is put back before they need it."""
+
+    def note(self) -> None:
+        """Note what the forward left."""
+        attributes = self.attributes
+        self.left = {name: attributes[name] for name in self.names if name in attributes}
+
+    def put_back(self) -> None:
+        """Give the part what this network's forward left."""
+        self.attributes.update(self.left)
+
+
+class Undeclared:
+    """A custom part, of which nobody says what its forward leaves."""
+
+    __slots__ = ("attributes", "desk", "left", "token", "what")
+
+    def __init__(self, part: Any, what: str) -> None:
+        self.attributes: dict[str, Any] = getattr(part, "__dict__", {})
+        self.desk = desk_of(part)
+        self.what, self.token = what, object()
+        self.left: dict[str, Any] = {}
+
+    def enter(self) -> None:
+        """This network runs through the part now."""
+        self.desk.user = self.token
+
+    def note(self) -> None:
+        """Note the arrays that the forward left."""
+        self.left = {name: v for name, v in self.attributes.items() if holds_array(v)}
+
+    def put_back(self) -> None:
+        """Raise unless the part still holds what this network's forward left."""
+        if self.desk.user is not self.token:
+            why = "another network ran through it"
+        elif changed := self.changed():
+            why = f"its attributes {', '.join(changed)} were set"
+        else:
+            return
+        raise RuntimeError(
+            f"backward: {self.what} {self.desk.part!r} no longer holds what this network's forward "
+            f"left, {why} since; call forward again, give each network an object of its own, or "
+            "name in a class attribute keeps = (...) what its forward keeps for its backward"
+        )
+
+    def changed(self) -> list[str]:
+        """Names of attributes that held arrays and are other objects now."""
+        now = self.attributes
+        return [name for name, value in self.left.items() if now.get(name) is not value]
+
+
+def holds_array(value: Any) -> bool:
+    """True for an array, and for a list, tuple or dict with one in it."""
+    if isinstance(value, list | tuple | dict):
+        inside = value.values() if isinstance(value, dict) else value
+        return any(isinstance(each, np.ndarray) for each in inside)
+    return isinstance(value, np.ndarray)
+
+
+class Kept:
+    """What the last forward of a network left for its backward.
+
+    Parameters
+    ----------
+    layers : tuple of layers
+
+    Attributes
+    ----------
+    loss : loss object or None
+        That of the last forward, if it had targets.
+    out : array or None
+        The outputs of the last forward.
+    shape : tuple of int or None
+        Of these outputs; None if there was no forward since a backward was last refused.
+    """
+
+    def __init__(self, layers: Iterable[Any]) -> None:
+        self.layers = [keeper(layer, f"layer {path}") for path, layer in walk(layers)]
+        self.parts: list[Declared | Undeclared] = self.layers
+        self.loss: Any = None
+        self.out: Any = None
+        self.shape: tuple[int, ...] | None = None
+
+    def enter(self, loss: Any = None) -> None:
+        """A forward begins, with this loss if it has targets."""
+        self.forget()
+        if loss is not self.loss:
+            self.loss = loss
+            own = [] if loss is None else [keeper(loss, "the loss")]
+            self.parts = [*self.layers, *own]
+        for part in self.parts:
+            part.enter()
+
+    def note(self, out: Any) -> None:
+        """Note what the forward left, whose outputs these are."""
+        for part in self.parts:
+            part.note()
+        self.out, self.shape = out, np.shape(out)
+
+    def note_again(self) -> None:
+        """Note what a backward left, so that there may be another one."""
+        if self.shape is not None:
+            for part in self.parts:
+                part.note()
+
+    def put_back(self) -> None:
+        """Give every part what this network's forward left; RuntimeError if that is lost."""
+        if self.shape is None:
+            raise RuntimeError("Sequential.backward came before forward")
+        for part in self.parts:
+            part.put_back()
+
+    def forget(self) -> None:
+        """Refuse a backward until there is another forward."""
+        self.out = self.shape = None
+
+    def state(self) -> tuple[bool, Any]:
+        """Whether there was a loss, and the outputs, for a copy; its parts hold what they need."""
+        try:
+            self.put_back()
+        except RuntimeError:
+            return False, None
+        return self.loss is not None, self.out
+
+
+def keeper(part: Any, what: str) -> Declared | Undeclared:
+    """How a network notes what this part's forward leaves."""
+    names = declared(part)
+    return Undeclared(part, what) if names is None else Declared(part, names)
+
+
+def declared(part: Any) -> tuple[str, ...] | None:
+    """What a part's class says that its forward keeps; None if a subclass may keep more."""
+    attributes = getattr(part, "__dict__", None)
+    if attributes is None or "forward" in attributes or "backward" in attributes:
+        return None
+    for cls in type(part).__mro__:
+        own = vars(cls)
+        if own.get("keeps") is not None:
+            return tuple(own["keeps"])
+        if "forward" in own or "backward" in own:
+            return None
+    return None

@@ -1,0 +1,117 @@
+"""How a network predicts: the short way of control loops, the compiled way, layer by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affinet._dispatch import kernels
+from affinet._validation import (
+    Array,
+    in_files,
+    number_array,
+    require_finite,
+    require_output,
+    rows_array,
+)
+from affinet.layers import LeakyReLU
+from affinet.layers.tree import walk
+from affinet.network.attributes import NetworkAttributes
+from affinet.network.operations import describe_layers, first_width
+
+PREDICT_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
+
+
+class Prediction(NetworkAttributes):
+    """The part of a :class:`affinet.Sequential` that turns inputs into outputs."""
+
+    _operations: Any = None  # the compiled forward pass, if it covers all layers
+    _n_inputs: int | None = None  # numbers a row that it takes
+    _leaky: list[LeakyReLU]
+    _slopes: tuple[float, ...]
+
+    def _input(self, x: ArrayLike, first_row: int = 0) -> Array:
+        """x in the network's dtype, scaled; the caller's array is never changed."""
+        array = number_array("x", x)
+        if self._check_finite:
+            require_finite("x", array, first_row)
+        if array.ndim == 0:
+            raise ValueError("x has shape (), wanted (B, ...) or (I,)")
+        array = array.astype(self._dtype, copy=False)
+        if self._input_scale is not None:
+            array = array * self._dtype.type(self._input_scale)
+        return array
+
+    def _predict_directly(self, x: Array, out: Array | None) -> Array | None:
+        """The short way for a few rows that need no conversion; None sends them the long way.
+
+        It serves control loops, where each microsecond of checks would be felt. What does not fit
+        is refused by the compiled door, and then named by the long way.
+        """
+        operations = self._operations
+        if (
+            operations is None
+            or self._leaky
+            or self._check_finite
+            or self._input_scale is not None
+            or len(x) > PREDICT_ROWS
+            or (out is not None and np.may_share_memory(x, out))
+        ):
+            return None
+        try:
+            result = np.empty((len(x), operations.n_outputs), self._dtype) if out is None else out
+            operations.forward(x, result)
+        except (TypeError, ValueError):
+            return None
+        return result
+
+    def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
+        rows = rows_array("x", x)
+        first = self._predict_block(rows[:PREDICT_ROWS] if rows.ndim > 1 else rows)
+        whole = rows.ndim < 2 or len(rows) <= PREDICT_ROWS
+        if out is not None and not whole and not in_files(rows) and np.may_share_memory(rows, out):
+            rows = rows.copy()  # a block's result must not overwrite rows still to be read
+        if whole and out is None:
+            return first
+        shape = first.shape if whole else (len(rows), *first.shape[1:])
+        if out is None:
+            out = np.empty(shape, first.dtype)
+        require_output("out", out, shape, first.dtype)
+        out[: len(first)] = first
+        for start in range(PREDICT_ROWS, 0 if whole else len(rows), PREDICT_ROWS):
+            block = slice(start, start + PREDICT_ROWS)
+            out[block] = self._predict_block(rows[block], start)
+        return out
+
+    def _predict_block(self, x: Array, first_row: int = 0) -> Array:
+        out = self._input(x, first_row)
+        if self._n_inputs is not None and out.shape[-1] == self._n_inputs and out.ndim <= 2:
+            return self._predict_compiled(out)
+        *_, out = self._chain.outputs(out, None)
+        return out
+
+    def _predict_compiled(self, x: Array) -> Array:
+        """The outputs for one row or a block of them, in one compiled call."""
+        slopes = tuple(layer.slope for layer in self._leaky)
+        if slopes != self._slopes:
+            self._compile()
+        rows = x.reshape(1, -1) if x.ndim == 1 else x
+        operations = self._operations
+        out = np.empty((len(rows), operations.n_outputs), self._dtype)
+        operations.forward(np.require(rows, requirements=["C", "A"]), out)
+        return out[0] if x.ndim == 1 and self._n_inputs != 1 else out
+
+    def _compile(self) -> None:
+        """Hand the layers to the compiled forward pass, if it covers all of them."""
+        self._n_inputs = first_width(self.layers)
+        self._leaky = [layer for _, layer in walk(self.layers) if type(layer) is LeakyReLU]
+        self._slopes = tuple(layer.slope for layer in self._leaky)
+        self._operations: Any = (
+            None
+            if self._n_inputs is None
+            else kernels.make_operations(
+                self._params.flat, describe_layers(self.layers), self._n_inputs
+            )
+        )

@@ -1,0 +1,109 @@
+"""What a running training has for itself: no other one may use these objects until it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from affinet._forks import ForkSafeLock, in_forked_child
+from affinet.network.inner import parameter_names, walk
+from affinet.training.callbacks import EverySteps
+from affinet.training.record import Training
+
+# A callback or schedule with one of these methods remembers something of its training.
+REMEMBERS = ("begin", "end", "observe", "next_step", "state_dict", "load_state_dict")
+
+_LOCK = ForkSafeLock()
+_CLAIMS: list[Claim] = []  # of all trainings that run now
+
+
+class Claim(NamedTuple):
+    """An object that a training uses.
+
+    Attributes
+    ----------
+    part, name : object and str
+        What is used, and what it is in the training.
+    thread : int
+        In which the training runs.
+    alone : bool
+        False lets it be used together with others that do not want it alone.
+    nests : bool
+        True lets a training inside a callback of the first one, which waits for it, use it too.
+    """
+
+    part: Any
+    name: str
+    thread: int
+    alone: bool = True
+    nests: bool = False
+
+    def excludes(self, other: Claim) -> bool:
+        """True unless both trainings may use the object."""
+        if self.part is not other.part or not (self.alone or other.alone):
+            return False
+        return self.thread != other.thread or not self.nests
+
+
+@contextmanager
+def claimed(training: Training, fused: bool) -> Iterator[None]:
+    """A block in which this training has its stateful parts for itself.
+
+    Raises
+    ------
+    RuntimeError
+        If another training that runs now uses one of them.
+    """
+    own = list(claims_of(training, fused))
+    with _LOCK:
+        for claim in own:
+            if any(claim.excludes(other) for other in _CLAIMS):
+                raise RuntimeError(
+                    f"{claim.name} {claim.part!r} is in use by another training that runs now: "
+                    "give each of them an object of its own, such as copy.deepcopy(...)"
+                )
+        _CLAIMS.extend(own)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _CLAIMS[:] = [claim for claim in _CLAIMS if not any(claim is one for one in own)]
+
+
+def claims_of(training: Training, fused: bool) -> Iterator[Claim]:
+    """The objects that this training must not share now.
+
+    Layer by layer, layers and the loss keep what their backward needs in themselves, and a schedule
+    sets the optimizer's rate before every step.
+    """
+    thread = threading.get_ident()
+    for callback in training.callbacks:
+        while isinstance(callback, EverySteps):
+            callback = callback.callback
+        if remembers(callback):
+            yield Claim(callback, "the callback", thread)
+    if training.schedule is not None and remembers(training.schedule):
+        yield Claim(training.schedule, "the schedule", thread)
+    optimizer = training.optimizer
+    yield Claim(optimizer, "the optimizer", thread, alone=training.schedule is not None, nests=True)
+    if fused:
+        return
+    yield Claim(training.net.loss, "the loss", thread, nests=True)
+    for path, layer in walk(training.net.layers):
+        if not parameter_names(layer):
+            yield Claim(layer, f"layer {path}", thread, nests=True)
+
+
+def remembers(part: Any) -> bool:
+    """True for an object that follows a training from its beginning to its end."""
+    return any(callable(getattr(part, name, None)) for name in REMEMBERS)
+
+
+def forget_other_threads() -> None:
+    """Drop, in the child of a fork, the claims of threads that it does not have."""
+    _CLAIMS[:] = [claim for claim in _CLAIMS if claim.thread == threading.get_ident()]
+
+
+in_forked_child(forget_other_threads)
