@@ -353,6 +353,8 @@ def any_number(name: str, value: float) -> float:
         raise TypeError(f"{name} is {value!r}, wanted a number")
     try:
         return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is {value!r:.30}..., wanted a number below 1.8e308") from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} is {value!r}, wanted a number") from None
 

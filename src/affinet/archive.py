@@ -6,26 +6,28 @@ The suffix decides which. In either the description is JSON text: an entry of it
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import tempfile
-import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from affinet._npy import Npz
 from affinet._validation import Array
+from affinet.atomic import write_atomically as write_atomically  # others know it from here
 
 DESCRIPTION = "description"  # the entry that holds the JSON text
 SUFFIXES = (".npz", ".safetensors")
+# Entries may be compressed, though not by affinet. Trained parameters shrink little; only zeros
+# shrink by more than this ratio, and below so many bytes even they are harmless.
+PLAUSIBLE_RATIO, PLAUSIBLE_BYTES = 100, 1 << 26
 
 
 def archive_path(path: str | os.PathLike[str]) -> Path:
-    """The path of a file, refused unless its suffix tells a format that can be written here."""
+    """The path of a file, refused unless its suffix names a format that can be written here."""
     target = Path(path)
     if target.suffix not in SUFFIXES:
         wanted = " or ".join(SUFFIXES)
@@ -38,8 +40,11 @@ def archive_path(path: str | os.PathLike[str]) -> Path:
 def write_archive(
     target: Path, description: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
-    """Write a whole file or, where anything fails, none: an old one then stays as it was."""
+    """Write a whole file or, if anything fails, none: an old one then stays as it was."""
     text = json.dumps(description)
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise TypeError(f"array {name} has dtype {array.dtype}, wanted numbers or text")
 
     def write(file: IO[bytes]) -> None:
         if target.suffix == ".npz":
@@ -55,10 +60,18 @@ def write_archive(
     write_atomically(target, write)
 
 
+# Names of the arrays to read, from the description and the shapes of all arrays in the file. It
+# raises ValueError for what does not fit, before any array is read.
+Choice = Callable[[dict[str, Any], Mapping[str, tuple[int, ...]]], Iterable[str]]
+
+
 def read_archive(
-    path: str | os.PathLike[str], kind: str, version: int
+    path: str | os.PathLike[str], kind: str, version: int, choose: Choice | None = None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
     """Description and arrays of a file, checked for damage but not for meaning.
+
+    Memory is allocated only for the description and the arrays chosen, and only after their sizes
+    were compared with what the file holds.
 
     Parameters
     ----------
@@ -67,58 +80,92 @@ def read_archive(
         What the description's format must be, such as ``"affinet model"``.
     version : int
         The newest version of that format that can be read; 1 is the oldest.
+    choose : callable, optional
+        ``choose(description, shapes) -> names`` of the arrays to read; all of them if left out.
+
+    Raises
+    ------
+    ValueError
+        If the file is anything else, or damaged; the message names it.
     """
     source = Path(path)
-    reader = read_safetensors if source.suffix == ".safetensors" else read_npz
+    opener = Safetensors if source.suffix == ".safetensors" else NpzArchive
     with source.open("rb") as file:
+        content: NpzArchive | Safetensors
         try:
-            text, arrays = reader(file)
-            description = json.loads(text)
+            content = opener(file)
+            description = json.loads(content.text)
         except ImportError:
             raise
-        # Bytes that are wrong in any place raise almost anything: zlib's, struct's and codecs'
-        # errors, RecursionError, MemoryError for a size that was made up.
+        # Damaged bytes raise almost anything: RecursionError from JSON, the libraries' own errors.
         except Exception as error:
             raise ValueError(f"{source}: not an {kind}, or damaged: {error}") from error
-    if not isinstance(description, dict):
-        raise ValueError(f"{source}: {DESCRIPTION} is no table")
-    if description.get("format") != kind:
-        raise ValueError(f"{source}: not an {kind} (format {description.get('format')!r:.50})")
-    found = description.get("version")
-    if not isinstance(found, int) or not 1 <= found <= version:
-        raise ValueError(
-            f"{source}: version {found!r} of the format, this affinet reads 1..{version}"
-        )
+        try:
+            require_format(description, kind, version)
+            names = content.shapes if choose is None else choose(description, content.shapes)
+            arrays = content.read(names)
+        except Exception as error:
+            raise ValueError(f"{source}: {error}") from error
     return description, arrays
 
 
-def read_npz(file: IO[bytes]) -> tuple[str, dict[str, Array]]:
-    """The description's text and the arrays of a ``.npz``."""
-    with zipfile.ZipFile(file) as archive:
-        arrays = {
-            name.removesuffix(".npy"): read_array(archive, name) for name in archive.namelist()
-        }
-    if DESCRIPTION not in arrays:
-        raise ValueError(f"it has no entry {DESCRIPTION!r}")
-    return str(arrays.pop(DESCRIPTION)[()]), arrays
+def require_format(description: Any, kind: str, version: int) -> None:
+    """Raise unless the description is of a format and version that can be read."""
+    if not isinstance(description, dict):
+        raise ValueError(f"{DESCRIPTION} is not a table")
+    if description.get("format") != kind:
+        raise ValueError(f"not an {kind} (format {description.get('format')!r:.50})")
+    found = description.get("version")
+    if type(found) is not int or not 1 <= found <= version:
+        raise ValueError(f"version {found!r:.50} of the format, this affinet reads 1..{version}")
 
 
-def read_array(archive: zipfile.ZipFile, name: str) -> Array:
-    """One array of the archive; pickled objects are refused."""
-    with archive.open(name) as entry:
-        array: Array = np.lib.format.read_array(entry, allow_pickle=False)
-    return array
+class NpzArchive:
+    """An open ``.npz``: the description's text, the arrays' shapes, and the arrays on request."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._content = Npz(file, os.fstat(file.fileno()).st_size)
+        headers = {name: self._content.header(name) for name in self._content.names}
+        text = headers.get(DESCRIPTION)
+        if text is None:
+            raise ValueError(f"it has no entry {DESCRIPTION!r}")
+        if text.dtype.kind != "U" or text.shape != ():
+            raise ValueError(f"its entry {DESCRIPTION!r} is not one text")
+        self._require_plausible([DESCRIPTION])
+        self.text = str(self._content.read(DESCRIPTION)[()])
+        self.shapes = {name: h.shape for name, h in headers.items() if name != DESCRIPTION}
+
+    def read(self, names: Iterable[str]) -> dict[str, Array]:
+        """The arrays of these names."""
+        wanted = list(names)
+        self._require_plausible(wanted)
+        return {name: self._content.read(name) for name in wanted}
+
+    def _require_plausible(self, names: list[str]) -> None:
+        """Refuse entries that unpack to far more than trained parameters can."""
+        total = sum(map(self._content.unpacked, names))
+        if total > max(PLAUSIBLE_BYTES, PLAUSIBLE_RATIO * self._content.stored):
+            raise ValueError(f"its {self._content.stored} bytes unpack to {total}")
 
 
-def read_safetensors(file: IO[bytes]) -> tuple[str, dict[str, Array]]:
-    """The description's text and the arrays of a ``.safetensors`` file."""
-    library = import_safetensors()
-    with library.safe_open(file.name, framework="numpy") as content:
-        metadata = content.metadata() or {}
+class Safetensors:
+    """The same of a ``.safetensors`` file, whose library checks its sizes when it opens it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        library = import_safetensors()
+        self._content = library.safe_open(file.name, framework="numpy")
+        metadata = self._content.metadata() or {}
         if DESCRIPTION not in metadata:
-            raise ValueError(f"its metadata have no {DESCRIPTION!r}")
-        arrays = {name: np.array(content.get_tensor(name)) for name in content.keys()}  # noqa: SIM118
-    return metadata[DESCRIPTION], arrays
+            raise ValueError(f"its metadata has no {DESCRIPTION!r}")
+        self.text: str = metadata[DESCRIPTION]
+        self.shapes = {
+            name: tuple(self._content.get_slice(name).get_shape())
+            for name in self._content.keys()  # noqa: SIM118
+        }
+
+    def read(self, names: Iterable[str]) -> dict[str, Array]:
+        """The arrays of these names."""
+        return {name: np.array(self._content.get_tensor(name)) for name in names}
 
 
 def import_safetensors() -> Any:
@@ -127,55 +174,9 @@ def import_safetensors() -> Any:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            'files that end in .safetensors want the package: pip install "affinet[safetensors]"'
+            'files that end in .safetensors need the package: pip install "affinet[safetensors]"'
         ) from error
     return safetensors
-
-
-def write_atomically(target: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Let ``write`` fill a temporary file, sync it, rename it to ``target``, sync the folder.
-
-    Whoever looks, after a crash too, finds either the old file or the new one. The file gets the
-    permissions that a plain ``open`` would have given it.
-    """
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        error.filename = str(target)  # the name that the caller knows
-        raise
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~current_umask())
-        os.replace(name, target)
-    except BaseException:
-        with suppress(FileNotFoundError):  # it was renamed in this very moment
-            os.unlink(name)
-        raise
-    sync_folder(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a rename in this folder to the disk, where the system has a call for it."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems do not sync folders
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def current_umask() -> int:
-    """The process's file-mode mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 # Nested values with arrays among them ------------------------------------------------------------
@@ -184,7 +185,9 @@ ARRAY = "__array__"  # {"__array__": name} stands in the description for an arra
 
 
 def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
-    """``value`` as JSON holds it; arrays in it go into ``arrays``, under the name of their place.
+    """``value`` as JSON holds it; arrays in it go into ``arrays``, named after their place.
+
+    The names are unique and safe as names of an archive's members, whatever the keys are.
 
     Examples
     --------
@@ -195,12 +198,15 @@ def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
     {'callback/best': array([0., 0.])}
     """
     if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
-        arrays[place] = value
-        return {ARRAY: place}
+        name = free_name(place, arrays)
+        arrays[name] = value
+        return {ARRAY: name}
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, Mapping) and ARRAY in value:
+        raise TypeError(f"{place} has the key {ARRAY!r}, which marks arrays in the file")
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {name: pack(inner, f"{place}/{name}", arrays) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -210,8 +216,28 @@ def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
     )
 
 
+def free_name(place: str, arrays: Mapping[str, Array]) -> str:
+    """A name for the array at ``place`` that no other array has."""
+    parts = [re.sub(r"[^\w .+-]", "_", part) for part in place.split("/")]
+    name = "/".join("_" if part in ("", ".", "..") else part for part in parts)
+    while name in arrays:
+        name += "_"
+    return name
+
+
+def array_names(value: Any) -> Iterator[str]:
+    """The names of all arrays in a packed value."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict) and value.keys() == {ARRAY} and isinstance(value[ARRAY], str):
+            yield value[ARRAY]
+        elif isinstance(value, list | dict):
+            stack.extend(value.values() if isinstance(value, dict) else value)
+
+
 def unpack(value: Any, arrays: Mapping[str, Array]) -> Any:
-    """What :func:`pack` was given; tuples have become lists."""
+    """The value that :func:`pack` packed; tuples have become lists."""
     if isinstance(value, list):
         return [unpack(inner, arrays) for inner in value]
     if not isinstance(value, dict):

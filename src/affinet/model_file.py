@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from affinet.network.inner import (
 
 FORMAT = "affinet model"
 FORMAT_VERSION = 1
+HARMLESS_SIZE = 1 << 16  # a layer of so many numbers takes little memory
 CHILDREN = "children"  # in the description of a layer that is built from layers
 FIELDS: dict[str, Any] = {  # of the description, beside format and version: what each may be
     "dtype": str,
@@ -51,9 +54,9 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     net : Sequential
-        Of affinet's own layers and loss, or of parts of one's own that have a method
-        ``config() -> dict`` with the arguments of their class, as JSON can hold them. Parameters
-        and buffers need not be among these.
+        Made of affinet's own layers and loss, or of custom parts that have a method
+        ``config() -> dict``, which returns the arguments of their class as JSON can hold them.
+        Parameters and buffers need not be among these.
     path : path
         A name ending in ``.npz``, or in ``.safetensors`` where that package is installed.
 
@@ -62,7 +65,7 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     ImportError
         If the name ends in ``.safetensors`` and the package is missing.
     TypeError
-        If a part of one's own has no ``config``, or JSON cannot hold that or the metadata.
+        If a custom part has no ``config``, or JSON cannot hold its result or the metadata.
     ValueError
         If the name has another ending.
 
@@ -86,7 +89,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     path : path
         A ``.npz`` or ``.safetensors`` file.
     custom : dict of str to class, optional
-        The classes of layers and losses of one's own, by their names; each is built by
+        The classes of custom layers and losses, by their names; each is built by
         ``cls(**config)``, and its parameters and buffers are then set.
 
     Returns
@@ -101,7 +104,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     ImportError
         If the name ends in ``.safetensors`` and the package is missing.
     TypeError, ValueError
-        If ``custom`` holds something else than classes, or a name of affinet's own.
+        If ``custom`` holds anything but classes, or a name of one of affinet's own classes.
     ValueError
         If the file is not a model, is damaged, is of a newer format, names an unknown layer, or
         lacks an array or holds one of another shape; the message names the file and the field.
@@ -114,7 +117,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     >>> an.load(path).predict([[0.0, 0.0]])
     array([[0., 0., 0.]], dtype=float32)
 
-    A layer of one's own:
+    A custom layer:
 
     >>> class Scale:
     ...     def __init__(self, factor):
@@ -130,20 +133,40 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     array([[3., 6.]], dtype=float32)
     """
     types = {**known_types(), **require_custom(custom or {})}
-    description, arrays = read_archive(path, FORMAT, FORMAT_VERSION)
+    description, arrays = read_archive(path, FORMAT, FORMAT_VERSION, described_arrays)
     try:
         return rebuild(description, arrays, types)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:  # of layers nested too deeply
         raise ValueError(f"{Path(path)}: {error}") from error
 
 
+def described_arrays(
+    description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Names of the arrays that the layers need, if the file has them in the described shapes."""
+    require_fields(description)
+    for name in description["shapes"]:
+        require_tensor(name, description, shapes)
+    require_plausible_sizes(description, shapes)
+    return list(description["shapes"])
+
+
+def require_fields(description: Mapping[str, Any]) -> None:
+    """Raise unless every field of a description is there and of its kind."""
+    for field, kind in FIELDS.items():
+        if field not in description or not isinstance(description[field], kind):
+            raise ValueError(f"{field} is {description.get(field)!r:.50}, wanted {names_of(kind)}")
+
+
 def require_custom(custom: Mapping[str, type]) -> dict[str, type]:
-    """Classes of one's own, none of them under a name of affinet's."""
+    """The custom classes, none of them under the name of one of affinet's."""
     for name, part in custom.items():
         if not isinstance(part, type):
             raise TypeError(f"custom: {name!r} is {part!r}, wanted a class")
         if name in known_types():
-            raise ValueError(f"custom: {name!r} is the name of a class of affinet's own")
+            raise ValueError(
+                f"custom: {name!r} is the name of one of affinet's classes, choose another"
+            )
     return dict(custom)
 
 
@@ -168,17 +191,19 @@ def describe_part(part: Any) -> dict[str, Any]:
     kind, known = type(part), known_types()
     if known.get(kind.__name__) is not kind:
         if kind.__name__ in known:
-            raise TypeError(f"cannot save {part!r}: its class has a name of affinet's own")
-        # A config that was inherited from a class of affinet's need not fit this one.
+            raise TypeError(
+                f"cannot save {part!r}: its class has the name of one of affinet's, rename it"
+            )
+        # A config inherited from one of affinet's classes need not fit this one.
         owner = next((c for c in kind.__mro__ if "config" in vars(c)), None)
         if owner is None or owner in known.values() or owner in (Layer, Loss):
             raise TypeError(
-                f"cannot save {part!r}, only affinet's own layers and losses and those that "
-                "define config()"
+                f"cannot save {part!r}: a custom layer or loss must define config(), which "
+                "returns the arguments of its class"
             )
     arguments = part.config() if callable(getattr(part, "config", None)) else {}
     if not isinstance(arguments, Mapping) or "type" in arguments:
-        raise TypeError(f"cannot save {part!r}: config() gave {arguments!r:.50}, wanted a dict")
+        raise TypeError(f"cannot save {part!r}: config() returned {arguments!r:.50}, wanted a dict")
     described = {"type": kind.__name__, **arguments}
     if hasattr(kind, "from_children"):
         described[CHILDREN] = [describe_part(child) for child in children_of(part)]
@@ -188,12 +213,8 @@ def describe_part(part: Any) -> dict[str, Any]:
 def rebuild(
     description: Mapping[str, Any], arrays: Mapping[str, Array], types: Mapping[str, type]
 ) -> Sequential:
-    """The network that a description and its arrays stand for."""
-    for field, kind in FIELDS.items():
-        if field not in description or not isinstance(description[field], kind):
-            raise ValueError(f"{field} is {description.get(field)!r:.50}, wanted {names_of(kind)}")
-    for name in description["shapes"]:
-        require_tensor(name, description, arrays)
+    """The network that a description and its arrays define."""
+    described_arrays(description, {name: array.shape for name, array in arrays.items()})
     layers = [
         build_layer(str(place), config, arrays, types, description["dtype"])
         for place, config in enumerate(description["layers"])
@@ -216,16 +237,68 @@ def rebuild(
     return net
 
 
-def require_tensor(name: str, description: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+def require_tensor(
+    name: str, description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
     """Raise unless the array is there and has the described shape."""
     shape = description["shapes"][name]
     if not isinstance(shape, list):
         raise ValueError(f"shapes: {name} is {shape!r:.50}, wanted a list of numbers")
-    if name not in arrays:
+    if name not in shapes:
         raise ValueError(f"array {name} is missing")
-    array = arrays[name]
-    if array.shape != tuple(shape):
-        raise ValueError(f"array {name} has shape {array.shape}, wanted {tuple(shape)}")
+    if shapes[name] != tuple(shape):
+        raise ValueError(f"array {name} has shape {shapes[name]}, wanted {tuple(shape)}")
+
+
+def require_plausible_sizes(
+    description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise if a whole number of a layer may be a size that its arrays do not have.
+
+    A layer allocates arrays by such numbers before they are compared with the file's.
+    """
+    held: Counter[str] = Counter()
+    for name, shape in shapes.items():
+        held[name.rpartition(".")[0]] += math.prod(shape)
+    for path, config in described_layers(description["layers"]):
+        if not is_own(config.get("type")):
+            continue  # whoever wrote a custom layer knows what its numbers mean
+        arguments = {name: value for name, value in config.items() if name != CHILDREN}
+        size = max(whole_numbers(arguments), default=0)
+        if size > max(held[path], HARMLESS_SIZE):
+            raise ValueError(
+                f"layer {path} has the number {size!r:.30}, but its arrays in the file hold "
+                f"{held[path]} numbers"
+            )
+
+
+def described_layers(layers: list[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every described layer with its path, those that hold layers before these."""
+    stack = [(str(place), config) for place, config in enumerate(layers)]
+    while stack:
+        path, config = stack.pop()
+        if not isinstance(config, dict):
+            continue  # refused when the layer is built
+        yield path, config
+        inside = config.get(CHILDREN)
+        if isinstance(inside, list):
+            stack.extend((f"{path}.{place}", child) for place, child in enumerate(inside))
+
+
+def is_own(name: Any) -> bool:
+    """True for the name of one of affinet's own layers or losses."""
+    return isinstance(name, str) and name in known_types()
+
+
+def whole_numbers(value: Any) -> Iterator[int]:
+    """The whole numbers anywhere in a value of JSON."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict | list):
+            stack.extend(value.values() if isinstance(value, dict) else value)
+        elif type(value) is int:
+            yield value
 
 
 def build_layer(
@@ -237,8 +310,8 @@ def build_layer(
 ) -> Any:
     """One layer from its description, its arrays from those whose names begin with its path.
 
-    Parameters that the class takes as arguments, as Affine does, are given to it. A layer that is
-    built ``from_children`` gets these; any other has made its own.
+    Parameters that are arguments of the class, such as Affine's, are passed to it. A layer that is
+    built ``from_children`` receives these; any other one has made its own.
     """
     part = part_type(f"layer {path}", config, types, Layer)
     if hasattr(part, "from_children"):
@@ -310,7 +383,7 @@ def build_part(
     arguments = {name: value for name, value in config.items() if name != "type"}
     try:
         return part(**arguments, **(given or {}))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError, MemoryError) as error:
         raise ValueError(f"{place}: {error}") from error
 
 
@@ -324,8 +397,8 @@ def part_type(place: str, config: Any, types: Mapping[str, type], kind: type) ->
     fits = part is not None and (has_methods(part) if own else issubclass(part, kind))
     if part is None or not fits or inspect.isabstract(part):
         raise ValueError(
-            f"{place}: {kind.__name__.lower()} {name!r} is unknown to this affinet; a class of "
-            "one's own wants load(..., custom={name: class})"
+            f"{place}: {kind.__name__.lower()} {name!r} is unknown to this affinet; pass a custom "
+            "class by load(..., custom={name: class})"
         )
     return part
 

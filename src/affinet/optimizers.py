@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping
 from typing import Any, ClassVar, Self
@@ -23,7 +22,8 @@ from affinet._validation import (
     require_plain,
     require_shape,
 )
-from affinet.parameters import Parameters, flat_zeros
+from affinet.optimizer_state import State, States
+from affinet.parameters import Parameters
 
 # As the shell and the pictures list them: from the simplest rule on.
 __all__ = ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW", "Lion"]  # noqa: RUF022
@@ -33,22 +33,11 @@ FLOATS = (float, np.floating)
 kernels: Any = _dispatch.kernels
 
 
-class State:
-    """What an optimizer remembers of one array: how often it was updated, and its averages."""
-
-    def __init__(self, size: int, dtype: np.dtype[Any], n_averages: int) -> None:
-        self.step = 0
-        self.averages = [flat_zeros(size, dtype) for _ in range(n_averages)]
-
-    def copy(self) -> State:
-        """The same numbers in memory of their own."""
-        twin = State.__new__(State)
-        twin.step, twin.averages = self.step, [average.copy() for average in self.averages]
-        return twin
-
-
 class Optimizer(KnownAttributes, ABC):
-    """An update rule; what it remembers is kept for each parameter array as long as that lives.
+    """An update rule; its state is kept for each parameter array as long as that array lives.
+
+    Copied, pickled or sent to another process together with the parameters, it keeps their states.
+    Parameters that travel separately keep theirs if their numbers are the same on arrival.
 
     Parameters
     ----------
@@ -72,7 +61,7 @@ class Optimizer(KnownAttributes, ABC):
 
     Examples
     --------
-    A custom rule says what it does with flat arrays:
+    A custom rule works on flat arrays:
 
     >>> import numpy as np, affinet as an
     >>> class SignDescent(an.Optimizer):
@@ -99,7 +88,7 @@ class Optimizer(KnownAttributes, ABC):
 
     def __init__(self, lr: float) -> None:
         self.lr = real_number("lr", lr, 0.0)
-        self._states: dict[int, tuple[weakref.ref[Array], State]] = {}
+        self._states = States()
         self._scalar_states: dict[Any, State] = {}
 
     def update(self, params: Any, grads: Any) -> None:
@@ -182,38 +171,15 @@ class Optimizer(KnownAttributes, ABC):
         params[name] = float(W[0])
 
     def state_of(self, W: Array) -> State:
-        """What is remembered of this very array; made new, all zeros, at the first call."""
-        known = self._states.get(id(W))
-        if known is not None and known[0]() is W:
-            return known[1]
-        state = State(W.size, compute_dtype(W), self.n_averages)
-        self._remember(W, state)
-        return state
-
-    def _remember(self, W: Array, state: State) -> None:
-        states, key = self._states, id(W)
-
-        def forget(reference: weakref.ref[Array]) -> None:
-            if key in states and states[key][0] is reference:
-                del states[key]
-
-        states[key] = (weakref.ref(W, forget), state)
+        """The state of this very array; a new one, all zeros, at the first call."""
+        return self._states.of(W, self.n_averages)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Arrays and their states travel side by side: where the parameters are copied or pickled
-        # in the same call they are the same objects afterwards, and keep their state.
-        living = [(reference(), state.copy()) for reference, state in self._states.values()]
         return {
             **self.__dict__,
-            "_states": [pair for pair in living if pair[0] is not None],
+            "_states": self._states.copy(),  # of its own: copy.copy copies no deeper than this
             "_scalar_states": {key: s.copy() for key, s in self._scalar_states.items()},
         }
-
-    def __setstate__(self, saved: dict[str, Any]) -> None:
-        pairs = saved.pop("_states")
-        self.__dict__.update(saved, _states={})
-        for W, state in pairs:
-            self._remember(W, state)
 
 
 class CompiledOptimizer(Optimizer):

@@ -7,6 +7,7 @@ handle a whole network in one call.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from affinet._validation import Array, number_array, require_shape
 
 LARGE_PAGE = 1 << 21  # bytes
+_OWNERS: weakref.WeakValueDictionary[int, Parameters] = weakref.WeakValueDictionary()  # by id(flat)
 
 
 def flat_zeros(size: int, dtype: DTypeLike) -> Array:
@@ -75,6 +77,7 @@ class Parameters(dict[str, Array]):
             end = start + math.prod(shape)
             super().__setitem__(name, self._flat[start:end].reshape(shape))
             start = end
+        _OWNERS[id(self.flat)] = self
 
     @property
     def flat(self) -> Array:
@@ -151,8 +154,19 @@ class Parameters(dict[str, Array]):
 
 
 def restored(shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike, flat: Array) -> Parameters:
-    """Parameters that were pickled or copied, in a buffer that can be written to.
+    """Parameters that were pickled or copied, in a buffer of their own.
 
-    joblib hands large arrays to its workers as read-only maps of files.
+    joblib passes large arrays to its workers as maps of files, and can load them as such.
     """
-    return Parameters(shapes, dtype, flat if flat.flags.writeable else flat.copy())
+    return Parameters(shapes, dtype, in_memory(flat))
+
+
+def in_memory(array: Array) -> Array:
+    """``array`` itself, or a copy if it is a map of a file or cannot be written to."""
+    return array if type(array) is np.ndarray and array.flags.writeable else np.array(array)
+
+
+def owner_of(flat: Array) -> Parameters | None:
+    """The living Parameters whose buffer ``flat`` is."""
+    owner = _OWNERS.get(id(flat))
+    return owner if owner is not None and owner.flat is flat else None

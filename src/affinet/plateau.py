@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from affinet._validation import whole_number
 from affinet.metrics import larger_is_better
 
 
@@ -59,5 +60,9 @@ class Plateau:
         return {"best": self.best, "wait": self.wait}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state_dict."""
-        self.best, self.wait = state["best"], state["wait"]
+        """Continue from a state_dict; nothing has changed if it is refused."""
+        best = state["best"]
+        if best is not None and (type(best) not in (int, float) or math.isnan(best)):
+            raise ValueError(f"best is {best!r:.50}, wanted a number or None")
+        wait = whole_number("wait", state["wait"], 0)
+        self.best, self.wait = best, wait

@@ -16,6 +16,8 @@ import numpy as np
 from affinet._validation import Array, positive_number, real_number, whole_number
 from affinet.plateau import Plateau
 
+MOST_REDUCTIONS = 1_000_000  # one an epoch at most; a damaged checkpoint may claim any number
+
 __all__ = [
     "Constant",
     "Cosine",
@@ -290,9 +292,12 @@ class ReduceOnPlateau(Schedule):
         return {"monitor": self._monitor.state_dict(), "reductions": self._reductions}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state_dict."""
+        """Continue from a state_dict; nothing has changed if it is refused."""
+        reductions = whole_number("reductions", state["reductions"], 0)
+        if reductions > MOST_REDUCTIONS:
+            raise ValueError(f"reductions is {reductions:.6g}, wanted at most {MOST_REDUCTIONS}")
         self._monitor.load_state_dict(state["monitor"])
-        self._reductions = state["reductions"]
+        self._reductions = reductions
 
 
 def rates_of_epoch(schedule: Any, start: Progress, n: int) -> Array:

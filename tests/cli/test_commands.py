@@ -48,11 +48,13 @@ def test_version(shell):
 
 def test_help_lists_the_commands(shell):
     out, _ = shell("--help")
-    commands = ("train", "evaluate", "predict", "inspect", "gradcheck", "plot", "info")
+    commands = ("train", "evaluate", "predict", "inspect", "export", "gradcheck", "plot", "info")
     assert all(any(line.split()[:1] == [name] for line in out.splitlines()) for name in commands)
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "inspect", "gradcheck"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "predict", "inspect", "export", "gradcheck"]
+)
 def test_every_command_has_help(shell, command):
     out, _ = shell(command, "--help")
     assert out.startswith(f"usage: affinet {command}")

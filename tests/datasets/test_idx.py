@@ -166,7 +166,7 @@ class TestDamage:
     @pytest.mark.parametrize("extra", [b"\0", b"\n", b"more"])
     def test_trailing_bytes(self, write: Any, pack_idx: Any, extra: bytes) -> None:
         path = write(pack_idx(sample()) + extra)
-        refused(path, "data", "trailing bytes after the 6 that the header announces")
+        refused(path, "data", "trailing bytes after the 6 that the header claims")
 
     def test_trailing_bytes_after_nothing(self, write: Any, pack_idx: Any) -> None:
         refused(write(pack_idx(sample(shape=(0,))) + b"x"), "data", "trailing bytes after the 0")

@@ -39,6 +39,7 @@ def test_works_from_a_zip_with_numpy_alone(tmp_path: Path) -> None:
     archive = tmp_path / "affinet.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("affinet/__init__.py", "")
+        file.write(PACKAGE.parent / "_npy.py", "affinet/_npy.py")
         for path in PACKAGE.rglob("*"):
             if path.suffix in {".py", ".gz", ".txt"}:
                 file.write(path, Path("affinet/datasets") / path.relative_to(PACKAGE))

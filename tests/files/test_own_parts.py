@@ -83,7 +83,7 @@ def test_parts_of_ones_own_are_unknown_without_their_classes(path):
     ("custom", "error", "match"),
     [
         ({"Scale": Scale(3)}, TypeError, "custom: 'Scale' is .*wanted a class"),
-        ({"ReLU": Scale}, ValueError, "custom: 'ReLU' is the name of a class of affinet's own"),
+        ({"ReLU": Scale}, ValueError, "custom: 'ReLU' is the name of one of affinet's classes"),
         ({"Scale": Hinge, "Hinge": Hinge}, ValueError, "layer 0: .*unexpected keyword"),
         ({"Scale": dict, "Hinge": Hinge}, ValueError, "layer 'Scale' is unknown"),
     ],
@@ -110,7 +110,7 @@ def test_arrays_of_ones_own_layer_that_do_not_fit(path, name, what):
 
 def test_an_own_class_with_a_name_of_affinets(path):
     own = type("ReLU", (Duck,), {"config": lambda self: {}})
-    with pytest.raises(TypeError, match="a name of affinet's own"):
+    with pytest.raises(TypeError, match="the name of one of affinet's"):
         an.Sequential(own()).save(path)
 
 
@@ -118,7 +118,7 @@ def test_a_config_that_json_cannot_hold(path):
     with pytest.raises(TypeError, match=r"JSON|serializable"):
         an.Sequential(Scale(3, power=1j)).save(path)
     own = type("Own", (Duck,), {"config": lambda self: [1]})
-    with pytest.raises(TypeError, match=r"config\(\) gave \[1\]"):
+    with pytest.raises(TypeError, match=r"config\(\) returned \[1\]"):
         an.Sequential(own()).save(path)
     assert os.listdir(path.parent) == []
 

@@ -215,6 +215,7 @@ def test_producer_metadata_and_class_names(path):
     model = onnx.load(path)
     assert (model.producer_name, model.producer_version) == ("affinet", an.__version__)
     properties = {p.key: json.loads(p.value) for p in model.metadata_props}
+    assert properties.pop("affinet.probabilities") is False
     assert properties == {"affinet.metadata": net.metadata, "classes": ["ash", "elm", "oak"]}
 
 

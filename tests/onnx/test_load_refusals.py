@@ -27,9 +27,29 @@ def before_affine(op, *inputs, **attributes):
     return build
 
 
-def residual(made):
+def two_branches(made):
     x = made.add("Gemm", "_", W1, B1)
-    made.add("Add", made.add("Relu"), x)
+    one = made.add("Sigmoid", made.add("Relu"))
+    made.add("Add", one, made.add("Tanh", x))
+
+
+def inside_a_layer(made):
+    product = made.add("MatMul", "x", W1)
+    made.add("Add", "_", B1)
+    made.add("Add", made.add("Relu"), product)
+
+
+def shared_by_branches(made):
+    x = made.add("Gemm", "x", W1, B1)
+    one = made.add("Relu")
+    two = made.add("Add", made.add("Tanh", one), x)
+    made.add("Add", made.add("Gemm", one, np.eye(5, dtype="f"), B1), two)
+
+
+def flattened_branch(made):
+    made.dims = ("batch", 2, 2)
+    made.add("Add", made.add("Flatten", "x"), "x")
+    made.add("Gemm", "_", W1, B1)
 
 
 def quotient(made):
@@ -49,7 +69,14 @@ def reshape_by_columns(made):
 REFUSED = {
     "unknown operator": (affine_then("Elu"), "node 'node Elu' (Elu): affinet has no layer"),
     "unknown domain": (affine_then("Relu", domain="elsewhere"), "(elsewhere.Relu)"),
-    "residual": (residual, "node 'node Add' (Add): a sum of two tensors"),
+    "two branches": (two_branches, "node 'node Add' (Add): a sum of two tensors"),
+    "a sum inside a layer": (inside_a_layer, "node 'node Add' (Add): a sum of two tensors"),
+    "a node in two branches": (shared_by_branches, "two branches contain it"),
+    "a flattened branch": (flattened_branch, "(Add): the input has 3 dimensions"),
+    "a sum of constants": (
+        affine_then("Add", np.ones(5, "f"), np.ones(5, "f")),
+        "node 'node Add' (Add): a sum of constants",
+    ),
     "squared": (affine_then("Mul", "_", "_"), "(Mul): a product or quotient"),
     "late factor": (affine_then("Mul", "_", np.float32(2)), "constant factor anywhere but"),
     "factor before a relu": (

@@ -14,21 +14,16 @@ KERNELS = Path(__file__).parents[2] / "kernels"
 # Rooms from the lowest to the highest; those of one line may import each other, but not in circles.
 FLOORS = (
     (
-        "_version",
-        "_validation",
-        "_foreign_names",
-        "_attributes",
-        "_process",
-        "_forks",
-        "datasets",
-        "tables",
+        *("_version", "_validation", "_foreign_names", "_attributes", "_process", "_forks"),
+        *("_npy", "datasets", "tables"),
     ),
-    ("_dispatch", "reference", "archive"),
+    ("_dispatch", "reference", "archive", "atomic"),
     (
         "parameters",
         "initializers",
         "layers",
         "losses",
+        "optimizer_state",
         "optimizers",
         "metrics",
         "plateau",
@@ -56,7 +51,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Inside functions a method may import a higher room for which it is the entry.
 DOORS = {("network", "training"), ("network", "model_file")}
 # The datasets import nothing about networks.
-DATASETS_MAY_IMPORT = {"datasets", "_validation", "_version"}
+DATASETS_MAY_IMPORT = {"datasets", "_validation", "_version", "_npy"}
 
 
 @dataclass(frozen=True)

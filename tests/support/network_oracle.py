@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 import affinet as an
+from affinet.network.inner import walk
 from parts.activations import ACTIVATIONS
 
 FUNCTIONS = {name: row.formula for name, row in ACTIVATIONS.items()} | {
@@ -22,10 +23,23 @@ def exact(net, x):
     """``(y, scale, reduction)`` for rows x, as `tolerance.assert_close` takes them."""
     y = np.asarray(x, np.float64).reshape(len(x), math.prod(np.shape(x)[1:]))
     y = y if net.input_scale is None else y * net.input_scale
-    scale, reduction = abs(y), 1
-    for layer in net.layers:
+    y, scale, reduction = through(net.layers, y, abs(y))
+    return y, STEEPEST ** len(list(walk(net.layers))) * scale, reduction + 1
+
+
+def through(layers, y, scale):
+    """The same behind layers, without the growth of errors by slopes."""
+    reduction = 0
+    for layer in layers:
         name = type(layer).__name__
-        if name == "Affine":
+        if name == "Residual":
+            x, x_scale = y, scale
+            y, scale, more = through(layer.layers, x, x_scale)
+            projection = () if layer.projection is None else (layer.projection,)
+            x, x_scale, most = through(projection, x, x_scale)
+            y, scale = y + x, scale + x_scale
+            reduction += more + most + 1
+        elif name == "Affine":
             W, b = np.float64(layer.W), np.float64(layer.b)
             y, scale = y @ W + b, scale @ abs(W) + abs(b)
             reduction += len(W) + 1
@@ -35,7 +49,7 @@ def exact(net, x):
         else:
             y, scale = FUNCTIONS[name](y, layer), np.maximum(scale, abs(y))
             reduction += 4
-    return y, STEEPEST ** len(net.layers) * scale, reduction
+    return y, scale, reduction
 
 
 def normalized(layer, x, scale, *, of_batch):

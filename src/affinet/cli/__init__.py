@@ -1,4 +1,4 @@
-"""The shell ``affinet``: train, evaluate, predict, inspect, gradcheck, plot, bench, info.
+"""The shell ``affinet``: train, evaluate, predict, inspect, export, gradcheck, plot, bench, info.
 
 Each command is a module with ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(options)``.
 It is imported when it is called, so that ``--help`` stays fast.

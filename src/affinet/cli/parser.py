@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "measure a saved network on a data set",
     "predict": "apply a saved network to the rows of a file",
     "inspect": "show what a model file contains",
+    "export": "write a model as an ONNX file",
     "gradcheck": "compare a network's gradients with numerical ones",
     "plot": "draw how networks learn and fail, or the learning curve of a saved network",
     "bench": "time a training step against pure NumPy",

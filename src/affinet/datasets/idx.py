@@ -1,7 +1,7 @@
 """Reader of IDX files, the format of MNIST: a header, then one array of big-endian numbers.
 
-Every number in a header is a claim: it is compared with what the file can hold before memory is
-allocated for it.
+Every number in a header is treated as a claim: it is compared with what the file can hold before
+memory is allocated for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-MAX_BYTES = 2**31  # headers that announce more are refused; MNIST's largest file holds 47 MB
+MAX_BYTES = 2**31  # a header that claims more is refused; MNIST's largest file holds 47 MB
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(np.uint8),
@@ -45,10 +45,10 @@ def read_idx(
     path : str or path
         The file.
     dtype : dtype, optional
-        The dtype that the file must have, in native byte order; by default any of the format's.
+        The dtype that the file must have; any of the format's types if left out.
     shape : sequence of int or None, optional
-        The shape that the file must have, with None for any size, as in ``(None, 28, 28)``; by
-        default any shape of 1 to 32 dimensions.
+        The shape that the file must have, with None for any size, as in ``(None, 28, 28)``; any
+        shape of 1 to 32 dimensions if left out.
 
     Returns
     -------
@@ -61,12 +61,11 @@ def read_idx(
     FileNotFoundError
         The file does not exist.
     ValueError
-        The file is damaged, or not an IDX file, or has another dtype or shape than wanted. The
-        message names the file and the field: magic number, dtype code, dimension count, shape,
-        size, data, gzip data. Truncated files, trailing bytes and wrong gzip checksums are errors.
-        A header that announces more than 2 GiB, or more than the file could hold, is refused
-        before memory is allocated; apart from one read buffer, no more is decompressed than
-        announced.
+        The file is not a valid IDX file, or has another dtype or shape. The message names the file
+        and the field: magic number, dtype code, dimension count, shape, size, data, gzip data.
+        Truncated files, trailing bytes and wrong gzip checksums are errors. A header that claims
+        more than 2 GiB, or more than the file can hold, is refused before memory is allocated; at
+        most one read buffer more than claimed is decompressed.
 
     Notes
     -----
@@ -161,7 +160,7 @@ def _require_shape(file: Path, found: tuple[int, ...], wanted: Sequence[int | No
 def _require_size(
     file: Path, itemsize: int, shape: tuple[int, ...], stored: int, capacity: int
 ) -> None:
-    """Refuse sizes that no valid file announces, before any memory is allocated for them."""
+    """Refuse what no valid file claims, before memory is allocated for it."""
     # A size of 0 must not hide sizes that NumPy cannot index, so it counts as 1.
     announced = itemsize * math.prod(max(size, 1) for size in shape)
     if announced > MAX_BYTES:
@@ -190,5 +189,5 @@ def _read_data(stream: IO[bytes] | gzip.GzipFile, file: Path, size: int) -> NDAr
         filled += len(piece)
     # This read also makes gzip verify its checksum.
     if stream.read(1):
-        raise _fault(file, "data", f"trailing bytes after the {size} that the header announces")
+        raise _fault(file, "data", f"trailing bytes after the {size} that the header claims")
     return data

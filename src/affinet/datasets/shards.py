@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from affinet._npy import read_header, require_bytes
 
 Array = NDArray[Any]
 
 
 class Shards:
-    """The rows of several arrays behind each other; only those that are asked for are read.
+    """The rows of several arrays, one after the other; only requested rows are read.
 
-    ``fit``, ``evaluate`` and ``predict`` take it as it is and never hold more than a batch or a
+    ``fit``, ``evaluate`` and ``predict`` accept it directly and never hold more than a batch or a
     block of it; ``np.asarray`` reads all of it.
 
     Parameters
     ----------
     parts : list of arrays
-        Memory maps, or arrays, each with at least the dimension of the rows; alike in dtype and in
-        the shape of a row.
+        Memory maps or arrays of at least one dimension, all of the same dtype and row shape.
 
     Attributes
     ----------
@@ -33,7 +35,7 @@ class Shards:
     Raises
     ------
     ValueError
-        If there are no parts, or they are not alike; the first that differs is told by its place.
+        If there are no parts, or one has another dtype or row shape; it is named by its place.
 
     Examples
     --------
@@ -42,7 +44,7 @@ class Shards:
     ((5,), array([11,  0]), array([ 1,  2, 10]))
     """
 
-    in_files = True  # by this fit knows that it is no array
+    in_files = True  # how fit knows that it is not an array
 
     def __init__(self, parts: list[Array]) -> None:
         if not parts:
@@ -56,20 +58,20 @@ class Shards:
                 )
         self._parts = parts
         self._starts = np.cumsum([0, *map(len, parts)])
-        self._rows: Array | None = None  # of all parts, those that are here; None for all
+        self._rows: Array | None = None  # the selected rows of all parts; None for all
         self.dtype = first.dtype
         self.shape: tuple[int, ...] = (int(self._starts[-1]), *first.shape[1:])
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions, that of the rows included."""
+        """Number of dimensions, including that of the rows."""
         return len(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> Array:
-        """Rows, as an array of their own: a number, a slice or an array of numbers."""
+        """Rows as a new array: ``rows`` is a number, a slice or an array of numbers."""
         if isinstance(rows, slice):
             return self._read(np.arange(*rows.indices(len(self))))
         index = np.asarray(rows)
@@ -125,12 +127,12 @@ class Shards:
 
 
 def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
-    """Inputs and targets that lie in a folder as pairs of ``.npy`` files.
+    """Inputs and targets from a folder of ``.npy`` files that come in pairs.
 
-    A pair is ``x<name>.npy`` and ``t<name>.npy``, such as ``x_000.npy`` and ``t_000.npy``; both
-    hold as many rows, and the pairs follow each other in the order of their names. The files are
-    mapped into memory and stay open: nothing is read before it is asked for, and no file may be
-    changed meanwhile. Other files are let be.
+    A pair is ``x<name>.npy`` and ``t<name>.npy``, such as ``x_0.npy`` and ``t_0.npy``, with the
+    same number of rows. Pairs are ordered by name, numbers in it by their value: ``x_2.npy`` comes
+    before ``x_10.npy``. The files are mapped into memory and stay open: rows are read when they are
+    requested, and no file may change in the meantime. Other files are ignored.
 
     Parameters
     ----------
@@ -146,7 +148,8 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
     FileNotFoundError
         If there is no pair, or one half of a pair is missing.
     ValueError
-        If the files do not fit each other, or one is no array of numbers; it is named.
+        If the files do not fit each other, or one is damaged or not an array of numbers; the
+        message names the file.
 
     Examples
     --------
@@ -173,7 +176,7 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
                 f"{root}: there is {kind}{alone[0]}, but no {other}{alone[0]} beside it"
             )
     parts: dict[str, list[Array]] = {"x": [], "t": []}
-    for name in sorted(names["x"]):
+    for name in sorted(names["x"], key=by_numbers):
         for kind, found in parts.items():
             found.append(open_part(root / f"{kind}{name}", found[0] if found else None))
         n_rows = len(parts["x"][-1])
@@ -185,16 +188,24 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
     return Shards(parts["x"]), Shards(parts["t"])
 
 
+def by_numbers(name: str) -> tuple[list[str | int], str]:
+    """A key that sorts names by text, and numbers in them by value; "01" comes before "1".
+
+    Examples
+    --------
+    >>> sorted(["_10.npy", "_9.npy", "_010.npy"], key=by_numbers)
+    ['_9.npy', '_010.npy', '_10.npy']
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
 def open_part(path: Path, first: Array | None) -> Array:
-    """One file as a memory map, of such rows as the first one of its kind."""
-    try:
-        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{path}: no array that can be mapped: {error}") from error
-    part: Array = np.asarray(mapped)  # a view, without what a memmap does at every index
+    """One file as a memory map; its rows must be like those of the first file of its kind."""
+    part = mapped(path)
     if part.ndim == 0 or part.dtype.kind not in "buif" or part.dtype.itemsize > 8:
         raise ValueError(
-            f"{path} has shape {part.shape} and dtype {part.dtype}, wanted rows of numbers"
+            f"{path} has shape {part.shape} and dtype {part.dtype}, wanted rows of real numbers"
         )
     if first is not None and (part.shape[1:] != first.shape[1:] or part.dtype != first.dtype):
         raise ValueError(
@@ -202,3 +213,18 @@ def open_part(path: Path, first: Array | None) -> Array:
             f"{first.shape[1:]} and {first.dtype} as in the first of them"
         )
     return part
+
+
+def mapped(path: Path) -> Array:
+    """The array in a ``.npy`` file as a read-only memory map."""
+    with open(path, "rb") as file:
+        try:
+            header = read_header(file)
+            require_bytes(header, os.fstat(file.fileno()).st_size)
+            order: Literal["C", "F"] = "F" if header.fortran else "C"
+            if header.n_bytes == 0:  # no system maps an empty range
+                return np.empty(header.shape, header.dtype, order)
+            memory = np.memmap(file, header.dtype, "r", header.offset, header.shape, order)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{path}: {error}") from error
+    return np.asarray(memory)  # a view, without a memmap's work at every index

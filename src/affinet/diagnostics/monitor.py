@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from affinet._dispatch import kernels
-from affinet._validation import Array, whole_number
+from affinet._validation import Array, number_array, require_shape, whole_number
 from affinet.diagnostics.advice import advice_on, percent
 from affinet.diagnostics.dead import dead_units, rectified
 from affinet.diagnostics.numbering import dead_places, layer_places
@@ -20,6 +20,7 @@ from affinet.training import TrainingState
 
 MOST_SAMPLES = 512  # with more, every other one is dropped
 QUANTITIES = ("gradient", "weight", "update")
+PLACES = ("places", "dead_places")
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -85,6 +86,8 @@ class Monitor(Study):
 
     only_looks = True
     on_one_rank = True
+
+    _record: dict[str, Any]
 
     def __init__(self, every: int = 256, rows: int = 128, verbose: bool = True) -> None:
         self.every = self._interval = whole_number("every", every, 1)
@@ -221,11 +224,20 @@ class Monitor(Study):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state_dict."""
-        self._record, self._interval = dict(state["record"]), int(state["interval"])
-        self._kept = int(state["kept"])
-        if state["before"] is not None:
-            self._before[...] = state["before"]
+        """Continue from a state_dict; nothing has changed if it is refused."""
+        before, record = state["before"], dict(state["record"])
+        # Records of earlier versions lack the places, which the network decides.
+        record = {name: self._record[name] for name in PLACES} | record
+        require_record(record, self._record)
+        interval = whole_number("interval", state["interval"], 1)
+        kept = whole_number("kept", state["kept"], -1)
+        if before is not None:
+            require_shape("before", number_array("before", before), self._before.shape)
+        elif kept >= 0:
+            raise ValueError(f"kept is {kept}, but the parameters of that step are missing")
+        self._record, self._interval, self._kept = record, interval, kept
+        if before is not None:
+            self._before[...] = before
 
     def __repr__(self) -> str:
         return f"Monitor(every={self.every}, rows={self.n_rows})"
@@ -330,6 +342,37 @@ def record_rows(record: Mapping[str, Any]) -> TextTable:
         cells.append(percent(shares[place]) if place in shares else "-")
         rows.append((f"{place} {layer}", *cells))
     return rows
+
+
+def require_record(record: Mapping[str, Any], fresh: Mapping[str, Any]) -> None:
+    """Raise unless a record is one of the same network and rows as the ``fresh`` one."""
+    if record.keys() != fresh.keys():
+        raise ValueError(f"the record has {', '.join(record)}, wanted {', '.join(fresh)}")
+    for name in ("net", "layers", *PLACES, "matrices", "rows", "rectified"):
+        if record[name] != fresh[name]:
+            raise ValueError(f"the record's {name} is {record[name]!r:.80}, not this network's")
+    for name, value in fresh.items():
+        if type(record[name]) is not type(value):
+            raise TypeError(f"the record's {name} is {record[name]!r:.50}")
+    samples = len(record["steps"])
+    shapes = {name: (samples, len(record["layers"])) for name in QUANTITIES}
+    shapes["dead"] = (len(record["counted"]), len(record["rectified"]))
+    for name, (length, width) in shapes.items():
+        if len(record[name]) != length or any(len(sample) != width for sample in record[name]):
+            raise ValueError(f"the record's {name} wants {length} samples of {width} numbers")
+        if any(type(number) is not float for sample in record[name] for number in sample):
+            raise TypeError(f"the record's {name} has a sample that is not of numbers")
+    for name in ("steps", "counted"):
+        for step in record[name]:
+            whole_number(f"a step in {name}", step, 0)
+    if len(record["loss"]) != samples or any(type(loss) is not float for loss in record["loss"]):
+        raise ValueError(f"the record's losses are not those of {samples} samples")
+    for epoch in record["epochs"]:
+        if not isinstance(epoch, dict) or not {"epoch", "loss"} <= epoch.keys():
+            raise ValueError(f"the record has the epoch {epoch!r:.80}, wanted its figures")
+        for name, figure in epoch.items():
+            if type(figure) is not (int if name == "epoch" else float):
+                raise TypeError(f"{name} of an epoch is {figure!r:.50}, wanted a number")
 
 
 def short(value: float | None) -> str:

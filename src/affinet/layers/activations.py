@@ -118,6 +118,12 @@ class Activation(Layer):
     def from_onnx(cls, attributes: Mapping[str, Any]) -> Activation:
         """The activation that a node of its operator stands for.
 
+        Parameters
+        ----------
+        attributes : mapping
+            The node's, with numbers as they were meant and not as single precision holds them:
+            0.2, not 0.20000000298.
+
         Raises
         ------
         ValueError
@@ -186,7 +192,7 @@ class LeakyReLU(Activation):
     @classmethod
     def from_onnx(cls, attributes: Mapping[str, Any]) -> LeakyReLU:
         """A LeakyReLU of the node's slope."""
-        return cls(meant(attributes.get("alpha", 0.01)))
+        return cls(attributes.get("alpha", 0.01))
 
 
 class Sigmoid(Activation):
@@ -402,8 +408,3 @@ def write_gate(graph: OnnxGraph, operators: tuple[str, ...]) -> None:
     for operator in operators:
         graph.add(operator)
     graph.add("Mul", x, graph.tensor)
-
-
-def meant(value: float) -> float:
-    """The number that single precision stands for: 0.2 for 0.20000000298."""
-    return float(str(np.float32(value)))

@@ -51,6 +51,8 @@ def is_compiled(part: Any) -> bool:
 class OnnxGraph(Protocol):
     """The ONNX graph to which a layer adds its nodes: one after the other, each on the last.
 
+    A layer that holds others lets these add theirs, and may set ``tensor`` to begin a branch.
+
     Attributes
     ----------
     dtype : dtype
@@ -58,7 +60,7 @@ class OnnxGraph(Protocol):
     opset : int
         Version of the operators.
     tensor : str
-        The output of the last node.
+        What the next node reads: the output of the last one.
     """
 
     dtype: np.dtype[Any]
@@ -73,6 +75,9 @@ class OnnxGraph(Protocol):
 
     def parameters(self, layer: Any, *names: str) -> list[str]:
         """Add the layer's arrays of these names; returns their names in the graph."""
+
+    def write(self, place: int, layer: Any) -> None:
+        """Let a layer inside add its nodes; ``place`` is its place in ``children``."""
 
     def require_opset(self, wanted: int, layer: Any) -> None:
         """Raise ValueError if the layer needs a newer version of the operators."""

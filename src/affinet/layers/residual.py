@@ -13,6 +13,7 @@ from affinet._validation import Array
 from affinet.layers.affine import Affine
 from affinet.layers.base import Layer, gradient_array, input_array
 from affinet.layers.chain import Chain, predicts
+from affinet.layers.operation import OnnxGraph
 from affinet.layers.tree import (
     keeps_any_width,
     require_each_once,
@@ -179,6 +180,17 @@ class Residual(Layer):
         if not projection:
             return cls(*children)
         return cls(*children[:-1], projection=children[-1] if children else None)
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the branch's nodes, those of the projection, and an Add."""
+        x = graph.tensor
+        for place, layer in enumerate(self.layers):
+            graph.write(place, layer)
+        out = graph.tensor
+        graph.tensor = x
+        if self.projection is not None:
+            graph.write(len(self.layers), self.projection)
+        graph.add("Add", out, graph.tensor)
 
     def widths(self) -> tuple[int, int] | None:
         """Numbers a row that it takes and returns; None if nothing in it fixes them."""

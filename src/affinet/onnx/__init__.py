@@ -6,7 +6,7 @@ onnx is imported when a file is written or read, so this module costs nothing be
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import DTypeLike
 
@@ -17,7 +17,7 @@ __all__ = ["export", "load"]
 
 
 def export(
-    net: Sequential,
+    net: Any,
     path: str | os.PathLike[str],
     *,
     opset: int = 17,
@@ -26,49 +26,61 @@ def export(
     input_name: str = "x",
     output_name: str = "y",
     check: bool = True,
+    encoding: bool = True,
 ) -> None:
     """Write a network as an ONNX file that computes what :meth:`Sequential.predict` does.
 
     The graph takes any number of rows and has the network's dtype. Layers are in evaluation mode,
-    so a Dropout is left out; ``input_scale`` becomes a product in front. The loss is not written.
-    ``net.metadata`` is, as JSON under ``affinet.metadata``, and its ``classes`` once more under
-    ``classes``. The file is written under a temporary name, flushed to disk and then renamed.
+    so a Dropout is omitted; ``input_scale`` becomes a product at the input. The loss is not
+    written. ``net.metadata`` is, as JSON under ``affinet.metadata``, and its ``classes`` also under
+    ``classes``. :func:`load` reads back a network with the same predictions, to the bit. The file
+    is written under a temporary name, flushed to disk and then renamed.
 
     Parameters
     ----------
-    net : Sequential
-        Of affinet's own layers, at least one of which fixes the number of inputs.
+    net : Sequential, or a fitted estimator of affinet's
+        Made of affinet's own layers, at least one of which fixes the number of inputs. Of an
+        estimator ``net_`` is written, which computes outputs and not labels; its ``classes_``
+        go into the metadata.
     path : path
         A name ending in ``.onnx``.
     opset : int
         Version of the ONNX operators, 13 or more, and 17 or more for a LayerNorm. From 20 on a
         GELU is one operator, before that it is built of Erf.
     probabilities : bool
-        True ends the graph with what the loss makes of logits, as
-        :meth:`Sequential.predict_proba` does: Softmax or Sigmoid.
+        True ends the graph with Softmax or Sigmoid, whichever the loss applies to logits, as
+        :meth:`Sequential.predict_proba` does.
     input_dtype : dtype, optional
         What the graph takes where it is not the network's dtype, such as uint8 for images.
     input_name, output_name : str
         Names of the graph's input, of shape (batch, I), and output, of shape (batch, O).
     check : bool
-        True lets onnx's checker look at the graph before anything is written.
+        True runs onnx's checker on the graph before anything is written.
+    encoding : bool
+        A model of a table encodes its columns before the network and gives a numeric target its
+        unit after it. A graph cannot hold this yet, so such a model is refused. False writes the
+        network alone, for rows that are encoded already; what is missing stands in the file's
+        ``doc_string``.
 
     Raises
     ------
     ImportError
         If onnx is not installed.
     TypeError
-        If a layer is not affinet's own, the loss knows no probabilities, or JSON cannot hold the
-        metadata.
+        If ``net`` is anything else, a layer is not affinet's own, the loss has no probabilities, or
+        JSON cannot hold the metadata.
     ValueError
         If the name does not end in ``.onnx``, a layer needs a higher opset, the number of inputs
-        is unknown, or the parameters pass the 2 GB that an ONNX file holds.
+        is unknown, the parameters exceed the 2 GB that an ONNX file can hold, a number exceeds
+        single precision where ONNX has no other, an estimator is not fitted, or the model encodes a
+        table and ``encoding`` is not False.
 
     Notes
     -----
-    ONNX keeps the epsilon of a normalisation in single precision, in a float64 network too. ONNX
-    Runtime 1.31 does not run a float64 network with a GELU, having no Erf in double precision, and
-    one with a LeakyReLU in opsets 16 to 18 only.
+    ONNX keeps the epsilon of a normalisation in single precision, in a float64 network too. Where
+    that changes it, the exact number stands in the node's ``doc_string``, and :func:`load` uses it.
+    ONNX Runtime 1.31 does not run a float64 network with a GELU, as it has no Erf in double
+    precision, and one with a LeakyReLU in opsets 16 to 18 only.
 
     Examples
     --------
@@ -80,38 +92,47 @@ def export(
     Sequential(Affine(4 -> 8), ReLU(), Affine(8 -> 3))
     """
     require_onnx()
-    from affinet.onnx import writer
+    from affinet.onnx import sources, writer
 
+    network = sources.network_of(net)
+    missing = sources.left_out(net, network)
+    if missing is not None and encoding:
+        raise ValueError(
+            f"an ONNX file would lack {missing}; encoding=False writes the network alone, for rows "
+            "that are encoded already"
+        )
     writer.write(
-        net,
+        network,
         path,
         writer.Options(opset, probabilities, input_dtype, input_name, output_name),
         check=check,
+        left_out=missing,
     )
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
     """Read an ONNX file that holds a multilayer perceptron, such as PyTorch or skl2onnx write.
 
-    Understood are Gemm, MatMul and Add, the activations that affinet has, GELU and SiLU also where
-    they are spelt out in products, BatchNormalization, LayerNormalization, Dropout, Flatten and
-    Reshape to rows, Identity, Cast to floats, and a positive factor right behind the input, which
-    becomes ``input_scale``. The label branch of an skl2onnx classifier is left out.
+    It reads Gemm, MatMul and Add, the activations that affinet has, GELU and SiLU also where they
+    are written out as products, BatchNormalization, LayerNormalization, Dropout, Flatten and
+    Reshape to rows, Identity, Cast to floats, and a positive factor at the input, which becomes
+    ``input_scale``. The label branch of an skl2onnx classifier is ignored.
 
     A final Softmax or LogSoftmax becomes ``loss=SoftmaxWithLoss()`` and a final Sigmoid
-    ``loss=SigmoidWithLoss()``: the network's ``predict`` gives logits then, ``predict_proba`` the
-    probabilities. Otherwise the network has no loss; assign ``net.loss`` to train on.
+    ``loss=SigmoidWithLoss()``, unless :func:`export` noted that it is a layer: ``predict`` then
+    returns logits, ``predict_proba`` probabilities. Otherwise the network has no loss; assign
+    ``net.loss`` to train it.
 
     Parameters
     ----------
     path : path
-        An ONNX file; weights that it keeps in files beside it are read from there.
+        An ONNX file; weights that it keeps in files beside it are read too.
 
     Returns
     -------
     Sequential
-        In the dtype of the weights. Class names, where the file has them, stand in
-        ``metadata["classes"]``, and :func:`export` brings back all of the metadata.
+        In the dtype of the weights. Class names, if the file has them, are in
+        ``metadata["classes"]``; from a file of affinet's all metadata is restored.
 
     Raises
     ------
@@ -120,7 +141,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     ImportError
         If onnx is not installed.
     ValueError
-        If it is no ONNX file, or no multilayer perceptron: the message names the node.
+        If it is not an ONNX file, is damaged, or is not a multilayer perceptron; the message names
+        the file and the node.
 
     Examples
     --------

@@ -1,8 +1,11 @@
-"""An ONNX graph as its reader wants it: producers of tensors, constants, and the way back."""
+"""An ONNX graph as its reader needs it: producers of tensors, constants, and the way back."""
 
 from __future__ import annotations
 
+import functools
+import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,10 +14,14 @@ import onnx
 from onnx import helper, inliner, numpy_helper
 
 from affinet._validation import Array
+from affinet.onnx.joins import Joins
 
 STANDARD = ("", "ai.onnx")
+MOST_NODES = 10_000  # after inlining functions, which can call each other exponentially often
+MOST_OUTPUTS = 16  # skl2onnx gives a classifier up to four
 LABEL_OPS = ("ArgMax", "ArrayFeatureExtractor", "Binarizer")  # these give labels, not numbers
 ML_DOMAIN = "ai.onnx.ml"
+FOLDED = ("Constant", "Identity", "Cast", "Transpose")  # operators that pass constants on
 
 
 class Graph:
@@ -32,6 +39,7 @@ class Graph:
 
     def __init__(self, model: Any) -> None:
         if model.functions:
+            require_few_calls(model)
             model = inliner.inline_local_functions(model)
         graph = model.graph
         self.nodes = list(graph.node)
@@ -39,15 +47,23 @@ class Graph:
         self.properties = {p.key: p.value for p in model.metadata_props}
         self._producers = {name: node for node in self.nodes for name in node.output if name}
         self._constants: dict[str, Array] = {i.name: array_of(i) for i in graph.initializer}
+        self.n_bytes = sum(array.nbytes for array in self._constants.values())
         inputs = [i for i in graph.input if i.name not in self._constants]
         if len(inputs) != 1:
             raise ValueError(f"inputs {[i.name for i in inputs]}, wanted one")
         self.input = inputs[0].name
         self.dims = declared_dims(inputs[0])
         self.outputs = [o.name for o in graph.output]
+        if len(self.outputs) > MOST_OUTPUTS:
+            raise ValueError(f"{len(self.outputs)} outputs, wanted one beside the labels")
+
+    @functools.cached_property
+    def joins(self) -> Joins:
+        """Where paths part and meet."""
+        return Joins(self.input, self.nodes)
 
     def producer(self, tensor: str) -> Any:
-        """The node that a tensor comes from; ValueError if there is none."""
+        """The node that produces a tensor; ValueError if no node does."""
         if tensor not in self._producers:
             raise ValueError(f"nothing produces the tensor {tensor!r}")
         return self._producers[tensor]
@@ -61,13 +77,23 @@ class Graph:
 
     def constant(self, tensor: str) -> Array | None:
         """The value of a tensor that does not depend on the input, as far as needed here."""
-        if tensor not in self._constants:
-            node = self.made_by(tensor, "Constant", "Identity", "Cast", "Transpose")
-            value = None if node is None else self._fold(node)
-            if value is None:
-                return None
+        if tensor in self._constants:
+            return self._constants[tensor]
+        chain, name = [], tensor
+        while name not in self._constants:
+            node = self.made_by(name, *FOLDED)
+            if node is None:
+                break
+            chain.append(node)
+            if node.op_type == "Constant":
+                break
+            name = node.input[0]
+        value = self._constants.get(name)
+        for node in reversed(chain):
+            value = folded(node, value)
+        if value is not None:
             self._constants[tensor] = value
-        return self._constants[tensor]
+        return value
 
     def number(self, tensor: str) -> float | None:
         """The value of a tensor that holds one constant number."""
@@ -75,28 +101,18 @@ class Graph:
         return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
 
     def data_inputs(self, node: Any) -> list[str]:
-        """Names of the node's inputs that are no constants."""
+        """Names of the node's inputs that are not constants."""
         return [name for name in node.input if name and self.constant(name) is None]
 
-    def _fold(self, node: Any) -> Array | None:
-        if node.op_type == "Constant":
-            return constant_value(node)
-        value = self.constant(node.input[0])
-        if value is None or node.op_type == "Identity":
-            return value
-        if node.op_type == "Transpose":
-            return np.asarray(value.transpose(attributes(node).get("perm")))
-        return np.asarray(value.astype(cast_target(node)))
-
     def main_output(self) -> str:
-        """The one output that holds numbers, which an skl2onnx classifier has beside its labels."""
+        """The one output that holds numbers; a classifier of skl2onnx has labels beside it."""
         found = {self._behind_zipmap(name) for name in self.outputs if not self._is_label(name)}
         if len(found) != 1:
             raise ValueError(f"outputs {self.outputs}, wanted one beside the labels")
         return found.pop()
 
     def class_names(self) -> list[Any] | None:
-        """The names of the classes that the label branch gives out."""
+        """The names of the classes that the label branch returns."""
         for node in self.nodes:
             if node.op_type == "ZipMap":
                 values = attributes(node)
@@ -114,7 +130,7 @@ class Graph:
 
     def _is_label(self, tensor: str) -> bool:
         if self.constant(tensor) is not None:
-            return True  # skl2onnx can give out the list of classes itself
+            return True  # skl2onnx can make the list of classes itself an output
         while (node := self.made_by(tensor, "Cast", "Reshape", "Identity", *LABEL_OPS)) is not None:
             if node.op_type in LABEL_OPS:
                 return True
@@ -123,13 +139,13 @@ class Graph:
 
 
 def open_graph(source: Path) -> Graph:
-    """The graph of a file, checked; ValueError if it is none."""
-    with source.open("rb"):  # what the system has to say is said before onnx speaks
+    """The graph of a file, checked; ValueError if it is not one."""
+    with source.open("rb"):  # a missing file is the system's error, not onnx's
         pass
     try:
         onnx.checker.check_model(str(source))  # by name: a model in memory may have 2 GB at most
         model = onnx.load(source)
-    # Wrong bytes raise whatever the decoder, the checker or the reader of outer weights raises.
+    # Damaged bytes raise whatever the decoder, the checker or the reader of external data raises.
     except Exception as error:
         raise ValueError(f"not an ONNX model, or damaged: {error}") from error
     return Graph(model)
@@ -151,6 +167,48 @@ def attributes(node: Any) -> dict[str, Any]:
     }
 
 
+def meant_attributes(node: Any) -> dict[str, Any]:
+    """The same with every number as its writer meant it.
+
+    ONNX holds single precision: the exact number is the one that affinet's writer noted beside it,
+    or else the shortest that single precision stands for.
+    """
+    exact = exact_numbers(node)
+    values = attributes(node)
+    for name, value in values.items():
+        if isinstance(value, float):
+            same = name in exact and same_in_single(exact[name], value)
+            values[name] = exact[name] if same else shortest(value)
+    return values
+
+
+def same_in_single(exact: float, value: float) -> bool:
+    """True if a number in single precision stands for an exact one."""
+    with np.errstate(over="ignore"):
+        return bool(np.float32(exact) == value)
+
+
+def shortest(value: float) -> float:
+    """The number that one in single precision stands for: 0.2 for 0.20000000298.
+
+    A number that single precision cannot hold is an exact one already.
+    """
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return float(str(single)) if float(single) == value else value
+
+
+def exact_numbers(node: Any) -> dict[str, float]:
+    """Numbers in double precision that affinet's writer left beside those in single precision."""
+    try:
+        numbers = json.loads(node.doc_string or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(numbers, dict):
+        return {}
+    return {name: number for name, number in numbers.items() if isinstance(number, float)}
+
+
 def cast_target(node: Any) -> np.dtype[Any]:
     """The dtype that a Cast gives."""
     code = attributes(node)["to"]
@@ -159,6 +217,44 @@ def cast_target(node: Any) -> np.dtype[Any]:
     except KeyError:
         refuse(node, f"a cast to the unknown type {code}")
     return dtype
+
+
+def require_few_calls(model: Any) -> None:
+    """Raise if the model's functions, written out, would be too many nodes."""
+    functions = {(f.domain, f.name): f for f in model.functions}
+    sizes: dict[tuple[str, str], int | None] = {}
+
+    def size_of(nodes: Iterable[Any]) -> int:
+        total = 0
+        for node in nodes:
+            key = (node.domain, node.op_type)
+            total += 1
+            if key in functions:
+                if key not in sizes:
+                    sizes[key] = None  # being counted
+                    sizes[key] = size_of(functions[key].node)
+                size = sizes[key]
+                if size is None:
+                    raise ValueError(f"function {node.op_type!r} calls itself")
+                total += size
+            for attribute in node.attribute:
+                total += sum(size_of(g.node) for g in (attribute.g, *attribute.graphs))
+            if total > MOST_NODES:
+                raise ValueError(f"more than {MOST_NODES} nodes when its functions are inlined")
+        return total
+
+    size_of(model.graph.node)
+
+
+def folded(node: Any, value: Array | None) -> Array | None:
+    """What a node that passes constants on makes of ``value``; None if that is not constant."""
+    if node.op_type == "Constant":
+        return constant_value(node)
+    if value is None or node.op_type == "Identity":
+        return value
+    if node.op_type == "Transpose":
+        return np.asarray(value.transpose(attributes(node).get("perm")))
+    return np.asarray(value.astype(cast_target(node)))
 
 
 def array_of(tensor: Any) -> Array:
@@ -192,7 +288,7 @@ def declared_dims(value: Any) -> tuple[int | None, ...] | None:
 
 
 def row_size(dims: tuple[int | None, ...] | None) -> int | None:
-    """How many numbers a row of this shape has, if that is known."""
+    """The number of values in a row of this shape, if it is known."""
     if not dims:
         return None
     sizes = [size for size in dims[1:] if size is not None]
@@ -200,7 +296,7 @@ def row_size(dims: tuple[int | None, ...] | None) -> int | None:
 
 
 def row_columns(graph: Graph, node: Any) -> int | None:
-    """Columns of a Reshape that keeps the rows (-1 for whatever there is), None if it does not."""
+    """Columns of a Reshape that keeps the rows (-1 for any number), None if it does not."""
     shape = graph.constant(node.input[1])
     if shape is not None:
         if shape.size != 2:

@@ -20,12 +20,16 @@ def find_gate(graph: Graph, node: Any) -> tuple[type[Activation], str] | None:
     level by level, because x may be such a product itself.
     """
     chains = [cls for cls in activation_classes().values() if cls.onnx_gate]
+    queue, seen = [(node.output[0], 0)], set[str]()
+    chains = [cls for cls in activation_classes().values() if cls.onnx_gate]
     queue = [(node.output[0], 0)]
     while queue:
         tensor, depth = queue.pop(0)
         product = graph.made_by(tensor, "Mul", "Div")
         if product is not None and depth < MOST_FACTORS_DEEP:
-            queue += [(name, depth + 1) for name in graph.data_inputs(product)]
+            new = [name for name in dict.fromkeys(graph.data_inputs(product)) if name not in seen]
+            seen.update(new)
+            queue += [(name, depth + 1) for name in new]
             continue
         candidates: list[tuple[type[Activation], str | None, float]] = [
             *((cls, chain_argument(graph, tensor, cls.onnx_gate), 1.0) for cls in chains),
@@ -34,8 +38,9 @@ def find_gate(graph: Graph, node: Any) -> tuple[type[Activation], str] | None:
         for cls, gated, wanted in candidates:
             if gated is not None:
                 factor, leaves = factors(graph, node.output[0], stop=(gated, tensor))
-                fits = sorted(leaves) == sorted((gated, tensor)) and is_near(factor, wanted)
-                return (cls, gated) if fits else None
+                # If it does not fit, the product's x is itself a sigmoid: the gate comes later.
+                if sorted(leaves) == sorted((gated, tensor)) and is_near(factor, wanted):
+                    return cls, gated
     return None
 
 

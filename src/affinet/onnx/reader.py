@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array
-from affinet.layers import Affine, BatchNorm, Dropout, LayerNorm, LeakyReLU, Sigmoid
-from affinet.layers.activations import Activation, activation_classes, meant
+from affinet.layers import Affine, BatchNorm, Dropout, LayerNorm, LeakyReLU, Residual, Sigmoid
+from affinet.layers.activations import Activation, activation_classes
 from affinet.losses import SigmoidWithLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.onnx.graph import (
@@ -21,15 +22,25 @@ from affinet.onnx.graph import (
     Graph,
     attributes,
     cast_target,
+    exact_numbers,
+    meant_attributes,
     open_graph,
     refuse,
     row_columns,
     row_size,
+    same_in_single,
+    shortest,
 )
-from affinet.onnx.names import CLASSES, METADATA
+from affinet.onnx.names import CLASSES, METADATA, PROBABILITIES
 from affinet.onnx.products import factors, find_gate
 
 MATRIX_OPS = ("Gemm", "MatMul")
+A_SUM = "a sum of two tensors that are not the branches of a Residual"
+# Beside ValueError and TypeError: what a node raises that lacks an input or an attribute, or has
+# one of another kind.
+DAMAGE = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError)
+# A graph may use one matrix in many places, and each of them becomes a layer with its own copy.
+SHARED_RATIO, SHARED_BYTES = 16, 1 << 26
 
 
 def read(path: str | os.PathLike[str]) -> Sequential:
@@ -39,8 +50,10 @@ def read(path: str | os.PathLike[str]) -> Sequential:
         graph = open_graph(source)
         net = Reader(graph).network()
         net.metadata = metadata_of(graph, net)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from error
+    except DAMAGE as error:
+        raise ValueError(f"{source}: damaged: {error!r}") from error
     return net
 
 
@@ -54,28 +67,32 @@ def metadata_of(graph: Graph, net: Sequential) -> dict[str, Any]:
 
 
 def from_json(text: str | None) -> Any:
-    """What a property holds; None where it is absent or no JSON, for others use its name too."""
+    """The value of a property; None if it is absent or not JSON: others use its name too."""
     try:
         return None if text is None else json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 class Reader:
-    """Goes back through a graph, node by node, and puts layer before layer.
+    """Walks a graph backwards, node by node, and puts layer before layer.
 
     Attributes
     ----------
     tensor : str
-        What is still to be explained; the input, in the end.
+        The tensor to explain next; in the end it is the input.
     layers : list
-        What comes behind it.
+        The layers found so far, which follow the tensor.
     width : int or None
-        How many numbers a row of the tensor must have, where what comes behind it says so.
+        The number of values that a row of the tensor must have, where a later node fixes it.
     rows_only : node or None
-        The node behind the tensor that wants rows (B, n), unless a Flatten stands between.
+        A later node that needs rows (B, n), unless a Flatten stands between.
     scale : (node, float) or None
-        A constant factor that came up; only the input may have one.
+        A constant factor found so far; only the input may have one.
+    in_branch : bool
+        True if the layers are those of a branch, which ends in a sum.
+    flattened : bool
+        True if a Flatten or a Reshape was found.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -86,22 +103,55 @@ class Reader:
         self.width: int | None = None
         self.rows_only: Any = None
         self.scale: tuple[Any, float] | None = None
+        self.in_branch = self.flattened = False
+        self.n_bytes = 0  # of the parameters of all layers
+        self.seen: set[str] = set()  # outputs of the nodes that were read
+        # False in a file of affinet's that ends with a layer and not with probabilities.
+        self.has_probabilities = from_json(graph.properties.get(PROBABILITIES)) is not False
 
     def network(self) -> Sequential:
         """The network that the graph is."""
         while self.tensor != self.graph.input:
-            node = self.graph.producer(self.tensor)
-            if node.domain not in STANDARD or node.op_type not in READERS:
-                refuse(node, "affinet has no layer for it")
-            READERS[node.op_type](self, node)
+            self._read_node()
         self._require_fitting_input()
         scale = None if self.scale is None else self.scale[1]
-        return Sequential(*self.layers, loss=self.loss, input_scale=scale)
+        return Sequential(*reversed(self.layers), loss=self.loss, input_scale=scale)
+
+    @property
+    def is_at_end(self) -> bool:
+        """True if nothing was found so far that follows the tensor."""
+        return not self.layers and self.loss is None and not self.in_branch
+
+    def branch(self, node: Any, tensor: str, start: str) -> Reader:
+        """What lies between ``start`` and a tensor that the node adds to another one."""
+        branch = copy.copy(self)
+        branch.tensor, branch.layers = tensor, []
+        branch.in_branch, branch.flattened = True, False
+        while branch.tensor != start:
+            if not self.graph.joins.is_behind(branch.tensor, start):
+                refuse(node, A_SUM)  # start is in the midst of what is one layer
+            branch._read_node()
+        branch._require_no_scale()
+        self.n_bytes = branch.n_bytes
+        return branch
+
+    def _read_node(self) -> None:
+        node = self.graph.producer(self.tensor)
+        if node.domain not in STANDARD or node.op_type not in READERS:
+            refuse(node, "affinet has no layer for it")
+        # Branches that share nodes could be read exponentially often.
+        if self.tensor in self.seen:
+            refuse(node, "two branches contain it")
+        self.seen.add(self.tensor)
+        READERS[node.op_type](self, node)
 
     def put(self, layer: Any, node: Any, tensor: str) -> None:
-        """Put a layer in front of the others and go on with the tensor that it takes."""
+        """Put a layer before the others and continue with the tensor that it takes."""
         self._require_no_scale()
-        self.layers.insert(0, layer)
+        self.n_bytes += sum(getattr(layer, name).nbytes for name in layer.parameters)
+        if self.n_bytes > max(SHARED_BYTES, SHARED_RATIO * self.graph.n_bytes):
+            refuse(node, f"{self.n_bytes} bytes of parameters made from {self.graph.n_bytes}")
+        self.layers.append(layer)
         self.tensor = tensor
 
     def put_rows(self, layer: Any, node: Any, tensor: str, n_inputs: int, n_outputs: int) -> None:
@@ -113,7 +163,7 @@ class Reader:
     def end_with(self, loss: Any, node: Any) -> None:
         """Let a last activation stand for the loss."""
         self._require_no_scale()
-        if self.layers or self.loss is not None:
+        if not self.is_at_end:
             refuse(node, "affinet has it only at the end of a network")
         self.loss = loss
         self.tensor = node.input[0]
@@ -181,10 +231,13 @@ def put_affine(
 
 
 def read_add(reader: Reader, node: Any) -> None:
-    """A bias behind a matrix product, in either order."""
+    """A bias behind a matrix product, in either order, or a Residual."""
     data = reader.graph.data_inputs(node)
+    if len(data) == 2:
+        read_sum(reader, node, data)
+        return
     if len(data) != 1:
-        refuse(node, "a sum of two tensors")
+        refuse(node, "a sum of constants")
     product = reader.graph.made_by(data[0], *MATRIX_OPS)
     if product is None:
         refuse(node, "a constant added to anything but a matrix product")
@@ -220,31 +273,64 @@ def bias(reader: Reader, node: Any, name: str, W: Array) -> Array:
         refuse(node, f"a constant of shape {value.shape} added to {W.shape[1]} columns")
 
 
+def read_sum(reader: Reader, node: Any, tensors: list[str]) -> None:
+    """A branch of layers, plus what it starts from or an Affine of that, in either order."""
+    joins = reader.graph.joins
+    if not all(map(joins.depends_on_input, tensors)):
+        refuse(node, A_SUM)
+    start = joins.last_common(tensors)
+    one, other = (reader.branch(node, tensor, start) for tensor in tensors)
+    if not one.layers or (is_skip(one) and not is_skip(other)):
+        one, other = other, one
+    if not is_skip(other):
+        refuse(node, A_SUM)
+    # x + x comes from a branch that does nothing when it predicts.
+    layers = one.layers[::-1] or [Dropout(0.0)]
+    widths = {branch.width for branch in (one, other) if branch.width is not None}
+    if len(widths) > 1:
+        refuse(node, f"its branches take {' and '.join(map(str, sorted(widths)))} numbers a row")
+    try:
+        layer = Residual(*layers, projection=other.layers[0] if other.layers else None)
+    except ValueError as error:
+        refuse(node, str(error))
+    reader.put(layer, node, start)
+    reader.width = widths.pop() if widths else None
+    if one.flattened != other.flattened:
+        reader.rows_only = node  # what is added has another shape, unless it starts from rows
+    else:
+        reader.rows_only = one.rows_only if one.rows_only is not None else other.rows_only
+
+
+def is_skip(branch: Reader) -> bool:
+    """True if a branch can be what is added to a Residual's layers: nothing, or an Affine."""
+    return not branch.layers or (len(branch.layers) == 1 and isinstance(branch.layers[0], Affine))
+
+
 # Normalisations, activations, Dropout ------------------------------------------------------------
 
 
 def read_batch_norm(reader: Reader, node: Any) -> None:
-    values = {"epsilon": 1e-5, "momentum": 0.9, "training_mode": 0} | attributes(node)
+    values = {"epsilon": 1e-5, "momentum": 0.9, "training_mode": 0} | meant_attributes(node)
     if values["training_mode"]:
         refuse(node, "it is in training mode: export the model for inference")
     gamma, beta, mean, var = reader.parameters(node, 1, 2, 3, 4)
     # ONNX calls the share of the old mean momentum, affinet that of the new one.
-    momentum = round(1 - meant(values["momentum"]), 7)
-    layer = BatchNorm(len(gamma), momentum, meant(values["epsilon"]))
+    momentum = round(1 - values["momentum"], 7)
+    layer = BatchNorm(len(gamma), momentum, values["epsilon"])
     layer.gamma, layer.beta = gamma.copy(), beta.copy()
     layer.running_mean, layer.running_var = mean.copy(), var.copy()
     reader.put_rows(layer, node, node.input[0], len(gamma), len(gamma))
 
 
 def read_layer_norm(reader: Reader, node: Any) -> None:
-    values = {"epsilon": 1e-5, "axis": -1} | attributes(node)
+    values = {"epsilon": 1e-5, "axis": -1} | meant_attributes(node)
     if values["axis"] not in (-1, 1):
         refuse(node, f"axis is {values['axis']}, wanted the last")
     (gamma,) = reader.parameters(node, 1)
     beta = np.zeros_like(gamma)
     if len(node.input) > 2 and node.input[2]:
         (beta,) = reader.parameters(node, 2)
-    layer = LayerNorm(len(gamma), meant(values["epsilon"]))
+    layer = LayerNorm(len(gamma), values["epsilon"])
     layer.gamma, layer.beta = gamma.copy(), beta.copy()
     reader.put_rows(layer, node, node.input[0], len(gamma), len(gamma))
 
@@ -254,7 +340,7 @@ def read_activation(layer_type: type[Activation]) -> Callable[[Reader, Any], Non
 
     def read(reader: Reader, node: Any) -> None:
         try:
-            layer = layer_type.from_onnx(attributes(node))
+            layer = layer_type.from_onnx(meant_attributes(node))
         except ValueError as error:
             refuse(node, str(error))
         reader.put(layer, node, node.input[0])
@@ -276,10 +362,10 @@ def require_slope(node: Any, slope: float) -> float:
 
 
 def read_sigmoid(reader: Reader, node: Any) -> None:
-    if reader.layers or reader.loss is not None:
-        reader.put(Sigmoid(), node, node.input[0])
-    else:
+    if reader.is_at_end and reader.has_probabilities:
         reader.end_with(SigmoidWithLoss(), node)
+    else:
+        reader.put(Sigmoid(), node, node.input[0])
 
 
 def read_softmax(reader: Reader, node: Any) -> None:
@@ -300,8 +386,7 @@ def read_concat(reader: Reader, node: Any) -> None:
         or negative.input[1] != node.input[1]
         or graph.made_by(node.input[1], "Sigmoid") is None
         or attributes(node)["axis"] not in (-1, 1)
-        or reader.layers
-        or reader.loss is not None
+        or not reader.is_at_end
     ):
         refuse(node, "affinet has no layer for it")
     reader.tensor, reader.width = node.input[1], 1
@@ -313,14 +398,14 @@ def read_dropout(reader: Reader, node: Any) -> None:
         rate = reader.graph.number(node.input[1])
     if rate is None or not 0 <= rate < 1:
         refuse(node, "its ratio is no constant number of 0 <= ratio < 1")
-    reader.put(Dropout(meant(rate)), node, node.input[0])
+    reader.put(Dropout(shortest(rate)), node, node.input[0])
 
 
 # Products ----------------------------------------------------------------------------------------
 
 
 def read_product(reader: Reader, node: Any) -> None:
-    """A GELU or SiLU spelt out, or the input's scale."""
+    """An activation written out, or the input's scale."""
     found = find_gate(reader.graph, node)
     if found is not None:
         gate, x = found
@@ -331,6 +416,8 @@ def read_product(reader: Reader, node: Any) -> None:
         refuse(node, "a product or quotient that is neither a GELU nor a SiLU")
     if not 0 < factor < math.inf:
         refuse(node, f"a constant factor {factor:g}, wanted a positive number")
+    exact = exact_numbers(node).get("input_scale", factor)
+    factor = exact if same_in_single(exact, factor) else factor
     before = 1.0 if reader.scale is None else reader.scale[1]
     reader.scale = (node, before * factor)
     reader.tensor = leaves[0]
@@ -355,7 +442,7 @@ def read_flatten(reader: Reader, node: Any) -> None:
     axis = attributes(node).get("axis", 1)
     if axis != 1:
         refuse(node, f"axis is {axis}, wanted 1")
-    reader.tensor, reader.rows_only = node.input[0], None
+    reader.tensor, reader.rows_only, reader.flattened = node.input[0], None, True
 
 
 def read_reshape(reader: Reader, node: Any) -> None:
@@ -366,7 +453,7 @@ def read_reshape(reader: Reader, node: Any) -> None:
     if columns > 0:
         reader.require_width(node, columns)
         reader.width = columns
-    reader.tensor, reader.rows_only = node.input[0], None
+    reader.tensor, reader.rows_only, reader.flattened = node.input[0], None, True
 
 
 READERS: dict[str, Callable[[Reader, Any], None]] = {  # by operator

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections import Counter
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -13,11 +15,12 @@ from numpy.typing import DTypeLike
 from onnx import helper, numpy_helper
 
 import affinet.layers
-from affinet._validation import Array, whole_number
+from affinet._validation import whole_number
 from affinet._version import __version__
 from affinet.archive import write_atomically
+from affinet.layers.tree import width_returned, width_taken
 from affinet.network import Sequential
-from affinet.onnx.names import CLASSES, METADATA
+from affinet.onnx import names
 
 FIRST_OPSET = 13  # Softmax means the last axis from here on
 MOST_BYTES = 2**31 - 2**20  # a protobuf holds 2 GB; the rest is for the graph
@@ -34,26 +37,40 @@ class Options(NamedTuple):
 
 
 class GraphWriter:
-    """Nodes in a row, each behind the last: ``add`` appends one and moves ``tensor`` to it."""
+    """Nodes in a row, each after the last: ``add`` appends one and moves ``tensor`` to it."""
 
     def __init__(self, dtype: np.dtype[Any], opset: int, input_name: str) -> None:
         self.dtype = dtype
         self.opset = opset
         self.tensor = input_name
-        self.place: int | str = "input"  # of the layer that is being written
+        self.place = ""  # of the layer that is being written: its path
         self.nodes: list[Any] = []
+        self.used: Counter[str] = Counter()  # names of nodes without their numbers
         self.initializers: dict[str, Any] = {}
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node; its inputs are what is named, or else the last node's output."""
+        """Append a node; its inputs are those named, or else the last node's output.
+
+        ONNX holds attributes in single precision. A number that this changes stands in the node's
+        documentation too, so that :func:`affinet.onnx.load` reads back the same network.
+        """
         name = f"{self.place}.{op}"
-        earlier = sum(node.name.startswith(name) for node in self.nodes)
-        name += f".{earlier}" if earlier else ""
-        self.nodes.append(
-            helper.make_node(op, inputs or [self.tensor], [name], name=name, **attributes)
-        )
+        self.used[name] += 1
+        name += f".{self.used[name] - 1}" if self.used[name] > 1 else ""
+        node = helper.make_node(op, inputs or [self.tensor], [name], name=name, **attributes)
+        self.nodes.append(node)
+        self.note(**{key: v for key, v in attributes.items() if isinstance(v, float)})
         self.tensor = name
         return name
+
+    def note(self, **numbers: float) -> None:
+        """Keep numbers of the last node in double precision where single precision is not exact."""
+        for name, value in numbers.items():
+            if not np.isfinite(single(value)):
+                raise ValueError(f"{name} is {value!r}, more than ONNX's single precision holds")
+        exact = {name: v for name, v in numbers.items() if float(str(single(v))) != v}
+        if exact:
+            self.nodes[-1].doc_string = json.dumps(exact)
 
     def constant(self, name: str, value: Any) -> str:
         """An array of the graph's dtype; the name in the graph begins with the layer's place."""
@@ -66,6 +83,14 @@ class GraphWriter:
         """The layer's arrays of these names, as constants."""
         return [self.constant(name, getattr(layer, name)) for name in names]
 
+    def write(self, place: int, layer: Any) -> None:
+        """Let a layer add its nodes; ``place`` is where it is in the one that is being written."""
+        outer = self.place
+        self.place = f"{outer}.{place}" if outer else str(place)
+        require_own(self.place, layer)
+        layer.write_onnx(self)
+        self.place = outer
+
     def require_opset(self, wanted: int, layer: Any) -> None:
         """Raise if the layer's operator is newer than the graph's operators."""
         if self.opset < wanted:
@@ -74,12 +99,38 @@ class GraphWriter:
             )
 
 
-def write(net: Sequential, path: str | os.PathLike[str], options: Options, *, check: bool) -> None:
+def single(value: float) -> np.float32:
+    """The nearest number in single precision."""
+    with np.errstate(over="ignore"):
+        return np.float32(value)
+
+
+def write_scale(graph: GraphWriter, scale: float) -> None:
+    """Add the factor of a network's inputs, and note it where the graph's dtype changes it."""
+    with np.errstate(over="ignore"):
+        stored = float(graph.dtype.type(scale))
+    if not 0 < stored < math.inf:
+        raise ValueError(f"input_scale is {scale!r}, which is {stored} in {graph.dtype}")
+    graph.add("Mul", graph.tensor, graph.constant("scale", scale))
+    if stored != scale:
+        graph.nodes[-1].doc_string = json.dumps({"input_scale": scale})
+
+
+def write(
+    net: Sequential,
+    path: str | os.PathLike[str],
+    options: Options,
+    *,
+    check: bool,
+    left_out: str | None = None,
+) -> None:
     """Write the network's graph to a file; see :func:`affinet.onnx.export`."""
     target = Path(path)
     if target.suffix != ".onnx":
         raise ValueError(f"path is {str(target)!r}, wanted a name that ends in .onnx")
     model = model_of(net, options)
+    if left_out is not None:
+        model.doc_string = f"Without {left_out}."
     if check:
         onnx.checker.check_model(model, full_check=True)
 
@@ -101,9 +152,12 @@ def model_of(net: Sequential, options: Options) -> Any:
     )
     # The lowest version of the format that has these operators: older runtimes read it too.
     model.ir_version = helper.find_min_ir_version_for(model.opset_import)
-    properties = {METADATA: json.dumps(net.metadata)}
+    properties = {
+        names.METADATA: json.dumps(net.metadata),
+        names.PROBABILITIES: json.dumps(bool(options.probabilities)),
+    }
     if "classes" in net.metadata:
-        properties[CLASSES] = json.dumps(net.metadata["classes"])
+        properties[names.CLASSES] = json.dumps(net.metadata["classes"])
     helper.set_model_props(model, properties)
     return model
 
@@ -111,17 +165,17 @@ def model_of(net: Sequential, options: Options) -> Any:
 def graph_of(net: Sequential, options: Options) -> Any:
     """The ONNX graph of a network."""
     writer = GraphWriter(net.dtype, options.opset, options.input_name)
+    writer.place = "input"
     input_dtype = net.dtype if options.input_dtype is None else np.dtype(options.input_dtype)
     if input_dtype != net.dtype:
         writer.add("Cast", to=element_type(net.dtype))
     if net.input_scale is not None:
-        writer.add("Mul", writer.tensor, writer.constant("scale", net.input_scale))
+        write_scale(writer, net.input_scale)
+    writer.place = ""
     for place, layer in enumerate(net.layers):
-        writer.place = place
-        require_own(place, layer)
-        layer.write_onnx(writer)
+        writer.write(place, layer)
+    writer.place = "output"
     if options.probabilities:
-        writer.place = "output"
         writer.add(net.loss.onnx_operator)
     if not writer.nodes:
         writer.add("Identity")
@@ -172,27 +226,18 @@ def require_options(net: Sequential, options: Options) -> None:
         )
 
 
-def require_own(place: int, layer: Any) -> None:
+def require_own(place: str, layer: Any) -> None:
     """Raise unless the layer's own class, and not one that it inherits from, is affinet's."""
     if getattr(affinet.layers, type(layer).__name__, None) is not type(layer):
         raise TypeError(f"layer {place}: cannot export {layer!r}, only affinet's own layers")
 
 
 def widths(net: Sequential) -> tuple[int, int]:
-    """Numbers a row that the network takes, and that it gives."""
-    fixed = [(array.shape[0], array.shape[-1]) for array in first_parameters(net)]
-    if not fixed:
+    """Numbers a row that the network takes and returns."""
+    taken, returned = width_taken(net.layers), width_returned(net.layers)
+    if taken is None or returned is None:
         raise ValueError("no layer fixes the number of inputs, wanted at least one Affine")
-    return fixed[0][0], fixed[-1][1]
-
-
-def first_parameters(net: Sequential) -> list[Array]:
-    """Of every layer that has parameters the first: W (I, O), or gamma (n,)."""
-    return [
-        net.params[f"{place}.{layer.parameters[0]}"]
-        for place, layer in enumerate(net.layers)
-        if layer.parameters
-    ]
+    return taken, returned
 
 
 def tensor(name: str, dtype: np.dtype[Any], width: int) -> Any:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import IO, Any
+from typing import IO
 
-import numpy as np
-
+from affinet._npy import Npz, read_npy
 from affinet._validation import Array, number_array
 from affinet.tables.table import Table, listing
 from affinet.tables.text import numbered, size_limit, too_large
 
 ZIP = b"PK"
-NPY = b"\x93NUMPY"
-HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 def read_arrays(
@@ -41,52 +33,20 @@ def read_arrays(
     """
     if file.read(len(ZIP)) != ZIP:
         file.seek(0)
-        return {names[0]: read_array(file, stored)}
+        return {names[0]: read_npy(file, stored)}
     file.seek(0)
-    with zipfile.ZipFile(file) as archive:
-        entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if names[0] not in entries and len(entries) != 1:
-            raise ValueError(
-                f"arrays {listing([*entries]) or '(none)'}, wanted {names[0]} or a single one"
-            )
-        chosen = {name: entries[name] for name in names if name in entries}
-        if names[0] not in chosen:
-            chosen = {names[0]: next(iter(entries.values()))}
-        limit = size_limit(stored, max_bytes)
-        found = {}
-        for name, info in chosen.items():
-            if info.file_size > limit:
-                raise ValueError(too_large(f"array {info.filename}", stored, limit))
-            with archive.open(info) as entry:
-                found[name] = read_array(entry, info.file_size)
-        return found
-
-
-def read_array(file: IO[bytes], size: int) -> Array:
-    """The array in a ``.npy`` of ``size`` bytes.
-
-    Raises
-    ------
-    ValueError
-        If it is not one, or holds objects, or is shorter than its header says.
-    """
-    try:
-        shape, fortran, dtype = HEADERS[np.lib.format.read_magic(file)](file)
-    except Exception as error:  # a damaged header raises nearly anything, RecursionError too
-        raise ValueError("not a NumPy file of numbers, or damaged") from error
-    if dtype.hasobject:
-        raise ValueError("not a NumPy file of numbers: it holds Python objects")
-    if not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"damaged: its header announces the shape {shape}")
-    length = math.prod(shape) * dtype.itemsize
-    content = file.read(length) if length <= size else b""
-    if len(content) != length:
-        raise ValueError(f"truncated: shape {shape} of {dtype} has {length:,} bytes")
-    order: Any = "F" if fortran else "C"
-    try:
-        return np.frombuffer(content, dtype).reshape(shape, order=order)
-    except ValueError:  # a size of 0 beside sizes that NumPy cannot index
-        raise ValueError(f"damaged: its header announces the shape {shape}") from None
+    content = Npz(file, stored)
+    there = content.names
+    if names[0] not in there and len(there) != 1:
+        raise ValueError(f"arrays {listing(there) or '(none)'}, wanted {names[0]} or a single one")
+    chosen = {name: name for name in names if name in there}
+    if names[0] not in chosen:
+        chosen = {names[0]: there[0]}
+    limit = size_limit(stored, max_bytes)
+    for name in chosen.values():
+        if content.unpacked(name) > limit:
+            raise ValueError(too_large(f"array {name}.npy", stored, limit))
+    return {name: content.read(member) for name, member in chosen.items()}
 
 
 def archive_table(

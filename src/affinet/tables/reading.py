@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeAlias
 
+from affinet._npy import MAGIC as NPY
 from affinet._validation import Array
-from affinet.tables.arrays import NPY, ZIP, archive_table, array_table, read_arrays, with_target
+from affinet.tables.arrays import ZIP, archive_table, array_table, read_arrays, with_target
 from affinet.tables.parquet import MAGIC, parquet_table
 from affinet.tables.table import Table
 from affinet.tables.text import TextOptions, read_content, text_table

@@ -1,18 +1,21 @@
-"""Checkpoints: all that a training needs to go on, in a file, bit for bit."""
+"""Checkpoints: files from which a training continues, bit for bit."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from affinet._validation import Array, real_number, whole_number
+from affinet._validation import Array, any_number, real_number, whole_number
 from affinet._version import __version__
-from affinet.archive import archive_path, pack, read_archive, unpack, write_archive
+from affinet.archive import archive_path, array_names, pack, read_archive, unpack, write_archive
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, set_arrays, walk
 from affinet.optimizers import Optimizer
@@ -24,6 +27,7 @@ FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
 # Facts of a training that older files lack, as they then were.
 ADDED = {"clip_value": None, "sampler": None, "rows of the first epoch": None}
+MOST_STEPS = 2**53  # whole numbers up to here are exact in the rules' double precision
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot: what each must be
     "training": dict,
     "network": dict,
@@ -47,25 +51,25 @@ class Run(Protocol):
 
 
 class Checkpoint:
-    """A callback that writes all that is needed to go on after an interruption.
+    """A callback that writes a file from which an interrupted training can continue.
 
-    ``net.fit(..., resume=path)`` with the same arguments then ends with the very bits of a training
+    ``net.fit(..., resume=path)`` with the same arguments then ends with the same bits as a training
     that was never interrupted. The file holds parameters and buffers, the optimizer's numbers and
-    averages, the state of the schedule and of callbacks that have ``state_dict``, the history, and
+    averages, the states of the schedule and of callbacks that have ``state_dict``, the history, and
     the place in the epoch. It is written under a temporary name, flushed to disk and renamed, so
-    there is a whole file whenever the process dies. Checkpoints are written after the other
-    callbacks of the moment, wherever they stand among them. With a ``reducer`` rank 0 alone writes,
-    and any number of ranks may go on from it.
+    the file is whole whenever the process dies. A checkpoint is written after the other callbacks
+    of the same moment, whatever their order. With a ``reducer`` only rank 0 writes, and any number
+    of ranks may continue from the file.
 
     Parameters
     ----------
     path : path
         A name ending in ``.npz``, or in ``.safetensors`` where that package is installed. Each
-        checkpoint takes the place of the one before.
+        checkpoint replaces the previous one.
     every : int
-        Epochs between two checkpoints.
+        Number of epochs between checkpoints.
     every_steps : int, optional
-        Steps between two checkpoints, in place of epochs.
+        Number of steps between checkpoints, instead of epochs.
 
     Raises
     ------
@@ -74,10 +78,10 @@ class Checkpoint:
     FileNotFoundError
         Before the training, if the folder does not exist.
     TypeError
-        Before the training, if the optimizer is one of one's own without ``state_dict``; when
-        writing, if something cannot be held by JSON or an array.
+        Before the training, if a custom optimizer has no ``state_dict``; when writing, if JSON and
+        arrays cannot hold a state.
     ValueError
-        If the name has another ending.
+        If the name has another suffix.
 
     Examples
     --------
@@ -107,13 +111,13 @@ class Checkpoint:
         self.every_steps = every_steps
 
     def begin(self, state: TrainingState) -> None:
-        """Raise if nothing can be written."""
+        """Raise if no checkpoint can be written."""
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"Checkpoint: there is no folder {self.path.parent}")
         require_state("optimizer", state.optimizer)
 
     def __call__(self, state: TrainingState) -> None:
-        """Write, if it is time."""
+        """Write a checkpoint if one is due."""
         if self.every_steps is not None or state.epoch % self.every == 0:
             write_checkpoint(self.path, state.snapshot())
 
@@ -133,18 +137,31 @@ def write_checkpoint(path: Path, snapshot: Mapping[str, Any]) -> None:
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The snapshot in a file, with every field that it must have."""
-    description, arrays = read_archive(archive_path(path), FORMAT, FORMAT_VERSION)
-    for field, kind in FIELDS.items():
-        if not isinstance(description.get(field), kind):
-            raise ValueError(f"{Path(path)}: {field} is {description.get(field)!r:.50}")
+    description, arrays = read_archive(
+        archive_path(path), FORMAT, FORMAT_VERSION, referenced_arrays
+    )
     try:
         return {field: unpack(description[field], arrays) for field in FIELDS}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{Path(path)}: {error}") from error
 
 
+def referenced_arrays(
+    description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Names of the arrays that a description refers to, once its fields are checked."""
+    for field, kind in FIELDS.items():
+        if field not in description or not isinstance(description[field], kind):
+            raise ValueError(f"{field} is {description.get(field)!r:.50}")
+    names = list(dict.fromkeys(array_names([description[field] for field in FIELDS])))
+    missing = next((name for name in names if name not in shapes), None)
+    if missing is not None:
+        raise ValueError(f"array {missing} is missing")
+    return names
+
+
 def snapshot(run: Run) -> dict[str, Any]:
-    """All that a run needs to go on from where it stands; arrays are the run's own."""
+    """Everything a run needs to continue from here; the arrays are the run's own."""
     return {
         "training": identity(run),
         "network": arrays_of(run.net),
@@ -166,7 +183,7 @@ def snapshot(run: Run) -> dict[str, Any]:
 
 
 def identity(run: Run) -> dict[str, Any]:
-    """What must be the same in the training that goes on."""
+    """What must be the same in a training that resumes."""
     parts = {f"layer {path}": layer for path, layer in walk(run.net.layers)}
     described = {name: describe(part) for name, part in (parts | {"loss": run.net.loss}).items()}
     drawing = run.training.drawing
@@ -192,28 +209,28 @@ def identity(run: Run) -> dict[str, Any]:
 
 
 def digest(array: Array) -> str:
-    """A few letters that differ where arrays do."""
+    """A short text that differs if the arrays do."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
 def describe(part: Any) -> str:
-    """A layer or a loss in words: its class and the arguments that it tells."""
+    """A layer or a loss as text: its class and the arguments in its config."""
     arguments = part.config() if callable(getattr(part, "config", None)) else {}
     return f"{type(part).__name__}({', '.join(f'{k}={v!r}' for k, v in arguments.items())})"
 
 
 def with_state(run: Run) -> list[Any]:
-    """The callbacks that remember something."""
+    """The callbacks that have a state."""
     return [callback for callback in run.training.callbacks if hasattr(callback, "state_dict")]
 
 
 def state_of(part: Any) -> Any:
-    """What a part of the user's remembers, None if it does not tell."""
+    """The state of a user's part, None if it has no state_dict."""
     return part.state_dict() if hasattr(part, "state_dict") else None
 
 
 def require_state(name: str, optimizer: Any) -> None:
-    """Raise unless it is known how to keep what an optimizer remembers."""
+    """Raise unless a checkpoint can hold the optimizer's state."""
     if not isinstance(optimizer, Optimizer) and not hasattr(optimizer, "state_dict"):
         raise TypeError(
             f"{name} is {optimizer!r}, which a checkpoint cannot hold: wanted an Optimizer, or an "
@@ -222,7 +239,7 @@ def require_state(name: str, optimizer: Any) -> None:
 
 
 def optimizer_state(run: Run) -> dict[str, Any]:
-    """The optimizer's numbers, and what it remembers of the network's parameters."""
+    """The optimizer's numbers, and its state for the network's parameters."""
     if not isinstance(run.optimizer, Optimizer):
         return {"state": state_of(run.optimizer)}
     state = run.optimizer.state_of(run.net.params.flat)
@@ -235,67 +252,152 @@ def optimizer_state(run: Run) -> dict[str, Any]:
 
 
 def resume(run: Run, path: str | os.PathLike[str]) -> None:
-    """Take a run to where a checkpoint stands; if that does not fit it, nothing has changed."""
+    """Set a run to the state of a checkpoint; nothing has changed if the file is refused.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or of another training; the message names it.
+    """
     content = read_checkpoint(path)
     try:
         require_same(run, content["training"])
         require_arrays(run, content)
-        history = History.from_dict(content["history"])
-        if history.steps > run.training.steps:
-            raise ValueError(
-                f"it stands at step {history.steps}, "
-                f"this training is to end at step {run.training.steps}"
-            )
+        history = history_of(content["history"])
         sums = type(run.sums)(**content["epoch"])
-        require_position(history, sums)
-        states = [part["state"] for part in content["callbacks"]]
-        schedule = content["schedule"]
-        if schedule is not None:
-            run.base_lr = float(schedule["lr"])
-            if schedule["state"] is not None:
-                run.training.schedule.load_state_dict(schedule["state"])
-        for callback, state in zip(with_state(run), states, strict=True):
-            callback.load_state_dict(state)
-        numbers = content["optimizer"].get("numbers", {})
-        averages = content["optimizer"].get("averages", {})
-        if content["optimizer"]["state"] is not None:
-            optimizer: Any = run.optimizer
-            optimizer.load_state_dict(content["optimizer"]["state"])
-    except ValueError as error:
+        require_position(run, history, sums)
+        base_lr = schedule_lr(content["schedule"])
+        numbers = optimizer_numbers(run, content["optimizer"])
+        load_states(parts_with_state(run, content))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"resume: {Path(path)}: {error}") from error
-    except (AttributeError, KeyError, TypeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
         raise ValueError(f"resume: {Path(path)}: damaged: {error!r}") from error
+    # Everything is checked: what follows cannot fail.
+    if base_lr is not None:
+        run.base_lr = base_lr
     set_arrays(run.net, content["network"])
     for name, value in numbers.items():
         setattr(run.optimizer, name, value)
     if isinstance(run.optimizer, Optimizer):
         state = run.optimizer.state_of(run.net.params.flat)
         state.step = content["optimizer"]["step"]
-        for average, saved in zip(state.averages, averages.values(), strict=True):
-            average[...] = saved
+        for place, average in enumerate(state.averages):
+            average[...] = content["optimizer"]["averages"][str(place)]
     history.stopped_by = None
     run.history, run.sums = history, sums
 
 
 def require_same(run: Run, theirs: Mapping[str, Any]) -> None:
-    """Raise unless the checkpoint is of such a training as the run."""
+    """Raise unless the checkpoint comes from the same training as the run."""
     theirs = ADDED | dict(theirs)
     for name, ours in identity(run).items():
         if name not in theirs or theirs[name] != ours:
             raise ValueError(f"{name} is {theirs.get(name)!r}, in this training it is {ours!r}")
 
 
-def require_position(history: History, sums: Any) -> None:
-    """Raise unless the record and the sums of the epoch are such as a run leaves them."""
-    if not all(isinstance(epoch, dict) and "seconds" in epoch for epoch in history.epochs):
-        raise TypeError("the history has an epoch that is none")
-    whole_number("steps", history.steps, 0)
-    whole_number("batches", sums.batches, 0)
-    real_number("weight", sums.weight, 0.0)
-    real_number("hits", sums.hits, 0.0)
-    real_number("seconds", sums.seconds, 0.0)
+def history_of(content: Mapping[str, Any]) -> History:
+    """The record of a training, every field checked."""
+    history = History.from_dict(content)
+    if not isinstance(history.epochs, list):
+        raise TypeError(f"the history's epochs are {history.epochs!r:.50}, wanted a list")
+    for place, epoch in enumerate(history.epochs):
+        if not isinstance(epoch, dict) or not {"epoch", "loss", "seconds"} <= epoch.keys():
+            raise TypeError(f"epoch {place} of the history is {epoch!r:.50}, wanted its figures")
+        if any(type(epoch[name]) not in (int, float) for name in ("epoch", "loss", "seconds")):
+            raise TypeError(f"epoch {place} of the history has figures that are not numbers")
+    whole_number("the history's steps", history.steps, 0)
+    for name in ("step_kind", "step_reason", "stopped_by"):
+        value = getattr(history, name)
+        if not isinstance(value, str) and not (value is None and name != "step_kind"):
+            raise TypeError(f"the history's {name} is {value!r:.50}, wanted text")
+    best = history.best_epoch
+    if best is not None and whole_number("best_epoch", best, 1) > len(history.epochs):
+        raise ValueError(f"best_epoch is {best}, but there are {len(history.epochs)} epochs")
+    return history
+
+
+def require_position(run: Run, history: History, sums: Any) -> None:
+    """Raise unless the run can stand where the record and the sums of the epoch say it stood."""
+    steps, epoch = run.training.steps, run.training.steps_per_epoch
+    if history.steps > steps:
+        raise ValueError(
+            f"it stands at step {history.steps}, this training is to end at step {steps}"
+        )
+    batches = whole_number("the epoch's batches", sums.batches, 0)
+    before = history.steps - batches
+    if batches > epoch or not 0 <= before <= len(history.epochs) * epoch:
+        raise ValueError(
+            f"it stands at step {history.steps} after {len(history.epochs)} epochs and {batches} "
+            f"batches, but an epoch has {epoch}"
+        )
+    for name in ("weight", "hits", "seconds"):
+        real_number(f"the epoch's {name}", getattr(sums, name), 0.0)
     if not isinstance(sums.loss, float):
-        raise TypeError(f"the sum of losses is {sums.loss!r}")
+        raise TypeError(f"the sum of losses is {sums.loss!r:.50}, wanted a number")
+
+
+def schedule_lr(content: Mapping[str, Any] | None) -> float | None:
+    """The learning rate that a schedule started from, None without a schedule."""
+    return None if content is None else finite_number("the schedule's lr", content["lr"])
+
+
+def optimizer_numbers(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of the optimizer's rule, as its class accepts them."""
+    if not isinstance(run.optimizer, Optimizer):
+        return {}
+    numbers: dict[str, Any] = content["numbers"]
+    if numbers.keys() != run.optimizer.config().keys():
+        raise ValueError(f"the optimizer's numbers are {numbers!r:.80}")
+    for name, value in numbers.items():
+        finite_number(f"the optimizer's {name}", value)
+    own = type(run.optimizer).__module__ == Optimizer.__module__
+    if own and numbers != run.optimizer.config():
+        type(run.optimizer)(**numbers)  # its constructor knows which numbers are possible
+    step = whole_number("the optimizer's step", content["step"], 0)
+    if step > MOST_STEPS:
+        raise ValueError(f"the optimizer's step is {step:.6g}, wanted at most {MOST_STEPS}")
+    return numbers
+
+
+def finite_number(name: str, value: Any) -> float:
+    """``value`` as a float, refused by name unless it is a finite number."""
+    if type(value) not in (int, float):
+        raise TypeError(f"{name} is {value!r:.50}, wanted a number")
+    number = any_number(name, value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number}, wanted a finite number")
+    return number
+
+
+def parts_with_state(run: Run, content: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Schedule, callbacks and custom optimizer, each with the state that the checkpoint holds."""
+    parts: list[tuple[Any, Any]] = []
+    schedule, states = content["schedule"], content["callbacks"]
+    if schedule is not None and schedule["state"] is not None:
+        parts.append((run.training.schedule, schedule["state"]))
+    parts += [
+        (callback, part["state"]) for callback, part in zip(with_state(run), states, strict=True)
+    ]
+    if content["optimizer"]["state"] is not None:
+        parts.append((run.optimizer, content["optimizer"]["state"]))
+    return parts
+
+
+def load_states(parts: list[tuple[Any, Any]]) -> None:
+    """Hand every part its state; if one refuses it, all have the states that they had before."""
+    before = [(part, copy.deepcopy(part.state_dict())) for part, _ in parts]
+    try:
+        for part, state in parts:
+            try:
+                part.load_state_dict(state)
+            except Exception as error:  # a custom part may raise anything
+                raise ValueError(f"{name_of(part)} cannot load its state: {error!r}") from error
+    except BaseException:
+        for part, state in before:
+            with suppress(Exception):
+                part.load_state_dict(state)
+        raise
 
 
 def require_arrays(run: Run, content: Mapping[str, Any]) -> None:
@@ -303,14 +405,10 @@ def require_arrays(run: Run, content: Mapping[str, Any]) -> None:
     wanted: dict[str, Any] = dict(arrays_of(run.net))
     found: dict[str, Any] = dict(content["network"])
     if isinstance(run.optimizer, Optimizer):
-        count = run.optimizer.n_averages
         flat = run.net.params.flat
-        wanted |= {f"average {i}": flat for i in range(count)}
+        wanted |= {f"average {i}": flat for i in range(run.optimizer.n_averages)}
         averages = content["optimizer"]["averages"]
         found |= {f"average {name}": array for name, array in averages.items()}
-        if content["optimizer"]["numbers"].keys() != run.optimizer.config().keys():
-            raise ValueError(f"the optimizer's numbers are {content['optimizer']['numbers']}")
-        whole_number("the optimizer's step", content["optimizer"]["step"], 0)
     if found.keys() != wanted.keys():
         raise ValueError(f"it has arrays of {', '.join(found)}, wanted {', '.join(wanted)}")
     for name, array in wanted.items():

@@ -68,6 +68,7 @@ class EarlyStopping:
         self.restore_best = bool(restore_best)
         self._monitor = Plateau(monitor, min_delta, mode)
         self._best: dict[str, Array] | None = None  # the arrays of the best epoch
+        self._shapes: dict[str, tuple[int, ...]] = {}  # of the network's arrays
 
     @property
     def monitor(self) -> str:
@@ -78,6 +79,7 @@ class EarlyStopping:
         """Forget an earlier training."""
         self._monitor.reset()
         self._best = None
+        self._shapes = {name: array.shape for name, array in arrays_of(state.net).items()}
 
     def __call__(self, state: TrainingState) -> None:
         """Look at an epoch's figure; StopTraining if patience is at its end."""
@@ -101,9 +103,16 @@ class EarlyStopping:
         return {"monitor": self._monitor.state_dict(), "best": self._best}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state_dict."""
+        """Continue from a state_dict; nothing has changed if it is refused."""
+        best = state["best"]
+        if best is not None:
+            if not isinstance(best, dict):
+                raise ValueError(f"best is {best!r:.50}, wanted the arrays of an epoch or None")
+            shapes = {name: getattr(array, "shape", None) for name, array in best.items()}
+            if shapes != self._shapes:
+                raise ValueError(f"best has arrays of {shapes}, wanted {self._shapes}")
         self._monitor.load_state_dict(state["monitor"])
-        self._best = state["best"]
+        self._best = best
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.monitor!r}, patience={self.patience})"

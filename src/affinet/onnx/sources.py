@@ -1,0 +1,88 @@
+"""What can be exported: networks and estimators, and what of a model a graph cannot hold."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from affinet.network import Sequential
+from affinet.tables import Encoding, NumberTarget
+from affinet.tables.table import listing
+
+SHOWN = 6  # names of columns
+STEPS = {  # what an encoding does to columns, by their kind
+    "number": "the standardisation",
+    "date": "the days and cycles",
+    "category": "the one-hot inputs",
+}
+
+
+def network_of(model: Any) -> Sequential:
+    """The network to export; an estimator's class names are added to a copy's metadata.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a Sequential nor one of affinet's estimators.
+    ValueError
+        If it is an estimator that has not been fitted.
+    """
+    if isinstance(model, Sequential):
+        return model
+    net = getattr(model, "net_", None)
+    if not isinstance(net, Sequential):
+        if net is None and type(model).__module__.startswith("affinet.estimators"):
+            raise ValueError(f"{type(model).__name__} has no network yet, call fit first")
+        raise TypeError(
+            f"net is {type(model).__name__}, wanted a Sequential or a fitted estimator of "
+            "affinet's; of a pipeline pass the last step, its other steps are not exported"
+        )
+    synchronize = getattr(model, "_network", None)  # coefs_ may have been replaced
+    twin = copy.copy(net if synchronize is None else synchronize())
+    twin.metadata = dict(twin.metadata)
+    classes = getattr(model, "classes_", None)
+    if classes is not None:
+        twin.metadata["classes"] = (
+            [np.asarray(names).tolist() for names in classes]
+            if isinstance(classes, list)
+            else np.asarray(classes).tolist()
+        )
+    return twin
+
+
+def left_out(model: Any, net: Sequential) -> str | None:
+    """The steps before and after the network that its graph would lack; None if there are none."""
+    if "table" in net.metadata:
+        return encoding_in_words(net.metadata["table"])
+    encoding = getattr(model, "encoding_", None)
+    if encoding is None:
+        return None
+    return in_words(encoding) if isinstance(encoding, Encoding) else "its encoding of columns"
+
+
+def encoding_in_words(record: Any) -> str:
+    """What a model's table record does, as far as it can be read."""
+    try:
+        return in_words(Encoding.from_json(record))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return "its encoding of a table's columns"
+
+
+def in_words(encoding: Encoding) -> str:
+    """What an encoding does to inputs and outputs."""
+    steps = []
+    for kind, step in STEPS.items():
+        names = [column.name for column in encoding.columns if column.kind == kind]
+        if names:
+            steps.append(f"{step} of {listing(names, SHOWN)}")
+    if encoding.decimal != ".":
+        steps.append(f"the decimal mark {encoding.decimal!r}")
+    if encoding.charset not in (None, "utf-8"):
+        steps.append(f"the character encoding {encoding.charset}")
+    target = encoding.target
+    if isinstance(target, NumberTarget):
+        unit = f"the output times {target.std:.6g} plus {target.mean:.6g}"
+        steps.append(f"the unit of {target.name!r} ({unit})")
+    return ", ".join(steps) or "its encoding of a table's columns"

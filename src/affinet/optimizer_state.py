@@ -1,0 +1,136 @@
+"""What optimizers remember of parameter arrays, as long as these live and wherever they travel."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from affinet._validation import Array, compute_dtype
+from affinet.parameters import Parameters, flat_zeros, in_memory, owner_of
+
+
+class State:
+    """An optimizer's state for one array: how often it was updated, and its averages."""
+
+    def __init__(self, size: int, dtype: np.dtype[Any], n_averages: int) -> None:
+        self.step = 0
+        self.averages = [flat_zeros(size, dtype) for _ in range(n_averages)]
+
+    def copy(self) -> State:
+        """The same numbers in memory of their own."""
+        twin = State.__new__(State)
+        twin.step, twin.averages = self.step, [average.copy() for average in self.averages]
+        return twin
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.step, self.averages = saved["step"], [in_memory(a) for a in saved["averages"]]
+
+
+class States:
+    """The states of arrays, each kept until its array dies.
+
+    In one process an array is known by its identity. How states travel to another one, or into a
+    copy: pickle and copy keep the identity of all objects within one call, so the arrays that are
+    stored beside the states are the parameters themselves afterwards. joblib and loky store large
+    arrays apart, so these lose their identity while other objects keep it: the buffer of a network
+    is found by the Parameters that own it. What neither finds, such as plain arrays through joblib
+    or parameters that travelled in another call, is recognised by its numbers when it is first
+    updated.
+
+    Examples
+    --------
+    >>> import copy
+    >>> states, W = States(), np.ones(3)
+    >>> states.of(W, 0).step = 5
+    >>> twin, V = copy.deepcopy((states, W))
+    >>> twin.of(V, 0).step, twin.of(np.zeros(3), 0).step
+    (5, 0)
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Array], State]] = {}
+        # After a copy or a load: fingerprints of the arrays that came with the states, until they
+        # are first asked for, and the states of those that died before that.
+        self._arrived: dict[int, bytes] = {}
+        self._unclaimed: list[tuple[bytes, State]] = []
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, W: Array, n_averages: int) -> State:
+        """The state of this very array; a new one, all zeros, at the first call."""
+        known = self._known.get(id(W))
+        if known is not None and known[0]() is W:
+            if self._arrived:
+                self._arrived.pop(id(W), None)
+            return known[1]
+        state = self._claim(W) if self._unclaimed else None
+        if state is None:
+            state = State(W.size, compute_dtype(W), n_averages)
+        self._remember(W, state)
+        return state
+
+    def copy(self) -> States:
+        """Copies of the states, for the same arrays."""
+        twin = States()
+        for W, state in self._living():
+            twin._remember(W, state)
+        twin._arrived = dict(self._arrived)
+        twin._unclaimed = [(mark, state.copy()) for mark, state in self._unclaimed]
+        return twin
+
+    def _claim(self, W: Array) -> State | None:
+        """The state of an array of exactly these numbers that died on arrival."""
+        mark = fingerprint(W)
+        for place, (own, state) in enumerate(self._unclaimed):
+            if own == mark:
+                del self._unclaimed[place]
+                return state
+        return None
+
+    def _remember(self, W: Array, state: State) -> None:
+        # The callback must not hold the States, or an optimizer would die by the collector only.
+        known, arrived, unclaimed, key = self._known, self._arrived, self._unclaimed, id(W)
+
+        def forget(reference: weakref.ref[Array]) -> None:
+            if key in known and known[key][0] is reference:
+                del known[key]
+                mark = arrived.pop(key, None)
+                if mark is not None:
+                    unclaimed.append((mark, state))
+
+        known[key] = (weakref.ref(W, forget), state)
+
+    def _living(self) -> list[tuple[Array, State]]:
+        """The arrays that live, with copies of their states."""
+        pairs = [(reference(), state) for reference, state in list(self._known.values())]
+        return [(W, state.copy()) for W, state in pairs if W is not None]
+
+    def __getstate__(self) -> dict[str, Any]:
+        pairs = []
+        for W, state in self._living():
+            owner = owner_of(W)
+            pairs.append((W if owner is None else owner, state))
+        return {
+            "pairs": pairs,
+            "unclaimed": [(mark, state.copy()) for mark, state in self._unclaimed],
+        }
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self._known, self._arrived, self._unclaimed = {}, {}, list(saved["unclaimed"])
+        for place, state in saved["pairs"]:
+            W = place.flat if isinstance(place, Parameters) else place
+            self._remember(W, state)
+            self._arrived[id(W)] = fingerprint(W)
+
+
+def fingerprint(W: Array) -> bytes:
+    """A digest of an array's numbers, shape and dtype, whatever its memory order."""
+    import hashlib  # takes long to import, and few programs move optimizers
+
+    content = np.ascontiguousarray(W, W.dtype.newbyteorder("="))
+    digest = hashlib.blake2b(f"{content.dtype} {W.shape}".encode(), digest_size=16)
+    digest.update(content.reshape(-1).view(np.uint8).data)
+    return digest.digest()
