@@ -55,7 +55,7 @@ class Mixed(an.Tanh):
     """A mixin's forward counts too; what Tanh's relatives inherit below it goes on."""
 
 
-LAYERS = {
+OVERRIDING = {
     "Twice": Twice,
     "TwiceAffine": lambda: TwiceAffine(np.eye(3), np.ones(3)),
     "TwiceNorm": lambda: TwiceNorm(3, dtype="float64"),
@@ -64,10 +64,10 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", OVERRIDING)
 @pytest.mark.parametrize("nested", [False, True])
 def test_predict_goes_through_an_overridden_forward(name, nested):
-    layer = LAYERS[name]()
+    layer = OVERRIDING[name]()
     parent = type(layer).__mro__[1]
     net = an.Sequential(an.Residual(layer) if nested else layer)
     expected = 2 * parent.predict(layer, X) + (X if nested else 0)
