@@ -55,8 +55,9 @@ EVALUATE_NAMES = {
     "metric": "metrics",
     "scoring": "metrics",
 }
+_OF_PARTS = ("rate", "rho", "negative_slope", "num_features", "normalized_shape", "tau")
 FIT_NAMES = {
-    **AFFINET_NAMES,
+    **{name: own for name, own in AFFINET_NAMES.items() if name not in _OF_PARTS},
     **EVALUATE_NAMES,
     **dict.fromkeys(("lr", "learning_rate", "learning_rate_init", "eta"), _LR),
     **dict.fromkeys(("beta_1", "beta_2", "betas", "epsilon"), "optimizer=Adam(beta1, beta2, eps)"),
