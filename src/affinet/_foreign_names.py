@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Of Keras, PyTorch and scikit-learn, and what affinet calls the same thing. Where an argument of
 # this name exists, Python finds it before this table is asked.
@@ -39,11 +45,95 @@ AFFINET_NAMES = {
 }
 
 
-def require_known_names(what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise TypeError if a name that is not known is another library's for a known thing."""
-    known = set(known)
+_LR = "optimizer=Adam(lr=...)"
+_STOP = "callbacks=[EarlyStopping(...)]"
+_TARGETS = dict.fromkeys(("y", "y_true", "y_train", "labels", "targets"), "t")
+_DATA = {**_TARGETS, **dict.fromkeys(("X", "x_train", "X_train", "inputs", "data"), "x")}
+EVALUATE_NAMES = {
+    **_DATA,
+    **dict.fromkeys(("weights", "sample_weights"), "sample_weight"),
+    "metric": "metrics",
+    "scoring": "metrics",
+}
+_OF_PARTS = ("rate", "rho", "negative_slope", "num_features", "normalized_shape", "tau")
+FIT_NAMES = {
+    **{name: own for name, own in AFFINET_NAMES.items() if name not in _OF_PARTS},
+    **EVALUATE_NAMES,
+    **dict.fromkeys(("lr", "learning_rate", "learning_rate_init", "eta"), _LR),
+    **dict.fromkeys(("beta_1", "beta_2", "betas", "epsilon"), "optimizer=Adam(beta1, beta2, eps)"),
+    **dict.fromkeys(("momentum", "nesterovs_momentum"), "optimizer=Momentum(momentum=...)"),
+    **dict.fromkeys(("alpha", "weight_decay"), "l2, or optimizer=AdamW(weight_decay=...)"),
+    **dict.fromkeys(("loss", "criterion", "loss_fn"), "Sequential(..., loss=...)"),
+    **dict.fromkeys(("solver", "opt", "optim"), "optimizer"),
+    **dict.fromkeys(("early_stopping", "patience", "n_iter_no_change", "tol"), _STOP),
+    **dict.fromkeys(("random_state", "random_seed", "rng"), "seed"),
+    **dict.fromkeys(("max_grad_norm", "grad_clip"), "clip_norm"),
+    "callback": "callbacks",
+    "class_weights": "class_weight",
+    "eval_set": "validation_data=(x, t)",
+}
+SEQUENTIAL_NAMES = {
+    **dict.fromkeys(("criterion", "loss_fn", "loss_function"), "loss"),
+    **dict.fromkeys(("lr", "learning_rate"), f"fit(..., {_LR})"),
+    **dict.fromkeys(("random_state", "seed", "rng"), "the rng of each layer, Affine.init(rng=0)"),
+    **dict.fromkeys(("input_shape", "input_dim", "n_inputs"), "Affine.init(n_inputs, n_outputs)"),
+    **dict.fromkeys(("scale", "rescale"), "input_scale"),
+    "layers": "Sequential(*layers), one by one",
+    "optimizer": "fit(..., optimizer=...)",
+    "metrics": "fit(..., metrics=...) and evaluate(..., metrics=...)",
+    "activation": "layers of their own, such as ReLU()",
+    "hidden_layer_sizes": "layers of their own, Affine.init(n_inputs, n_outputs)",
+    "dtype": "Affine.init(..., dtype=...)",
+    "name": "net.metadata",
+}
+
+
+def require_known_names(
+    what: str,
+    given: Iterable[str],
+    known: Iterable[str] | Mapping[str, inspect.Parameter],
+    names: Mapping[str, str] = AFFINET_NAMES,
+) -> None:
+    """Raise TypeError if a name that is not known is another library's for a known thing.
+
+    A function that takes any names, as its parameters ``known`` may say, knows all of them.
+    """
+    if isinstance(known, Mapping):
+        if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            return
+        known = [name for name, p in known.items() if p.kind is not p.VAR_POSITIONAL]
     for name in given:
-        if name not in known and name in AFFINET_NAMES:
+        if name not in known and name in names:
             raise TypeError(
-                f"{what} has no argument {name!r}: affinet's name for it is {AFFINET_NAMES[name]}"
+                f"{what} has no argument {name!r}: affinet's name for it is {names[name]}"
             )
+
+
+def explains(names: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: an argument by another library's name is an error that says affinet's.
+
+    Examples
+    --------
+    >>> @explains({"y": "t"})
+    ... def fit(x, t):
+    ...     return x + t
+    >>> fit(1, y=2)
+    Traceback (most recent call last):
+        ...
+    TypeError: fit has no argument 'y': affinet's name for it is t
+    >>> inspect.signature(fit)
+    <Signature (x, t)>
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        known = inspect.signature(function).parameters
+
+        @functools.wraps(function)
+        def explained(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not kwargs.keys() <= known.keys():
+                require_known_names(function.__name__, kwargs, known, names)
+            return function(*args, **kwargs)
+
+        return explained
+
+    return decorate

@@ -55,7 +55,7 @@ class Mixed(an.Tanh):
     """A mixin's forward counts too; what Tanh's relatives inherit below it goes on."""
 
 
-LAYERS = {
+OVERRIDING = {
     "Twice": Twice,
     "TwiceAffine": lambda: TwiceAffine(np.eye(3), np.ones(3)),
     "TwiceNorm": lambda: TwiceNorm(3, dtype="float64"),
@@ -64,10 +64,10 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", OVERRIDING)
 @pytest.mark.parametrize("nested", [False, True])
 def test_predict_goes_through_an_overridden_forward(name, nested):
-    layer = LAYERS[name]()
+    layer = OVERRIDING[name]()
     parent = type(layer).__mro__[1]
     net = an.Sequential(an.Residual(layer) if nested else layer)
     expected = 2 * parent.predict(layer, X) + (X if nested else 0)
@@ -136,3 +136,25 @@ def test_a_loss_that_overrides_forward(loss, factor):
     assert history.step_kind == "layer by layer"
     assert history["accuracy"] == reference["accuracy"]
     assert history["loss"] == pytest.approx(factor * np.array(reference["loss"]), rel=1e-9)
+
+
+class Noisy(an.Sequential):
+    """A network whose own forward and backward do more than the inherited ones."""
+
+    calls = 0
+
+    def forward(self, x, t):
+        self.calls += 1
+        return super().forward(2 * np.asarray(x), t)
+
+
+def test_fit_goes_through_a_networks_own_forward():
+    def build(cls):
+        return cls(an.Affine.init(3, 3, rng=0, dtype="float64"), loss=an.SoftmaxWithLoss())
+
+    net, plain = build(Noisy), build(an.Sequential)
+    history = net.fit(X, T, epochs=2, batch_size=3)
+    assert (net.calls, history.step_kind) == (4, "layer by layer")
+    assert history.step_reason == "the network's class Noisy overrides forward"
+    plain.fit(2 * X, T, epochs=2, batch_size=3)
+    np.testing.assert_array_equal(net.params.flat, plain.params.flat)

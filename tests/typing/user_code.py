@@ -41,6 +41,8 @@ def train() -> an.Sequential:
     assert_type(net.predict_proba(x_test), Array)
     assert_type(net.forward(x, t), float)
     assert_type(net.backward(need_dx=True), Array | None)
+    assert_type(net.forward(x), Array)
+    assert_type(net.backward(net(x)), Array | None)
     assert_type(net.params["0.W"], Array)
     an.SGD(lr=0.1).update(net.params, net.grads)
     return net

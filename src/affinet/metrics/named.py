@@ -110,15 +110,13 @@ def measure(
         If one of affinet's own has no meaning for outputs under this loss.
     """
     figures = {}
+    require_meaning(metrics, y, loss)
     for name, metric in metrics.items():
         options: dict[str, Any] = {} if sample_weight is None else {"sample_weight": sample_weight}
         own = getattr(metric, "func", metric)  # functools.partial
         if own in OF_CLASSES and has_several_labels(loss, y):
-            require_labels(name, own, loss, y)
             options["multilabel"] = True
-        elif own in OF_CLASSES:
-            require_scores(name, loss, y)
-        outputs = values_of(name, loss, y) if own in OF_VALUES else y
+        outputs = loss.values(y) if own in OF_VALUES and isinstance(loss, Loss) else y
         value = np.asarray(metric(outputs, t, **options))
         if value.size != 1 or value.dtype.kind not in "buif":
             raise TypeError(
@@ -126,6 +124,21 @@ def measure(
             )
         figures[name] = float(value.reshape(-1)[0])
     return figures
+
+
+def require_meaning(metrics: Mapping[str, Metric], y: Array, loss: Any) -> None:
+    """Raise ValueError if one of affinet's own metrics has no meaning for outputs under this loss.
+
+    ``y``: a network's outputs (B, O); one row of them will do.
+    """
+    for name, metric in metrics.items():
+        own = getattr(metric, "func", metric)  # functools.partial
+        if own in OF_VALUES:
+            require_no_logits(name, loss)
+        elif own in OF_CLASSES and has_several_labels(loss, y):
+            require_labels(name, own, loss, y)
+        elif own in OF_CLASSES:
+            require_scores(name, loss, y)
 
 
 def has_several_labels(loss: Any, y: Array) -> bool:
@@ -151,14 +164,13 @@ def require_scores(name: str, loss: Any, y: Array) -> None:
         )
 
 
-def values_of(name: str, loss: Any, y: Array) -> Array:
-    """Outputs in the unit of the targets; ValueError where they are logits."""
+def require_no_logits(name: str, loss: Any) -> None:
+    """Raise ValueError where outputs are logits, which are not in the unit of the targets."""
     if isinstance(loss, ClassLoss):
         raise ValueError(
             f"metrics: {name} compares values, but outputs under {loss!r} are logits; wanted "
             "accuracy, f1 or your own function of (outputs, targets)"
         )
-    return loss.values(y) if isinstance(loss, Loss) else y
 
 
 def larger_is_better(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import numpy as np
 
 from affinet._attributes import KnownAttributes
-from affinet._foreign_names import require_known_names
+from affinet._foreign_names import SEQUENTIAL_NAMES, require_known_names
 from affinet._validation import positive_number
 from affinet.layers.chain import Chain
 from affinet.network.parts import require_loss_object
@@ -36,7 +36,8 @@ class NetworkAttributes(KnownAttributes):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make the object, or say affinet's name for another library's argument."""
         if kwargs:
-            require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+            known = inspect.signature(cls.__init__).parameters
+            require_known_names(cls.__name__, kwargs, known, SEQUENTIAL_NAMES)
         return super().__new__(cls)
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affinet._foreign_names import EVALUATE_NAMES, FIT_NAMES, explains
 from affinet._validation import (
     Array,
     number_array,
@@ -266,6 +267,7 @@ class Sequential(Prediction):
         result: Array = self.loss.probabilities(self.predict(x))
         return result
 
+    @explains(EVALUATE_NAMES)
     def evaluate(
         self,
         x: ArrayLike,
@@ -305,6 +307,7 @@ class Sequential(Prediction):
             require_some_weight("sample_weight", weights)
         return figures(self, self.predict(x), t, weights, wanted, x.ndim < 2)
 
+    @explains(FIT_NAMES)
     def fit(
         self,
         x: ArrayLike,
@@ -331,7 +334,7 @@ class Sequential(Prediction):
         sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
         stop_if_not_finite: bool = True,
     ) -> History:
-        """Train on x and t; see :func:`affinet.training.fit`, which this calls."""
+        # Its docstring is that of affinet.training.fit, which puts it here.
         from affinet.training import fit
 
         return fit(

@@ -21,6 +21,7 @@ from affinet._validation import (
 from affinet.layers import Affine, BatchNorm, Residual
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.metrics import Metric, Metrics, named_metrics
+from affinet.metrics.named import require_meaning
 from affinet.network import Sequential
 from affinet.network.inner import (
     keeps_any_width,
@@ -82,6 +83,8 @@ def checked_training(
     x, t = require_data(net, x, t, team.part)
     if validation_data is not None:
         validation_data = require_validation_data(net, validation_data, team.part)
+        if named:
+            require_meaning(named, predict_unguarded(net, x[:1]), net.loss)
     weights = require_weights(net, x, t, sample_weight, class_weight)
     drawing = require_sampler(net, x, t, sampler, shuffle, seed)
     rows = len(x) if drawing is None else drawing.length  # of an epoch

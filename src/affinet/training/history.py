@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from affinet.training.progress import short
 
-@dataclass
+SHOWN = 3  # epochs at the beginning of a table, and at its end
+
+
+@dataclass(repr=False)
 class History:
     """What happened in a ``fit``, epoch by epoch.
 
@@ -39,6 +44,11 @@ class History:
     >>> history = History(epochs=[{"loss": 2.0}, {"loss": 1.0}])
     >>> history["loss"]
     [2.0, 1.0]
+    >>> history
+    History of 2 epochs, 0 steps (layer by layer)
+    epoch    loss
+        1  2.0000
+        2  1.0000
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -53,6 +63,29 @@ class History:
         if name not in self.names:
             raise KeyError(f"{name!r} is not one of {', '.join(self.names) or '(no epoch yet)'}")
         return [epoch[name] for epoch in self.epochs]
+
+    def __repr__(self) -> str:
+        """A table of the first and the last epochs."""
+        rest = [] if self.stopped_by is None else [f"ended by {self.stopped_by}"]
+        rest += [] if self.best_epoch is None else [f"best epoch {self.best_epoch}"]
+        counts = f"{counted(len(self.epochs), 'epoch')}, {counted(self.steps, 'step')}"
+        return "\n".join(
+            [", ".join([f"History of {counts} ({self.step_kind})", *rest]), *self.table()]
+        )
+
+    def table(self) -> list[str]:
+        """The figures of the first and the last epochs, a line each under their names."""
+        if not self.epochs:
+            return []
+        names = [name for name in dict.fromkeys(chain(*self.epochs)) if name != "epoch"]
+        rows = [["epoch", *names]]
+        for place, epoch in enumerate(self.epochs, 1):
+            figures = (short(epoch[name]) if name in epoch else "" for name in names)
+            rows.append([str(epoch.get("epoch", place)), *figures])
+        if len(rows) > 2 * SHOWN + 2:
+            rows[1 + SHOWN : -SHOWN] = [["..."] * len(rows[0])]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return ["  ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,3 +117,14 @@ class History:
     def from_dict(cls, content: Mapping[str, Any]) -> History:
         """The record that :meth:`to_dict` was called on."""
         return cls(**content)
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "epoch"), counted(1200, "step")
+    ('1 epoch', '1,200 steps')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -136,8 +136,8 @@ def printable(line: str, stream: Any) -> str:
     Examples
     --------
     >>> import io
-    >>> printable("val_\u03b1 0.5", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
-    'val_\\u03b1 0.5'
+    >>> print(printable("val_\u03b1 0.5", io.TextIOWrapper(io.BytesIO(), encoding="cp1252")))
+    val_\\u03b1 0.5
     """
     encoding = getattr(stream, "encoding", None)
     if not isinstance(encoding, str):

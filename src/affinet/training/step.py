@@ -107,7 +107,11 @@ class LayerwiseStep:
         t = self.training.t[rows]
         weights = None if self.training.weights is None else self.training.weights[rows]
         with self.places.held(step, place):
-            loss = self.net.forward(self.training.x[rows], t, True, weights)
+            x = self.training.x[rows]
+            if weights is None:  # a subclass's own forward may know (x, t) alone
+                loss = self.net.forward(x, t)
+            else:
+                loss = self.net.forward(x, t, True, weights)
         self.net.backward()
         own = len(rows) if weights is None else float(weights.sum())
         if own != total and not getattr(self.net.loss, "is_sum", False):
@@ -343,6 +347,9 @@ def can_fuse(net: Sequential, optimizer: Any, x: Array) -> bool:
 
 def why_not_fused(net: Sequential, optimizer: Any, x: Array) -> str | None:
     """In words, what has no compiled form: a layer, the loss, the optimizer or the data x."""
+    for method in ("forward", "backward"):
+        if getattr(type(net), method) is not getattr(Sequential, method):
+            return f"the network's class {type(net).__name__} overrides {method}"
     reason = why_not_compiled(net.layers)
     if reason is not None:
         return reason

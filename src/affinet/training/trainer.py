@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet import schedules
+from affinet._foreign_names import FIT_NAMES, explains
 from affinet.metrics import Metrics
 from affinet.network import Sequential
 from affinet.network.inner import using_alone
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from affinet.training.team import Reducer
 
 
+@explains(FIT_NAMES)
 def fit(
     net: Sequential,
     x: ArrayLike,
@@ -224,3 +226,14 @@ def team_of(reducer: Reducer | None) -> tuple[AnyTeam, Callable[[Training], Run]
 
     team = Team(reducer)
     return team, partial(TeamRun, team)
+
+
+def method_doc(doc: str | None) -> str | None:
+    """The docstring of :func:`fit` for ``net.fit``, which has no argument ``net``."""
+    if doc is None:  # python -OO
+        return None
+    before, rest = doc.split("    net : Sequential\n", 1)
+    return before + rest[rest.index("    x : array") :]
+
+
+Sequential.fit.__doc__ = method_doc(fit.__doc__)
