@@ -56,6 +56,13 @@ class States:
         self._arrived: dict[int, bytes] = {}
         self._unclaimed: list[tuple[bytes, State]] = []
 
+    @classmethod
+    def of_pairs(cls, pairs: list[tuple[Array, State]]) -> States:
+        """States that arrived with their arrays."""
+        states = cls.__new__(cls)
+        states.__setstate__({"pairs": pairs, "unclaimed": []})
+        return states
+
     def __len__(self) -> int:
         return len(self._known)
 

@@ -181,6 +181,12 @@ class Optimizer(KnownAttributes, ABC):
             "_scalar_states": {key: s.copy() for key, s in self._scalar_states.items()},
         }
 
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        states = saved["_states"]
+        if isinstance(states, list):  # pickled by an earlier version: arrays and their states
+            saved = saved | {"_states": States.of_pairs(states)}
+        self.__dict__.update(saved)
+
 
 class CompiledOptimizer(Optimizer):
     """A rule that one kernel computes."""
