@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import affinet as an
 from affinet import archive, schedules
+from affinet.diagnostics import Monitor
 
 X = np.random.default_rng(0).standard_normal((40, 4)).astype("f4")
 T = np.arange(40) % 3
@@ -266,3 +267,21 @@ def test_a_state_with_any_names_comes_back(tmp_path):
     np.testing.assert_equal(archive.unpack(description["s"], found), state)
     with pytest.raises(TypeError, match="__array__"):
         archive.pack({"__array__": "x"}, "place", {})
+
+
+def test_a_monitors_record_of_an_earlier_version_lacks_the_places(tmp_path):
+    net = an.Sequential(an.Affine.init(3, 2, rng=0), an.ReLU(), loss=an.MeanSquaredError())
+    x, states = np.ones((8, 3), np.float32), []
+    watch = Monitor(verbose=False)
+
+    def change(state):
+        saved = copy.deepcopy(watch.state_dict())
+        places = {name: saved["record"].pop(name) for name in ("places", "dead_places")}
+        watch.load_state_dict(saved)
+        states.append({name: watch._record[name] for name in places} == places)
+        saved["record"]["places"] = ["7"]
+        with pytest.raises(ValueError, match="the record's places"):
+            watch.load_state_dict(saved)
+
+    net.fit(x, x[:, :2], epochs=2, batch_size=4, callbacks=[watch, change])
+    assert states == [True, True]
