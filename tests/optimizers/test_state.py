@@ -28,11 +28,12 @@ def test_one_optimizer_for_several_networks(make):
 def test_state_follows_the_array_not_the_name_or_the_dict(make):
     optimizer, W = updated(make, 3)
     twin = W.copy()
-    optimizer.update({"new name": W}, {"new name": np.full(2, 3.0)})
+    dW = np.full(2, -0.01)  # the other way, so that a step by its sign alone tells too
+    optimizer.update({"new name": W}, {"new name": dW})
     expected, same = updated(make, 3)
-    expected.update(same, np.full(2, 3.0))
+    expected.update(same, dW)
     np.testing.assert_array_equal(W, same)
-    make().update(twin, np.full(2, 3.0))
+    make().update(twin, dW)
     assert (twin != W).all()  # the average made a difference
 
 

@@ -555,8 +555,8 @@ def softplus_forward(x: Array) -> Array:
     --------
     >>> import numpy as np
     >>> from affinet.reference import softplus_forward
-    >>> softplus_forward(np.array([-np.inf, 0.0, 1000.0])).round(4)
-    array([   0.    ,    0.6931, 1000.    ])
+    >>> softplus_forward(np.array([-np.inf, 0.0, 100.0])).round(4)
+    array([  0.    ,   0.6931, 100.    ])
     """
     out: Array = np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
     return out

@@ -437,7 +437,7 @@ ACTIVATIONS = {
             "0": (math.log(2), 0.5),
             "-0.0": (math.log(2), 0.5),
         },
-        greatest=(1.0, None),
+        greatest=(1 / (1 + math.exp(-10)), 10.0),  # it only approaches 1; the search ends there
         x=wide,
         kept=bend,
         oracle=Oracle(softplus_of, softplus, eps=4),

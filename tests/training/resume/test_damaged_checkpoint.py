@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import affinet as an
 from affinet import archive, schedules
 from affinet.diagnostics import Monitor
+from affinet.network.inner import arrays_of
+from affinet.training.finite import STOPPED_BY
 
 X = np.random.default_rng(0).standard_normal((40, 4)).astype("f4")
 T = np.arange(40) % 3
@@ -201,6 +203,7 @@ ODD = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*not finite:RuntimeWarning", "ignore:the loss of epoch")
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_anything_anywhere_in_the_description(content, data, tmp_path):
@@ -221,9 +224,10 @@ def test_anything_anywhere_in_the_description(content, data, tmp_path):
     except ValueError as error:
         if str(path) not in str(error):
             raise
-        np.testing.assert_equal(p["net"]._arrays(), before)
+        np.testing.assert_equal(arrays_of(p["net"]), before)
     else:
-        assert p["net"].history.steps == 10
+        history = p["net"].history  # a number such as a huge learning rate may end it early
+        assert history.steps == 10 or history.stopped_by == STOPPED_BY
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
