@@ -8,6 +8,8 @@ from typing import Any
 
 from affinet._foreign_names import AFFINET_NAMES
 
+SET = object.__setattr__  # super() would cost as much again in every forward
+
 
 class KnownAttributes:
     """Refuses to set public attributes that affinet's own classes do not have.
@@ -17,10 +19,12 @@ class KnownAttributes:
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        cls: Any = type(self)
-        if name not in self.__dict__ and name not in settable(cls):
-            require_known(cls, name)
-        super().__setattr__(name, value)
+        # Without looking into __dict__, after which Python finds every attribute more slowly.
+        if name[0] != "_":
+            cls: Any = type(self)
+            if name not in settable(cls):
+                require_known(cls, name)
+        SET(self, name, value)
 
 
 @functools.cache
@@ -32,7 +36,7 @@ def settable(cls: Any) -> frozenset[str]:
 
 def require_known(cls: type, name: str) -> None:
     """Raise AttributeError if this class of affinet's has no attribute of the name to set."""
-    if name.startswith("_") or cls.__module__.partition(".")[0] != "affinet":
+    if cls.__module__.partition(".")[0] != "affinet":
         return
     if hasattr(cls, name):
         raise AttributeError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,7 +70,8 @@ class Activation(Layer):
         """
         x = input_array(x)
         y = self._values(x)
-        self._needed = x if self.needs_input else y
+        # Directly: setting an attribute asks first whether the class knows it.
+        self.__dict__["_needed"] = x if self.needs_input else y
         return y
 
     def predict(self, x: ArrayLike) -> Array:
@@ -104,11 +106,15 @@ class Activation(Layer):
 
     def _apply(self, x: Array, out: Array) -> None:
         """Write f(x) into out, both flat."""
-        getattr(kernels, f"{self.kernel}_forward")(x, *self.numbers(), out)
+        kernel_pair(self.kernel)[0](x, *self.numbers(), out)
 
     def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
         """Write dout f'(x) into dx, given x or y = f(x), all flat."""
-        getattr(kernels, f"{self.kernel}_backward")(needed, dout, *self.numbers(), dx)
+        kernel_pair(self.kernel)[1](needed, dout, *self.numbers(), dx)
+
+    def numbers(self) -> tuple[float, ...]:
+        """None: the kernels of most take no number."""
+        return ()
 
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add the activation's operator."""
@@ -181,6 +187,10 @@ class LeakyReLU(Activation):
     def config(self) -> dict[str, Any]:
         """The slope, for a model file."""
         return {"slope": self.slope}
+
+    def numbers(self) -> tuple[float, ...]:
+        """The slope."""
+        return (self.slope,)
 
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add a LeakyRelu, or in double precision a PRelu, whose slope is a tensor."""
@@ -394,6 +404,12 @@ class Softplus(Activation):
     shell_name = "softplus"
     initializer = "he"
     onnx_operator = "Softplus"
+
+
+@functools.cache
+def kernel_pair(name: str | None) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The forward and the backward of an activation's kernel."""
+    return getattr(kernels, f"{name}_forward"), getattr(kernels, f"{name}_backward")
 
 
 def activation_classes() -> dict[str, type[Activation]]:

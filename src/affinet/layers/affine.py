@@ -134,7 +134,7 @@ class Affine(ParameterLayer):
         rows = self._fold(x)
         out = self._apply(rows)
         out = self._unfold_output(out, x)
-        self._forward = rows, x.shape, out.shape
+        self.__dict__["_forward"] = rows, x.shape, out.shape  # directly, as in Activation
         return out
 
     def predict(self, x: ArrayLike) -> Array:

@@ -23,6 +23,13 @@ class Chain:
         self.layers = layers
         self._takes_train = tuple(map(takes_train, layers))
         self._predicts = tuple(map(predicts, layers))
+        self._steps = tuple(zip(layers, self._takes_train, self._predicts, strict=True))
+
+    def forward(self, x: Array, train: bool) -> Array:
+        """What the last layer makes of x, in the forward of every layer."""
+        for layer, two_modes, _ in self._steps:
+            x = layer.forward(x, train) if two_modes else layer.forward(x)
+        return x
 
     def outputs(self, x: Array, train: bool | None) -> Iterator[Array]:
         """What each layer makes of x, one after the other.
@@ -30,17 +37,13 @@ class Chain:
         ``train`` is the mode of layers that have two; they keep what a backward needs. None is a
         prediction: affinet's own layers then keep nothing.
         """
-        for layer, two_modes, own in zip(
-            self.layers, self._takes_train, self._predicts, strict=True
-        ):
+        for layer, two_modes, own in self._steps:
             x = output(layer, two_modes, own, x, train)
             yield x
 
     def traced(self, x: Array, train: bool | None, prefix: str = "") -> Iterator[tuple[str, Array]]:
         """The same with the layers' paths, and the outputs inside a layer before its own."""
-        for place, (layer, two_modes, own) in enumerate(
-            zip(self.layers, self._takes_train, self._predicts, strict=True)
-        ):
+        for place, (layer, two_modes, own) in enumerate(self._steps):
             path = f"{prefix}{place}"
             if not goes_with_forward(layer, "traced"):
                 x = output(layer, two_modes, own, x, train)
@@ -49,6 +52,16 @@ class Chain:
             for inner, out in layer.traced(x, train, path):
                 yield inner, out
             x = out
+
+    def backward(self, dout: Any, need_dx: bool = True) -> Any:
+        """The gradient of the input of the first layer; see :meth:`gradients`."""
+        for place in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[place]
+            if place == 0 and not need_dx and type(layer).backward is Affine.backward:
+                layer.backward(dout, need_dx=False)
+            else:
+                dout = layer.backward(dout)
+        return dout
 
     def gradients(self, dout: Any, need_dx: bool = True) -> Iterator[tuple[int, Any]]:
         """From the last layer to the first: its place, and the gradient of its input.

@@ -88,10 +88,13 @@ class Loss(KnownAttributes, ABC):
         """
         if self._dx is None:
             raise RuntimeError(f"{type(self).__name__}.backward came before forward")
-        factor = number_array("dout", dout)
-        if factor.size != 1:
-            raise ValueError(f"dout has shape {factor.shape}, wanted one number")
-        gradient: Array = self._dx * self._dx.dtype.type(factor.reshape(-1)[0])
+        factor: Any = dout
+        if type(dout) is not float:
+            array = number_array("dout", dout)
+            if array.size != 1:
+                raise ValueError(f"dout has shape {array.shape}, wanted one number")
+            factor = array.reshape(-1)[0]
+        gradient: Array = self._dx * self._dx.dtype.type(factor)
         return gradient
 
     def config(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class SoftmaxWithLoss(ClassLoss):
             )
         else:
             loss = kernels.softmax_cross_entropy_rows(rows, targets, w, self.label_smoothing, y, dx)
-        self.y, self._dx = y.reshape(x.shape), dx.reshape(x.shape)
+        self.__dict__.update(y=y.reshape(x.shape), _dx=dx.reshape(x.shape))
         return float(loss)
 
     def probabilities(self, x: ArrayLike) -> Array:

@@ -47,19 +47,15 @@ class Declared:
 
     def __init__(self, part: Any, names: tuple[str, ...]) -> None:
         self.attributes, self.names = vars(part), names
-        self.left: dict[str, Any] = {}
-
-    def enter(self) -> None:
-        """Nothing: what others left is put back before they need it."""
+        self.left: list[Any] = []
 
     def note(self) -> None:
         """Note what the forward left."""
-        attributes = self.attributes
-        self.left = {name: attributes[name] for name in self.names if name in attributes}
+        self.left = list(map(self.attributes.get, self.names))
 
     def put_back(self) -> None:
         """Give the part what this network's forward left."""
-        self.attributes.update(self.left)
+        self.attributes.update(zip(self.names, self.left, strict=False))
 
 
 class Undeclared:
@@ -129,6 +125,7 @@ class Kept:
     def __init__(self, layers: Iterable[Any]) -> None:
         self.layers = [keeper(layer, f"layer {path}") for path, layer in walk(layers)]
         self.parts: list[Declared | Undeclared] = self.layers
+        self.custom: list[Undeclared] = undeclared(self.parts)
         self.loss: Any = None
         self.out: Any = None
         self.shape: tuple[int, ...] | None = None
@@ -140,7 +137,8 @@ class Kept:
             self.loss = loss
             own = [] if loss is None else [keeper(loss, "the loss")]
             self.parts = [*self.layers, *own]
-        for part in self.parts:
+            self.custom = undeclared(self.parts)
+        for part in self.custom:  # of the others, what was left is put back before it is needed
             part.enter()
 
     def note(self, out: Any) -> None:
@@ -150,9 +148,9 @@ class Kept:
         self.out, self.shape = out, np.shape(out)
 
     def note_again(self) -> None:
-        """Note what a backward left, so that there may be another one."""
+        """Note what a backward left in custom parts, so that there may be another one."""
         if self.shape is not None:
-            for part in self.parts:
+            for part in self.custom:
                 part.note()
 
     def put_back(self) -> None:
@@ -173,6 +171,11 @@ class Kept:
         except RuntimeError:
             return False, None
         return self.loss is not None, self.out
+
+
+def undeclared(parts: Iterable[Declared | Undeclared]) -> list[Undeclared]:
+    """Those of which nobody says what they keep."""
+    return [part for part in parts if isinstance(part, Undeclared)]
 
 
 def keeper(part: Any, what: str) -> Declared | Undeclared:

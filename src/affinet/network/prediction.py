@@ -29,6 +29,7 @@ class Prediction(NetworkAttributes):
 
     _operations: Any = None  # the compiled forward pass, if it covers all layers
     _n_inputs: int | None = None  # numbers a row that it takes
+    _n_outputs: int = 0  # and that it returns
     _leaky: list[LeakyReLU]
     _slopes: tuple[float, ...]
 
@@ -61,7 +62,7 @@ class Prediction(NetworkAttributes):
         ):
             return None
         try:
-            result = np.empty((len(x), operations.n_outputs), self._dtype) if out is None else out
+            result = np.empty((len(x), self._n_outputs), self._dtype) if out is None else out
             operations.forward(x, result)
         except (TypeError, ValueError):
             return None
@@ -99,7 +100,7 @@ class Prediction(NetworkAttributes):
             self._compile()
         rows = x.reshape(1, -1) if x.ndim == 1 else x
         operations = self._operations
-        out = np.empty((len(rows), operations.n_outputs), self._dtype)
+        out = np.empty((len(rows), self._n_outputs), self._dtype)
         operations.forward(np.require(rows, requirements=["C", "A"]), out)
         return out[0] if x.ndim == 1 and self._n_inputs != 1 else out
 
@@ -115,3 +116,4 @@ class Prediction(NetworkAttributes):
                 self._params.flat, describe_layers(self.layers), self._n_inputs
             )
         )
+        self._n_outputs = 0 if self._operations is None else self._operations.n_outputs

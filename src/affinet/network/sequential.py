@@ -185,7 +185,7 @@ class Sequential(Prediction):
         self._kept.enter(loss)
         rows = self._input(x)
         self._require_rows(rows)
-        *_, out = self._chain.outputs(rows.copy() if t is None else rows, train)
+        out = self._chain.forward(rows.copy() if t is None else rows, bool(train))
         value = np.array(out) if t is None else loss_of(loss, out, t, weights)
         self._kept.note(out)
         return value
@@ -214,9 +214,11 @@ class Sequential(Prediction):
         ValueError
             If dout has another shape.
         """
-        gradient: Any = None
-        for gradient in self._gradients(self._gradient_of_outputs(dout), need_dx):  # noqa: B007
-            pass
+        gradient = self._chain.backward(self._gradient_of_outputs(dout), need_dx)
+        for places in filter(None, self._elsewhere):
+            for key, layer, name in places:
+                self._grads[key] = getattr(layer, name)
+        self._kept.note_again()
         return gradient if need_dx else None
 
     def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
@@ -419,7 +421,7 @@ class Sequential(Prediction):
         kept = self._kept
         kept.put_back()
         if kept.loss is not None:
-            if np.size(dout) != 1:
+            if type(dout) is not float and np.size(dout) != 1:
                 raise ValueError(
                     f"dout has shape {np.shape(dout)}, wanted one number, for the last forward had "
                     "targets and returned the loss; forward(x) without targets takes the gradient "
