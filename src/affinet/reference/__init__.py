@@ -21,6 +21,7 @@ from affinet.reference import (
     activations,
     affine,
     dropout,
+    gates,
     gemm,
     losses,
     normalization,
@@ -31,6 +32,7 @@ from affinet.reference import (
 from affinet.reference.activations import *  # noqa: F403
 from affinet.reference.affine import *  # noqa: F403
 from affinet.reference.dropout import *  # noqa: F403
+from affinet.reference.gates import *  # noqa: F403
 from affinet.reference.gemm import *  # noqa: F403
 from affinet.reference.losses import *  # noqa: F403
 from affinet.reference.normalization import *  # noqa: F403
@@ -42,6 +44,7 @@ __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += affine.__all__
 __all__ += dropout.__all__
+__all__ += gates.__all__
 __all__ += gemm.__all__
 __all__ += losses.__all__
 __all__ += normalization.__all__

@@ -1,0 +1,211 @@
+"""What every optimizer is: a rule over arrays, dicts of arrays, or a network's flat buffer."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, MutableMapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from affinet import _dispatch
+from affinet._attributes import KnownAttributes
+from affinet._foreign_names import require_known_names
+from affinet._validation import (
+    Array,
+    compute_dtype,
+    number_array,
+    ready,
+    real_number,
+    require_plain,
+    require_shape,
+)
+from affinet.optimizer_state import State, States
+from affinet.parameters import Parameters
+
+FLOATS = (float, np.floating)
+# Rules hand over their numbers and averages with a star, which no type checker can count.
+kernels: Any = _dispatch.kernels
+
+
+class Optimizer(KnownAttributes, ABC):
+    """An update rule; its state is kept for each parameter array as long as that array lives.
+
+    Copied, pickled or sent to another process together with the parameters, it keeps their states.
+    Parameters that travel separately keep theirs if their numbers are the same on arrival.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate, 0 or more. May be changed between updates.
+
+    Attributes
+    ----------
+    kernel : str or None
+        The rule is the kernels' ``<kernel>_update``; None has no compiled form, so a training
+        with it goes layer by layer. A subclass does not inherit it: its rule may be another.
+    n_averages : int
+        Arrays that the rule keeps for each parameter.
+    counts_steps : bool
+        True if the kernel takes the number of the step.
+    shell_name : str
+        Its name in the shell.
+    shell_lr, picture_lr : float
+        Learning rates that suit it by default: in the shell, and on the error functions of
+        :func:`affinet.diagnostics.descent`, whose curvature is about 1.
+
+    Examples
+    --------
+    A custom rule works on flat arrays:
+
+    >>> import numpy as np, affinet as an
+    >>> class SignDescent(an.Optimizer):
+    ...     def _apply(self, dW, W, state):
+    ...         W -= self.lr * np.sign(dW)
+    >>> W = np.array([1.0, 2.0])
+    >>> SignDescent(lr=0.5).update(W, np.array([0.1, -9.0]))
+    >>> W
+    array([0.5, 2.5])
+    """
+
+    kernel: ClassVar[str | None] = None
+    n_averages: ClassVar[int] = 0
+    counts_steps: ClassVar[bool] = False
+    shell_name: ClassVar[str] = ""
+    shell_lr: ClassVar[float] = 0.01
+    picture_lr: ClassVar[float] = 0.1
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the object, or say affinet's name for another library's argument."""
+        if kwargs:
+            require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
+        return super().__new__(cls)
+
+    def __init__(self, lr: float) -> None:
+        self.lr = real_number("lr", lr, 0.0)
+        self._states = States()
+        self._scalar_states: dict[Any, State] = {}
+
+    def update(self, params: Any, grads: Any) -> None:
+        """One step, in place.
+
+        Parameters
+        ----------
+        params : array, or mapping of names to arrays or Python floats
+            Changed in place; a Python float is replaced in the mapping. An array's own state
+            (averages, steps) belongs to the array, a float's to its name.
+        grads : array, or mapping with an entry of the same shape for every name
+            Only read.
+
+        Raises
+        ------
+        KeyError
+            If a parameter has no gradient.
+        TypeError, ValueError
+            If a parameter is read-only or not of floats, or a gradient's shape differs; then
+            nothing has been changed.
+        """
+        if isinstance(params, Mapping):
+            if not isinstance(grads, Mapping):
+                raise TypeError(f"grads is {type(grads).__name__}, wanted a mapping as params is")
+            if isinstance(params, Parameters):
+                require_parameter("params.flat", params.flat)
+                self._update_array(params.flat, params.gather(grads))
+            else:
+                self._update_mapping(params, grads)
+        else:
+            require_parameter("params", params)
+            self._update_array(params, require_gradient("grads", grads, params))
+
+    def config(self) -> dict[str, float]:
+        """The rule's numbers, by the names of the constructor's arguments."""
+        return {"lr": self.lr}
+
+    def rule_numbers(self) -> tuple[float, ...]:
+        """The rule's numbers in the order in which its kernel takes them."""
+        return tuple(self.config().values())
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+    @abstractmethod
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        """The rule on flat contiguous arrays of one dtype; ``state.step`` counts this step."""
+
+    def _update_mapping(self, params: Mapping[Any, Any], grads: Mapping[Any, Any]) -> None:
+        checked = {}
+        for name, parameter in params.items():  # look at all of them before any is changed
+            if name not in grads:
+                raise KeyError(f"grads has no entry for {name!r}")
+            if not isinstance(parameter, FLOATS):
+                require_parameter(f"params[{name!r}]", parameter)
+            elif not isinstance(params, MutableMapping):
+                raise TypeError("params holds Python floats but does not let them be replaced")
+            checked[name] = require_gradient(f"grads[{name!r}]", grads[name], parameter)
+        for name, gradient in checked.items():
+            if isinstance(params[name], FLOATS):
+                self._update_float(params, name, gradient)  # type: ignore[arg-type]
+            else:
+                self._update_array(params[name], gradient)
+
+    def _update_array(self, W: Array, dW: Array) -> None:
+        dtype = compute_dtype(W)
+        state = self.state_of(W)
+        flat = ready(W, dtype).reshape(-1)  # W itself unless it is strided, float16 or swapped
+        state.step += 1
+        self._apply(ready(dW, dtype).reshape(-1), flat, state)
+        if not np.may_share_memory(flat, W):
+            W[...] = flat.reshape(W.shape)
+
+    def _update_float(self, params: MutableMapping[Any, Any], name: Any, dW: Array) -> None:
+        W = np.array([params[name]], np.float64)
+        state = self._scalar_states.setdefault(name, State(1, W.dtype, self.n_averages))
+        state.step += 1
+        self._apply(ready(dW, W.dtype).reshape(-1), W, state)
+        params[name] = float(W[0])
+
+    def state_of(self, W: Array) -> State:
+        """The state of this very array; a new one, all zeros, at the first call."""
+        return self._states.of(W, self.n_averages)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            **self.__dict__,
+            "_states": self._states.copy(),  # of its own: copy.copy copies no deeper than this
+            "_scalar_states": {key: s.copy() for key, s in self._scalar_states.items()},
+        }
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        states = saved["_states"]
+        if isinstance(states, list):  # pickled by an earlier version: arrays and their states
+            saved = saved | {"_states": States.of_pairs(states)}
+        self.__dict__.update(saved)
+
+
+class CompiledOptimizer(Optimizer):
+    """A rule that one kernel computes."""
+
+    def _apply(self, dW: Array, W: Array, state: State) -> None:
+        step = (state.step,) if self.counts_steps else ()
+        update = getattr(kernels, f"{self.kernel}_update")
+        update(dW, *self.rule_numbers(), *step, *state.averages, W)
+
+
+def require_parameter(name: str, value: Any) -> None:
+    """Raise unless ``value`` is an array of floats that can be changed in place."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} is {type(value).__name__}, wanted an array, or a float in a dict")
+    if value.dtype.kind != "f" or value.dtype.itemsize > 8:
+        raise TypeError(f"{name} has dtype {value.dtype}, wanted floats (float16, 32 or 64)")
+    if not value.flags.writeable:
+        raise ValueError(f"{name} is read-only, wanted an array that can be changed in place")
+    require_plain(name, value)
+
+
+def require_gradient(name: str, value: Any, parameter: Any) -> Array:
+    """``value`` as an array of the parameter's shape."""
+    array = number_array(name, value)
+    require_shape(name, array, np.shape(parameter))
+    return array
