@@ -8,6 +8,7 @@ labels, ``multilabel=True`` reads ``y`` as rows of logits, one a label, and ``t`
 1. A metric that such outputs and targets have no meaning for raises an error.
 """
 
+from importlib import import_module
 from typing import Any
 
 from affinet.metrics.classification import (
@@ -47,6 +48,4 @@ def __getattr__(name: str) -> Any:
     """The name under which early pickles of callbacks hold a :class:`affinet.plateau.Plateau`."""
     if name != "Monitor":
         raise AttributeError(f"module 'affinet.metrics' has no attribute {name!r}")
-    from affinet.plateau import Plateau
-
-    return Plateau
+    return import_module("affinet.plateau").Plateau  # which is above this room

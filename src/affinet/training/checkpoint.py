@@ -17,7 +17,7 @@ from affinet._validation import Array, any_number, real_number, whole_number
 from affinet._version import __version__
 from affinet.archive import archive_path, array_names, pack, read_archive, unpack, write_archive
 from affinet.network import Sequential
-from affinet.network.inner import arrays_of, set_arrays, walk
+from affinet.network.inner import arrays_of, is_compiled, set_arrays, walk
 from affinet.optimizers import Optimizer
 from affinet.training.callbacks import TrainingState, name_of
 from affinet.training.history import History
@@ -351,7 +351,7 @@ def optimizer_numbers(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"the optimizer's numbers are {numbers!r:.80}")
     for name, value in numbers.items():
         finite_number(f"the optimizer's {name}", value)
-    own = type(run.optimizer).__module__ == Optimizer.__module__
+    own = is_compiled(run.optimizer)  # one of affinet's rules, and no subclass of it
     if own and numbers != run.optimizer.config():
         type(run.optimizer)(**numbers)  # its constructor knows which numbers are possible
     step = whole_number("the optimizer's step", content["step"], 0)
