@@ -43,19 +43,27 @@ def desk_of(part: Any) -> Desk:
 class Declared:
     """A part that declares in ``keeps`` what its forward leaves."""
 
-    __slots__ = ("attributes", "left", "names")
+    __slots__ = ("attributes", "first", "left", "names", "others")
 
     def __init__(self, part: Any, names: tuple[str, ...]) -> None:
         self.attributes, self.names = vars(part), names
+        self.first = (
+            names[0] if names else ""
+        )  # most parts keep one thing only, and this runs at every step
+        self.others = names[1:]
         self.left: list[Any] = []
 
     def note(self) -> None:
         """Note what the forward left."""
-        self.left = list(map(self.attributes.get, self.names))
+        get = self.attributes.get
+        self.left = [get(self.first), *map(get, self.others)] if self.others else [get(self.first)]
 
     def put_back(self) -> None:
         """Give the part what this network's forward left."""
-        self.attributes.update(zip(self.names, self.left, strict=False))
+        if self.left and self.attributes.get(self.first) is not self.left[0]:
+            self.attributes[self.first] = self.left[0]
+        if self.others:
+            self.attributes.update(zip(self.others, self.left[1:], strict=False))
 
 
 class Undeclared:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -189,8 +190,14 @@ class CompiledOptimizer(Optimizer):
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
         step = (state.step,) if self.counts_steps else ()
-        update = getattr(kernels, f"{self.kernel}_update")
-        update(dW, *self.rule_numbers(), *step, *state.averages, W)
+        update_of(self.kernel)(dW, *self.rule_numbers(), *step, *state.averages, W)
+
+
+@functools.cache
+def update_of(kernel: str | None) -> Callable[..., None]:
+    """The kernel of a rule."""
+    update: Callable[..., None] = getattr(kernels, f"{kernel}_update")
+    return update
 
 
 def require_parameter(name: str, value: Any) -> None:
