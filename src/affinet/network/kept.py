@@ -47,10 +47,8 @@ class Declared:
 
     def __init__(self, part: Any, names: tuple[str, ...]) -> None:
         self.attributes, self.names = vars(part), names
-        self.first = (
-            names[0] if names else ""
-        )  # most parts keep one thing only, and this runs at every step
-        self.others = names[1:]
+        # Most parts keep one thing only, and this runs at every step.
+        self.first, self.others = names[0] if names else "", names[1:]
         self.left: list[Any] = []
 
     def note(self) -> None:
