@@ -208,8 +208,8 @@ class Residual(Layer):
         if self.projection is None:
             if None not in (taken, returned) and taken != returned:
                 raise ValueError(
-                    f"{name}: its layers take {taken} numbers a row and give {returned}, wanted as "
-                    f"many, or projection=Affine.init({taken}, {returned})"
+                    f"{name}: its layers take {taken} numbers a row and give {returned}, wanted "
+                    f"the same, or projection=Affine.init({taken}, {returned})"
                 )
             return
         n_inputs, n_outputs = self.projection.W.shape
