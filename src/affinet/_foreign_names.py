@@ -81,8 +81,8 @@ SEQUENTIAL_NAMES = {
     "layers": "Sequential(*layers), one by one",
     "optimizer": "fit(..., optimizer=...)",
     "metrics": "fit(..., metrics=...) and evaluate(..., metrics=...)",
-    "activation": "layers of their own, such as ReLU()",
-    "hidden_layer_sizes": "layers of their own, Affine.init(n_inputs, n_outputs)",
+    "activation": "separate layers, such as ReLU()",
+    "hidden_layer_sizes": "separate layers, Affine.init(n_inputs, n_outputs)",
     "dtype": "Affine.init(..., dtype=...)",
     "name": "net.metadata",
 }
