@@ -1,7 +1,7 @@
-"""Picks the instruction-set level once, at import, and says why.
+"""Selects the instruction-set level once, at import, and records why.
 
-``kernels`` is the compiled module that everything above calls. There is no NumPy fallback: without
-a compiled module affinet refuses to import.
+``kernels`` is the compiled module that the rest of affinet calls. There is no NumPy fallback:
+without a compiled module affinet refuses to import.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def supported_levels() -> tuple[str, ...]:
 def choose_level(
     forced: str | None, compiled: Sequence[str], supported: Sequence[str]
 ) -> tuple[str, str]:
-    """The level to load and the reason for it, in a few words.
+    """The level to load and a short reason.
 
     Parameters
     ----------
     forced : str or None
-        The value of ``AFFINET_ISA``; None or empty leaves the choice open.
+        The value of ``AFFINET_ISA``; None or empty means automatic.
     compiled, supported : sequence of str
         Levels built into this installation, and levels that the processor runs, best first.
 
     Raises
     ------
     ImportError
-        If the forced level is unknown, was not built or cannot run here, or if none can.
+        If the forced level is unknown, was not built or cannot run here, or if no level can.
     """
     usable = [level for level in compiled if level in supported]
     if forced:
@@ -74,7 +74,7 @@ def runtime_info() -> dict[str, Any]:
     -------
     dict
         Keys ``affinet``, ``python``, ``numpy``, ``machine``, ``level`` (the chosen one),
-        ``reason``, ``compiled_levels``, ``supported_levels``, ``threads`` (used at most).
+        ``reason``, ``compiled_levels``, ``supported_levels``, ``threads`` (the maximum).
 
     Examples
     --------
@@ -120,7 +120,7 @@ def _load(name: str) -> ModuleType:
 
 
 level, reason = choose_level(os.environ.get(VARIABLE), compiled_levels(), supported_levels())
-if TYPE_CHECKING:  # one stub tells what all levels hold
+if TYPE_CHECKING:  # one stub describes all levels
     from affinet._kernels import baseline
 
     kernels = baseline

@@ -1,4 +1,4 @@
-"""Arguments by the names that other libraries give them: an error that says affinet's name."""
+"""Argument names of other libraries: the error message gives affinet's name."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Of Keras, PyTorch and scikit-learn, and what affinet calls the same thing. Where an argument of
-# this name exists, Python finds it before this table is asked.
+# Names from Keras, PyTorch and scikit-learn, with affinet's names for the same things. Where an
+# argument with such a name exists, Python binds it and this table is not consulted.
 AFFINET_NAMES = {
     "learning_rate": "lr",
     "learning_rate_init": "lr",
@@ -81,8 +81,8 @@ SEQUENTIAL_NAMES = {
     "layers": "Sequential(*layers), one by one",
     "optimizer": "fit(..., optimizer=...)",
     "metrics": "fit(..., metrics=...) and evaluate(..., metrics=...)",
-    "activation": "layers of their own, such as ReLU()",
-    "hidden_layer_sizes": "layers of their own, Affine.init(n_inputs, n_outputs)",
+    "activation": "separate layers, such as ReLU()",
+    "hidden_layer_sizes": "separate layers, Affine.init(n_inputs, n_outputs)",
     "dtype": "Affine.init(..., dtype=...)",
     "name": "net.metadata",
 }
@@ -94,9 +94,9 @@ def require_known_names(
     known: Iterable[str] | Mapping[str, inspect.Parameter],
     names: Mapping[str, str] = AFFINET_NAMES,
 ) -> None:
-    """Raise TypeError if a name that is not known is another library's for a known thing.
+    """Raise TypeError if an unknown name is another library's name for a known argument.
 
-    A function that takes any names, as its parameters ``known`` may say, knows all of them.
+    A function that takes ``**kwargs``, according to its parameters ``known``, knows all names.
     """
     if isinstance(known, Mapping):
         if any(p.kind is p.VAR_KEYWORD for p in known.values()):
@@ -110,7 +110,7 @@ def require_known_names(
 
 
 def explains(names: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator: an argument by another library's name is an error that says affinet's.
+    """Decorator: for an argument with another library's name, the error gives affinet's name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a child process forgets after a fork: the threads that its parent had, and their locks."""
+"""Resets after a fork: the child has neither its parent's threads nor the owners of its locks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import TracebackType
 
 
 def in_forked_child(reset: Callable[[], None]) -> None:
-    """Call ``reset`` in the child of every fork, where the system can fork."""
+    """Call ``reset`` in the child of every fork, on systems that can fork."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=reset)
 
@@ -18,8 +18,8 @@ def in_forked_child(reset: Callable[[], None]) -> None:
 class ForkSafeLock:
     """A lock for ``with`` that is free in the child of a fork.
 
-    Another thread may hold it at the moment of the fork. The child does not have that thread, and
-    would wait for it forever.
+    Another thread may hold it at the moment of the fork. That thread does not exist in the child,
+    which would wait forever.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class ForkSafeLock:
         self._lock.release()
 
     def renew(self) -> None:
-        """Put a free lock in the place of one that may be held."""
+        """Replace a lock that may be held with a free one."""
         self._lock = threading.Lock()
 
 
@@ -46,7 +46,7 @@ _LOCKS: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
 
 
 def renew_locks() -> None:
-    """Free all locks, in the child of a fork."""
+    """Free all locks in the child of a fork."""
     for lock in list(_LOCKS):
         lock.renew()
 

@@ -8,8 +8,8 @@ import sys
 def peak_memory() -> int | None:
     """The peak memory of this process so far in bytes; None where the system does not report it.
 
-    Pages of memory maps, such as those of :func:`affinet.datasets.open_shards`, count while the
-    system keeps them: if memory is free these may be all pages, which are dropped under pressure.
+    Resident pages of memory maps, such as those of :func:`affinet.datasets.open_shards`, count.
+    With enough free memory that may be all pages; the system drops them under memory pressure.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Checks and conversions at the public doors.
+"""Checks and conversions of the public functions' arguments.
 
-An error names the argument, what came and what was wanted.
+An error message names the argument, the value received and the value expected.
 """
 
 from __future__ import annotations
@@ -13,50 +13,50 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = NDArray[Any]
-SCANNED_ROWS = 4096  # checked at once in a file, so that it is never read as a whole
-# NumPy makes one object of each of these, so ``is`` finds nearly every array of them, at once: in a
-# small network's step layer by layer such questions took as long as the arithmetic.
+SCANNED_ROWS = 4096  # checked at a time in a file, which is never read whole
+# NumPy has a single object for each of these, so a fast ``is`` recognizes nearly every such array:
+# in a small network's layer-by-layer step, dtype checks took as long as the arithmetic.
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 NUMBERS = (int, float, np.bool_, np.integer, np.floating)
-PLAIN = (*NUMBERS, complex, str, bytes, type(None))  # elements of a list that mean themselves
+PLAIN = (*NUMBERS, complex, str, bytes, type(None))  # list elements with no hidden meaning
 
 
 def in_files(value: Any) -> bool:
-    """True for rows that are read when they are asked for, such as ``datasets.Shards``.
+    """True for rows that are read from files on demand, such as ``datasets.Shards``.
 
-    They look like an array of (N, ...), with an attribute ``in_files = True``, and are none;
-    indexing them gives one.
+    They have the interface of an array of shape (N, ...) and an attribute ``in_files = True``, but
+    are not arrays; indexing them returns one.
     """
     return getattr(value, "in_files", False) is True
 
 
 def rows_array(name: str, value: Any) -> Array:
-    """``value`` as :func:`number_array` has it, or rows in files as they are.
+    """``value`` converted by :func:`number_array`, or rows in files unchanged.
 
-    These are not an array, but all that is asked of either here both of them have.
+    Rows in files are not an array, but have everything that is used of an array here.
     """
     rows: Any = value
     return rows if in_files(value) else number_array(name, value)
 
 
 def blocks(array: Any, start: int, stop: int) -> Iterator[tuple[int, Array]]:
-    """Rows start .. stop - 1 with the place of the first; those in files a block at a time."""
+    """Rows start .. stop - 1 with the index of the first; rows in files come block by block."""
     step = SCANNED_ROWS if in_files(array) else max(1, stop - start)
     for first in range(start, stop, step):
         yield first, array[first : min(first + step, stop)]
 
 
 def number_array(name: str, value: ArrayLike) -> Array:
-    """``value`` as an array of real numbers (bool, integer or float up to 64 bits), not copied.
+    """``value`` as an array of real numbers (bool, integer or float up to 64 bits), without a copy.
 
     Raises
     ------
     TypeError
         For complex, object, text, date, structured, sparse and extended-precision arrays, for
-        categories and for numbers with a unit, by name.
+        categories and for numbers with a unit; the message contains ``name``.
     ValueError
-        For nested sequences of unequal lengths and for masked or missing elements, by name.
+        For nested sequences of unequal lengths and for masked or missing elements.
     """
     if type(value) is np.ndarray:
         if value.dtype is FLOAT32 or value.dtype is FLOAT64:
@@ -73,7 +73,7 @@ def number_array(name: str, value: ArrayLike) -> Array:
 
 
 def array_of(name: str, value: Any) -> Array:
-    """``value`` as an array of any dtype; an error where NumPy would drop part of its meaning."""
+    """``value`` as an array of any dtype; raises where NumPy would drop part of its meaning."""
     require_plain(name, value)
     if hasattr(value, "toarray"):
         raise TypeError(
@@ -91,15 +91,15 @@ def array_of(name: str, value: Any) -> Array:
 def require_plain(name: str, value: Any, categories: bool = False) -> None:
     """Raise if NumPy would drop part of what ``value`` means.
 
-    Masks, missing values, units and, unless ``categories`` allows them, categories: ``np.asarray``
-    keeps the numbers of all of them and nothing else, without a word.
+    This covers masks, missing values, units and, unless ``categories`` allows them, categories:
+    ``np.asarray`` silently keeps only their numbers.
 
     Raises
     ------
     TypeError
-        For categories and units, by name.
+        For categories and units.
     ValueError
-        For masked and missing elements, by name and place.
+        For masked and missing elements; the message says where.
     """
     if type(value) is np.ndarray:
         return
@@ -121,7 +121,7 @@ def require_plain(name: str, value: Any, categories: bool = False) -> None:
 
 
 def require_plain_elements(name: str, values: Any, categories: bool) -> None:
-    """The same for what a list holds: of its numbers only the types are looked at."""
+    """The same for the elements of a list; only the types of its numbers are checked."""
     kinds = set(map(type, values))
     if all(issubclass(kind, PLAIN) for kind in kinds):
         return
@@ -134,7 +134,7 @@ def require_no_unit(name: str, value: Any) -> None:
     """Raise TypeError for numbers with a physical unit, such as quantities of pint or astropy."""
     attribute = next((a for a in ("units", "unit") if hasattr(type(value), a)), None)
     if attribute is None or getattr(getattr(value, "dtype", None), "kind", "f") in "mM":
-        return  # dates have units too, and are refused as dates
+        return  # dates have units too, but are rejected as dates
     raise TypeError(
         f"{name} has the unit {getattr(value, attribute)}, which an array of numbers cannot keep: "
         "convert it to the unit you want and pass the numbers alone (.magnitude or .value)"
@@ -153,7 +153,7 @@ def require_unmasked(name: str, array: Array) -> None:
 
 
 def require_none_missing(name: str, value: Any, dtypes: Any) -> None:
-    """Raise ValueError if a column that marks missing values beside its numbers has one."""
+    """Raise ValueError if a column with a separate missing-value mask has a missing value."""
     if all(isinstance(dtype, np.dtype) for dtype in dtypes) or not hasattr(value, "isna"):
         return
     missing = np.asarray(value.isna())
@@ -174,7 +174,7 @@ def is_categorical(dtype: Any) -> bool:
 
 
 def categories_refused(where: str) -> str:
-    """The sentence for categories."""
+    """The error message for categories."""
     return (
         f"{where} holds categories, wanted numbers: encode them, as columns of 0 and 1 "
         "(pandas.get_dummies) or as class indices (.cat.codes)"
@@ -182,9 +182,9 @@ def categories_refused(where: str) -> str:
 
 
 def dtype_without_boxes(value: Any) -> np.dtype[Any] | None:
-    """The dtype for pandas' nullable numbers, none of them missing; None leaves it to NumPy.
+    """The dtype for pandas' nullable numbers without missing values; None leaves it to NumPy.
 
-    NumPy would make objects of a DataFrame of them.
+    NumPy would convert a DataFrame of them to dtype object.
     """
     if hasattr(value, "dtypes") and hasattr(value, "columns"):
         dtypes = list(value.dtypes)
@@ -200,7 +200,7 @@ def dtype_without_boxes(value: Any) -> np.dtype[Any] | None:
 
 
 def advice_on(name: str, array: Array) -> str:
-    """What to do with an array that holds no real numbers, for the end of a message."""
+    """Advice for an array without real numbers, for the end of an error message."""
     kind = array.dtype.kind
     if kind == "c":
         return f": pass {name}.real, or real and imaginary parts as columns"
@@ -235,7 +235,7 @@ def compute_dtype(*arrays: Array) -> np.dtype[Any]:
 def ready(array: Array, dtype: np.dtype[Any]) -> Array:
     """``array`` in the form that kernels take: C-contiguous, native, of ``dtype``.
 
-    Copied only where it has to be. Zero-dimensional arrays come back with one element.
+    Copied only if necessary. Zero-dimensional arrays are returned with shape (1,).
     """
     if array.dtype is dtype and array.ndim and array.flags.c_contiguous:
         return array
@@ -243,7 +243,7 @@ def ready(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def fold_rows(array: Array) -> Array:
-    """An array of any rank as (rows, everything else); one dimension counts as one row."""
+    """An array of any rank as (rows, all other axes); a one-dimensional array is one row."""
     if array.ndim == 2:
         return array
     if array.ndim == 1:
@@ -254,11 +254,11 @@ def fold_rows(array: Array) -> Array:
 def row_weights(name: str, value: ArrayLike, n_rows: int) -> Array:
     """Weights of ``n_rows`` rows in the form that kernels take, each finite and at least 0.
 
-    All of them may be 0: a loss of such a batch is 0.
+    All of them may be 0: the loss of such a batch is 0.
     """
     weights = ready(number_array(name, value), np.dtype(np.float64))
     if np.ndim(value) != 1 or len(weights) != n_rows:
-        raise ValueError(f"{name} has shape {np.shape(value)}, wanted ({n_rows},), one a row")
+        raise ValueError(f"{name} has shape {np.shape(value)}, wanted ({n_rows},), one per row")
     bad = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
     if bad.size:
         raise ValueError(
@@ -272,7 +272,7 @@ def row_weights(name: str, value: ArrayLike, n_rows: int) -> Array:
 
 
 def require_some_weight(name: str, weights: Array) -> None:
-    """Raise ValueError if no row has a weight above 0, for there is no mean over such rows."""
+    """Raise ValueError if no row has a weight above 0: the weighted mean is then undefined."""
     if not weights.any():
         raise ValueError(f"{name} is 0 for every row, wanted at least one above 0")
 
@@ -284,12 +284,12 @@ def require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
 
 
 def require_finite(name: str, array: Array, first_row: int = 0) -> None:
-    """Raise ValueError, with the first place, if ``array`` holds a NaN or an infinity.
+    """Raise ValueError, with the first position, if ``array`` contains a NaN or an infinity.
 
-    ``first_row`` is the place of the array's first row in what the caller was given.
+    ``first_row`` is the index of the array's first row in the caller's data.
     """
     rows = array.reshape(1) if array.ndim == 0 else array
-    for start in range(0, len(rows), SCANNED_ROWS):  # block by block: a map of a file stays a map
+    for start in range(0, len(rows), SCANNED_ROWS):  # block by block: a memory map stays one
         block = rows[start : start + SCANNED_ROWS]
         finite = np.isfinite(block)
         if not finite.all():
@@ -299,7 +299,7 @@ def require_finite(name: str, array: Array, first_row: int = 0) -> None:
 
 
 def require_output(name: str, out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise unless results of this shape and dtype can be written into ``out`` as they are."""
+    """Raise unless results of this shape and dtype can be written into ``out`` unconverted."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{name} is {type(out).__name__}, wanted an array to write into")
     require_shape(name, out, shape)
@@ -310,7 +310,7 @@ def require_output(name: str, out: Array, shape: tuple[int, ...], dtype: np.dtyp
 
 
 def parameter_array(name: str, value: ArrayLike, ndim: int | None = None) -> Array:
-    """A parameter as its owner keeps it: the very array that came, if it is one of floats."""
+    """A parameter as its owner stores it: the array itself, if it has a float dtype."""
     array = number_array(name, value)
     if array.dtype.kind != "f":
         raise TypeError(f"{name} has dtype {array.dtype}, wanted floats (float16, 32 or 64)")
@@ -320,7 +320,7 @@ def parameter_array(name: str, value: ArrayLike, ndim: int | None = None) -> Arr
 
 
 def real_number(name: str, value: float, low: float, high: float = math.inf) -> float:
-    """``value`` as a float with low <= value < high; anything else is refused by name."""
+    """``value`` as a float with low <= value < high; raises for anything else."""
     number = any_number(name, value)
     if not low <= number < high:
         wanted = f"{low:g} <= {name}" + (f" < {high:g}" if high < math.inf else ", finite")
@@ -329,7 +329,7 @@ def real_number(name: str, value: float, low: float, high: float = math.inf) -> 
 
 
 def positive_number(name: str, value: float) -> float:
-    """``value`` as a finite float above 0; anything else is refused by name."""
+    """``value`` as a finite float above 0; raises for anything else."""
     number = any_number(name, value)
     if not 0 < number < math.inf:
         raise ValueError(f"{name} is {number!r}, wanted a finite number above 0")
@@ -348,7 +348,7 @@ def positive_in_single(name: str, value: float) -> float:
 
 
 def any_number(name: str, value: float) -> float:
-    """``value`` as a float; strings, arrays and other things are refused by name."""
+    """``value`` as a float; raises for strings, arrays and other non-numbers."""
     if isinstance(value, str | bytes):
         raise TypeError(f"{name} is {value!r}, wanted a number")
     try:
@@ -360,7 +360,7 @@ def any_number(name: str, value: float) -> float:
 
 
 def whole_number(name: str, value: int, low: int) -> int:
-    """``value`` as an int of at least ``low``; floats, bools and strings are refused by name."""
+    """``value`` as an int of at least ``low``; raises for floats, bools and strings."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} is {value!r}, wanted an integer")
     if value < low:

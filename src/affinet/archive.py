@@ -1,7 +1,7 @@
-"""Files of named arrays and a description: NumPy's ``.npz`` or ``.safetensors``, without pickle.
+"""Files of named arrays and a description, as ``.npz`` or ``.safetensors``, without pickle.
 
-The suffix decides which. In either the description is JSON text: an entry of its own in a
-``.npz``, and a text of that name in the metadata of a ``.safetensors`` file.
+The suffix selects the format. The description is JSON text: a separate entry in a ``.npz`` file,
+a metadata string with the same name in a ``.safetensors`` file.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 
 from affinet._npy import Npz
 from affinet._validation import Array
-from affinet.atomic import write_atomically as write_atomically  # others know it from here
+from affinet.atomic import write_atomically as write_atomically  # re-exported
 
 DESCRIPTION = "description"  # the entry that holds the JSON text
 SUFFIXES = (".npz", ".safetensors")
-# Entries may be compressed, though not by affinet. Trained parameters shrink little; only zeros
-# shrink by more than this ratio, and below so many bytes even they are harmless.
+# Entries may be compressed, though not by affinet. Trained parameters compress poorly; only zeros
+# exceed this ratio, and below this number of bytes even they are harmless.
 PLAUSIBLE_RATIO, PLAUSIBLE_BYTES = 100, 1 << 26
 
 
 def archive_path(path: str | os.PathLike[str]) -> Path:
-    """The path of a file, refused unless its suffix names a format that can be written here."""
+    """The path of a file; raises unless its suffix is a format that can be written here."""
     target = Path(path)
     if target.suffix not in SUFFIXES:
         wanted = " or ".join(SUFFIXES)
@@ -40,7 +40,7 @@ def archive_path(path: str | os.PathLike[str]) -> Path:
 def write_archive(
     target: Path, description: Mapping[str, Any], arrays: Mapping[str, Array]
 ) -> None:
-    """Write a whole file or, if anything fails, none: an old one then stays as it was."""
+    """Write a file atomically: if anything fails, an existing file stays unchanged."""
     text = json.dumps(description)
     for name, array in arrays.items():
         if array.dtype.hasobject:
@@ -60,33 +60,33 @@ def write_archive(
     write_atomically(target, write)
 
 
-# Names of the arrays to read, from the description and the shapes of all arrays in the file. It
-# raises ValueError for what does not fit, before any array is read.
+# Chooses the arrays to read from the description and the shapes of all arrays in the file. Raises
+# ValueError for a mismatch before any array is read.
 Choice = Callable[[dict[str, Any], Mapping[str, tuple[int, ...]]], Iterable[str]]
 
 
 def read_archive(
     path: str | os.PathLike[str], kind: str, version: int, choose: Choice | None = None
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Description and arrays of a file, checked for damage but not for meaning.
+    """Description and arrays of a file, checked for corruption but not for content.
 
-    Memory is allocated only for the description and the arrays chosen, and only after their sizes
-    were compared with what the file holds.
+    Memory is allocated only for the description and the chosen arrays, and only after their sizes
+    were checked against the file.
 
     Parameters
     ----------
     path : path
     kind : str
-        What the description's format must be, such as ``"affinet model"``.
+        The required format in the description, such as ``"affinet model"``.
     version : int
-        The newest version of that format that can be read; 1 is the oldest.
+        The newest readable version of that format; 1 is the oldest.
     choose : callable, optional
-        ``choose(description, shapes) -> names`` of the arrays to read; all of them if left out.
+        ``choose(description, shapes) -> names`` of the arrays to read; by default all of them.
 
     Raises
     ------
     ValueError
-        If the file is anything else, or damaged; the message names it.
+        If the file has another format or is damaged; the message names it.
     """
     source = Path(path)
     opener = Safetensors if source.suffix == ".safetensors" else NpzArchive
@@ -97,7 +97,7 @@ def read_archive(
             description = json.loads(content.text)
         except ImportError:
             raise
-        # Damaged bytes raise almost anything: RecursionError from JSON, the libraries' own errors.
+        # Damaged bytes may raise almost anything, such as JSON's RecursionError or library errors.
         except Exception as error:
             raise ValueError(f"{source}: not an {kind}, or damaged: {error}") from error
         try:
@@ -110,7 +110,7 @@ def read_archive(
 
 
 def require_format(description: Any, kind: str, version: int) -> None:
-    """Raise unless the description is of a format and version that can be read."""
+    """Raise unless the description has a readable format and version."""
     if not isinstance(description, dict):
         raise ValueError(f"{DESCRIPTION} is not a table")
     if description.get("format") != kind:
@@ -121,7 +121,7 @@ def require_format(description: Any, kind: str, version: int) -> None:
 
 
 class NpzArchive:
-    """An open ``.npz``: the description's text, the arrays' shapes, and the arrays on request."""
+    """An open ``.npz``: the description's text, the arrays' shapes, and the arrays on demand."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._content = Npz(file, os.fstat(file.fileno()).st_size)
@@ -130,7 +130,7 @@ class NpzArchive:
         if text is None:
             raise ValueError(f"it has no entry {DESCRIPTION!r}")
         if text.dtype.kind != "U" or text.shape != ():
-            raise ValueError(f"its entry {DESCRIPTION!r} is not one text")
+            raise ValueError(f"its entry {DESCRIPTION!r} is not a single string")
         self._require_plausible([DESCRIPTION])
         self.text = str(self._content.read(DESCRIPTION)[()])
         self.shapes = {name: h.shape for name, h in headers.items() if name != DESCRIPTION}
@@ -142,14 +142,14 @@ class NpzArchive:
         return {name: self._content.read(name) for name in wanted}
 
     def _require_plausible(self, names: list[str]) -> None:
-        """Refuse entries that unpack to far more than trained parameters can."""
+        """Reject entries that decompress to far more than trained parameters could."""
         total = sum(map(self._content.unpacked, names))
         if total > max(PLAUSIBLE_BYTES, PLAUSIBLE_RATIO * self._content.stored):
             raise ValueError(f"its {self._content.stored} bytes unpack to {total}")
 
 
 class Safetensors:
-    """The same of a ``.safetensors`` file, whose library checks its sizes when it opens it."""
+    """The same for a ``.safetensors`` file; its library checks sizes when opening it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         library = import_safetensors()
@@ -169,7 +169,7 @@ class Safetensors:
 
 
 def import_safetensors() -> Any:
-    """The library; ImportError says how to get it."""
+    """The safetensors library; the ImportError says how to install it."""
     try:
         import safetensors.numpy
     except ImportError as error:
@@ -179,15 +179,15 @@ def import_safetensors() -> Any:
     return safetensors
 
 
-# Nested values with arrays among them ------------------------------------------------------------
+# Nested values that contain arrays ---------------------------------------------------------------
 
-ARRAY = "__array__"  # {"__array__": name} stands in the description for an array of the file
+ARRAY = "__array__"  # {"__array__": name} in the description refers to an array in the file
 
 
 def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
-    """``value`` as JSON holds it; arrays in it go into ``arrays``, named after their place.
+    """``value`` in JSON form; its arrays go into ``arrays``, named by their path.
 
-    The names are unique and safe as names of an archive's members, whatever the keys are.
+    The names are unique and safe as archive member names, whatever the keys are.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
 
 
 def free_name(place: str, arrays: Mapping[str, Array]) -> str:
-    """A name for the array at ``place`` that no other array has."""
+    """A unique name for the array at ``place``."""
     parts = [re.sub(r"[^\w .+-]", "_", part) for part in place.split("/")]
     name = "/".join("_" if part in ("", ".", "..") else part for part in parts)
     while name in arrays:
@@ -237,7 +237,7 @@ def array_names(value: Any) -> Iterator[str]:
 
 
 def unpack(value: Any, arrays: Mapping[str, Array]) -> Any:
-    """The value that :func:`pack` packed; tuples have become lists."""
+    """The value that :func:`pack` packed; tuples become lists."""
     if isinstance(value, list):
         return [unpack(inner, arrays) for inner in value]
     if not isinstance(value, dict):

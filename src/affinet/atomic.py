@@ -1,4 +1,4 @@
-"""Whole files or none: written under a temporary name, flushed to disk, renamed."""
+"""Atomic file writes: under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ except ImportError:  # Windows; there an open file cannot be deleted anyway
     fcntl = None  # type: ignore[assignment]
 
 MARK = ".affinet-part"  # ends the name of a file that is being written
-NAME_LETTERS = 50  # of the target's name in the temporary one: file systems allow 255 bytes
-OLD = 24 * 3600.0  # seconds; without locks a younger file may still be being written
+NAME_LETTERS = 50  # of the target's name used in the temporary name: file systems allow 255 bytes
+OLD = 24 * 3600.0  # seconds; without locks, a newer file may still be in use by its writer
 FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def write_atomically(target: Path, write: Callable[[IO[bytes]], None]) -> None:
     """Let ``write`` fill a temporary file, sync it, rename it to ``target``, sync the folder.
 
-    Anyone who looks, even after a crash, finds either the old file or the new one. A symbolic link
-    stays one: the file that it points to is replaced. An existing file's mode stays, and its owner
-    and group where the system lets this process set them; a new file gets the mode that ``open``
-    would give it. Temporary files that killed processes left behind for this name are removed.
-    Several threads and processes may write the same target at once; the last rename counts. A
-    device or a pipe is written to directly.
+    Readers see either the old file or the new one, even after a crash. A symbolic link is kept:
+    its target is replaced. An existing file keeps its mode and, where the system permits, its
+    owner and group; a new file gets the mode that ``open`` would give it. Temporary files left
+    behind for this name by killed processes are removed. Several threads and processes may write
+    the same target at once; the last rename wins. Devices and pipes are written to directly.
 
     Raises
     ------
@@ -45,7 +44,7 @@ def write_atomically(target: Path, write: Callable[[IO[bytes]], None]) -> None:
         before = status(place)
         if before is not None and not stat.S_ISREG(before.st_mode):
             with open(place, "wb") as device:  # IsADirectoryError for a folder
-                content = io.BytesIO()  # formats such as zip seek, which a device cannot
+                content = io.BytesIO()  # formats such as zip need to seek, which devices cannot
                 write(content)
                 device.write(content.getbuffer())
             return
@@ -55,8 +54,8 @@ def write_atomically(target: Path, write: Callable[[IO[bytes]], None]) -> None:
 
 
 def replace(place: Path, before: os.stat_result | None, write: Callable[[IO[bytes]], None]) -> None:
-    """Put a new file in the place of the one whose status was ``before``."""
-    # Until its mode is known to be the old one's, nobody else may read the new file.
+    """Replace the file whose status was ``before`` with a new one."""
+    # No one else may read the new file until it has the old file's mode.
     descriptor, name = create(place, 0o666 if before is None else 0o600)
     # A lock lasts as long as any duplicate of its descriptor: this one outlives the rename.
     lock = os.dup(descriptor) if fcntl is not None else None
@@ -69,7 +68,7 @@ def replace(place: Path, before: os.stat_result | None, write: Callable[[IO[byte
             os.fsync(file.fileno())
         os.replace(name, place)
     except BaseException:
-        with suppress(OSError):  # it was renamed in this very moment
+        with suppress(OSError):  # it was renamed at this moment
             os.unlink(name)
         raise
     finally:
@@ -78,7 +77,7 @@ def replace(place: Path, before: os.stat_result | None, write: Callable[[IO[byte
 
 
 def create(place: Path, mode: int) -> tuple[int, str]:
-    """A new temporary file beside ``place``, locked by this process: its descriptor and name."""
+    """Create a temporary file beside ``place``, locked by this process: descriptor and name."""
     while True:
         name = place.with_name(f".{place.name[:NAME_LETTERS]}.{secrets.token_hex(8)}{MARK}")
         try:
@@ -90,20 +89,20 @@ def create(place: Path, mode: int) -> tuple[int, str]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.path.lexists(name):
             return descriptor, str(name)
-        os.close(descriptor)  # another process took it for an orphan before it was locked
+        os.close(descriptor)  # another process treated it as an orphan before it was locked
 
 
 def remove_orphans(place: Path) -> None:
     """Remove temporary files for this name whose writers are gone.
 
-    A living writer holds a lock on its file, so one that can be locked is an orphan.
+    A live writer holds a lock on its file, so a file that can be locked is an orphan.
     """
     pattern = re.compile(rf"\.{re.escape(place.name[:NAME_LETTERS])}\.[0-9a-f]{{16}}{MARK}")
-    with suppress(OSError):  # a folder that cannot be listed may still take a file
+    with suppress(OSError):  # an unlistable folder may still be writable
         with os.scandir(place.parent) as entries:
             found = [entry.path for entry in entries if pattern.fullmatch(entry.name)]
         for path in found:
-            with suppress(OSError):  # locked, gone meanwhile, or of another user
+            with suppress(OSError):  # locked, already gone, or owned by another user
                 remove_if_orphan(path)
 
 
@@ -123,7 +122,7 @@ def remove_if_orphan(path: str) -> None:
 
 
 def followed(target: Path) -> Path:
-    """The path that symbolic links at ``target`` lead to, whether or not it exists yet."""
+    """``target`` with symbolic links resolved, whether or not the result exists yet."""
     place = Path(os.path.realpath(target)) if target.is_symlink() else target
     if place.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target))
@@ -131,7 +130,7 @@ def followed(target: Path) -> Path:
 
 
 def status(place: Path) -> os.stat_result | None:
-    """What the system knows about a file; None if it does not exist."""
+    """The status of a file; None if it does not exist."""
     try:
         return os.stat(place)
     except FileNotFoundError:
@@ -139,31 +138,31 @@ def status(place: Path) -> os.stat_result | None:
 
 
 def keep_owner_and_mode(descriptor: int, before: os.stat_result) -> None:
-    """Give an open file the owner, the group and the mode of an earlier one."""
+    """Copy owner, group and mode from an earlier file to an open one."""
     if os.name != "posix":
         return
     now = os.fstat(descriptor)
     if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
         try:
             os.fchown(descriptor, before.st_uid, before.st_gid)
-        except OSError:  # only root may give files away; the group may be one's own
+        except OSError:  # only root may change the owner; the group may still be permitted
             with suppress(OSError):
                 os.fchown(descriptor, -1, before.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))  # after fchown, which clears some bits
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))  # after fchown, which clears some mode bits
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a rename in this folder to the disk, where the system has a call for it."""
+    """Flush a rename in this folder to disk, on systems that support it."""
     if os.name != "posix":
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # a folder that can be written but not read
+    except PermissionError:  # a writable but unreadable folder
         return
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems do not sync folders
+        if error.errno != errno.EINVAL:  # some file systems cannot sync folders
             raise
     finally:
         os.close(descriptor)
@@ -171,7 +170,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def errors_about(target: Path) -> Iterator[None]:
-    """Let errors of the system name the file that the caller asked for, not the temporary one."""
+    """Make OSErrors name the file that the caller requested, not the temporary one."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Networks from the fitted models of other libraries."""
+"""Networks from fitted models of other libraries."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ OUTPUTS: dict[str, type[Loss]] = {
 
 
 def from_sklearn(model: Any) -> Sequential:
-    """The network of a fitted ``MLPClassifier`` or ``MLPRegressor`` of scikit-learn.
+    """The network of a fitted scikit-learn ``MLPClassifier`` or ``MLPRegressor``.
 
     Parameters
     ----------
     model : MLPClassifier or MLPRegressor
-        Fitted; it is only read, and its weights are copied. Neither a Pipeline nor a search: pass
-        their fitted MLP, and remember what stands before it. Those of ``affinet.estimators`` will
-        do too, and bring their dropout and their loss.
+        The fitted model; its weights are copied. From a Pipeline or a search, pass the fitted MLP
+        inside, and remember the steps before it. The MLPs of ``affinet.estimators`` work too and
+        keep their dropout and loss.
 
     Returns
     -------
     Sequential
-        In the model's dtype, float64 unless it was fitted on float32. The loss is the one that
-        the model was fitted with: :class:`SoftmaxWithLoss` for several classes,
-        ``SigmoidWithLoss`` over one logit for two classes and over one for each label for
-        multilabel targets, :class:`MeanSquaredError` for a regressor, which is twice
-        scikit-learn's squared error, and ``Poisson`` for one of ``loss="poisson"``, whose
-        ``predict`` then gives logarithms of scikit-learn's. A classifier's ``predict`` gives
-        logits and its ``predict_proba`` probabilities; of two classes that is the second one's
-        alone, in a single column. The names of the classes stand in ``metadata["classes"]``.
+        In the model's dtype: float64 unless it was fitted on float32. The loss is the one that
+        the model was fitted with: :class:`SoftmaxWithLoss` for three or more classes,
+        ``SigmoidWithLoss`` with one logit for two classes and one per label for multilabel
+        targets, :class:`MeanSquaredError` for a regressor, which is twice scikit-learn's squared
+        error, and ``Poisson`` for a regressor with ``loss="poisson"``, where ``predict`` returns
+        the logarithms of scikit-learn's predictions. A classifier's ``predict`` returns logits
+        and its ``predict_proba`` probabilities; for two classes, only that of the second, in a
+        single column. ``metadata["classes"]`` holds the names of the classes.
 
     Raises
     ------
     TypeError
-        If model is no MLP of scikit-learn's.
+        If model is not a scikit-learn MLP.
     ValueError
-        If it is not fitted, or has an activation that affinet lacks.
+        If it is not fitted, or uses an activation that affinet lacks.
 
     Examples
     --------
@@ -74,9 +74,9 @@ def from_sklearn(model: Any) -> Sequential:
 
 
 def own_network(model: Any) -> Sequential | None:
-    """A copy of the network of one of affinet's own estimators; None for another's.
+    """A copy of the network of one of affinet's own estimators; None for any other model.
 
-    The estimator is copied, for that takes over ``coefs_`` which were put in place of its own.
+    The estimator is copied, because that adopts any ``coefs_`` that were assigned to it.
     """
     if not isinstance(getattr(model, "net_", None), Sequential):
         return None
@@ -85,7 +85,7 @@ def own_network(model: Any) -> Sequential | None:
 
 
 def scikit_learns_network(model: Any) -> Sequential:
-    """The network of scikit-learn's weights."""
+    """A network with scikit-learn's weights."""
     layers: list[Any] = []
     for W, b in zip(model.coefs_, model.intercepts_, strict=True):
         if layers:
@@ -95,7 +95,7 @@ def scikit_learns_network(model: Any) -> Sequential:
 
 
 def require_fitted(model: Any) -> None:
-    """Raise unless this has what a fitted MLP of scikit-learn has."""
+    """Raise unless the model has the attributes of a fitted scikit-learn MLP."""
     if isinstance(model, type) or not hasattr(model, "hidden_layer_sizes"):
         raise TypeError(f"model is {model!r:.80}, wanted an MLPClassifier or MLPRegressor")
     missing = [name for name in NEEDED if not hasattr(model, name)]
@@ -104,7 +104,7 @@ def require_fitted(model: Any) -> None:
 
 
 def hidden_activation(model: Any) -> list[Any]:
-    """What stands between two affine layers, if anything does."""
+    """The layers between two affine layers, if there are any."""
     if model.activation not in ACTIVATIONS:
         raise ValueError(
             f"model.activation is {model.activation!r}, wanted one of {', '.join(ACTIVATIONS)}"
@@ -114,7 +114,7 @@ def hidden_activation(model: Any) -> list[Any]:
 
 
 def output(model: Any) -> Any:
-    """The loss that stands for what is behind the last affine layer."""
+    """The loss that corresponds to the model's output activation."""
     name = model.out_activation_
     if name not in OUTPUTS:
         raise ValueError(f"model.out_activation_ is {name!r}, wanted one of {', '.join(OUTPUTS)}")

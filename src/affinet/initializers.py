@@ -1,4 +1,4 @@
-"""Initial weights: the scales of He, Xavier and LeCun, by what follows a layer."""
+"""Initial weights: He, Xavier or LeCun scaling, depending on what follows the layer."""
 
 from affinet.layers.initializers import initial_weights, weight_scale
 

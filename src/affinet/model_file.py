@@ -32,9 +32,9 @@ from affinet.network.inner import (
 
 FORMAT = "affinet model"
 FORMAT_VERSION = 1
-HARMLESS_SIZE = 1 << 16  # a layer of so many numbers takes little memory
-CHILDREN = "children"  # in the description of a layer that is built from layers
-FIELDS: dict[str, Any] = {  # of the description, beside format and version: what each may be
+HARMLESS_SIZE = 1 << 16  # a layer with up to this many elements takes little memory
+CHILDREN = "children"  # in the description of a layer with children
+FIELDS: dict[str, Any] = {  # fields of the description besides format and version, and their types
     "dtype": str,
     "layers": list,
     "loss": (dict, type(None)),
@@ -54,18 +54,18 @@ def save(net: Sequential, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     net : Sequential
-        Made of affinet's own layers and loss, or of custom parts that have a method
-        ``config() -> dict``, which returns the arguments of their class as JSON can hold them.
-        Parameters and buffers need not be among these.
+        Made of affinet's own layers and loss, or of custom parts with a method
+        ``config() -> dict`` that returns their constructor arguments as JSON-compatible values.
+        Parameters and buffers may be left out.
     path : path
-        A name ending in ``.npz``, or in ``.safetensors`` where that package is installed.
+        A name ending in ``.npz`` or, if that package is installed, ``.safetensors``.
 
     Raises
     ------
     ImportError
         If the name ends in ``.safetensors`` and the package is missing.
     TypeError
-        If a custom part has no ``config``, or JSON cannot hold its result or the metadata.
+        If a custom part has no ``config``, or its result or the metadata is not JSON-compatible.
     ValueError
         If the name has another ending.
 
@@ -89,8 +89,8 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     path : path
         A ``.npz`` or ``.safetensors`` file.
     custom : dict of str to class, optional
-        The classes of custom layers and losses, by their names; each is built by
-        ``cls(**config)``, and its parameters and buffers are then set.
+        Classes of custom layers and losses by name; each is built by ``cls(**config)``, then its
+        parameters and buffers are set.
 
     Returns
     -------
@@ -104,10 +104,10 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     ImportError
         If the name ends in ``.safetensors`` and the package is missing.
     TypeError, ValueError
-        If ``custom`` holds anything but classes, or a name of one of affinet's own classes.
+        If ``custom`` contains anything but classes, or a name of one of affinet's own classes.
     ValueError
-        If the file is not a model, is damaged, is of a newer format, names an unknown layer, or
-        lacks an array or holds one of another shape; the message names the file and the field.
+        If the file is not a model, is damaged, has a newer format, names an unknown layer, lacks an
+        array or has one with the wrong shape; the message names the file and the field.
 
     Examples
     --------
@@ -136,14 +136,14 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     description, arrays = read_archive(path, FORMAT, FORMAT_VERSION, described_arrays)
     try:
         return rebuild(description, arrays, types)
-    except (TypeError, ValueError, RecursionError) as error:  # of layers nested too deeply
+    except (TypeError, ValueError, RecursionError) as error:  # from layers nested too deeply
         raise ValueError(f"{Path(path)}: {error}") from error
 
 
 def described_arrays(
     description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
-    """Names of the arrays that the layers need, if the file has them in the described shapes."""
+    """Names of the arrays that the layers need; raises unless the file has them in these shapes."""
     require_fields(description)
     for name in description["shapes"]:
         require_tensor(name, description, shapes)
@@ -152,14 +152,14 @@ def described_arrays(
 
 
 def require_fields(description: Mapping[str, Any]) -> None:
-    """Raise unless every field of a description is there and of its kind."""
+    """Raise unless every field of a description is present and has the right type."""
     for field, kind in FIELDS.items():
         if field not in description or not isinstance(description[field], kind):
             raise ValueError(f"{field} is {description.get(field)!r:.50}, wanted {names_of(kind)}")
 
 
 def require_custom(custom: Mapping[str, type]) -> dict[str, type]:
-    """The custom classes, none of them under the name of one of affinet's."""
+    """The custom classes; raises if one has the name of an affinet class."""
     for name, part in custom.items():
         if not isinstance(part, type):
             raise TypeError(f"custom: {name!r} is {part!r}, wanted a class")
@@ -171,7 +171,7 @@ def require_custom(custom: Mapping[str, type]) -> dict[str, type]:
 
 
 def describe(net: Sequential) -> dict[str, Any]:
-    """Everything but the arrays, as plain values."""
+    """Everything except the arrays, as plain values."""
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -194,7 +194,7 @@ def describe_part(part: Any) -> dict[str, Any]:
             raise TypeError(
                 f"cannot save {part!r}: its class has the name of one of affinet's, rename it"
             )
-        # A config inherited from one of affinet's classes need not fit this one.
+        # A config inherited from an affinet class need not match this class.
         owner = next((c for c in kind.__mro__ if "config" in vars(c)), None)
         if owner is None or owner in known.values() or owner in (Layer, Loss):
             raise TypeError(
@@ -240,7 +240,7 @@ def rebuild(
 def require_tensor(
     name: str, description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise unless the array is there and has the described shape."""
+    """Raise unless the array is present and has the described shape."""
     shape = description["shapes"][name]
     if not isinstance(shape, list):
         raise ValueError(f"shapes: {name} is {shape!r:.50}, wanted a list of numbers")
@@ -253,16 +253,16 @@ def require_tensor(
 def require_plausible_sizes(
     description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise if a whole number of a layer may be a size that its arrays do not have.
+    """Raise if an integer argument of a layer may be a size that its arrays do not have.
 
-    A layer allocates arrays by such numbers before they are compared with the file's.
+    A layer allocates arrays of such sizes before they are compared with those in the file.
     """
     held: Counter[str] = Counter()
     for name, shape in shapes.items():
         held[name.rpartition(".")[0]] += math.prod(shape)
     for path, config in described_layers(description["layers"]):
         if not is_own(config.get("type")):
-            continue  # whoever wrote a custom layer knows what its numbers mean
+            continue  # a custom layer's numbers may mean anything
         arguments = {name: value for name, value in config.items() if name != CHILDREN}
         size = max(whole_numbers(arguments), default=0)
         if size > max(held[path], HARMLESS_SIZE):
@@ -273,12 +273,12 @@ def require_plausible_sizes(
 
 
 def described_layers(layers: list[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every described layer with its path, those that hold layers before these."""
+    """Every described layer with its path, parents before children."""
     stack = [(str(place), config) for place, config in enumerate(layers)]
     while stack:
         path, config = stack.pop()
         if not isinstance(config, dict):
-            continue  # refused when the layer is built
+            continue  # rejected when the layer is built
         yield path, config
         inside = config.get(CHILDREN)
         if isinstance(inside, list):
@@ -286,12 +286,12 @@ def described_layers(layers: list[Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def is_own(name: Any) -> bool:
-    """True for the name of one of affinet's own layers or losses."""
+    """True if this is the name of one of affinet's own layers or losses."""
     return isinstance(name, str) and name in known_types()
 
 
 def whole_numbers(value: Any) -> Iterator[int]:
-    """The whole numbers anywhere in a value of JSON."""
+    """All integers in a JSON value, at any depth."""
     stack = [value]
     while stack:
         value = stack.pop()
@@ -308,10 +308,10 @@ def build_layer(
     types: Mapping[str, type],
     dtype: str,
 ) -> Any:
-    """One layer from its description, its arrays from those whose names begin with its path.
+    """One layer from its description and the arrays whose names begin with its path.
 
-    Parameters that are arguments of the class, such as Affine's, are passed to it. A layer that is
-    built ``from_children`` receives these; any other one has made its own.
+    Parameters that are constructor arguments, such as Affine's, are passed to the class. A layer
+    built with ``from_children`` receives its children; any other layer creates its own.
     """
     part = part_type(f"layer {path}", config, types, Layer)
     if hasattr(part, "from_children"):
@@ -335,7 +335,7 @@ def build_container(
     types: Mapping[str, type],
     dtype: str,
 ) -> Any:
-    """A layer made of the layers in its description."""
+    """A layer built from the child layers in its description."""
     inside = config.get(CHILDREN)
     if not isinstance(inside, list):
         raise ValueError(f"layer {path}: {CHILDREN} is {inside!r:.50}, wanted a list")
@@ -352,7 +352,7 @@ def build_container(
 def fill(
     path: str, layer: Any, arrays: Mapping[str, Array], dtype: str, done: tuple[str, ...] = ()
 ) -> None:
-    """Set a layer's own parameters and buffers, but for those that are ``done``."""
+    """Set a layer's own parameters and buffers, except those in ``done``."""
     buffers = buffer_names(layer)
     for name in (*parameter_names(layer), *buffers):
         if name in done:
@@ -365,7 +365,7 @@ def fill(
 
 
 def stored(key: str, arrays: Mapping[str, Array], dtype: str | None) -> Array:
-    """An array of the file, of this dtype if one is wanted."""
+    """An array of the file; raises if ``dtype`` is given and differs."""
     if key not in arrays:
         raise ValueError(f"array {key} is missing")
     if dtype is not None and arrays[key].dtype.name != dtype:
@@ -379,7 +379,7 @@ def build_part(
     config: Mapping[str, Any],
     given: Mapping[str, Any] | None = None,
 ) -> Any:
-    """A layer or loss from ``{"type": name, argument: value, ...}`` and arguments ``given``."""
+    """A layer or loss from ``{"type": name, argument: value, ...}`` and the arguments ``given``."""
     arguments = {name: value for name, value in config.items() if name != "type"}
     try:
         return part(**arguments, **(given or {}))
@@ -388,7 +388,7 @@ def build_part(
 
 
 def part_type(place: str, config: Any, types: Mapping[str, type], kind: type) -> type:
-    """The class that a description names, if it can be the ``kind`` of part that is wanted."""
+    """The class that a description names; raises unless it is the required ``kind`` of part."""
     if not isinstance(config, dict) or "type" not in config:
         raise ValueError(f"{place} is {config!r:.50}, wanted a table with a type")
     name = config["type"]
@@ -404,14 +404,14 @@ def part_type(place: str, config: Any, types: Mapping[str, type], kind: type) ->
 
 
 def names_of(kind: Any) -> str:
-    """The kinds of value that a field may have, in words."""
+    """The types that a field may have, in words."""
     kinds = kind if isinstance(kind, tuple) else (kind,)
     words = {
         dict: "a table",
         list: "a list",
         str: "a text",
         float: "a number",
-        bool: "a truth value",
+        bool: "a boolean",
     }
     return " or ".join(words.get(k, "null") for k in kinds)
 

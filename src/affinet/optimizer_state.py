@@ -1,4 +1,4 @@
-"""What optimizers remember of parameter arrays, as long as these live and wherever they travel."""
+"""Optimizer state per parameter array: its lifetime, and how it survives copies and pickling."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from affinet.parameters import Parameters, flat_zeros, in_memory, owner_of
 
 
 class State:
-    """An optimizer's state for one array: how often it was updated, and its averages."""
+    """An optimizer's state for one array: its update count and its averages."""
 
     def __init__(self, size: int, dtype: np.dtype[Any], n_averages: int) -> None:
         self.step = 0
         self.averages = [flat_zeros(size, dtype) for _ in range(n_averages)]
 
     def copy(self) -> State:
-        """The same numbers in memory of their own."""
+        """A deep copy."""
         twin = State.__new__(State)
         twin.step, twin.averages = self.step, [average.copy() for average in self.averages]
         return twin
@@ -29,15 +29,15 @@ class State:
 
 
 class States:
-    """The states of arrays, each kept until its array dies.
+    """The states of arrays, each kept until its array is garbage-collected.
 
-    In one process an array is known by its identity. How states travel to another one, or into a
-    copy: pickle and copy keep the identity of all objects within one call, so the arrays that are
-    stored beside the states are the parameters themselves afterwards. joblib and loky store large
-    arrays apart, so these lose their identity while other objects keep it: the buffer of a network
-    is found by the Parameters that own it. What neither finds, such as plain arrays through joblib
-    or parameters that travelled in another call, is recognised by its numbers when it is first
-    updated.
+    Within a process, an array is identified by its id. States reach a copy or another process as
+    follows. pickle and copy preserve object identity within one call, so the arrays stored beside
+    the states are the parameters themselves afterwards. joblib and loky store large arrays
+    separately: these lose their identity while other objects keep it, so a network's buffer is
+    found through the Parameters that own it. Arrays found neither way, such as plain arrays
+    through joblib or parameters sent in another call, are matched by their values at their first
+    update.
 
     Examples
     --------
@@ -51,8 +51,8 @@ class States:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[Array], State]] = {}
-        # After a copy or a load: fingerprints of the arrays that came with the states, until they
-        # are first asked for, and the states of those that died before that.
+        # After a copy or a load: fingerprints of the arrays that came with the states, until these
+        # are first used, and the states of arrays that were freed before that.
         self._arrived: dict[int, bytes] = {}
         self._unclaimed: list[tuple[bytes, State]] = []
 
@@ -67,7 +67,7 @@ class States:
         return len(self._known)
 
     def of(self, W: Array, n_averages: int) -> State:
-        """The state of this very array; a new one, all zeros, at the first call."""
+        """The state of this array object; a new one, all zeros, on the first call."""
         known = self._known.get(id(W))
         if known is not None and known[0]() is W:
             if self._arrived:
@@ -89,7 +89,7 @@ class States:
         return twin
 
     def _claim(self, W: Array) -> State | None:
-        """The state of an array of exactly these numbers that died on arrival."""
+        """The state of an array with exactly these values that was freed on arrival."""
         mark = fingerprint(W)
         for place, (own, state) in enumerate(self._unclaimed):
             if own == mark:
@@ -98,7 +98,7 @@ class States:
         return None
 
     def _remember(self, W: Array, state: State) -> None:
-        # The callback must not hold the States, or an optimizer would die by the collector only.
+        # A strong reference to the States would leave optimizers to the cyclic garbage collector.
         known, arrived, unclaimed, key = self._known, self._arrived, self._unclaimed, id(W)
 
         def forget(reference: weakref.ref[Array]) -> None:
@@ -111,7 +111,7 @@ class States:
         known[key] = (weakref.ref(W, forget), state)
 
     def _living(self) -> list[tuple[Array, State]]:
-        """The arrays that live, with copies of their states."""
+        """The live arrays, with copies of their states."""
         pairs = [(reference(), state) for reference, state in list(self._known.values())]
         return [(W, state.copy()) for W, state in pairs if W is not None]
 
@@ -134,8 +134,8 @@ class States:
 
 
 def fingerprint(W: Array) -> bytes:
-    """A digest of an array's numbers, shape and dtype, whatever its memory order."""
-    import hashlib  # takes long to import, and few programs move optimizers
+    """A digest of an array's values, shape and dtype, independent of its memory order."""
+    import hashlib  # slow to import, and few programs move optimizers
 
     content = np.ascontiguousarray(W, W.dtype.newbyteorder("="))
     digest = hashlib.blake2b(f"{content.dtype} {W.shape}".encode(), digest_size=16)

@@ -1,7 +1,7 @@
 """Named arrays that are views into one flat buffer.
 
-One buffer for all parameters and one for all gradients let an optimizer, a clip or an all-reduce
-handle a whole network in one call.
+With one buffer for all parameters and one for all gradients, an optimizer, gradient clipping or an
+all-reduce handles a whole network in one call.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _OWNERS: weakref.WeakValueDictionary[int, Parameters] = weakref.WeakValueDiction
 
 
 def flat_zeros(size: int, dtype: DTypeLike) -> Array:
-    """A flat array of zeros, in large pages of memory where it fills half of one and more.
+    """A flat array of zeros, in huge pages if it fills at least half of one.
 
-    Products walk through a matrix in steps of whole rows, each in a page of its own where pages
-    are small: a training step of 784-512-512-10 takes 3 % longer. NumPy asks the system for large
-    pages from 4 MiB on, and only whole ones that begin at a multiple of their size are.
+    Matrix products stride by whole rows, which with small pages touches a new page each time: a
+    training step of 784-512-512-10 takes 3 % longer. NumPy requests huge pages only from 4 MiB on,
+    and only for whole, aligned pages.
     """
     n_bytes = size * np.dtype(dtype).itemsize
     if n_bytes < LARGE_PAGE // 2:
@@ -39,22 +39,22 @@ def flat_zeros(size: int, dtype: DTypeLike) -> Array:
 
 
 class Parameters(dict[str, Array]):
-    """A dict of views into ``flat``; its keys are fixed and assigning copies into the view.
+    """A dict of views into ``flat``, with fixed keys; assigning copies into the view.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
-        Name and shape of each array, in the order in which they lie in the buffer.
+        Name and shape of each array, in buffer order.
     dtype : dtype
-        Of the buffer and all views.
+        Dtype of the buffer and all views.
     flat : array of shape (n,), optional
-        The buffer to use, n the number of all elements; zeros if left out.
+        The buffer to use, n the total number of elements; zeros by default.
 
     Attributes
     ----------
     flat : array of shape (n,)
-        All values one after the other. Assigning copies into it, so
-        ``target.params.flat = 0.5 * a.params.flat + 0.5 * b.params.flat`` does what it says.
+        All values, concatenated. Assigning copies into it, so
+        ``target.params.flat = 0.5 * a.params.flat + 0.5 * b.params.flat`` averages two networks.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Parameters(dict[str, Array]):
 
     @property
     def flat(self) -> Array:
-        """All values one after the other."""
+        """All values, concatenated."""
         return self._flat
 
     @flat.setter
@@ -105,13 +105,13 @@ class Parameters(dict[str, Array]):
         return {name: array.shape for name, array in self.items()}
 
     def like(self) -> Parameters:
-        """Zeros of the same names, shapes and dtype in a buffer of their own."""
+        """Zeros with the same names, shapes and dtype, in a new buffer."""
         return Parameters(self.shapes, self.flat.dtype)
 
     def gather(self, arrays: Mapping[str, ArrayLike]) -> Array:
-        """Arrays of these names and shapes as one flat array in this buffer's order.
+        """Arrays with these names and shapes as one flat array in this buffer's order.
 
-        Another :class:`Parameters` of the same layout gives its own buffer, without a copy.
+        For another :class:`Parameters` with the same layout this is its buffer, not a copy.
         """
         if isinstance(arrays, Parameters) and list(arrays.shapes.items()) == list(
             self.shapes.items()
@@ -136,7 +136,7 @@ class Parameters(dict[str, Array]):
         view[...] = array
 
     def update(self, other: Any = (), /, **arrays: Any) -> None:
-        """Copy arrays into the views of their names."""
+        """Copy arrays into the views with their names."""
         for name, value in dict(other, **arrays).items():
             self[name] = value
 
@@ -154,19 +154,19 @@ class Parameters(dict[str, Array]):
 
 
 def restored(shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike, flat: Array) -> Parameters:
-    """Parameters that were pickled or copied, in a buffer of their own.
+    """Unpickled or copied Parameters, with their own buffer.
 
-    joblib passes large arrays to its workers as maps of files, and can load them as such.
+    joblib passes large arrays to its workers as memory maps, and can load them as such.
     """
     return Parameters(shapes, dtype, in_memory(flat))
 
 
 def in_memory(array: Array) -> Array:
-    """``array`` itself, or a copy if it is a map of a file or cannot be written to."""
+    """``array`` itself, or a copy if it is a memory map or read-only."""
     return array if type(array) is np.ndarray and array.flags.writeable else np.array(array)
 
 
 def owner_of(flat: Array) -> Parameters | None:
-    """The living Parameters whose buffer ``flat`` is."""
+    """The live Parameters that own the buffer ``flat``."""
     owner = _OWNERS.get(id(flat))
     return owner if owner is not None and owner.flat is flat else None

@@ -1,4 +1,4 @@
-"""When a figure has stopped improving, for early stopping and schedules."""
+"""Detects when a metric stops improving, for early stopping and schedules."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from affinet.metrics import larger_is_better
 
 
 class Plateau:
-    """Follows one figure and counts the epochs without improvement.
+    """Tracks one metric and counts the epochs without improvement.
 
     Parameters
     ----------
     monitor : str
-        The figure's name.
+        Name of the metric.
     min_delta : float
         Smallest improvement on the best value so far that counts; it must be exceeded.
     mode : str or None
-        "min" or "max": what is better; None reads it from the name.
+        "min" if lower is better, "max" if higher; None infers it from the name.
     """
 
     def __init__(self, monitor: str, min_delta: float, mode: str | None) -> None:
@@ -37,7 +37,7 @@ class Plateau:
         self.wait = 0
 
     def observe(self, figures: Mapping[str, Any]) -> bool:
-        """Record an epoch's figure; True if it is the best so far. NaN never is."""
+        """Record an epoch's value; True if it is the best so far. NaN never is."""
         if self.monitor not in figures:
             names = ", ".join(name for name in figures if name != "epoch")
             raise ValueError(f"monitor is {self.monitor!r}, but the figures are: {names}")
@@ -52,15 +52,15 @@ class Plateau:
         return False
 
     def reset(self) -> None:
-        """Forget all figures."""
+        """Reset."""
         self.best, self.wait = None, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The best figure and the count, as plain values."""
+        """The best value and the count, as plain values."""
         return {"best": self.best, "wait": self.wait}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state_dict; nothing has changed if it is refused."""
+        """Continue from a state_dict; a rejected one changes nothing."""
         best = state["best"]
         if best is not None and (type(best) not in (int, float) or math.isnan(best)):
             raise ValueError(f"best is {best!r:.50}, wanted a number or None")

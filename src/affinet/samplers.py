@@ -1,10 +1,10 @@
-"""Samplers: which rows an epoch of training uses, and in which order.
+"""Samplers: which rows each training epoch uses, and in which order.
 
 A sampler is any callable ``sampler(epoch, n_rows, rng) -> row indices``, passed as
-``fit(..., sampler=...)``. ``fit`` calls it when an epoch begins, with the number of whole epochs
-before it, the number of rows of the data and a generator that depends on (seed, epoch) alone. The
-result must depend on nothing else, so that a resumed training draws the same rows again, and it
-must have the same length in every epoch. ``fit`` may ask for the rows of an epoch more than once.
+``fit(..., sampler=...)``. ``fit`` calls it at the start of each epoch with the number of completed
+epochs, the number of rows of the data and a generator that depends only on (seed, epoch). The
+result must depend on nothing else, so that a resumed training draws the same rows again, and must
+have the same length in every epoch. ``fit`` may request the rows of an epoch more than once.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ BALANCED = "balanced"
 class Sampler(ABC):
     """A rule for the rows of an epoch; any callable of this form works as well.
 
-    A sampler that has parameters reports them by ``config()``, a dict: a checkpoint saves it, and
-    refuses to resume with others.
+    A sampler with parameters returns them as a dict from ``config()``. Checkpoints save that dict;
+    training refuses to resume with a different one.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def __call__(self, epoch: int, n_rows: int, rng: np.random.Generator) -> Array:
-        """The rows of an epoch, (n,) indices from 0 to n_rows - 1, in the order of training."""
+        """The rows of an epoch: (n,) indices from 0 to n_rows - 1, in training order."""
 
     def config(self) -> dict[str, Any]:
         """The arguments that make such a sampler."""
@@ -57,7 +57,7 @@ class Sampler(ABC):
 
 
 class Shuffled(Sampler):
-    """Every row once, in an order that is drawn anew for every epoch: what ``fit`` does itself.
+    """Every row once, reshuffled every epoch: the default of ``fit``.
 
     Examples
     --------
@@ -77,27 +77,27 @@ class WithReplacement(Sampler):
     Parameters
     ----------
     n : int, optional
-        Draws per epoch, 1 or more; as many as the data has rows by default.
+        Draws per epoch, 1 or more; the number of rows by default.
     weights : array of shape (N,), or "balanced", optional
-        A row is drawn with the probability of its weight divided by the sum of all weights; each
-        is 0 or more, not all are 0. With "balanced" each class is drawn with the same probability,
-        and each row of a class too; targets are then class indices, one-hot rows or, with
+        A row is drawn with probability weight / sum of all weights; each weight is 0 or more, at
+        least one above 0. With "balanced", all classes are equally likely, and so are all rows
+        within a class; targets are then class indices, one-hot rows or, with
         :class:`affinet.SigmoidWithLoss` and one output, 0 and 1. By default all rows are equally
         likely.
 
     Raises
     ------
     TypeError, ValueError
-        If n is not a whole number of at least 1, or weights are not such weights.
+        If n is not an integer of at least 1, or weights are invalid.
 
     Notes
     -----
-    Row i is the first whose sum of weights up to and including it exceeds ``u sum(weights)``, u
-    uniform in [0, 1): inversion, Devroye, "Non-Uniform Random Variate Generation", 1986, section
-    III.2.
+    Inverse transform sampling: row i is the first whose cumulative weight exceeds
+    ``u sum(weights)``, u uniform in [0, 1); Devroye, "Non-Uniform Random Variate
+    Generation", 1986, section III.2.
 
-    The weights decide how often a row is drawn; ``sample_weight`` and ``class_weight`` of ``fit``
-    still weigh its loss.
+    The weights set how often a row is drawn; ``sample_weight`` and ``class_weight`` of ``fit``
+    still weight its loss.
 
     Examples
     --------
@@ -115,7 +115,7 @@ class WithReplacement(Sampler):
     def __init__(self, n: int | None = None, weights: ArrayLike | str | None = None) -> None:
         self.n = None if n is None else whole_number("n", n, 1)
         self.weights: Array | str | None = None
-        self._ends: Array | None = None  # sums of weights up to and including each row
+        self._ends: Array | None = None  # cumulative weights
         if isinstance(weights, str):
             if weights != BALANCED:
                 raise ValueError(f"weights is {weights!r}, wanted an array or {BALANCED!r}")
@@ -124,7 +124,7 @@ class WithReplacement(Sampler):
             self._set_weights(weights)
 
     def with_classes(self, classes: Array) -> WithReplacement:
-        """For "balanced": the same sampler for rows of these classes, (N,) indices."""
+        """For "balanced": this sampler for rows with the given class indices, (N,)."""
         twin = copy(self)
         twin._set_weights(1.0 / np.bincount(classes)[classes])
         return twin
@@ -142,9 +142,9 @@ class WithReplacement(Sampler):
         if len(self._ends) != n_rows:
             raise ValueError(
                 f"sampler WithReplacement: weights has shape ({len(self._ends)},), wanted "
-                f"({n_rows},), one a row"
+                f"({n_rows},), one per row"
             )
-        # u is at most 1 - 2^-53, so its product with the whole sum stays below it when rounded.
+        # u is at most 1 - 2^-53, so u times the total rounds to less than the total.
         found: Array = np.searchsorted(self._ends, rng.random(n) * self._ends[-1], side="right")
         return found
 
@@ -158,7 +158,7 @@ class WithReplacement(Sampler):
         return f"{type(self).__name__}(n={self.n}, weights={shown})"
 
     def _set_weights(self, weights: ArrayLike) -> None:
-        """Keep the weights of rows as an array that nobody else can change."""
+        """Store the row weights as a read-only copy."""
         own = row_weights("weights", weights, np.size(weights)).copy()
         require_some_weight("weights", own)
         own.flags.writeable = False

@@ -1,8 +1,8 @@
-"""Learning-rate schedules: which rate an update is made with.
+"""Learning-rate schedules: the rate of each update.
 
-A schedule is any callable ``schedule(progress) -> learning rate`` that is a function of where the
-training stands, a :class:`Progress`, alone; ``fit(..., schedule=...)`` asks it for the rates of
-an epoch's updates when the epoch begins.
+A schedule is any callable ``schedule(progress) -> learning rate`` that depends only on the
+training's progress, a :class:`Progress`. ``fit(..., schedule=...)`` calls it at the start of each
+epoch for the rates of that epoch's updates.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from affinet._validation import Array, positive_number, real_number, whole_number
 from affinet.plateau import Plateau
 
-MOST_REDUCTIONS = 1_000_000  # one an epoch at most; a damaged checkpoint may claim any number
+MOST_REDUCTIONS = 1_000_000  # at most one per epoch; a damaged checkpoint may claim any number
 
 __all__ = [
     "Constant",
@@ -30,20 +30,20 @@ __all__ = [
 
 
 class Progress(NamedTuple):
-    """Where a training stands before one of its updates.
+    """The state of a training before one of its updates.
 
     Attributes
     ----------
     step : int
-        Updates before this one: 0, 1, ...
+        Number of updates before this one: 0, 1, ...
     epoch : int
-        Whole epochs before this one: 0, 1, ...
+        Number of whole epochs before this one: 0, 1, ...
     steps : int
-        Updates of the whole training.
+        Number of updates in the whole training.
     steps_per_epoch : int
-        Updates of a whole epoch.
+        Number of updates per epoch.
     lr : float
-        The optimizer's own learning rate, as it was when the training began.
+        The optimizer's learning rate at the start of the training.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def rates(self, progress: Progress, n: int) -> Array:
-        """Learning rates of n updates of one epoch, the first of them at ``progress``."""
+        """Learning rates of n updates of one epoch, the first at ``progress``."""
 
     def __call__(self, progress: Progress) -> float:
         """Learning rate of the update at ``progress``."""
@@ -86,7 +86,7 @@ class Schedule(ABC):
 
 
 class Constant(Schedule):
-    """One rate from beginning to end.
+    """A constant rate.
 
     Parameters
     ----------
@@ -110,16 +110,16 @@ class Constant(Schedule):
 
 
 class Step(Schedule):
-    """``lr factor^(epoch // every)``: down by a factor every so many epochs.
+    """``lr factor^(epoch // every)``: multiplied by ``factor`` every ``every`` epochs.
 
     Parameters
     ----------
     lr : float
         Learning rate of the first epochs, 0 or more.
     every : int
-        Epochs between two changes.
+        Number of epochs between changes.
     factor : float
-        What the rate is multiplied by, above 0.
+        Multiplier of the rate, above 0.
 
     Examples
     --------
@@ -140,15 +140,15 @@ class Step(Schedule):
 
 
 class Exponential(Schedule):
-    """``lr decay^step``: a little less with every update.
+    """``lr decay^step``: decays with every update.
 
     Parameters
     ----------
     lr : float
         Learning rate of the first update, 0 or more.
     decay : float
-        What the rate is multiplied by after each update, above 0; ``0.5 ** (1 / n)`` halves it
-        in n updates.
+        Multiplier of the rate after each update, above 0; ``0.5 ** (1 / n)`` halves the rate
+        every n updates.
 
     Examples
     --------
@@ -169,10 +169,10 @@ class Exponential(Schedule):
 
 
 class Cosine(Schedule):
-    """Up along a line, then down along half a cosine.
+    """Linear warm-up, then cosine decay.
 
     ``lr (step + 1) / warmup`` for the first ``warmup`` updates, then ``final + (lr - final)
-    (1 + cos(pi s)) / 2`` with s going from 0 to 1 up to ``total``, then ``final``. Loshchilov,
+    (1 + cos(pi s)) / 2`` where s grows from 0 to 1 until ``total``, then ``final``. Loshchilov,
     Hutter, "SGDR", ICLR 2017, equation 5, without restarts; the warm-up as in Goyal et al. (2017).
 
     Parameters
@@ -180,10 +180,10 @@ class Cosine(Schedule):
     lr : float
         The highest rate, 0 or more.
     total : int, optional
-        Updates, warm-up included, after which ``final`` is reached; all those of the training if
-        left out.
+        Number of updates, including warm-up, after which ``final`` is reached; by default all
+        updates of the training.
     warmup : int
-        Updates of the warm-up.
+        Number of warm-up updates.
     final : float
         The rate at the end, 0 or more.
 
@@ -217,28 +217,28 @@ class Cosine(Schedule):
 
 
 class ReduceOnPlateau(Schedule):
-    """Down by a factor whenever a figure has stopped becoming better.
+    """Reduces the rate by a factor when a metric stops improving.
 
-    It begins with the optimizer's own rate, and anew with every ``fit`` that does not resume.
+    It starts from the optimizer's rate, and restarts with every ``fit`` that does not resume.
 
     Parameters
     ----------
     factor : float
-        What the rate is multiplied by, 0 < factor < 1.
+        Multiplier of the rate, 0 < factor < 1.
     patience : int
-        Epochs without a better figure after which that is done.
+        Number of epochs without improvement before the rate is reduced.
     monitor : str
-        Name of the figure, as it stands in the history.
+        Name of the metric in the history.
     min_lr : float
         The rate never falls below this.
     min_delta : float
-        By how much more than this a figure must be better than the best so far.
+        Smallest change that counts as improvement; it must be exceeded.
     mode : str, optional
-        "min" or "max": what is better; left out it is read from the name.
+        "min" if lower is better, "max" if higher; by default inferred from the name.
 
     Examples
     --------
-    A rate of 4 makes this training worse and worse, so it is reduced at once:
+    With a rate of 4 this training diverges, so the rate is reduced at once:
 
     >>> import affinet as an
     >>> net = an.Sequential(an.Affine([[1.0]], [0.0]), loss=an.MeanSquaredError())
@@ -266,7 +266,7 @@ class ReduceOnPlateau(Schedule):
 
     @property
     def monitor(self) -> str:
-        """The name of the figure."""
+        """The name of the metric."""
         return self._monitor.monitor
 
     def rates(self, progress: Progress, n: int) -> Array:
@@ -277,22 +277,22 @@ class ReduceOnPlateau(Schedule):
         return np.full(n, lr)
 
     def begin(self) -> None:
-        """A training begins."""
+        """Called when a training begins."""
         self._monitor.reset()
         self._reductions = 0
 
     def observe(self, figures: Mapping[str, Any]) -> None:
-        """An epoch has ended with these figures."""
+        """Called when an epoch has ended, with its metrics."""
         if not self._monitor.observe(figures) and self._monitor.wait >= self.patience:
             self._reductions += 1
             self._monitor.wait = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen, for a checkpoint."""
+        """The state, for a checkpoint."""
         return {"monitor": self._monitor.state_dict(), "reductions": self._reductions}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state_dict; nothing has changed if it is refused."""
+        """Continue from a state_dict; a rejected one changes nothing."""
         reductions = whole_number("reductions", state["reductions"], 0)
         if reductions > MOST_REDUCTIONS:
             raise ValueError(f"reductions is {reductions:.6g}, wanted at most {MOST_REDUCTIONS}")

@@ -1,4 +1,4 @@
-"""How many threads the kernels use: a number of the process, and a context manager."""
+"""How many threads the kernels use: a process-wide setting, and a context manager."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from affinet._version import __version__
 
 VARIABLES = ("AFFINET_NUM_THREADS", "OMP_NUM_THREADS")  # joblib sets the second in its workers
 MOST = 256
-LIBRARIES = ("avx512.", "avx2.", "baseline.")  # how the file names of the compiled modules begin
+LIBRARIES = ("avx512.", "avx2.", "baseline.")  # prefix of the compiled modules' file names
 QUOTA = "/sys/fs/cgroup/cpu.max"  # "max 100000" or "<microseconds> <period>"
 
 
 def set_num_threads(n: int) -> None:
-    """Use at most n threads for products, updates and gathering from now on.
+    """Use at most n threads for matrix products, updates and gathering from now on.
 
-    Results do not depend on it, to the bit. Small work stays on the calling thread, and no
-    thread is started before there is work for it.
+    Results are bit-identical for every n. Small work stays on the calling thread, and threads
+    start only when there is work for them.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def set_num_threads(n: int) -> None:
     Raises
     ------
     TypeError, ValueError
-        If n is no integer from 1 to 256.
+        If n is not an integer from 1 to 256.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that the kernels use at most.
+    """The maximum number of threads that the kernels use.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def get_num_threads() -> int:
 
 @contextmanager
 def num_threads(n: int) -> Iterator[None]:
-    """Use at most n threads inside a ``with`` block; the number is the whole process's.
+    """Use at most n threads inside a ``with`` block; the limit applies to the whole process.
 
     Parameters
     ----------
@@ -84,17 +84,17 @@ def num_threads(n: int) -> Iterator[None]:
 
 
 def default_threads(environment: Mapping[str, str], available: int, quota: float | None) -> int:
-    """The number to start with: what a variable says, else the processors that we may use.
+    """The initial number of threads: from an environment variable, else the usable processors.
 
     Parameters
     ----------
     environment : mapping
-        Where ``AFFINET_NUM_THREADS`` and then ``OMP_NUM_THREADS`` are looked up. The second may
-        be a list ("4,2"), of which the first number counts; what is no number is passed over.
+        ``AFFINET_NUM_THREADS`` takes precedence over ``OMP_NUM_THREADS``. The second may be a
+        list ("4,2"), of which the first number is used; non-numeric values are ignored.
     available : int
         Processors that this process may run on.
     quota : float or None
-        Processors' worth of time that a container grants.
+        CPU quota of the container, in processors.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def available_processors() -> int:
 
 
 def cgroup_quota(path: str | os.PathLike[str] = QUOTA) -> float | None:
-    """Processors' worth of time that the container grants; None without a limit.
+    """The container's CPU quota, in processors; None without a limit.
 
     Examples
     --------
@@ -133,15 +133,15 @@ def cgroup_quota(path: str | os.PathLike[str] = QUOTA) -> float | None:
 
 
 def register_with_threadpoolctl() -> bool:
-    """Let threadpoolctl see and limit the pool, if the program has imported it.
+    """Let threadpoolctl see and limit the thread pool, if the program has imported it.
 
-    Called when affinet is imported and whenever a training starts: whoever imports threadpoolctl
-    in between may call it himself.
+    Called when affinet is imported and at the start of every training. If you import threadpoolctl
+    in between, you can call it yourself.
 
     Returns
     -------
     bool
-        True if threadpoolctl knows the pool now, by the name ``"affinet"``.
+        True if threadpoolctl now knows the pool, under the name ``"affinet"``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Activation layers: y = f(x), element by element, for inputs of any shape."""
+"""Activation layers: y = f(x), elementwise, for inputs of any shape."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from affinet.layers.operation import OnnxGraph
 __all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Mish", "SELU", "Softplus"]  # noqa: RUF022 (as shown)
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # lambda and alpha
-GELU_OPSET = 20  # of ONNX, the first to have the operator
+GELU_OPSET = 20  # the first ONNX opset that has the operator
 
 
 class Activation(Layer):
-    """An elementwise function whose backward needs one array.
+    """An elementwise function whose backward needs one array: its input or its output.
 
-    A new one is a class here that sets the attributes below, a branch in
-    ``kernels/activations.pyx`` and a function in :mod:`affinet.reference`; the shell, estimators,
-    files, ONNX and tests take all that they know of it from its class.
+    To add one, write a class here that sets the attributes below, a branch in
+    ``kernels/activations.pyx`` and a function in :mod:`affinet.reference`. The shell, estimators,
+    files, ONNX and tests read everything else from the class.
 
     Attributes
     ----------
     needs_input : bool
-        Which one: the input if True, else the output.
+        True if backward needs the input, False if it needs the output.
     kernel : str
-        Its kernels are ``<kernel>_forward`` and ``<kernel>_backward``.
+        Prefix of its kernels, ``<kernel>_forward`` and ``<kernel>_backward``.
     shell_name : str
         Its name in the shell, in estimators and in :meth:`Affine.init`.
     sklearn_name : str
-        Scikit-learn's name for it, if that has it; estimators take this one then.
+        Scikit-learn's name for it, if there is one; the estimators then use this name.
     initializer : str
-        How weights before it start: "he", "xavier" or "lecun".
+        Initialization of the weights before it: "he", "xavier" or "lecun".
     onnx_operator : str
         The ONNX operator that computes it.
     onnx_gate : tuple of str
-        If it is x times a chain of operators of x, these operators: a graph may spell it out.
+        For a function that is x times a chain of operators on x: the operators of that chain.
     """
 
     keeps: ClassVar[tuple[str, ...]] = ("_needed",)
@@ -58,7 +58,7 @@ class Activation(Layer):
         self._needed: Array | None = None
 
     def forward(self, x: ArrayLike) -> Array:
-        """f(x), keeping for the backward what that needs.
+        """f(x); keeps the array that backward needs.
 
         Parameters
         ----------
@@ -70,12 +70,12 @@ class Activation(Layer):
         """
         x = input_array(x)
         y = self._values(x)
-        # Directly: setting an attribute asks first whether the class knows it.
+        # Bypasses __setattr__, which checks every name first.
         self.__dict__["_needed"] = x if self.needs_input else y
         return y
 
     def predict(self, x: ArrayLike) -> Array:
-        """f(x), keeping nothing; shapes as in :meth:`forward`."""
+        """f(x); keeps nothing. Shapes as in :meth:`forward`."""
         return self._values(input_array(x))
 
     def _values(self, x: Array) -> Array:
@@ -84,7 +84,7 @@ class Activation(Layer):
         return y
 
     def backward(self, dout: ArrayLike) -> Array:
-        """dout f'(x) for the x of the last forward.
+        """``dout f'(x)`` for the x of the last forward.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class Activation(Layer):
         return dx
 
     def _apply(self, x: Array, out: Array) -> None:
-        """Write f(x) into out, both flat."""
+        """Write f(x) into out; both are flat."""
         kernel_pair(self.kernel)[0](x, *self.numbers(), out)
 
     def _apply_backward(self, needed: Array, dout: Array, dx: Array) -> None:
@@ -113,27 +113,27 @@ class Activation(Layer):
         kernel_pair(self.kernel)[1](needed, dout, *self.numbers(), dx)
 
     def numbers(self) -> tuple[float, ...]:
-        """None: the kernels of most take no number."""
+        """Empty: most activation kernels take no scalar."""
         return ()
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add the activation's operator."""
+        """Add the activation's ONNX operator."""
         graph.add(self.onnx_operator)
 
     @classmethod
     def from_onnx(cls, attributes: Mapping[str, Any]) -> Activation:
-        """The activation that a node of its operator stands for.
+        """The activation that a node of this operator represents.
 
         Parameters
         ----------
         attributes : mapping
-            The node's, with numbers as they were meant and not as single precision holds them:
-            0.2, not 0.20000000298.
+            The node's attributes, with numbers as originally set rather than as single precision
+            stores them: 0.2, not 0.20000000298.
 
         Raises
         ------
         ValueError
-            If the node's attributes make it another function.
+            If the attributes describe a different function.
         """
         return cls()
 
@@ -141,7 +141,7 @@ class Activation(Layer):
 class ReLU(Activation):
     """Rectified linear unit, ``max(x, 0)``; NaN stays NaN.
 
-    The gradient passes where the output is above zero and is 0 elsewhere, at 0 too.
+    The gradient is passed through where the output is above 0; elsewhere, including at 0, it is 0.
 
     Examples
     --------
@@ -185,7 +185,7 @@ class LeakyReLU(Activation):
         self.slope = real_number("slope", slope, 0.0)
 
     def config(self) -> dict[str, Any]:
-        """The slope, for a model file."""
+        """The slope, for the model file."""
         return {"slope": self.slope}
 
     def numbers(self) -> tuple[float, ...]:
@@ -193,7 +193,7 @@ class LeakyReLU(Activation):
         return (self.slope,)
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add a LeakyRelu, or in double precision a PRelu, whose slope is a tensor."""
+        """Add a LeakyRelu or, in double precision, a PRelu, whose slope is a tensor."""
         if graph.dtype == np.float64:  # the attribute of LeakyRelu is single precision
             graph.add("PRelu", graph.tensor, graph.constant("slope", self.slope))
         else:
@@ -201,7 +201,7 @@ class LeakyReLU(Activation):
 
     @classmethod
     def from_onnx(cls, attributes: Mapping[str, Any]) -> LeakyReLU:
-        """A LeakyReLU of the node's slope."""
+        """A LeakyReLU with the node's slope."""
         return cls(attributes.get("alpha", 0.01))
 
 
@@ -242,11 +242,11 @@ class Tanh(Activation):
 
 
 class GELU(Activation):
-    """Gaussian error linear unit, ``x Phi(x)`` with Phi the normal distribution's function.
+    """Gaussian error linear unit, ``x Phi(x)`` with Phi the standard normal CDF.
 
-    Hendrycks & Gimpel, arXiv 1606.08415, 2016; exact, not by way of tanh. Its derivative is
-    ``Phi(x) + x phi(x)`` with ``phi(x) = exp(-x^2 / 2) / sqrt(2 pi)``. The function falls, then
-    rises, so its output does not tell x: the layer keeps its input for the backward.
+    Hendrycks & Gimpel, arXiv 1606.08415, 2016; exact, without the tanh approximation. Its
+    derivative is ``Phi(x) + x phi(x)`` with ``phi(x) = exp(-x^2 / 2) / sqrt(2 pi)``. The function
+    is not monotonic, so x cannot be recovered from the output: the layer keeps its input.
 
     Examples
     --------
@@ -278,7 +278,7 @@ class GELU(Activation):
 
     @classmethod
     def from_onnx(cls, attributes: Mapping[str, Any]) -> GELU:
-        """A GELU, unless the node approximates it."""
+        """A GELU, unless the node uses an approximation."""
         approximate = attributes.get("approximate", "none")
         if approximate not in ("none", b"none"):
             raise ValueError(f"approximate is {approximate!r}, affinet's GELU is exact")
@@ -289,7 +289,7 @@ class SiLU(Activation):
     """Sigmoid linear unit, ``x s(x)`` with ``s(x) = 1 / (1 + exp(-x))``; also called swish.
 
     Elfwing, Uchibe & Doya, Neural Networks 107, 2018. Its derivative is
-    ``s(x) (1 + x (1 - s(x)))``. The layer keeps its input for the backward, as :class:`GELU`.
+    ``s(x) (1 + x (1 - s(x)))``. Like :class:`GELU`, the layer keeps its input for the backward.
 
     Examples
     --------
@@ -321,11 +321,11 @@ class SiLU(Activation):
 
 
 class Mish(Activation):
-    """``x tanh(log(1 + exp(x)))``, smooth, and a little below 0 for negative x.
+    """``x tanh(log(1 + exp(x)))``: smooth, and slightly negative for negative x.
 
     Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", BMVC 2020. Its derivative
     is ``t + x (1 - t^2) s(x)`` with ``t = tanh(log(1 + exp(x)))`` and ``s(x) = 1 / (1 + exp(-x))``.
-    The layer keeps its input for the backward, as :class:`GELU`.
+    Like :class:`GELU`, the layer keeps its input for the backward.
 
     Examples
     --------
@@ -345,7 +345,7 @@ class Mish(Activation):
     onnx_gate = ("Softplus", "Tanh")
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add ``x tanh(softplus(x))``: the operator Mish needs opset 18."""
+        """Add ``x tanh(softplus(x))``: the Mish operator needs opset 18."""
         write_gate(graph, self.onnx_gate)
 
 
@@ -353,9 +353,9 @@ class SELU(Activation):
     """Scaled exponential linear unit: ``lambda x``, or ``lambda alpha (exp(x) - 1)`` below 0.
 
     Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", NeurIPS 2017:
-    with lambda = 1.0507, alpha = 1.6733 and LeCun's initialization, outputs keep mean 0 and
+    with lambda = 1.0507, alpha = 1.6733 and LeCun initialization, outputs keep mean 0 and
     variance 1 from layer to layer. The derivative is ``lambda`` above 0, else
-    ``lambda alpha exp(x)``. An ONNX file has both numbers in single precision.
+    ``lambda alpha exp(x)``. ONNX files store both constants in single precision.
 
     Examples
     --------
@@ -375,7 +375,7 @@ class SELU(Activation):
 
     @classmethod
     def from_onnx(cls, attributes: Mapping[str, Any]) -> SELU:
-        """A SELU, if the node has its two constants."""
+        """A SELU, if the node has SELU's two constants."""
         for name, wanted in (("alpha", SELU_ALPHA), ("gamma", SELU_SCALE)):
             value = attributes.get(name, wanted)
             if not math.isclose(value, wanted, rel_tol=1e-6):
@@ -384,7 +384,7 @@ class SELU(Activation):
 
 
 class Softplus(Activation):
-    """``log(1 + exp(x))``, a smooth ReLU that is above 0; its derivative is the logistic function.
+    """``log(1 + exp(x))``, a smooth, always positive ReLU; its derivative is the logistic function.
 
     Dugas, Bengio, Bélisle, Nadeau, Garcia, "Incorporating Second-Order Functional Knowledge for
     Better Option Pricing", NIPS 2000. The layer keeps its input for the backward.
@@ -408,7 +408,7 @@ class Softplus(Activation):
 
 @functools.cache
 def kernel_pair(name: str | None) -> tuple[Callable[..., None], Callable[..., None]]:
-    """The forward and the backward of an activation's kernel."""
+    """The forward and backward kernels of an activation."""
     return getattr(kernels, f"{name}_forward"), getattr(kernels, f"{name}_backward")
 
 
@@ -419,7 +419,7 @@ def activation_classes() -> dict[str, type[Activation]]:
 
 
 def write_gate(graph: OnnxGraph, operators: tuple[str, ...]) -> None:
-    """Add x times a chain of operators of x to an ONNX graph."""
+    """Add x times a chain of operators on x to an ONNX graph."""
     x = graph.tensor
     for operator in operators:
         graph.add(operator)

@@ -24,10 +24,10 @@ class Affine(ParameterLayer):
     Parameters
     ----------
     W : array of shape (I, O)
-        Weights, of floats. The very array is kept, without a copy or a change of dtype, so an
-        update of it in place is seen by the layer.
+        Weights, of a float dtype. The layer keeps the array itself, neither copied nor converted,
+        so it sees in-place updates.
     b : array of shape (O,)
-        Bias, kept likewise.
+        Bias, kept in the same way.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class Affine(ParameterLayer):
     Raises
     ------
     TypeError
-        If W or b does not hold floats.
+        If W or b does not have a float dtype.
     ValueError
         If W is not two-dimensional or b does not have O elements.
 
     Notes
     -----
-    The work is done in the common dtype of x, W and b, at least float32.
+    The computation runs in the common dtype of x, W and b, at least float32.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Affine(ParameterLayer):
     b = Parameter(ndim=1)
     dW: Array | None = None
     db: Array | None = None
-    # Of the last forward: x as (B, I), as the kernels read it, and the shapes of x and out.
+    # From the last forward: x as (B, I) for the kernels, and the shapes of x and out.
     _forward: tuple[Array, tuple[int, ...], tuple[int, ...]] | None = None
 
     def __init__(self, W: ArrayLike, b: ArrayLike) -> None:
@@ -100,12 +100,12 @@ class Affine(ParameterLayer):
         n_inputs, n_outputs : int
             I and O.
         rng : int, numpy.random.Generator or None
-            A seed, a generator, or None for fresh randomness: two layers made with the default
-            differ. Give the layers of one network different seeds or one shared generator.
+            A seed, a generator, or None for fresh entropy: two layers made with the default
+            differ. Give the layers of one network different seeds or a shared generator.
         activation : str
             What follows the layer: an activation's ``shell_name``, such as "relu" or "tanh", or
-            "linear" or "softmax". It decides between the initializations of He, Xavier and
-            LeCun; see :func:`affinet.initializers.weight_scale`.
+            "linear" or "softmax". It selects He, Xavier or LeCun initialization; see
+            :func:`affinet.initializers.weight_scale`.
         dtype : dtype
             float16, float32 or float64.
 
@@ -119,12 +119,12 @@ class Affine(ParameterLayer):
         return cls(W, np.zeros(n_outputs, W.dtype))
 
     def forward(self, x: ArrayLike) -> Array:
-        """``x W + b``, keeping x for the backward.
+        """``x W + b``; keeps x for the backward.
 
         Parameters
         ----------
         x : array of shape (B, ...)
-            B rows of I numbers each, of any rank; one dimension of I numbers is one row.
+            B rows of I numbers each, of any rank; a one-dimensional x of I numbers is one row.
 
         Returns
         -------
@@ -134,23 +134,23 @@ class Affine(ParameterLayer):
         rows = self._fold(x)
         out = self._apply(rows)
         out = self._unfold_output(out, x)
-        self.__dict__["_forward"] = rows, x.shape, out.shape  # directly, as in Activation
+        self.__dict__["_forward"] = rows, x.shape, out.shape  # as in Activation
         return out
 
     def predict(self, x: ArrayLike) -> Array:
-        """``x W + b``, keeping nothing; shapes as in :meth:`forward`."""
+        """``x W + b``; keeps nothing. Shapes as in :meth:`forward`."""
         x = number_array("x", x)
         return self._unfold_output(self._apply(self._fold(x)), x)
 
     def backward(self, dout: ArrayLike, need_dx: bool = True) -> Array:
-        """Gradients for the last forward: stores dW and db, returns dx.
+        """Gradients of the last forward: stores dW and db, returns dx.
 
         Parameters
         ----------
         dout : array of the shape that forward returned
             Gradient of the loss with respect to that output; not modified.
         need_dx : bool
-            False leaves dx out (a first layer has no use for it) and returns an empty array.
+            False skips dx, which a first layer does not need, and returns an empty array.
 
         Returns
         -------
@@ -180,11 +180,11 @@ class Affine(ParameterLayer):
         return n_inputs, n_outputs
 
     def numbers(self) -> tuple[float, ...]:
-        """None: the kernel takes no number."""
+        """Empty: the kernel takes no scalar."""
         return ()
 
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
-        """The layer as the compiled code runs it; see :meth:`Layer.operation`."""
+        """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
         return super().operation(starts, key)._replace(n_outputs=self.W.shape[1])
 
     def write_onnx(self, graph: OnnxGraph) -> None:
@@ -200,7 +200,7 @@ class Affine(ParameterLayer):
         return out
 
     def _fold(self, x: Array) -> Array:
-        """x as (B, I), contiguous and of at least float32."""
+        """x as (B, I), contiguous, at least float32."""
         if x.ndim == 0:
             raise ValueError("x has shape (), wanted (B, ...) or (I,)")
         n_inputs = self.W.shape[0]

@@ -1,4 +1,4 @@
-"""What every layer is: a forward, a backward, and parameters that a network can bind."""
+"""The base of all layers: a forward, a backward, and parameters that a network can bind."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class Layer(KnownAttributes, ABC):
     parameters : tuple of str
         Names of the attributes that hold parameters; the gradient of ``W`` is ``dW``.
     buffers : tuple of str
-        Names of the attributes that hold other arrays which belong to the model, such as running
-        statistics: they are saved with it and not trained.
+        Names of the attributes that hold the model's other arrays, such as running statistics:
+        saved with the model but not trained.
     children : tuple of layers
-        The layers that it holds, if it is made of layers, as :class:`affinet.Residual` is. Their
-        parameters are named by their places: ``"2.0.W"`` in the third layer of a network.
+        The layers inside this one, as in :class:`affinet.Residual`. Paths name their parameters:
+        ``"2.0.W"`` belongs to the first child of a network's third layer.
     kernel : str or None
-        The layer's name in the compiled code; None has no compiled form, so a network with it
-        trains layer by layer. A subclass does not inherit it: it may compute something else.
+        The layer's name in the compiled code. None means no compiled form: a network with it
+        trains layer by layer. Subclasses do not inherit it, as they may compute something else.
     penalized : tuple of str
-        Names of the parameters that the penalty ``l2`` of a training holds small.
+        Names of the parameters to which ``fit`` applies the ``l2`` penalty.
     keeps : tuple of str or None
-        Names of all attributes in which forward keeps what backward needs. A network puts them
-        back before its backward, so a layer without parameters may be in several networks.
-        None, for a subclass that does not declare them, lets a backward after the forward of
-        another network raise. A custom layer without this base class may declare it too.
+        Names of all attributes in which forward stores what backward needs. A network restores
+        them before its backward, so a layer without parameters may be in several networks.
+        None means undeclared: a backward after the forward of another network then raises. A
+        custom layer without this base class may declare it too.
 
     Examples
     --------
@@ -66,44 +66,44 @@ class Layer(KnownAttributes, ABC):
     keeps: ClassVar[tuple[str, ...] | None] = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Make the object, or say affinet's name for another library's argument."""
+        """Create the object; translate another library's argument name in the error message."""
         if kwargs:
             require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
         return super().__new__(cls)
 
     @abstractmethod
     def forward(self, x: ArrayLike) -> Array:
-        """The output for ``x``; keeps what the backward needs."""
+        """The output for ``x``; stores what backward needs."""
 
     @abstractmethod
     def predict(self, x: ArrayLike) -> Array:
-        """The output in evaluation mode; keeps nothing, so threads may call it side by side."""
+        """The output in evaluation mode; stores nothing, so several threads may call it at once."""
 
     @abstractmethod
     def backward(self, dout: ArrayLike) -> Array:
-        """The gradient of the input, for the gradient ``dout`` of the output."""
+        """The gradient with respect to the input, given the gradient ``dout`` of the output."""
 
     def config(self) -> dict[str, Any]:
-        """Constructor arguments apart from the parameters, as plain values for a model file."""
+        """Constructor arguments except the parameters, as plain values for the model file."""
         return {}
 
     def numbers(self) -> tuple[float, ...]:
-        """The layer's numbers, in the order in which its kernel takes them."""
+        """The layer's scalars, in the kernel's argument order."""
         return tuple(self.config().values())
 
     def widths(self) -> tuple[int, int] | None:
-        """Numbers a row that the layer takes and returns; None if it takes rows of any width."""
+        """Input and output width of the layer; None if it accepts rows of any width."""
         return None
 
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
-        """The layer as the compiled code runs it.
+        """The layer as an operation of the compiled code.
 
         Parameters
         ----------
         starts : tuple of int
-            Where each of its parameters starts in the network's flat buffer.
+            Offset of each parameter in the network's flat buffer.
         key : int
-            Of the random numbers that it draws, if it draws any.
+            Key of the layer's random numbers, if it draws any.
         """
         if self.kernel is None:
             raise TypeError(f"{self!r} has no compiled form")
@@ -118,7 +118,7 @@ class Layer(KnownAttributes, ABC):
         return f"{type(self).__name__}({arguments})"
 
     def _kept(self, value: Saved | None) -> Saved:
-        """What forward kept for backward, or a RuntimeError if there was no forward."""
+        """What forward stored for backward; RuntimeError if there was no forward."""
         if value is None:
             raise RuntimeError(f"{type(self).__name__}.backward came before forward")
         return value
@@ -127,8 +127,8 @@ class Layer(KnownAttributes, ABC):
 class Parameter:
     """An array attribute of a layer.
 
-    On a layer by itself assigning keeps the very array; inside a network the attribute is a view
-    into the network's flat buffer and assigning copies into it.
+    On a standalone layer, assigning stores the array itself. Inside a network the attribute is a
+    view into the network's flat buffer, and assigning copies into it.
     """
 
     def __init__(self, ndim: int) -> None:
@@ -155,8 +155,8 @@ class Parameter:
 class ParameterLayer(Layer):
     """A layer with parameters: keeps its arrays, and lets one network bind them to views.
 
-    States become the layer's own copies then, of the parameters' dtype: a compiled plan reads and
-    writes them where they lie, so assigning to them copies too.
+    Binding also copies the buffers, in the parameters' dtype: a compiled plan reads and writes
+    them in place, so assigning to them copies too.
     """
 
     def __init__(self) -> None:
@@ -166,13 +166,13 @@ class ParameterLayer(Layer):
 
     @property
     def in_network(self) -> bool:
-        """True while a living network holds this layer's parameters."""
+        """True while a live network owns this layer's parameters."""
         return self._owner is not None and self._owner() is not None
 
     def bind(
         self, owner: Parameters, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
     ) -> None:
-        """Make the parameters and their gradients views, for as long as their owner lives."""
+        """Make the parameters and their gradients views for the lifetime of their owner."""
         dtype = owner.flat.dtype
         self._arrays = {name: np.array(self._arrays[name], dtype) for name in self.buffers}
         self._arrays |= arrays
@@ -182,7 +182,7 @@ class ParameterLayer(Layer):
             setattr(self, f"d{name}", gradient)
 
     def _gradient_target(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Where a backward writes: the network's view if it fits, else a new array."""
+        """The array that backward writes to: the network's view if it fits, else a new array."""
         view = self._gradients.get(name)
         if self.in_network and view is not None and view.dtype == dtype:
             return view
@@ -196,7 +196,7 @@ class ParameterLayer(Layer):
             view[...] = gradient
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy stands by itself; a network that is copied binds its layers anew.
+        # A copy is standalone; a copied network binds its layers again.
         return {
             **self.__dict__,
             "_arrays": dict(self._arrays),
@@ -206,14 +206,14 @@ class ParameterLayer(Layer):
 
 
 def input_array(x: ArrayLike) -> Array:
-    """A layer's input as a contiguous array of the dtype that the layer computes in."""
+    """A layer's input as a contiguous array in the layer's compute dtype."""
     array = number_array("x", x)
     rows = ready(array, compute_dtype(array))
     return rows if array.ndim else rows.reshape(())
 
 
 def gradient_array(dout: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """An incoming gradient, checked against the shape of the output that it belongs to."""
+    """An incoming gradient, checked against the shape of the output."""
     array = number_array("dout", dout)
     require_shape("dout", array, shape)
     return array

@@ -1,4 +1,4 @@
-"""Layers in a row: the one place where rows go through them, and gradients back."""
+"""A chain of layers: the one place that runs its forward and backward."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from affinet.layers.tree import takes_train
 
 
 class Chain:
-    """Layers in a row, of affinet's or custom ones with ``forward`` and ``backward``.
+    """A chain of layers, affinet's own or custom ones with ``forward`` and ``backward``.
 
     Parameters
     ----------
@@ -26,23 +26,23 @@ class Chain:
         self._steps = tuple(zip(layers, self._takes_train, self._predicts, strict=True))
 
     def forward(self, x: Array, train: bool) -> Array:
-        """What the last layer makes of x, in the forward of every layer."""
+        """The last layer's output for x, using every layer's forward."""
         for layer, two_modes, _ in self._steps:
             x = layer.forward(x, train) if two_modes else layer.forward(x)
         return x
 
     def outputs(self, x: Array, train: bool | None) -> Iterator[Array]:
-        """What each layer makes of x, one after the other.
+        """The output of each layer in turn, for input x.
 
-        ``train`` is the mode of layers that have two; they keep what a backward needs. None is a
-        prediction: affinet's own layers then keep nothing.
+        ``train`` sets the mode of layers that have two; layers store what backward needs. None
+        means prediction: affinet's own layers then store nothing.
         """
         for layer, two_modes, own in self._steps:
             x = output(layer, two_modes, own, x, train)
             yield x
 
     def traced(self, x: Array, train: bool | None, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """The same with the layers' paths, and the outputs inside a layer before its own."""
+        """The same with the layers' paths; outputs inside a layer come before its own."""
         for place, (layer, two_modes, own) in enumerate(self._steps):
             path = f"{prefix}{place}"
             if not goes_with_forward(layer, "traced"):
@@ -54,7 +54,7 @@ class Chain:
             x = out
 
     def backward(self, dout: Any, need_dx: bool = True) -> Any:
-        """The gradient of the input of the first layer; see :meth:`gradients`."""
+        """The gradient with respect to the first layer's input; see :meth:`gradients`."""
         for place in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[place]
             if place == 0 and not need_dx and type(layer).backward is Affine.backward:
@@ -64,9 +64,9 @@ class Chain:
         return dout
 
     def gradients(self, dout: Any, need_dx: bool = True) -> Iterator[tuple[int, Any]]:
-        """From the last layer to the first: its place, and the gradient of its input.
+        """From the last layer to the first: its index, and the gradient of its input.
 
-        Without ``need_dx`` a first layer that is an Affine leaves that out.
+        Without ``need_dx``, a first layer that is an Affine skips that gradient.
         """
         for place in reversed(range(len(self.layers))):
             layer = self.layers[place]
@@ -78,7 +78,7 @@ class Chain:
 
 
 def output(layer: Any, two_modes: bool, own: bool, x: Array, train: bool | None) -> Array:
-    """A layer's output; see :meth:`Chain.outputs`. ``own`` as :func:`predicts` says."""
+    """A layer's output; see :meth:`Chain.outputs`. ``own`` is :func:`predicts` of the layer."""
     if train is None and own:
         prediction: Array = layer.predict(x)
         return prediction
@@ -89,7 +89,7 @@ def output(layer: Any, two_modes: bool, own: bool, x: Array, train: bool | None)
 def predicts(layer: Any) -> bool:
     """True if ``layer.predict`` is its forward in evaluation mode.
 
-    A subclass may override forward and inherit a predict that knows nothing of it.
+    A subclass may override forward but inherit a predict that does not match it.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def predicts(layer: Any) -> bool:
 
 
 def goes_with_forward(layer: Any, method: str) -> bool:
-    """True if the layer has this method and no more derived class overrides forward."""
+    """True if the layer has this method and no further derived class overrides forward."""
     if "forward" in getattr(layer, "__dict__", ()):
         return method in vars(layer)
     for cls in type(layer).__mro__:

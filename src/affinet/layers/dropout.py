@@ -14,28 +14,28 @@ from affinet.layers.operation import OnnxGraph, Operation
 
 
 class Dropout(Layer):
-    """Inverted dropout: in training each number is 0 with probability p, else x / (1 - p).
+    """Inverted dropout: in training each element becomes 0 with probability p, else x / (1 - p).
 
-    In evaluation it is the identity. Srivastava et al., JMLR 15 (2014). The mask is a function
-    of (key, step, row, column) alone, by the generator Philox4x32-10 of Salmon et al., SC'11,
-    so it does not depend on how rows are shared out among threads or machines.
+    In evaluation it is the identity. Srivastava et al., JMLR 15 (2014). The mask depends only on
+    (key, step, row, column), through the generator Philox4x32-10 of Salmon et al., SC'11, so it
+    does not depend on how rows are split across threads or machines.
 
     Parameters
     ----------
     p : float
-        Probability of dropping a number, 0 <= p < 1.
+        Probability of dropping an element, 0 <= p < 1.
     rng : int, numpy.random.Generator or None
-        Where the key is drawn from; None takes fresh entropy.
+        Source of the key; None uses fresh entropy.
 
     Attributes
     ----------
     key : int
-        64 bits that tell this layer's masks from another's.
+        64 bits that distinguish this layer's masks from other layers'.
     calls : int
-        Training-mode forwards so far; the step of the next mask. ``fit`` uses its own key,
-        (seed, layer position), and its own step, and leaves these two alone.
+        Number of training-mode forwards so far: the step of the next mask. ``fit`` uses its own
+        key, (seed, layer position), and its own step, and does not change these two.
     position : (int, int, int) or None
-        While ``fit`` runs, the key, the step and the place of the first row in the batch.
+        During ``fit``: the key, the step and the index of the first row in the batch.
 
     Examples
     --------
@@ -57,12 +57,12 @@ class Dropout(Layer):
     def __init__(self, p: float = 0.5, rng: int | np.random.Generator | None = None) -> None:
         self.p = real_number("p", p, 0.0, 1.0)
         self.key = int(generator(rng).integers(0, 2**64, dtype=np.uint64))
-        self.calls = 0  # an attribute of its own: a gradient check puts it back
+        self.calls = 0  # a separate attribute: a gradient check restores it
         self._mask: Array | None = None  # (B, O); (0, 0) after a forward in evaluation mode
         self._shape: tuple[int, ...] = ()
 
     def forward(self, x: ArrayLike, train: bool = True) -> Array:
-        """x with numbers dropped in training mode, a copy of x in evaluation mode.
+        """x with elements dropped in training mode; a copy of x in evaluation mode.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class Dropout(Layer):
         return input_array(x).copy()
 
     def backward(self, dout: ArrayLike) -> Array:
-        """dout / (1 - p) where the last forward kept the number, 0 where it dropped it.
+        """``dout / (1 - p)`` where the last forward kept the element, 0 where it dropped it.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Dropout(Layer):
         mask = self._kept(self._mask)
         dout = gradient_array(dout, self._shape)
         dout = ready(dout, compute_dtype(dout))
-        if mask.size == 0:  # evaluation mode, or no numbers at all
+        if mask.size == 0:  # evaluation mode, or an empty array
             return dout.copy()
         rows = dout.reshape(mask.shape)
         dx = np.empty_like(rows)
@@ -116,12 +116,12 @@ class Dropout(Layer):
         return dx.reshape(self._shape)
 
     def config(self) -> dict[str, Any]:
-        """The probability, for a model file."""
+        """The probability, for the model file."""
         return {"p": self.p}
 
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
-        """The layer as the compiled code runs it; see :meth:`Layer.operation`."""
+        """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
         return super().operation(starts, key)._replace(key=key)
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add nothing: in evaluation mode it is the identity."""
+        """Add nothing: dropout is the identity in evaluation mode."""

@@ -13,17 +13,17 @@ from numpy.typing import DTypeLike
 from affinet._validation import Array, generator, whole_number
 from affinet.layers import activations
 
-SCALES: dict[str, Callable[[int, int], float]] = {  # the standard deviation for I and O
+SCALES: dict[str, Callable[[int, int], float]] = {  # standard deviation, given I and O
     "he": lambda n_inputs, n_outputs: math.sqrt(2.0 / n_inputs),
     "xavier": lambda n_inputs, n_outputs: math.sqrt(2.0 / (n_inputs + n_outputs)),
     "lecun": lambda n_inputs, n_outputs: math.sqrt(1.0 / n_inputs),
 }
-NOT_LAYERS = {"linear": "xavier", "softmax": "xavier"}  # what may follow without being a layer
+NOT_LAYERS = {"linear": "xavier", "softmax": "xavier"}  # names that are not layers
 
 
 @functools.cache
 def initializers() -> Mapping[str, str]:
-    """The initializer for each activation's name, as the activations' classes say."""
+    """The initializer for each activation's name, from the activation classes."""
     classes = activations.activation_classes()
     return {name: cls.initializer for name, cls in classes.items()} | NOT_LAYERS
 
@@ -62,14 +62,14 @@ def initial_weights(
 ) -> Array:
     """Normal random weights (I, O), scaled for the activation that follows the layer.
 
-    They are drawn in float64 and then rounded, so one seed gives the same network in every dtype.
+    Drawn in float64 and then rounded, so a seed gives the same network in every dtype.
 
     Parameters
     ----------
     n_inputs, n_outputs : int
         I and O, each at least 1.
     rng : int, numpy.random.Generator or None
-        A seed, the generator to draw from, or None for fresh randomness.
+        A seed, the generator to draw from, or None for fresh entropy.
     activation : str
         See :func:`weight_scale`.
     dtype : dtype

@@ -1,4 +1,4 @@
-"""Normalization layers: to mean 0 and variance 1, then a scale and a shift that are learned."""
+"""Normalization layers: to mean 0 and variance 1, then a learned scale and shift."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from affinet.layers.base import Parameter, ParameterLayer, gradient_array, input
 from affinet.layers.operation import OnnxGraph, Operation
 from affinet.parameters import Parameters
 
-LAYER_NORM_OPSET = 17  # of ONNX, the first to have the operator
+LAYER_NORM_OPSET = 17  # the first ONNX opset that has the operator
 
 
 class Normalization(ParameterLayer):
-    """What normalizing columns and normalizing rows have in common: gamma, beta, their gradients.
+    """Shared base of column and row normalization: gamma, beta and their gradients.
 
-    Backward needs the input and the mean and variance that it was normalized by.
+    Backward needs the input and the mean and variance used to normalize it.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("gamma", "beta")
@@ -50,22 +50,22 @@ class Normalization(ParameterLayer):
         self.gamma = np.ones(n, kind)
         self.beta = np.zeros(n, kind)
         self.dgamma = self.dbeta = None
-        self._x: Array | None = None  # (B, n), as the kernels read it
+        self._x: Array | None = None  # (B, n), for the kernels
         self._shape: tuple[int, ...] = ()
         self._statistics: tuple[Array, Array] = (np.empty(0), np.empty(0))  # mean, variance
 
     @property
     def n(self) -> int:
-        """Numbers a row."""
+        """Row width."""
         return int(self.gamma.shape[0])
 
     @property
     def eps(self) -> float:
-        """What is added to the variance; fixed at construction."""
+        """Constant added to the variance; fixed at construction."""
         return self._eps
 
     def backward(self, dout: ArrayLike) -> Array:
-        """Gradients for the last forward: stores dgamma and dbeta, returns dx.
+        """Gradients of the last forward: stores dgamma and dbeta, returns dx.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Normalization(ParameterLayer):
         return dx.reshape(self._shape)
 
     def config(self) -> dict[str, Any]:
-        """Width and eps, for a model file."""
+        """Width and eps, for the model file."""
         return {"n": self.n, "eps": self.eps}
 
     def bind(
@@ -103,19 +103,19 @@ class Normalization(ParameterLayer):
         super().bind(owner, arrays, gradients)
 
     def widths(self) -> tuple[int, int]:
-        """n, and n again."""
+        """Input and output width: n, n."""
         return self.n, self.n
 
     def numbers(self) -> tuple[float, ...]:
-        """The layer's numbers, in the order in which its kernel takes them."""
+        """The layer's scalars, in the kernel's argument order."""
         return (self.eps,)
 
     @abstractmethod
     def _apply_backward(self, *arrays: Array) -> None:
-        """Call the kernel on x, dout, gamma, mean, variance and the outputs dx, dgamma, dbeta."""
+        """Call the kernel with x, dout, gamma, mean, variance and the outputs dx, dgamma, dbeta."""
 
     def _rows(self, x: ArrayLike) -> tuple[Array, tuple[int, ...]]:
-        """x as (B, n), contiguous and of at least float32, and the shape that it came in."""
+        """x as (B, n), contiguous, at least float32; and its original shape."""
         array = input_array(x)
         if array.ndim == 0:
             raise ValueError(f"x has shape (), wanted rows of {self.n} numbers")
@@ -125,11 +125,11 @@ class Normalization(ParameterLayer):
         return rows, array.shape
 
     def _fold(self, x: Array) -> Array:
-        """x as (rows, numbers a row); one dimension is one row, unless rows have one number."""
+        """x as (rows, width); a one-dimensional x is one row, unless the width is 1."""
         return x.reshape(-1, 1) if x.ndim == 1 and self.n == 1 else fold_rows(x)
 
     def _of_width(self, name: str, dtype: np.dtype[Any]) -> Array:
-        """One of the layer's arrays as the kernels read it."""
+        """One of the layer's arrays in the form that the kernels take."""
         array: Array = getattr(self, name)
         require_shape(name, array, self.gamma.shape)
         return ready(array, dtype)
@@ -138,19 +138,19 @@ class Normalization(ParameterLayer):
 class BatchNorm(Normalization):
     """Batch normalization: each column of a batch to mean 0 and variance 1, then gamma and beta.
 
-    In training with the batch's own mean and variance, in evaluation with running ones::
+    Training uses the batch's mean and variance, evaluation the running statistics::
 
         out = gamma (x - mean) / sqrt(variance + eps) + beta
 
-    Ioffe & Szegedy, ICML 2015. The variance to divide by is the mean of the squared distances;
-    the running one is unbiased, as PyTorch's.
+    Ioffe & Szegedy, ICML 2015. Normalization uses the biased variance (division by B); the
+    running variance is unbiased, as in PyTorch.
 
     Parameters
     ----------
     n : int
-        Numbers a row, each with statistics of its own.
+        Row width; each column has its own statistics.
     momentum : float
-        How far the running statistics go towards those of a batch, from 0 to 1:
+        Weight of the batch's statistics in the running average, from 0 to 1:
         ``running = (1 - momentum) running + momentum batch``.
     eps : float
         Added to the variance, above 0.
@@ -164,8 +164,8 @@ class BatchNorm(Normalization):
     dgamma, dbeta : array or None
         Their gradients after a backward, None before the first.
     running_mean, running_var : array of shape (n,)
-        What evaluation normalizes by, 0 and 1 at first; of at least float32, not trained, changed
-        by every forward in training mode, saved with the model. Inside a
+        Statistics for evaluation, 0 and 1 at first; at least float32, not trained, updated by
+        every forward in training mode, saved with the model. Inside a
         :class:`~affinet.Sequential` they have the network's dtype, and assigning to them copies.
 
     Raises
@@ -175,7 +175,7 @@ class BatchNorm(Normalization):
 
     Notes
     -----
-    A batch of one row has no variance: in training it is refused. So ``fit`` refuses a
+    A batch of one row has no variance, so training rejects it. ``fit`` therefore rejects a
     ``batch_size`` that leaves one row for the last batch of an epoch.
 
     Examples
@@ -215,13 +215,13 @@ class BatchNorm(Normalization):
         self._train = True  # the mode of the last forward
 
     def forward(self, x: ArrayLike, train: bool = True) -> Array:
-        """x normalized, keeping it for the backward; in training the running statistics change.
+        """x normalized; keeps x for the backward and, in training, updates the running statistics.
 
         Parameters
         ----------
         x : array of shape (B, ...)
-            B rows of n numbers each; in training not one row only. One dimension of n numbers is
-            one row.
+            B rows of n numbers each; training needs at least two. A one-dimensional x of n numbers
+            is one row.
         train : bool
             The mode.
 
@@ -252,27 +252,27 @@ class BatchNorm(Normalization):
         return out.reshape(shape)
 
     def predict(self, x: ArrayLike) -> Array:
-        """x normalized by the running statistics, keeping nothing; shapes as in :meth:`forward`."""
+        """x normalized by the running statistics; keeps nothing. Shapes as in :meth:`forward`."""
         rows, shape = self._rows(x)
         return self._evaluate(rows, compute_dtype(rows, self.gamma, self.beta)).reshape(shape)
 
     def config(self) -> dict[str, Any]:
-        """Width, momentum and eps, for a model file."""
+        """Width, momentum and eps, for the model file."""
         return {"n": self.n, "momentum": self.momentum, "eps": self.eps}
 
     def numbers(self) -> tuple[float, ...]:
-        """eps and momentum, in the order in which the kernel takes them."""
+        """eps and momentum, in the kernel's argument order."""
         return self.eps, self.momentum
 
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
-        """The layer as the compiled code runs it; see :meth:`Layer.operation`."""
+        """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
         arrays = (self.running_mean, self.running_var)
         return super().operation(starts, key)._replace(arrays=arrays)
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add a BatchNormalization by the running statistics."""
+        """Add a BatchNormalization that uses the running statistics."""
         names = (*self.parameters, *self.buffers)
-        # ONNX's momentum is the share of the old statistics, affinet's that of the batch's.
+        # ONNX's momentum weights the old statistics, affinet's the batch's.
         graph.add(
             "BatchNormalization",
             graph.tensor,
@@ -289,7 +289,7 @@ class BatchNorm(Normalization):
         return out
 
     def _move_running(self, mean: Array, variance: Array, n_rows: int) -> None:
-        """Let the running statistics follow those of a batch, in place."""
+        """Update the running statistics with those of a batch, in place."""
         dtype = compute_dtype(self.running_mean, self.running_var)
         running = [self._of_width(name, dtype) for name in self.buffers]
         kernels.batch_norm_update(
@@ -309,16 +309,16 @@ class BatchNorm(Normalization):
 class LayerNorm(Normalization):
     """Layer normalization: each row to mean 0 and variance 1, then gamma and beta.
 
-    In training and in evaluation alike, with the row's own mean and variance::
+    Training and evaluation both use the row's own mean and variance::
 
         out = gamma (x - mean) / sqrt(variance + eps) + beta
 
-    Ba, Kiros & Hinton, arXiv 1607.06450, 2016. The variance is the mean of the squared distances.
+    Ba, Kiros & Hinton, arXiv 1607.06450, 2016. The variance is biased (division by n).
 
     Parameters
     ----------
     n : int
-        Numbers a row: the length of the last axis of x.
+        Row width: the length of the last axis of x.
     eps : float
         Added to the variance, above 0.
     dtype : dtype
@@ -352,7 +352,7 @@ class LayerNorm(Normalization):
         super().__init__(n, eps, dtype)
 
     def forward(self, x: ArrayLike) -> Array:
-        """x normalized, keeping it for the backward.
+        """x normalized; keeps x for the backward.
 
         Parameters
         ----------
@@ -368,12 +368,12 @@ class LayerNorm(Normalization):
         return out.reshape(shape)
 
     def predict(self, x: ArrayLike) -> Array:
-        """x normalized, keeping nothing; shapes as in :meth:`forward`."""
+        """x normalized; keeps nothing. Shapes as in :meth:`forward`."""
         rows, shape = self._rows(x)
         return self._normalize(rows)[0].reshape(shape)
 
     def _normalize(self, rows: Array) -> tuple[Array, tuple[Array, Array]]:
-        """The output, and each row's mean and variance."""
+        """The output, and the mean and variance of each row."""
         dtype = compute_dtype(rows, self.gamma, self.beta)
         gamma, beta = self._of_width("gamma", dtype), self._of_width("beta", dtype)
         out = np.empty(rows.shape, dtype)
@@ -382,7 +382,7 @@ class LayerNorm(Normalization):
         return out, (mean, variance)
 
     def _fold(self, x: Array) -> Array:
-        """x as (rows, numbers a row): the last axis, whatever stands before it."""
+        """x as (rows, width), with all axes but the last flattened into rows."""
         if x.ndim == 1:
             return super()._fold(x)
         return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])

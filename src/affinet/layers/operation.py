@@ -10,25 +10,25 @@ from affinet._validation import Array
 
 
 class Operation(NamedTuple):
-    """One operation of a network, as the kernels' ``make_operations`` takes it.
+    """One operation of a network, in the form that the kernels' ``make_operations`` takes.
 
     Attributes
     ----------
     kernel : str
         The operation's name in the kernels, such as "affine" or "relu".
     sources : tuple of int
-        Places of the operations whose outputs it reads, -1 for the network's input; empty for
-        the operation before it.
+        Indices of the operations whose outputs it reads, -1 for the network's input; empty means
+        the previous operation.
     n_outputs : int or None
-        Numbers a row of its output; None for as many as it reads.
+        Output width; None if equal to the input width.
     starts : tuple of int
-        Where each of its parameters starts in the network's flat buffer.
+        Offset of each parameter in the network's flat buffer.
     numbers : tuple of float
-        The layer's numbers, in the order in which the kernel takes them.
+        The layer's scalars, in the kernel's argument order.
     key : int
         A dropout's key.
     arrays : tuple of array
-        The layer's buffers, such as running statistics, read and written where they lie.
+        The layer's buffers, such as running statistics, read and written in place.
     """
 
     kernel: str
@@ -43,24 +43,24 @@ class Operation(NamedTuple):
 def is_compiled(part: Any) -> bool:
     """True if the compiled code runs this layer, loss or optimizer.
 
-    Its class must name the kernel itself: one that inherits it may compute something else.
+    The class itself must name the kernel: a subclass that inherits it may compute something else.
     """
     return vars(type(part)).get("kernel") is not None
 
 
 class OnnxGraph(Protocol):
-    """The ONNX graph to which a layer adds its nodes: one after the other, each on the last.
+    """The ONNX graph to which a layer adds its nodes, each reading the previous one's output.
 
-    A layer that holds others lets these add theirs, and may set ``tensor`` to begin a branch.
+    A layer with children lets them add theirs, and may set ``tensor`` to start a branch.
 
     Attributes
     ----------
     dtype : dtype
-        Of the graph's tensors.
+        Dtype of the graph's tensors.
     opset : int
-        Version of the operators.
+        Version of the ONNX operator set.
     tensor : str
-        What the next node reads: the output of the last one.
+        Input of the next node: the output of the last one.
     """
 
     dtype: np.dtype[Any]
@@ -68,16 +68,16 @@ class OnnxGraph(Protocol):
     tensor: str
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node that reads ``inputs``, or the last output; returns its output's name."""
+        """Append a node that reads ``inputs``, or the last output; return its output's name."""
 
     def constant(self, name: str, value: Any) -> str:
-        """Add an array of the graph's dtype; returns its name."""
+        """Add an array in the graph's dtype; return its name."""
 
     def parameters(self, layer: Any, *names: str) -> list[str]:
-        """Add the layer's arrays of these names; returns their names in the graph."""
+        """Add the layer's arrays with these names; return their names in the graph."""
 
     def write(self, place: int, layer: Any) -> None:
-        """Let a layer inside add its nodes; ``place`` is its place in ``children``."""
+        """Let a child layer add its nodes; ``place`` is its index in ``children``."""
 
     def require_opset(self, wanted: int, layer: Any) -> None:
-        """Raise ValueError if the layer needs a newer version of the operators."""
+        """Raise ValueError if the layer needs a newer opset."""

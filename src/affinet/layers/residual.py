@@ -26,7 +26,7 @@ from affinet.layers.tree import (
 class Residual(Layer):
     """A branch of layers whose input is added to its output: ``out = branch(x) + x``.
 
-    A projection P brings the input to the branch's width: ``out = branch(x) + P(x)``.
+    A projection P maps the input to the branch's width: ``out = branch(x) + P(x)``.
     Backward, for ``dout`` the gradient of the loss with respect to ``out``::
 
         dx = branch.backward(dout) + dout        or  branch.backward(dout) + P.backward(dout)
@@ -36,10 +36,10 @@ class Residual(Layer):
     Parameters
     ----------
     *layers : Layer, or any object with ``forward(x)`` and ``backward(dout)``
-        The branch, one layer or more; they may be Residuals too. Without a projection it returns
-        as many numbers a row as it takes.
+        The branch, one layer or more; Residuals may be nested. Without a projection, its output
+        width must equal its input width.
     projection : Affine, optional
-        Applied to the input where the branch changes the width.
+        Applied to the input; needed where the branch changes the width.
 
     Attributes
     ----------
@@ -47,16 +47,16 @@ class Residual(Layer):
         The branch.
     projection : Affine or None
     children : tuple
-        The branch's layers, and the projection as the last one. Their places in it are their
-        paths: of a Residual that is layer 2 of a network, the first layer's weights are
-        ``"2.0.W"``, and for a branch of three layers the projection's are ``"2.3.W"``.
+        The branch's layers, then the projection. Their indices form their paths: if the Residual
+        is layer 2 of a network, its first layer's weights are ``"2.0.W"`` and, after a branch of
+        three layers, the projection's are ``"2.3.W"``.
 
     Raises
     ------
     TypeError
-        If something is not a layer, or the projection not an Affine.
+        If an argument is not a layer, or the projection is not an Affine.
     ValueError
-        If there is no layer, one is there twice, or widths do not fit.
+        If there is no layer, a layer occurs twice, or widths do not match.
 
     Examples
     --------
@@ -85,16 +85,16 @@ class Residual(Layer):
         require_each_once(layers if projection is None else (*layers, projection), "Residual")
         self._branch, self._projection = Chain(layers), projection
         self.require_own_widths()
-        self._shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # of x and out
+        self._shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # shapes of x and out
 
     @property
     def layers(self) -> tuple[Any, ...]:
-        """The branch. Layers are fixed: a branch of other layers is a new Residual."""
+        """The branch. It is fixed: for other layers, create a new Residual."""
         return self._branch.layers
 
     @property
     def projection(self) -> Affine | None:
-        """What is applied to the input before it is added."""
+        """The projection applied to the input before the addition."""
         return self._projection
 
     @property
@@ -103,12 +103,12 @@ class Residual(Layer):
         return self.layers if self.projection is None else (*self.layers, self.projection)
 
     def forward(self, x: ArrayLike, train: bool = True) -> Array:
-        """The branch's output plus the input, or plus the projection of it.
+        """The branch's output plus the input or its projection.
 
         Parameters
         ----------
         x : array of shape (B, ...)
-            B rows of I numbers each; one dimension of I numbers is one row.
+            B rows of I numbers each; a one-dimensional x of I numbers is one row.
         train : bool
             The mode of layers that have two.
 
@@ -120,14 +120,14 @@ class Residual(Layer):
         return out
 
     def predict(self, x: ArrayLike) -> Array:
-        """The same in evaluation mode; affinet's own layers keep nothing."""
+        """The output in evaluation mode; affinet's own layers keep nothing."""
         *_, (_, out) = self.traced(x, None)
         return out
 
     def traced(
         self, x: ArrayLike, train: bool | None, path: str = ""
     ) -> Iterator[tuple[str, Array]]:
-        """The outputs of the layers inside, each with its path, and at last its own.
+        """The outputs of the child layers, each with its path, then the Residual's own.
 
         ``train`` is the mode of a forward, or None for a prediction.
         """
@@ -148,7 +148,7 @@ class Residual(Layer):
         yield path, total
 
     def backward(self, dout: ArrayLike) -> Array:
-        """The gradient of the input; the layers keep those of their parameters.
+        """The gradient with respect to the input; the layers store those of their parameters.
 
         Parameters
         ----------
@@ -167,22 +167,22 @@ class Residual(Layer):
         return added(np.reshape(dx, x_shape), skip)
 
     def numbers(self) -> tuple[float, ...]:
-        """None: the kernel takes no number."""
+        """Empty: the kernel takes no scalar."""
         return ()
 
     def config(self) -> dict[str, Any]:
-        """Whether there is a projection, for a model file, which has the layers too."""
+        """Whether there is a projection, for the model file, which stores the layers separately."""
         return {"projection": self.projection is not None}
 
     @classmethod
     def from_children(cls, children: tuple[Any, ...], projection: bool = False) -> Residual:
-        """The Residual that has these children, of which the last may be its projection."""
+        """The Residual with these children, the last of which may be its projection."""
         if not projection:
             return cls(*children)
         return cls(*children[:-1], projection=children[-1] if children else None)
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add the branch's nodes, those of the projection, and an Add."""
+        """Add the nodes of the branch and the projection, and an Add."""
         x = graph.tensor
         for place, layer in enumerate(self.layers):
             graph.write(place, layer)
@@ -193,7 +193,7 @@ class Residual(Layer):
         graph.add("Add", out, graph.tensor)
 
     def widths(self) -> tuple[int, int] | None:
-        """Numbers a row that it takes and returns; None if nothing in it fixes them."""
+        """Input and output width; None if nothing in the Residual fixes them."""
         if self.projection is not None:
             n_inputs, n_outputs = self.projection.W.shape
             return n_inputs, n_outputs
@@ -201,15 +201,15 @@ class Residual(Layer):
         return None if width is None else (width, width)
 
     def require_own_widths(self, path: str | None = None) -> None:
-        """Raise unless the branch's layers fit each other, and its ends what is added."""
+        """Raise unless the widths of the branch's layers and of the skip connection match."""
         name = "Residual" if path is None else f"layer {path} (Residual)"
         require_widths(self.layers, "" if path is None else f"{path}.")
         taken, returned = width_taken(self.layers), width_returned(self.layers)
         if self.projection is None:
             if None not in (taken, returned) and taken != returned:
                 raise ValueError(
-                    f"{name}: its layers take {taken} numbers a row and give {returned}, wanted as "
-                    f"many, or projection=Affine.init({taken}, {returned})"
+                    f"{name}: its layers take {taken} numbers a row and give {returned}, wanted "
+                    f"the same, or projection=Affine.init({taken}, {returned})"
                 )
             return
         n_inputs, n_outputs = self.projection.W.shape
@@ -222,7 +222,7 @@ class Residual(Layer):
             )
 
     def __copy__(self) -> Residual:
-        """Copies of the same layers: what a forward keeps in them is the copy's own."""
+        """Shallow copies of the layers: each copy keeps its own forward state."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._branch = Chain(tuple(map(copy.copy, self.layers)))
@@ -237,7 +237,7 @@ class Residual(Layer):
 
 
 def added(out: Any, skip: Array) -> Array:
-    """The sum of two arrays of equally many numbers, in the shape of the first."""
+    """The sum of two arrays of equal size, in the shape of the first."""
     out = np.asarray(out)
     if out.size != skip.size or out.shape[:1] != skip.shape[:1]:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""Layers that hold layers: the walk through all of them, and what each of them keeps.
+"""Nested layers: how to traverse them, and which arrays each of them has.
 
-A layer may hold others, in ``layer.children``. A layer's path says where it is: ``"2"`` is the
-third layer of a network, ``"2.0"`` the first of those that it holds. The names of arrays begin with
-it: ``"2.0.W"``.
+A layer may contain others, in ``layer.children``. A layer's path gives its position: ``"2"`` is
+the third layer of a network, ``"2.0"`` the first child of that layer. Array names begin with the
+path: ``"2.0.W"``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from affinet.layers.operation import is_compiled
 
 
 def children_of(layer: Any) -> tuple[Any, ...]:
-    """The layers that a layer holds; a custom layer names them in a tuple ``children``."""
+    """A layer's children; a custom layer lists them in a tuple ``children``."""
     children = getattr(layer, "children", ())
     return children if isinstance(children, tuple) else ()
 
 
 def walk(layers: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every layer with its path, each one before those that it holds.
+    """Every layer with its path, in pre-order: each layer before its children.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def parameter_names(layer: Any) -> tuple[str, ...]:
 
 
 def buffer_names(layer: Any) -> tuple[str, ...]:
-    """Names of the arrays that a layer changes while training without being parameters."""
+    """Names of the arrays other than parameters that a layer changes during training."""
     return tuple(getattr(layer, "buffers", ()))
 
 
@@ -62,7 +62,7 @@ def takes_train(layer: Any) -> bool:
 
 
 def require_each_once(layers: tuple[Any, ...], whole: str) -> None:
-    """Raise unless these and all that they hold are layers, none of them twice."""
+    """Raise unless these and all their descendants are layers, none of which occurs twice."""
     seen: set[int] = set()
     for path, layer in walk(layers):
         if isinstance(layer, type) or not has_methods(layer):
@@ -73,15 +73,15 @@ def require_each_once(layers: tuple[Any, ...], whole: str) -> None:
 
 
 def call_forward(layer: Any, x: Any, train: bool = True) -> Any:
-    """A layer's forward, with the train flag if it takes one."""
+    """Call a layer's forward, with the train flag if it takes one."""
     return layer.forward(x, train) if takes_train(layer) else layer.forward(x)
 
 
-# Numbers a row ----------------------------------------------------------------------------------
+# Row widths -------------------------------------------------------------------------------------
 
 
 def layer_widths(layer: Any) -> tuple[int, int] | None:
-    """Numbers a row that a layer takes and returns, if its parameters fix them."""
+    """Input and output width of a layer; None if its parameters do not fix them."""
     widths: tuple[int, int] | None = layer.widths() if hasattr(layer, "widths") else None
     return widths
 
@@ -89,7 +89,7 @@ def layer_widths(layer: Any) -> tuple[int, int] | None:
 def keeps_any_width(layer: Any) -> bool:
     """True for affinet's own layers that take rows of any width and return the same width.
 
-    A subclass, or a custom layer, may change the width without saying so.
+    A subclass or a custom layer may change the width without declaring it.
     """
     if not is_compiled(layer) or layer_widths(layer) is not None:
         return False
@@ -97,7 +97,7 @@ def keeps_any_width(layer: Any) -> bool:
 
 
 def width_taken(layers: Iterable[Any]) -> int | None:
-    """Numbers a row that layers in a row take; None if nothing fixes it."""
+    """Input width of a chain of layers; None if nothing fixes it."""
     for layer in layers:
         widths = layer_widths(layer)
         if widths is not None:
@@ -108,7 +108,7 @@ def width_taken(layers: Iterable[Any]) -> int | None:
 
 
 def width_returned(layers: tuple[Any, ...]) -> int | None:
-    """Numbers a row that layers in a row return; None if nothing fixes it."""
+    """Output width of a chain of layers; None if nothing fixes it."""
     for layer in reversed(layers):
         widths = layer_widths(layer)
         if widths is not None:
@@ -119,7 +119,7 @@ def width_returned(layers: tuple[Any, ...]) -> int | None:
 
 
 def require_widths(layers: Iterable[Any], prefix: str = "") -> None:
-    """Raise unless each layer takes as many numbers a row as the one before it returns."""
+    """Raise unless each layer's input width equals the previous layer's output width."""
     width: int | None = None
     for place, layer in enumerate(layers):
         path = f"{prefix}{place}"

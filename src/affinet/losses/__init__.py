@@ -1,4 +1,4 @@
-"""Losses: a number to make small, and its gradient."""
+"""Losses: the scalar to minimize, and its gradient."""
 
 from affinet.losses import classes, elementwise
 from affinet.losses.base import (

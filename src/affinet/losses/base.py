@@ -1,4 +1,4 @@
-"""What every loss is: a number to make small, and its gradient."""
+"""The base of all losses: the scalar to minimize, and its gradient."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from affinet.layers.base import input_array
 
 
 class Loss(KnownAttributes, ABC):
-    """A scalar function of outputs x and targets t whose gradient comes with it.
+    """A scalar function of outputs x and targets t, and its gradient with respect to x.
 
-    Every row may have a weight. A mean is then a weighted mean, which divides by the sum of the
-    weights; a row of weight 0 counts nothing, whatever it holds, and a batch in which no row has
-    a weight has loss 0 and gradients 0. Weights that are all 1 change no bit of the gradient.
+    Rows may be weighted. A mean is then a weighted mean, divided by the sum of the weights. Rows
+    of weight 0 are ignored, whatever they contain; a batch whose weights are all 0 has loss 0
+    and gradient 0. Weights that are all 1 leave the gradient bit-identical.
 
     Attributes
     ----------
     kernel : str or None
-        The function of the kernels that computes it; None has no compiled form, so a training
-        with it goes layer by layer. A subclass does not inherit it: it may compute something else.
+        The kernel function that computes it. None means no compiled form: training with it runs
+        layer by layer. Subclasses do not inherit it, as they may compute something else.
     is_sum : bool
         True for a sum over the rows, False for a mean over them.
     takes_labels : bool
         True if targets may be class indices.
     several_labels : bool
-        True if each of two outputs or more is a label of its own.
+        True if two or more outputs are independent labels.
     estimator_name : str
         Its name as ``MLPRegressor(loss=...)``, if it has one.
     onnx_operator : str or None
         The ONNX operator that turns its logits into probabilities.
     keeps : tuple of str or None
-        Names of all attributes in which forward keeps what backward needs, as in :class:`Layer`.
+        Names of all attributes in which forward stores what backward needs, as in :class:`Layer`.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Loss(KnownAttributes, ABC):
     keeps: ClassVar[tuple[str, ...] | None] = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Make the object, or say affinet's name for another library's argument."""
+        """Create the object; translate another library's argument name in the error message."""
         if kwargs:
             require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
         return super().__new__(cls)
@@ -67,7 +67,7 @@ class Loss(KnownAttributes, ABC):
 
     @abstractmethod
     def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:
-        """The loss; its gradient is kept for the backward."""
+        """The loss; keeps its gradient for the backward."""
 
     def backward(self, dout: float = 1.0) -> Array:
         """The gradient with respect to x, times ``dout``.
@@ -75,11 +75,11 @@ class Loss(KnownAttributes, ABC):
         Parameters
         ----------
         dout : float
-            Gradient of what is minimised with respect to this loss.
+            Gradient of the minimized objective with respect to this loss.
 
         Returns
         -------
-        array of the shape of x, a new one at every call
+        array of the shape of x, a new one on every call
 
         Raises
         ------
@@ -98,15 +98,15 @@ class Loss(KnownAttributes, ABC):
         return gradient
 
     def config(self) -> dict[str, Any]:
-        """Constructor arguments as plain values, for a model file; those that matter."""
+        """The constructor arguments that matter, as plain values for the model file."""
         return {}
 
     def values(self, x: Array) -> Array:
-        """What outputs x predict, in the unit of the targets."""
+        """Predictions for outputs x, in the units of the targets."""
         return x
 
     def number(self) -> float:
-        """The one number that its kernel takes; 0 if it takes none."""
+        """The kernel's scalar argument; 0 if it takes none."""
         return float(next(iter(self.config().values()), 0.0))
 
     def __repr__(self) -> str:
@@ -115,27 +115,27 @@ class Loss(KnownAttributes, ABC):
 
 
 class ClassLoss(Loss):
-    """A loss of logits: it knows probabilities, and whether a row's answer is right."""
+    """A loss on logits, which defines probabilities and whether a row is classified correctly."""
 
     @abstractmethod
     def probabilities(self, x: ArrayLike) -> Array:
-        """What the logits x mean, in the shape of x."""
+        """Probabilities for the logits x, in the shape of x."""
 
     @abstractmethod
     def hits(self, x: ArrayLike, t: ArrayLike) -> Array:
-        """For each row, whether the logits x are right."""
+        """For each row, whether the logits x predict the target."""
 
     @property
     @abstractmethod
     def judged(self) -> Array | None:
-        """What :meth:`hits` may take for the logits of the last forward; None if there was none."""
+        """Outputs of the last forward in a form :meth:`hits` takes; None before a forward."""
 
 
 class ElementwiseLoss(Loss):
-    """A loss that compares x and t, of one shape, element by element."""
+    """A loss that compares x and t, of the same shape, element by element."""
 
     keeps: ClassVar[tuple[str, ...] | None] = ("_dx",)
-    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)  # where targets make sense
+    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)  # valid targets
 
     def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:
         """The loss over all elements.
@@ -143,8 +143,8 @@ class ElementwiseLoss(Loss):
         Parameters
         ----------
         x : array of any shape, at least one element
-            Outputs. The first dimension is that of the rows; a single dimension is one row.
-        t : array of the shape of x; (B,) will do for x of shape (B, 1)
+            Outputs. The first axis indexes rows; a one-dimensional x is one row.
+        t : array of the shape of x, or (B,) for x of shape (B, 1)
             Targets, converted to the dtype of x.
         weights : array of shape (B,), optional
             Weights of the rows, each 0 or more.
@@ -156,8 +156,8 @@ class ElementwiseLoss(Loss):
         Raises
         ------
         ValueError
-            If the batch is empty, shapes differ, a target lies outside the range of the loss or
-            a weight is negative, infinite or NaN.
+            If the batch is empty, shapes differ, a target is out of the loss's range or a weight
+            is negative, infinite or NaN.
         """
         x = input_array(x)
         t = number_array("t", t)
@@ -173,7 +173,7 @@ class ElementwiseLoss(Loss):
         return float(loss)
 
     def require_range(self, name: str, t: Array, first_row: int = 0) -> None:
-        """Raise ValueError if a target lies outside ``target_range``; a NaN does not."""
+        """Raise ValueError if a target is outside ``target_range``; NaN is allowed."""
         low, high = self.target_range
         if (low == -np.inf and high == np.inf) or t.size == 0:
             return
@@ -187,7 +187,7 @@ class ElementwiseLoss(Loss):
             raise ValueError(f"{name}{shown} is {t[place]}, wanted {wanted}")
 
     def _apply(self, x: Array, t: Array, weights: Array | None, dx: Array) -> float:
-        """The loss of x and t, both (B, O); the gradient goes into dx."""
+        """The loss of x and t, both (B, O); writes the gradient into dx."""
         numbers = self.config().values()
         return float(getattr(kernels, f"{self.kernel}")(x, t, weights, *numbers, dx))
 
@@ -195,12 +195,12 @@ class ElementwiseLoss(Loss):
 def loss_of(
     loss: Any, y: Array, t: ArrayLike, weights: ArrayLike | None, name: str = "weights"
 ) -> float:
-    """``loss.forward``, with weights only where there are some.
+    """``loss.forward``, with weights only if they are given.
 
     Raises
     ------
     TypeError
-        If there are some, named ``name``, and the loss, a user's own, takes none.
+        If weights, called ``name`` in the message, are given but a custom loss takes none.
     """
     if weights is None:
         return float(loss.forward(y, t))
@@ -209,10 +209,10 @@ def loss_of(
 
 
 def require_takes_weights(loss: Any, name: str) -> None:
-    """Raise TypeError unless the loss's forward has an argument ``weights``."""
+    """Raise TypeError unless the loss's forward takes an argument ``weights``."""
     try:
         parameters = inspect.signature(loss.forward).parameters.values()
     except (TypeError, ValueError):
-        return  # it does not tell: let it be called
+        return  # no signature available: just call it
     if not any(p.name == "weights" or p.kind is p.VAR_KEYWORD for p in parameters):
         raise TypeError(f"{name} came, but the forward of the loss {loss!r} takes no weights")

@@ -1,4 +1,4 @@
-"""Losses of logits, for classes."""
+"""Classification losses on logits."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class SoftmaxWithLoss(ClassLoss):
     """Softmax of the logits x, and the cross-entropy between it and the targets t.
 
     ``loss = mean over rows of sum_j t_j (log sum_k exp(x_k) - x_j)``, the log-sum-exp form,
-    which needs no epsilon and is exact for logits of any finite size. With t an indicator of the
+    which needs no epsilon and is exact for all finite logits. With t an indicator of the
     true class the gradient is ``(y - t) / B`` with ``y = softmax(x)``; Bishop, "Pattern
     Recognition and Machine Learning", section 4.3.4.
 
     Parameters
     ----------
     label_smoothing : float
-        s, 0 <= s < 1: targets are ``(1 - s) t + s / C`` for C classes, so that no probability is
-        driven to 0 or 1; Szegedy et al., "Rethinking the Inception Architecture for Computer
+        s, 0 <= s < 1: targets become ``(1 - s) t + s / C`` for C classes, so that no probability
+        is driven to 0 or 1; Szegedy et al., "Rethinking the Inception Architecture for Computer
         Vision", CVPR 2016, section 7.
 
     Attributes
@@ -66,7 +66,7 @@ class SoftmaxWithLoss(ClassLoss):
         ----------
         x : array of shape (B, C), or (C,) for one row
             Logits of C classes, B >= 1.
-        t : array of shape (B,) or (B, C); for one-dimensional x a number or (C,)
+        t : array of shape (B,) or (B, C); for one-dimensional x a scalar or (C,)
             Class indices 0..C-1 of an integer dtype, or one row of class weights (one-hot or
             soft) for each row of x, of any real dtype.
         weights : array of shape (B,), optional
@@ -107,14 +107,14 @@ class SoftmaxWithLoss(ClassLoss):
         return y.reshape(x.shape)
 
     def hits(self, x: ArrayLike, t: ArrayLike) -> Array:
-        """For each row, whether its largest number stands at the class that t names.
+        """For each row, whether its argmax is the class given by t.
 
         Parameters
         ----------
         x : array of shape (B, C)
             Logits, or their softmax.
         t : array of shape (B,) or (B, C)
-            Class indices, or rows whose largest number names the class.
+            Class indices, or rows whose argmax is the class.
 
         Returns
         -------
@@ -130,7 +130,7 @@ class SoftmaxWithLoss(ClassLoss):
         return self.y
 
     def config(self) -> dict[str, Any]:
-        """Constructor arguments as plain values, for a model file; those that matter."""
+        """The constructor arguments that matter, as plain values for the model file."""
         return {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
 
     def number(self) -> float:
@@ -141,13 +141,13 @@ class SoftmaxWithLoss(ClassLoss):
 class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
     """Logistic function of the logits x, and the cross-entropy between it and the targets t.
 
-    ``loss = mean over rows of sum_j (log(1 + exp(x_j)) - t_j x_j)``: a sum over the outputs, each
-    of them a yes or no of its own, for one output (two classes) or several (several labels). It
-    is computed without overflow or cancellation for logits of any size. The gradient is
+    ``loss = mean over rows of sum_j (log(1 + exp(x_j)) - t_j x_j)``: a sum over the outputs,
+    which are independent yes/no decisions: one output for two classes, several for multilabel
+    targets. No logit causes overflow or cancellation. The gradient is
     ``(y - t) / B`` with ``y = 1 / (1 + exp(-x))``; Bishop, "Pattern Recognition and Machine
     Learning", sections 4.3.2 and 5.2.
 
-    Targets, of the shape of x or (B,) for x of shape (B, 1), are 0 and 1 or probabilities.
+    Targets have the shape of x, or (B,) for x of shape (B, 1); each is 0, 1 or a probability.
 
     Examples
     --------
@@ -177,14 +177,14 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
         return y
 
     def hits(self, x: ArrayLike, t: ArrayLike) -> Array:
-        """For each row, whether all outputs lie on the right side of 0.
+        """For each row, whether all outputs have the correct sign.
 
         Parameters
         ----------
         x : array of shape (B, O)
             Logits.
         t : array of shape (B, O), or (B,) for one output
-            The right side is above 0 where t is above 1/2.
+            Targets: the logit should be positive where t is above 1/2.
 
         Returns
         -------
@@ -205,9 +205,9 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
 
 
 def class_targets(t: ArrayLike, shape: tuple[int, ...], rows: Array) -> tuple[Array | None, Array]:
-    """Targets as class indices (B,) or as rows (B, C), in the form that the kernels take.
+    """Targets as class indices (B,) or rows (B, C), in the form that the kernels take.
 
-    ``shape`` is that of the logits as they came, ``rows`` the logits as (B, C).
+    ``shape`` is the original shape of the logits, ``rows`` the logits as (B, C).
     """
     t = number_array("t", t)
     if t.shape == shape:
@@ -218,7 +218,7 @@ def class_targets(t: ArrayLike, shape: tuple[int, ...], rows: Array) -> tuple[Ar
         )
     if t.dtype.kind not in "bui":
         raise TypeError(f"t has dtype {t.dtype}, wanted integers for class indices")
-    if t.dtype.kind == "u" and t.size and t.max() >= rows.shape[1]:  # before 2**63 turns negative
+    if t.dtype.kind == "u" and t.size and t.max() >= rows.shape[1]:  # before 2**63 wraps
         place = int(t.reshape(-1).argmax())
         raise ValueError(
             f"t[{place}] is {t.reshape(-1)[place]}, wanted a class index 0..{rows.shape[1] - 1}"

@@ -40,7 +40,7 @@ class MeanSquaredError(ElementwiseLoss):
 class SumSquaredError(ElementwiseLoss):
     """``1/2 sum (x - t)^2`` over all elements; gradient ``x - t``.
 
-    A sum, so weights multiply the rows' parts and nothing is divided by them.
+    A sum: weights scale the rows' terms, and nothing is divided by their sum.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class SumSquaredError(ElementwiseLoss):
 class MeanAbsoluteError(ElementwiseLoss):
     """``1/N sum |x - t|`` over all N elements; gradient ``sign(x - t) / N``, 0 where x is t.
 
-    Its least value lies at the median of the targets, so outliers draw it less than squares;
+    It is minimized by the median of the targets, so outliers affect it less than squared errors;
     Bloomfield and Steiger, "Least Absolute Deviations", Birkhäuser 1983.
 
     Examples
@@ -77,7 +77,7 @@ class MeanAbsoluteError(ElementwiseLoss):
 
 
 class Huber(ElementwiseLoss):
-    """Squares near the target, absolute values far from it: the mean of ``h(x - t)``.
+    """Quadratic near the target, linear far from it: the mean of ``h(x - t)``.
 
     ``h(d) = d^2 / 2`` where ``|d| <= delta``, else ``delta (|d| - delta / 2)``; the gradient is
     ``clip(x - t, -delta, delta) / N`` for N elements. Huber, "Robust Estimation of a Location
@@ -86,7 +86,7 @@ class Huber(ElementwiseLoss):
     Parameters
     ----------
     delta : float
-        Where the straight lines begin, above 0.
+        Distance at which the loss becomes linear, above 0.
 
     Examples
     --------
@@ -111,11 +111,11 @@ class Huber(ElementwiseLoss):
 
 
 class Poisson(ElementwiseLoss):
-    """Counts t >= 0 whose rates are ``exp(x)``: the mean of ``exp(x) - t x``.
+    """Poisson loss for counts t >= 0 with rates ``exp(x)``: the mean of ``exp(x) - t x``.
 
-    That is the negative log-likelihood of Poisson's distribution without ``log t!``, which no x
-    changes; the gradient is ``(exp(x) - t) / N`` for N elements. The network predicts logarithms
-    of rates. McCullagh and Nelder, "Generalized Linear Models", 2nd edition, 1989, chapter 6.
+    This is the Poisson negative log-likelihood without ``log t!``, which does not depend on x;
+    the gradient is ``(exp(x) - t) / N`` for N elements. The network predicts log rates.
+    McCullagh and Nelder, "Generalized Linear Models", 2nd edition, 1989, chapter 6.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class Poisson(ElementwiseLoss):
 
 
 class Quantile(ElementwiseLoss):
-    """Mean of ``max(q d, (q - 1) d)`` with ``d = t - x``: least at the q-quantile of the targets.
+    """Mean of ``max(q d, (q - 1) d)`` with ``d = t - x``: minimal at the q-quantile.
 
     The gradient of an element is ``-q / N`` where x is too low, ``(1 - q) / N`` where it is too
     high and 0 where x is t, for N elements. With q = 1/2 it is half the mean absolute error.
@@ -175,10 +175,10 @@ class Quantile(ElementwiseLoss):
 class LogCosh(ElementwiseLoss):
     """Mean of ``log(cosh(x - t))``: about ``d^2 / 2`` near the target, ``|d| - log 2`` far from it.
 
-    The gradient is ``tanh(x - t) / N`` for N elements: smooth everywhere, as :class:`Huber` is
-    not, and never larger than that of the mean absolute error. Green, "Bayesian Reconstructions
-    from Emission Tomography Data Using a Modified EM Algorithm", IEEE Transactions on Medical
-    Imaging 9, 1990, equation 7.
+    The gradient is ``tanh(x - t) / N`` for N elements: smooth everywhere, unlike
+    :class:`Huber`'s, and never larger than that of the mean absolute error. Green, "Bayesian
+    Reconstructions from Emission Tomography Data Using a Modified EM Algorithm", IEEE Transactions
+    on Medical Imaging 9, 1990, equation 7.
 
     Examples
     --------

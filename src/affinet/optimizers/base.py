@@ -1,4 +1,4 @@
-"""What every optimizer is: a rule over arrays, dicts of arrays, or a network's flat buffer."""
+"""The base of all optimizers: a rule over arrays, dicts of arrays, or a network's flat buffer."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from affinet.optimizer_state import State, States
 from affinet.parameters import Parameters
 
 FLOATS = (float, np.floating)
-# Rules hand over their numbers and averages with a star, which no type checker can count.
+# Rules pass their scalars and averages with *, whose length no type checker knows.
 kernels: Any = _dispatch.kernels
 
 
 class Optimizer(KnownAttributes, ABC):
-    """An update rule; its state is kept for each parameter array as long as that array lives.
+    """An update rule, with a state per parameter array that lives as long as the array.
 
-    Copied, pickled or sent to another process together with the parameters, it keeps their states.
-    Parameters that travel separately keep theirs if their numbers are the same on arrival.
+    An optimizer keeps its states when it is copied, pickled or sent to another process together
+    with the parameters. Parameters sent separately keep theirs if their values are unchanged.
 
     Parameters
     ----------
@@ -44,16 +44,16 @@ class Optimizer(KnownAttributes, ABC):
     Attributes
     ----------
     kernel : str or None
-        The rule is the kernels' ``<kernel>_update``; None has no compiled form, so a training
-        with it goes layer by layer. A subclass does not inherit it: its rule may be another.
+        The kernel function is ``<kernel>_update``. None means no compiled form: training with it
+        runs layer by layer. Subclasses do not inherit it, as their rule may differ.
     n_averages : int
-        Arrays that the rule keeps for each parameter.
+        Number of arrays that the rule keeps per parameter array.
     counts_steps : bool
-        True if the kernel takes the number of the step.
+        True if the kernel takes the step number.
     shell_name : str
         Its name in the shell.
     shell_lr, picture_lr : float
-        Learning rates that suit it by default: in the shell, and on the error functions of
+        Default learning rates: in the shell, and on the error functions of
         :func:`affinet.diagnostics.descent`, whose curvature is about 1.
 
     Examples
@@ -78,7 +78,7 @@ class Optimizer(KnownAttributes, ABC):
     picture_lr: ClassVar[float] = 0.1
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Make the object, or say affinet's name for another library's argument."""
+        """Create the object; translate another library's argument name in the error message."""
         if kwargs:
             require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
         return super().__new__(cls)
@@ -94,18 +94,18 @@ class Optimizer(KnownAttributes, ABC):
         Parameters
         ----------
         params : array, or mapping of names to arrays or Python floats
-            Changed in place; a Python float is replaced in the mapping. An array's own state
-            (averages, steps) belongs to the array, a float's to its name.
+            Changed in place; a Python float is replaced in the mapping. State
+            (averages, steps) is kept per array or, for floats, per name.
         grads : array, or mapping with an entry of the same shape for every name
-            Only read.
+            Not modified.
 
         Raises
         ------
         KeyError
             If a parameter has no gradient.
         TypeError, ValueError
-            If a parameter is read-only or not of floats, or a gradient's shape differs; then
-            nothing has been changed.
+            If a parameter is read-only or not of a float dtype, or a gradient's shape differs;
+            nothing is changed then.
         """
         if isinstance(params, Mapping):
             if not isinstance(grads, Mapping):
@@ -120,11 +120,11 @@ class Optimizer(KnownAttributes, ABC):
             self._update_array(params, require_gradient("grads", grads, params))
 
     def config(self) -> dict[str, float]:
-        """The rule's numbers, by the names of the constructor's arguments."""
+        """The rule's hyperparameters, by the names of the constructor's arguments."""
         return {"lr": self.lr}
 
     def rule_numbers(self) -> tuple[float, ...]:
-        """The rule's numbers in the order in which its kernel takes them."""
+        """The rule's scalars, in the kernel's argument order."""
         return tuple(self.config().values())
 
     def __repr__(self) -> str:
@@ -137,7 +137,7 @@ class Optimizer(KnownAttributes, ABC):
 
     def _update_mapping(self, params: Mapping[Any, Any], grads: Mapping[Any, Any]) -> None:
         checked = {}
-        for name, parameter in params.items():  # look at all of them before any is changed
+        for name, parameter in params.items():  # check all of them before changing any
             if name not in grads:
                 raise KeyError(f"grads has no entry for {name!r}")
             if not isinstance(parameter, FLOATS):
@@ -154,7 +154,7 @@ class Optimizer(KnownAttributes, ABC):
     def _update_array(self, W: Array, dW: Array) -> None:
         dtype = compute_dtype(W)
         state = self.state_of(W)
-        flat = ready(W, dtype).reshape(-1)  # W itself unless it is strided, float16 or swapped
+        flat = ready(W, dtype).reshape(-1)  # W itself unless it is strided, float16 or byte-swapped
         state.step += 1
         self._apply(ready(dW, dtype).reshape(-1), flat, state)
         if not np.may_share_memory(flat, W):
@@ -168,13 +168,13 @@ class Optimizer(KnownAttributes, ABC):
         params[name] = float(W[0])
 
     def state_of(self, W: Array) -> State:
-        """The state of this very array; a new one, all zeros, at the first call."""
+        """The state of this array object; a new one, all zeros, on the first call."""
         return self._states.of(W, self.n_averages)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
             **self.__dict__,
-            "_states": self._states.copy(),  # of its own: copy.copy copies no deeper than this
+            "_states": self._states.copy(),  # not shared: copy.copy is shallow
             "_scalar_states": {key: s.copy() for key, s in self._scalar_states.items()},
         }
 
@@ -186,7 +186,7 @@ class Optimizer(KnownAttributes, ABC):
 
 
 class CompiledOptimizer(Optimizer):
-    """A rule that one kernel computes."""
+    """A rule computed by one kernel."""
 
     def _apply(self, dW: Array, W: Array, state: State) -> None:
         step = (state.step,) if self.counts_steps else ()
@@ -201,7 +201,7 @@ def update_of(kernel: str | None) -> Callable[..., None]:
 
 
 def require_parameter(name: str, value: Any) -> None:
-    """Raise unless ``value`` is an array of floats that can be changed in place."""
+    """Raise unless ``value`` is a writable array of floats."""
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} is {type(value).__name__}, wanted an array, or a float in a dict")
     if value.dtype.kind != "f" or value.dtype.itemsize > 8:

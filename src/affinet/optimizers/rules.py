@@ -7,7 +7,7 @@ from typing import ClassVar
 from affinet._validation import positive_in_single, real_number
 from affinet.optimizers.base import CompiledOptimizer, Optimizer
 
-# As the shell and the pictures list them: from the simplest rule on.
+# In the order of the shell and the plots: simplest rule first.
 __all__ = ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW", "Lion"]  # noqa: RUF022
 
 
@@ -19,8 +19,8 @@ class SGD(CompiledOptimizer):
     lr : float
         Learning rate.
     weight_decay : float
-        Pulls every parameter, biases too, towards 0; 0 or more. To penalise weights alone, see
-        ``l2`` of :meth:`Sequential.fit`.
+        Shrinks every parameter, including biases, towards 0; 0 or more. To penalize only weights,
+        use ``l2`` of :meth:`Sequential.fit`.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class Momentum(CompiledOptimizer):
     lr : float
         Learning rate.
     momentum : float
-        Share of the last step that goes on, 0 <= momentum < 1.
+        Fraction of the previous step that is kept, 0 <= momentum < 1.
 
     Examples
     --------
@@ -83,16 +83,16 @@ class Momentum(CompiledOptimizer):
 class Nesterov(Momentum):
     """Nesterov's momentum: ``v = momentum v - lr dW; W += momentum v - lr dW``.
 
-    As in scikit-learn's ``MLPClassifier``: W stands where the gradient is taken, one look ahead
-    of the parameters of Sutskever et al., "On the importance of initialization and momentum in
-    deep learning", ICML 2013, equations 3 and 4. Nesterov (1983).
+    As in scikit-learn's ``MLPClassifier``: W is the point where the gradient is taken, one
+    look-ahead step from the parameters of Sutskever et al., "On the importance of initialization
+    and momentum in deep learning", ICML 2013, equations 3 and 4. Nesterov (1983).
 
     Parameters
     ----------
     lr : float
         Learning rate.
     momentum : float
-        Share of the last step that goes on, 0 <= momentum < 1.
+        Fraction of the previous step that is kept, 0 <= momentum < 1.
 
     Examples
     --------
@@ -151,7 +151,7 @@ class RMSprop(CompiledOptimizer):
     lr : float
         Learning rate.
     decay : float
-        Share of the average that is kept at each step, 0 <= decay < 1.
+        Fraction of the average kept at each step, 0 <= decay < 1.
     eps : float
         Added outside the root, above 0.
 
@@ -228,8 +228,8 @@ class Adam(CompiledOptimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= lr weight_decay W``, then Adam's step.
 
-    The decay does not go through Adam's averages, so it is the same for all parameters, biases
-    too. Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2; the
+    The decay bypasses Adam's averages, so it is the same for all parameters, including biases.
+    Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2; the
     decay is multiplied by the learning rate, as in PyTorch.
 
     Parameters
@@ -274,19 +274,19 @@ class AdamW(Adam):
 
 
 class Lion(CompiledOptimizer):
-    """Steps of one size for all parameters, in the direction of a running mean of the gradient.
+    """Equal-sized steps for all parameters, by the sign of a running mean of the gradient.
 
     ``W -= lr (sign(beta1 m + (1 - beta1) dW) + weight_decay W); m = beta2 m + (1 - beta2) dW``.
     Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023, algorithm 2. It
     keeps one average where Adam keeps two; a good learning rate is 3 to 10 times smaller than
-    Adam's, and a weight decay as many times larger than AdamW's.
+    Adam's, and a good weight decay larger than AdamW's by the same factor.
 
     Parameters
     ----------
     lr : float
         Learning rate: the size of a step.
     beta1, beta2 : float
-        Decay of the average in the step's direction, and of the one that is kept, 0 <= beta < 1.
+        Decay of the average that sets the step's direction, and of the stored one, 0 <= beta < 1.
     weight_decay : float
         Strength of the decay, 0 or more.
 

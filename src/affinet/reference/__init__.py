@@ -1,20 +1,20 @@
-"""Every kernel once more, as a textbook would write it, in NumPy alone.
+"""Every kernel again, as a textbook would write it, in pure NumPy.
 
-The functions carry the names of the compiled kernels and take the same inputs and scalars, but
-return their results instead of writing them into arguments. They are the oracle of the tests and
-a place to read how each step works; affinet never falls back on them.
+The functions have the names of the compiled kernels and take the same inputs and scalars, but
+return their results instead of writing them into arguments. They are the tests' oracle and show how
+each step works; affinet never falls back on them.
 
 Letters: B rows of a batch, I inputs, O outputs, C classes, n elements of any shape. ``dout`` is
-the gradient that comes in, ``dx`` the one that goes out. Everything is computed in the dtype of
-the arrays (scalars are taken as Python floats, which never widen it), inputs are never modified,
-and only the sum over a loss's rows or elements is carried in double precision.
+the incoming gradient, ``dx`` the outgoing one. Everything is computed in the dtype of the arrays
+(scalars are Python floats, which never widen it), inputs are never modified, and only the sum over
+a loss's rows or elements is accumulated in double precision.
 
-Losses take weights of their rows, a float64 array w of shape (B,), or None for weights of 1. Means
-divide by the sum of the weights, a row of weight 0 counts nothing, whatever it holds, and where no
-row has a weight the loss and its gradient are 0.
+Losses take row weights, a float64 array w of shape (B,), or None for weights of 1. Means are
+divided by the sum of the weights. Rows of weight 0 are ignored, whatever they contain; if all
+weights are 0, the loss and its gradient are 0.
 
-There is a file for each kind of kernel. "DL" in them is Goodfellow, Bengio & Courville, Deep
-Learning, MIT Press 2016.
+There is one file per kind of kernel. "DL" stands for Goodfellow, Bengio & Courville, Deep Learning,
+MIT Press 2016.
 """
 
 from affinet.reference import (

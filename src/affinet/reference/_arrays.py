@@ -1,4 +1,4 @@
-"""What all files of the reference need: the type of their arrays, and a look at a shape."""
+"""Shared by all reference files: the array type and a shape check."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ Array: TypeAlias = NDArray[Any]
 
 
 def require_shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
-    """Refuse what NumPy would broadcast in silence."""
+    """Reject shapes that NumPy would silently broadcast."""
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}, wanted {shape}")

@@ -1,4 +1,4 @@
-"""Sums and means of losses over rows with weights."""
+"""Weighted sums and means of losses over rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def weighted_sum(
     w = np.ones(len(terms)) if weights is None else weights
     require_shape("weights", w, (len(terms),))
     of_terms, of_slopes = (w.reshape(-1, *[1] * (array.ndim - 1)) for array in (terms, slopes))
-    with np.errstate(invalid="ignore"):  # 0 times inf, which is replaced
+    with np.errstate(invalid="ignore"):  # 0 times inf, replaced below
         loss = np.sum(np.where(of_terms == 0, 0, of_terms * terms), dtype=np.float64) / divisor
         dx = np.where(of_slopes == 0, 0, (of_slopes / divisor).astype(slopes.dtype) * slopes)
     return float(loss), dx
@@ -26,9 +26,9 @@ def weighted_sum(
 def weighted_mean(
     terms: Array, slopes: Array, weights: Array | None, size: int
 ) -> tuple[float, Array]:
-    """The same divided by the size of a batch whose rows count ``w_i`` times: by ``size`` mean w.
+    """The same divided by the effective batch size, ``size`` times the mean of w.
 
-    0 where no row has a weight.
+    0 if all weights are 0.
     """
     divisor = float(size) if weights is None else size * float(np.sum(weights)) / len(terms)
     if divisor == 0:
@@ -37,6 +37,6 @@ def weighted_mean(
 
 
 def require_elements(name: str, array: Array) -> None:
-    """Refuse an empty batch, which has no loss."""
+    """Reject an empty batch, whose loss is undefined."""
     if array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}, wanted at least one element")

@@ -1,4 +1,4 @@
-"""Activations; backward takes the layer's output y or, where that does not do, its input x."""
+"""Activations; backward takes the layer's output y or, where that is not enough, its input x."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def relu_forward(x: Array) -> Array:
 
 
 def relu_backward(y: Array, dout: Array) -> Array:
-    """Gradient of the rectifier, 0 where y <= 0, dout elsewhere; a NaN in y lets dout pass.
+    """Gradient of the rectifier, 0 where y <= 0, dout elsewhere; a NaN in y passes dout through.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def relu_backward(y: Array, dout: Array) -> Array:
 
     Notes
     -----
-    At the kink, x = 0, the derivative from the left is taken. Source: DL, section 6.3.
+    At the kink, x = 0, this is the left derivative. Source: DL, section 6.3.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def sigmoid_forward(x: Array) -> Array:
 
     Notes
     -----
-    For x < 0 it is written ``exp(x) / (1 + exp(x))``, so that no exponential overflows.
+    For x < 0 it is computed as ``exp(x) / (1 + exp(x))``, so that no exponential overflows.
     Source: DL, section 3.10.
 
     Examples
@@ -280,8 +280,8 @@ def selu_forward(x: Array) -> Array:
     Notes
     -----
     Source: Klambauer, Unterthiner, Mayr & Hochreiter, "Self-Normalizing Neural Networks", NeurIPS
-    2017, equation 2, with lambda = 1.0507 and alpha = 1.6733, at which outputs of mean 0 and
-    variance 1 keep both.
+    2017, equation 2, with lambda = 1.0507 and alpha = 1.6733, for which mean 0 and variance 1 are a
+    fixed point.
 
     Examples
     --------
@@ -345,8 +345,8 @@ def softplus_forward(x: Array) -> Array:
 
     Notes
     -----
-    As ``max(x, 0) + log1p(exp(-|x|))``, which does not overflow. Source: Dugas, Bengio, Bélisle,
-    Nadeau & Garcia, NIPS 2000, section 3.
+    Computed as ``max(x, 0) + log1p(exp(-|x|))``, which does not overflow. Source: Dugas, Bengio,
+    Bélisle, Nadeau & Garcia, NIPS 2000, section 3.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def affine_forward(x: Array, W: Array, b: Array) -> Array:
 
 
 def affine_relu_forward(x: Array, W: Array, b: Array) -> Array:
-    """Affine map and ReLU in one, ``out = max(x W + b, 0)``; NaN stays NaN.
+    """Fused affine map and ReLU, ``out = max(x W + b, 0)``; NaN stays NaN.
 
     Parameters
     ----------

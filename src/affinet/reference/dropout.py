@@ -1,4 +1,4 @@
-"""Dropout, with masks that are a function of a key and of a row's place."""
+"""Dropout, with masks that depend only on a key and the row's position."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = [
 
 
 def dropout_forward(x: Array, p: float, key: int, step: int, row: int) -> tuple[Array, Array]:
-    """Inverted dropout: each element is zeroed with probability p, the others grow by 1 / (1-p).
+    """Inverted dropout: each element is zeroed with probability p, the others are divided by 1 - p.
 
     Parameters
     ----------
@@ -21,10 +21,10 @@ def dropout_forward(x: Array, p: float, key: int, step: int, row: int) -> tuple[
     p : float
         Probability of dropping an element, 0 <= p < 1.
     key, step : int
-        Unsigned 64-bit numbers that choose the mask.
+        Unsigned 64-bit numbers that determine the mask.
     row : int
-        The place of ``x[0]`` in the whole batch, so that a part of a batch gets its part of the
-        mask.
+        Index of ``x[0]`` in the whole batch, so that part of a batch gets the matching part of
+        the mask.
 
     Returns
     -------
@@ -36,13 +36,13 @@ def dropout_forward(x: Array, p: float, key: int, step: int, row: int) -> tuple[
     Raises
     ------
     ValueError
-        If p lies outside 0 <= p < 1.
+        If p is outside 0 <= p < 1.
 
     Notes
     -----
-    The mask is a function of (key, step, row, column) and of nothing else: element (r, column)
-    owns word ``column % 4`` of Philox4x32-10 under the counter (column // 4, row + r, low half
-    of step, high half of step), and is kept where that word is at least ``p * 2**32``.
+    The mask depends only on (key, step, row, column): element (r, column) uses word
+    ``column % 4`` of Philox4x32-10 for the counter (column // 4, row + r, low half of step, high
+    half of step), and is kept if that word is at least ``p * 2**32``.
     Sources: Srivastava et al., JMLR 15, 2014; Salmon et al., SC 2011.
 
     Examples
@@ -86,7 +86,7 @@ def dropout_backward(dout: Array, mask: Array, p: float) -> Array:
     Raises
     ------
     ValueError
-        If the shapes differ or p lies outside 0 <= p < 1.
+        If the shapes differ or p is outside 0 <= p < 1.
 
     Notes
     -----
@@ -111,7 +111,7 @@ def _philox4x32_10(counter: Array, key: tuple[int, int]) -> Array:
     Parameters
     ----------
     counter : uint64 array of shape (..., 4)
-        Four words below 2^32 each. 64 bits hold the product of two of them without overflow.
+        Four words, each below 2^32: the product of two fits into 64 bits.
     key : two ints below 2^32
 
     Returns

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def gelu_forward(x: Array) -> Array:
-    """Gaussian error linear unit, ``x Phi(x)`` with Phi the normal distribution's function.
+    """Gaussian error linear unit, ``x Phi(x)`` with Phi the standard normal CDF.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def gelu_forward(x: Array) -> Array:
     Notes
     -----
     ``Phi(x) = erfc(-x / sqrt(2)) / 2``. Source: Hendrycks & Gimpel, arXiv 1606.08415, 2016,
-    section 2, without the approximations named there.
+    section 2, without the approximations given there.
 
     Examples
     --------
@@ -133,8 +133,8 @@ def silu_backward(x: Array, dout: Array) -> Array:
 
     Notes
     -----
-    ``1 - s(x)`` is written ``s(-x)``. Source: Elfwing, Uchibe & Doya, Neural Networks 107, 2018,
-    equation 9.
+    ``1 - s(x)`` is computed as ``s(-x)``. Source: Elfwing, Uchibe & Doya, Neural Networks 107,
+    2018, equation 9.
 
     Examples
     --------
@@ -196,7 +196,7 @@ def mish_backward(x: Array, dout: Array) -> Array:
 
     Notes
     -----
-    ``t = tanh(log(1 + exp(x)))``, and ``1 - t^2`` is written ``1 / cosh(log(1 + exp(x)))^2``.
+    ``t = tanh(log(1 + exp(x)))``, and ``1 - t^2`` is computed as ``1 / cosh(log(1 + exp(x)))^2``.
     Source: Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", BMVC 2020.
 
     Examples
@@ -217,8 +217,8 @@ def mish_backward(x: Array, dout: Array) -> Array:
 def _normal_distribution(x: Array) -> Array:
     """The integral of exp(-s^2 / 2) / sqrt(2 pi) up to x, in the dtype of x.
 
-    By way of the complementary error function, which keeps its digits where it is small; it is
-    found in double precision, number by number.
+    Uses the complementary error function, which stays accurate where it is small, in double
+    precision, element by element.
     """
     erfc = np.frompyfunc(math.erfc, 1, 1)
     scaled = -np.asarray(x, np.float64) / math.sqrt(2)

@@ -45,9 +45,10 @@ def sigmoid_cross_entropy(x: Array, t: Array, weights: Array | None = None) -> t
 
     Notes
     -----
-    Source: DL, section 6.2.2.2. With s the share of the answer that x speaks against, 1 - t where
-    x > 0 and else t, the element's loss is ``log(1 + exp(-|x|)) + s |x|``: nothing overflows or
-    cancels. Where s is 0 its term is 0 even for an infinite logit.
+    Source: DL, section 6.2.2.2. With s the target probability of the class that x does not
+    predict, 1 - t where x > 0 and t elsewhere, the element's loss is
+    ``log(1 + exp(-|x|)) + s |x|``, without overflow or cancellation. Where s is 0, its term is 0
+    even for an infinite logit.
 
     Examples
     --------
@@ -60,7 +61,7 @@ def sigmoid_cross_entropy(x: Array, t: Array, weights: Array | None = None) -> t
     require_elements("x", x)
     require_shape("t", t, x.shape)
     share = np.where(x > 0, 1 - t, t)
-    with np.errstate(invalid="ignore"):  # 0 times inf, which is replaced
+    with np.errstate(invalid="ignore"):  # 0 times inf, replaced below
         against = np.where(share == 0, 0, np.abs(x) * share)
     e = np.exp(-np.abs(x))
     terms = np.log1p(e) + against
@@ -194,7 +195,7 @@ def mean_absolute_error(y: Array, t: Array, weights: Array | None = None) -> tup
 def huber_loss(
     y: Array, t: Array, weights: Array | None = None, delta: float = 1.0
 ) -> tuple[float, Array]:
-    """Mean over all elements of a square near 0 that goes on as a straight line.
+    """Mean over all elements of the Huber function: quadratic near 0, linear beyond.
 
     Parameters
     ----------
@@ -205,7 +206,7 @@ def huber_loss(
     weights : array of shape (B,), optional
         Weights of the rows.
     delta : float
-        Where the straight lines begin, above 0.
+        Distance at which the loss becomes linear, above 0.
 
     Returns
     -------
@@ -240,7 +241,7 @@ def huber_loss(
 
 
 def poisson_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
-    """Mean over all elements of ``exp(y) - t y``: y are logarithms of the rates of counts t.
+    """Mean over all elements of ``exp(y) - t y``: y is the log rate of the count t.
 
     Parameters
     ----------
@@ -330,7 +331,7 @@ def quantile_loss(
 
 
 def log_cosh_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
-    """Mean over all elements of ``log(cosh(y - t))``: a square near 0, a straight line far away.
+    """Mean over all elements of ``log(cosh(y - t))``: quadratic near 0, linear far away.
 
     Parameters
     ----------
@@ -355,9 +356,10 @@ def log_cosh_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[flo
 
     Notes
     -----
-    As ``log1p(2 sinh(d / 2)^2)`` for small d and ``|d| + log1p(exp(-2 |d|)) - log(2)`` for the
-    others. Source: Green, "Bayesian Reconstructions from Emission Tomography Data Using a Modified
-    EM Algorithm", IEEE Transactions on Medical Imaging 9, 1990, equation 7.
+    Computed as ``log1p(2 sinh(d / 2)^2)`` for small d, else
+    ``|d| + log1p(exp(-2 |d|)) - log(2)``. Source: Green, "Bayesian Reconstructions from Emission
+    Tomography Data Using a Modified EM Algorithm", IEEE Transactions on Medical Imaging 9, 1990,
+    equation 7.
 
     Examples
     --------

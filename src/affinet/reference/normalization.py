@@ -33,7 +33,7 @@ def batch_norm_forward(
     out : array of shape (B, O)
         ``gamma (x - mean) / sqrt(variance + eps) + beta``
     mean, variance : arrays of shape (O,)
-        Over the rows; the variance is the mean of the squared distances. 0 for no rows.
+        Over the rows; the variance is biased (division by B). 0 for an empty batch.
 
     Raises
     ------
@@ -108,17 +108,17 @@ def batch_norm_backward(
     x, dout : arrays of shape (B, O)
     gamma : array of shape (O,)
     mean, variance : arrays of shape (O,)
-        Those of x's columns, as `batch_norm_forward` returned them, or given ones.
+        Those of x's columns, as `batch_norm_forward` returned them, or fixed ones.
     eps : float
         Above 0.
     train : bool
-        True: mean and variance follow x. False: they are given numbers.
+        True: mean and variance depend on x. False: they are constants.
 
     Returns
     -------
     dx : array of shape (B, O)
-        With ``n = (x - mean) / sqrt(variance + eps)``, the sums over the rows:
-        ``gamma / sqrt(variance + eps) (dout - dbeta / B - n dgamma / B)``, without the two last
+        With ``n = (x - mean) / sqrt(variance + eps)`` and sums over the rows:
+        ``gamma / sqrt(variance + eps) (dout - dbeta / B - n dgamma / B)``, without the last two
         terms if train is False
     dgamma, dbeta : arrays of shape (O,)
         ``sum dout n`` and ``sum dout``
@@ -130,7 +130,7 @@ def batch_norm_backward(
 
     Notes
     -----
-    Source: the chain rule of Ioffe & Szegedy, ICML 2015, section 3, with its sums carried out.
+    Source: the chain rule of Ioffe & Szegedy, ICML 2015, section 3, simplified.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def batch_norm_update(
     running_mean: Array,
     running_var: Array,
 ) -> tuple[Array, Array]:
-    """Running statistics: they go to those of a batch by the share ``momentum`` of the way.
+    """Update of the running statistics: an exponential moving average with weight ``momentum``.
 
     Parameters
     ----------
@@ -168,20 +168,20 @@ def batch_norm_update(
     momentum : float
         From 0 to 1.
     rows : int
-        Of that batch, 2 or more.
+        Number of rows of that batch, 2 or more.
     running_mean, running_var : arrays of shape (O,)
         The statistics so far.
 
     Returns
     -------
     running_mean, running_var : arrays of shape (O,)
-        ``(1 - momentum) old + momentum new``, where the new variance is made unbiased:
+        ``(1 - momentum) old + momentum new``, where the new variance is the unbiased one:
         ``variance rows / (rows - 1)``
 
     Raises
     ------
     ValueError
-        If there are less than two rows.
+        If there are fewer than two rows.
 
     Notes
     -----
@@ -219,7 +219,7 @@ def layer_norm_forward(
     out : array of shape (B, O)
         ``gamma (x - mean) / sqrt(variance + eps) + beta``
     mean, variance : arrays of shape (B,)
-        Over the numbers of a row; the variance is the mean of the squared distances.
+        Over the elements of a row; the variance is biased (division by O).
 
     Raises
     ------
@@ -262,7 +262,7 @@ def layer_norm_backward(
     -------
     dx : array of shape (B, O)
         With ``n = (x - mean) / sqrt(variance + eps)``, ``d = dout gamma`` and means over the
-        numbers of a row: ``(d - mean(d) - n mean(d n)) / sqrt(variance + eps)``
+        elements of a row: ``(d - mean(d) - n mean(d n)) / sqrt(variance + eps)``
     dgamma, dbeta : arrays of shape (O,)
         ``sum dout n`` and ``sum dout``, over the rows
 
@@ -299,13 +299,13 @@ def layer_norm_backward(
 
 
 def _require_columns(x: Array, **arrays: Array) -> None:
-    """Refuse arrays that are not one number for each column of x."""
+    """Reject arrays that do not have one element per column of x."""
     for name, array in arrays.items():
         require_shape(name, array, x.shape[1:])
 
 
 def _mean_and_variance(x: Array, axis: int) -> tuple[Array, Array]:
-    """Of the numbers along an axis, in two passes; 0 where there are none."""
+    """Mean and variance along an axis, in two passes; 0 for an empty axis."""
     count = max(x.shape[axis], 1)
     mean = np.sum(x, axis=axis, keepdims=True) / count
     variance = np.sum((x - mean) ** 2, axis=axis) / count

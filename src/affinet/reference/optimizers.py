@@ -31,7 +31,7 @@ def sgd_update(dW: Array, lr: float, weight_decay: float, W: Array) -> Array:
     lr : float
         Learning rate.
     weight_decay : float
-        Strength of the pull towards 0; at 0 there is none, whatever W is.
+        Strength of the weight decay; 0 disables it, whatever W is.
     W : array shaped as dW
 
     Returns
@@ -128,10 +128,9 @@ def nesterov_update(
 
     Notes
     -----
-    W stands one look ahead, ``momentum v``, of the parameters of Sutskever et al., ICML 2013,
-    equations 3 and 4, so that dW is taken at W itself; the same form as in scikit-learn's
-    ``MLPClassifier``. Source: Nesterov, 1983; Bengio, Boulanger-Lewandowski & Pascanu, ICASSP
-    2013, equations 6 and 7.
+    W is one look-ahead step, ``momentum v``, from the parameters of Sutskever et al., ICML 2013,
+    equations 3 and 4, so that dW is taken at W itself, as in scikit-learn's ``MLPClassifier``.
+    Source: Nesterov, 1983; Bengio, Boulanger-Lewandowski & Pascanu, ICASSP 2013, equations 6 and 7.
 
     Examples
     --------
@@ -155,7 +154,7 @@ def adagrad_update(dW: Array, lr: float, eps: float, h: Array, W: Array) -> tupl
     dW : array of any shape
         The gradient of the loss with respect to W.
     lr, eps : float
-        Learning rate, and the small number that keeps the quotient finite where h is 0.
+        Learning rate, and a small constant that keeps the quotient finite where h is 0.
     h, W : arrays shaped as dW
         Sum of the squared gradients (zeros at first) and parameters.
 
@@ -197,7 +196,7 @@ def rmsprop_update(
     lr : float
         Learning rate.
     decay : float
-        Share of the running mean that is kept, 0 <= decay < 1.
+        Fraction of the running mean that is kept, 0 <= decay < 1.
     eps : float
         Added outside the root.
     h, W : arrays shaped as dW
@@ -214,8 +213,8 @@ def rmsprop_update(
 
     Notes
     -----
-    Source: Tieleman & Hinton, Neural Networks for Machine Learning, 2012, lecture 6.5; with eps
-    where PyTorch's ``RMSprop`` has it.
+    Source: Tieleman & Hinton, Neural Networks for Machine Learning, 2012, lecture 6.5; eps is
+    placed as in PyTorch's ``RMSprop``.
 
     Examples
     --------
@@ -250,7 +249,7 @@ def adam_update(
     lr : float
         Learning rate.
     beta1, beta2 : float
-        Shares of the two running means that are kept, 0 <= beta < 1.
+        Fractions of the two running means that are kept, 0 <= beta < 1.
     eps : float
         Added outside the root.
     step : int
@@ -262,7 +261,7 @@ def adam_update(
     -------
     m, v, W : arrays shaped as dW
         ``m = beta1 m + (1 - beta1) dW``, ``v = beta2 v + (1 - beta2) dW^2`` and
-        ``W = W - lr m^ / (sqrt(v^) + eps)`` with the means freed of their start at 0,
+        ``W = W - lr m^ / (sqrt(v^) + eps)`` with bias-corrected means,
         ``m^ = m / (1 - beta1^step)`` and ``v^ = v / (1 - beta2^step)``.
 
     Raises
@@ -307,7 +306,7 @@ def lion_update(
     lr : float
         Learning rate.
     beta1, beta2 : float
-        Shares of the running mean in the direction of the step, and in the mean that is kept.
+        Weights of the running mean in the step's direction, and in the stored mean.
     weight_decay : float
         Strength of the decay, multiplied by lr.
     m, W : arrays shaped as dW
@@ -354,7 +353,7 @@ def scikit_learn_adam_update(
     v: Array,
     W: Array,
 ) -> tuple[Array, Array, Array]:
-    """Adam with an epsilon that is not corrected for the step, as scikit-learn's MLPs have it.
+    """Adam with an epsilon that is not bias-corrected, as in scikit-learn's MLPs.
 
     Parameters
     ----------
@@ -411,7 +410,7 @@ def adamw_update(
     lr, beta1, beta2, eps : float
         See :func:`adam_update`.
     weight_decay : float
-        Strength of the decay; at 0 the rule is Adam, whatever W is.
+        Strength of the decay; with 0 the rule is Adam, whatever W is.
     step : int
         Number of this update: 1 for the first.
     m, v, W : arrays shaped as dW

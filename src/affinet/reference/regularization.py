@@ -1,4 +1,4 @@
-"""What is done to a gradient before an update."""
+"""What happens to a gradient before an update: L2 penalty and clipping."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = [
 
 
 def l2_penalty(W: Array, scale: float, dW: Array) -> tuple[float, Array]:
-    """L2 penalty, ``scale / 2 sum W^2``, and the gradient with the penalty's share added.
+    """L2 penalty, ``scale / 2 sum W^2``, and the gradient with the penalty's gradient added.
 
     Parameters
     ----------
     W : array of any shape
         Weights.
     scale : float
-        In training the strength of the penalty divided by the number of rows.
+        In training, the strength of the penalty divided by the number of rows.
     dW : array shaped as W
         The gradient of the loss with respect to W.
 
@@ -55,7 +55,7 @@ def l2_penalty(W: Array, scale: float, dW: Array) -> tuple[float, Array]:
 
 
 def clip_norm(dW: Array, max_norm: float) -> tuple[float, Array]:
-    """A gradient scaled down to a Euclidean norm of ``max_norm``, if it is longer than that.
+    """A gradient scaled down to a Euclidean norm of ``max_norm`` if its norm is larger.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ def clip_norm(dW: Array, max_norm: float) -> tuple[float, Array]:
     Returns
     -------
     norm : float
-        ``sqrt(sum dW^2)``, that of the gradient as it came.
+        ``sqrt(sum dW^2)``, before clipping.
     out : array shaped as dW
-        ``dW min(1, max_norm / norm)``. Where the norm is not finite there is no direction to
-        keep, and all of it is NaN.
+        ``dW min(1, max_norm / norm)``. If the norm is not finite, there is no direction
+        to keep, and all elements are NaN.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def clip_norm(dW: Array, max_norm: float) -> tuple[float, Array]:
 
 
 def clip_value(dW: Array, max_value: float) -> Array:
-    """A gradient whose elements are clipped to [-max_value, max_value], each on its own.
+    """A gradient with each element clipped to [-max_value, max_value].
 
     Parameters
     ----------

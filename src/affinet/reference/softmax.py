@@ -28,8 +28,8 @@ def softmax_forward(x: Array) -> Array:
 
     Notes
     -----
-    The row's largest element is subtracted first: that cancels in the quotient, and then no
-    exponential overflows. Source: Blanchard, Higham & Higham, IMA J. Numer. Anal. 41, 2021.
+    The row's maximum is subtracted first: it cancels in the quotient, and no exponential
+    overflows. Source: Blanchard, Higham & Higham, IMA J. Numer. Anal. 41, 2021.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def softmax_cross_entropy_labels(
     x : array of shape (B, C)
         Logits.
     t : integer array of shape (B,)
-        The right class of each row, 0 .. C-1.
+        The true class of each row, 0 .. C-1.
     weights : array of shape (B,), optional
         Weights of the rows.
     label_smoothing : float
@@ -72,7 +72,7 @@ def softmax_cross_entropy_labels(
     Raises
     ------
     ValueError
-        If x is empty, t or weights have a wrong shape, or a label lies outside 0 .. C-1.
+        If x is empty, t or weights have the wrong shape, or a label is outside 0 .. C-1.
 
     Notes
     -----
@@ -104,7 +104,7 @@ def softmax_cross_entropy_labels(
 def softmax_cross_entropy_rows(
     x: Array, t: Array, weights: Array | None = None, label_smoothing: float = 0.0
 ) -> tuple[float, Array, Array]:
-    """Softmax and the cross entropy of its rows with rows of target weights.
+    """Softmax and the cross entropy of its rows with rows of target probabilities.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def softmax_cross_entropy_rows(
     Raises
     ------
     ValueError
-        If x is empty, t is not shaped as x or weights have a wrong shape.
+        If x is empty, t is not shaped as x or weights have the wrong shape.
 
     Notes
     -----
@@ -150,7 +150,7 @@ def softmax_cross_entropy_rows(
     require_shape("t", t, x.shape)
     s = float(label_smoothing)
     t = (1 - s) * t + s / C
-    with np.errstate(invalid="ignore"):  # 0 times inf, which the next line replaces
+    with np.errstate(invalid="ignore"):  # 0 times inf, replaced on the next line
         terms = t * _minus_log_softmax(x)
     terms = np.where(t == 0, 0, terms)
     y = softmax_forward(x)
@@ -169,8 +169,8 @@ def _minus_row_maximum(x: Array) -> Array:
 def _minus_log_softmax(x: Array) -> Array:
     """``logsumexp(x[i]) - x[i, j]``, never negative.
 
-    The row's maximum is taken from both terms, so that no exponential overflows and two large
-    numbers are not subtracted.
+    The row's maximum is subtracted from both terms, so that no exponential overflows and no two
+    large numbers are subtracted.
     """
     z = _minus_row_maximum(x)
     terms: Array = np.log(np.sum(np.exp(z), axis=1, keepdims=True)) - z
