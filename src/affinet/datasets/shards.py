@@ -131,8 +131,8 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
 
     A pair is ``x<name>.npy`` and ``t<name>.npy``, such as ``x_0.npy`` and ``t_0.npy``, with the
     same number of rows. Pairs are sorted by name, with numbers in names compared by value:
-    ``x_2.npy`` comes before ``x_10.npy``. The files are mapped into memory and stay open: rows are read when they are
-    requested, and no file may change in the meantime. Other files are ignored.
+    ``x_2.npy`` comes before ``x_10.npy``. The files are mapped into memory and stay open: rows are
+    read when they are requested, and no file may change in the meantime. Other files are ignored.
 
     Parameters
     ----------
