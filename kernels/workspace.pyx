@@ -43,7 +43,7 @@ cdef enum:
 cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
 
 cdef struct Space:          # per operation
-    char* out               # (batch_size, n_outputs), perhaps its source's
+    char* out               # (batch_size, n_outputs), possibly its source's memory
     # A dropout's mask (batch_size, n_outputs); a normalization's mean and variance:
     # (n_outputs,) by columns or (batch_size,) by rows.
     char* kept[MOST_KEPT]

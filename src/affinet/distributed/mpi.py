@@ -159,7 +159,7 @@ def import_mpi() -> Any:
         from mpi4py import MPI
     except ImportError as error:
         raise ImportError(
-            'MPIReducer wants mpi4py and an MPI: pip install "affinet[mpi]" mpich'
+            'MPIReducer needs mpi4py and an MPI library: pip install "affinet[mpi]" mpich'
         ) from error
     return MPI
 

@@ -87,7 +87,7 @@ class Undeclared:
             return
         raise RuntimeError(
             f"backward: {self.what} {self.desk.part!r} no longer holds what this network's forward "
-            f"left, {why} since; call forward again, give each network an object of its own, or "
+            f"left, {why} since; call forward again, give each network its own object, or "
             "name in a class attribute keeps = (...) what its forward keeps for its backward"
         )
 

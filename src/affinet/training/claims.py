@@ -62,7 +62,7 @@ def claimed(training: Training, fused: bool) -> Iterator[None]:
             if any(claim.excludes(other) for other in _CLAIMS):
                 raise RuntimeError(
                     f"{claim.name} {claim.part!r} is in use by another training that runs now: "
-                    "give each of them an object of its own, such as copy.deepcopy(...)"
+                    "give each training its own object, such as copy.deepcopy(...)"
                 )
         _CLAIMS.extend(own)
     try:

@@ -366,7 +366,7 @@ def require_no_buffers(net: Sequential) -> None:
         if names:
             raise ValueError(
                 f"layer {path}, {layer!r}, keeps {' and '.join(names)} of the rows that it sees, "
-                "which a reducer does not bring together: wanted a network without such layers"
+                "which a reducer does not combine: wanted a network without such layers"
             )
 
 
