@@ -257,7 +257,7 @@ cdef void _map(ElementFunction function, Py_ssize_t n, const real* x, const real
 
 cdef void _map_held(ElementFunction function, const Held* held, double slope,
                     real* precision) noexcept nogil:
-    """_map over the acquired arrays: the function's argument, dout in a backward, and the result."""
+    """_map over the acquired arrays: its argument, dout in a backward, and its result."""
     _map(function, held_size(held, 0, 0), <real*> held_data(held, 0),
          <real*> held_data(held, held.n - 2), slope, <real*> held_data(held, held.n - 1))
 

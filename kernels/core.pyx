@@ -1,8 +1,8 @@
 # cython: language_level=3
 """The compiled kernels of affinet: one translation unit, built once per instruction-set level.
 
-Kernels handle memory and arithmetic, independent of affinet. Every kernel has two functions: a checked
-``def``, safe for any arrays (doors.pyx), over an unchecked ``cdef ... noexcept nogil``.
+Kernels handle memory and arithmetic, independent of affinet. Every kernel has two functions: a
+checked ``def``, safe for any arrays (doors.pyx), over an unchecked ``cdef ... noexcept nogil``.
 B is the number of rows of a batch, I the number of inputs, O the number of outputs; ``dout`` is
 the gradient that comes in, ``dx`` the one that goes out. ``affinet.reference`` says the same in
 plain NumPy.
