@@ -1,6 +1,6 @@
 """Build logic of affinet: one Cython source, one abi3 module per instruction-set level.
 
-Everything else that describes the package stands in pyproject.toml.
+All other package metadata is in pyproject.toml.
 """
 
 import os
@@ -15,7 +15,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 if sys.platform == "darwin":
-    # One architecture a build, as its levels differ; said before anything reads Python's flags.
+    # One architecture per build, as the levels differ; set before anything reads Python's flags.
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 WINDOWS = sys.platform == "win32"
 KERNELS = Path("kernels")
@@ -24,15 +24,15 @@ FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def target_machine():
-    """The architecture that is built for, which need not be this machine's."""
+    """The target architecture, which may differ from this machine's."""
     if sys.platform == "darwin":
         return os.environ["ARCHFLAGS"].split()[-1]
-    return sysconfig.get_platform().rpartition("-")[2]  # _PYTHON_HOST_PLATFORM, if that is set
+    return sysconfig.get_platform().rpartition("-")[2]  # uses _PYTHON_HOST_PLATFORM if set
 
 
 X86_64 = target_machine() in ("x86_64", "amd64")
 
-# The probe in kernels/cpu.pyx asks for exactly these instructions.
+# The probe in kernels/cpu.pyx checks for exactly these instructions.
 LEVELS = {"baseline": []}
 if X86_64:
     LEVELS["avx2"] = ["-mavx2", "-mfma"]
@@ -41,28 +41,28 @@ if X86_64:
         *("-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mprefer-vector-width=512"),
     ]
 
-# -ffp-contract=off: where a multiply-add is fused is said in the source, never guessed, so that
-# levels and compilers agree to the bit. -fno-math-errno lets sqrt be one instruction, and
-# -fno-wrapv takes back a flag of many Python builds that halves the speed of the register tiles.
+# -ffp-contract=off: the source decides where a multiply-add is fused, not the compiler, so that
+# levels and compilers give the same bits. -fno-math-errno compiles sqrt to one instruction, and
+# -fno-wrapv reverts a flag of many Python builds that halves the speed of the register tiles.
 COMPILE_FLAGS = ["-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-wrapv"]
 COMPILE_FLAGS += ["-O1", "-g"] if DEBUG else ["-O3", "-g0"]
 if DEBUG and not WINDOWS:
-    # A read or write beyond an array's end, an overflow or a null pointer stops the process; what
-    # is not initialised holds no plausible number. Rows may lie anywhere: alignment is not asked.
+    # An out-of-bounds read or write, an overflow or a null pointer stops the process; uninitialised
+    # memory holds implausible numbers. Rows may start at any address: alignment is not checked.
     COMPILE_FLAGS += ["-fsanitize=undefined", "-fno-sanitize=alignment"]
     COMPILE_FLAGS += ["-fsanitize-undefined-trap-on-error", "-ftrivial-auto-var-init=pattern"]
 if not WINDOWS:
     COMPILE_FLAGS += ["-fvisibility=hidden", "-pthread"]
-if not DEBUG and not WINDOWS:  # nothing is thrown through C, and its tables are a thirtieth of it
+if not DEBUG and not WINDOWS:  # no exceptions pass through C; unwind tables are 1/30 of a module
     COMPILE_FLAGS += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 COMPILER = os.environ.get("CC") or sysconfig.get_config_var("CC") or ""
 if not DEBUG and sys.platform == "linux" and "gcc" in Path(COMPILER.partition(" ")[0]).name:
-    # Doors are mostly the copies of helpers that gcc puts into them at -O3: with the limit of -O2
-    # for those that nobody asked to be inlined, a module is a twentieth smaller.
+    # Entry points consist mostly of helpers that gcc inlines at -O3: with -O2's limit for helpers
+    # not declared inline, a module is a twentieth smaller.
     COMPILE_FLAGS += ["--param", "max-inline-insns-auto=15", "-fno-ipa-cp-clone"]
     COMPILE_FLAGS += ["-fno-unswitch-loops"]
-    # A product's tile stays in registers if all loops over its numbers are unrolled, the longest
-    # of which, with a ReLU's gradient in it, has more instructions than gcc's limit of 200.
+    # A product's tile stays in registers if all loops over its elements are unrolled; the longest,
+    # which includes a ReLU's gradient, has more instructions than gcc's limit of 200.
     COMPILE_FLAGS += ["--param", "max-completely-peeled-insns=800"]
 if DEBUG or WINDOWS:
     LINK_FLAGS = []
@@ -71,7 +71,7 @@ else:
 
 MACROS = [] if FREE_THREADED else [("Py_LIMITED_API", "0x030B0000")]
 if DEBUG:
-    MACROS.append(("AFFINET_DEBUG_KERNELS", "1"))  # workspaces are filled with NaN
+    MACROS.append(("AFFINET_DEBUG_KERNELS", "1"))  # fills workspaces with NaN
 DIRECTIVES = {
     "boundscheck": DEBUG,
     "initializedcheck": DEBUG,
@@ -83,8 +83,8 @@ DIRECTIVES = {
 
 
 def kernel_extension(level, source, flags):
-    """Extension ``affinet._kernels.<level>``, still to be translated from ``source``."""
-    # clang-cl takes MSVC's options; this hands clang's own through.
+    """Extension ``affinet._kernels.<level>``, to be translated from ``source``."""
+    # clang-cl takes MSVC's options; this passes clang's own through.
     prefix = "/clang:" if WINDOWS else ""
     return Extension(
         f"affinet._kernels.{level}",
@@ -98,7 +98,7 @@ def kernel_extension(level, source, flags):
 
 
 def use_clang_cl(compiler, platform_name):
-    """Put clang-cl in the place of MSVC's compiler, whose linker stays."""
+    """Replace MSVC's compiler by clang-cl and keep its linker."""
     named = os.environ.get("CC", "")
     clang_cl = shutil.which(named) if Path(named).stem == "clang-cl" else None
     if clang_cl is None:
@@ -107,12 +107,12 @@ def use_clang_cl(compiler, platform_name):
             "clang-cl and set CC=clang-cl to build on Windows"
         )
     if not compiler.initialized:
-        compiler.initialize(platform_name)  # looks for cl.exe, whatever CC says
+        compiler.initialize(platform_name)  # looks for cl.exe, regardless of CC
     compiler.cc = clang_cl
 
 
 class BuildKernels(build_ext):
-    """Translate and compile each level on its own, all of them side by side."""
+    """Translate and compile each level separately, all in parallel."""
 
     def finalize_options(self):
         super().finalize_options()
@@ -128,7 +128,7 @@ class BuildKernels(build_ext):
         super().build_extension(ext)
 
     def translate(self, ext):
-        """Cython to C, in a directory of the level's own and only when something changed."""
+        """Translate Cython to C in a separate directory per level, only if something changed."""
         level = ext.name.rpartition(".")[2]
         target = Path(self.build_temp) / level / f"{level}.c"
         newest = max(Path(path).stat().st_mtime for path in [*ext.depends, __file__])

@@ -5,8 +5,8 @@ fall, the input x. ``out`` may be ``x`` and ``dx`` may be ``dout``: every elemen
 is written.
 
 An activation is the two names of its function and its gradient, a row of ``_ELEMENTWISE``, a
-formula in ``_element``, a line in ``_map`` for each, and two doors; whole passes and products
-know it through these.
+formula in ``_element``, a line in ``_map`` for each, and two entry points; whole passes and
+products use these.
 """
 
 from libc.math cimport NAN
@@ -257,7 +257,7 @@ cdef void _map(ElementFunction function, Py_ssize_t n, const real* x, const real
 
 cdef void _map_held(ElementFunction function, const Held* held, double slope,
                     real* precision) noexcept nogil:
-    """_map over the arrays held: what the function needs, dout in a backward, and its result."""
+    """_map over the acquired arrays: its argument, dout in a backward, and its result."""
     _map(function, held_size(held, 0, 0), <real*> held_data(held, 0),
          <real*> held_data(held, held.n - 2), slope, <real*> held_data(held, held.n - 1))
 

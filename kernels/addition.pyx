@@ -1,4 +1,4 @@
-"""Sums of two arrays: where two branches of a network meet, and in its backward their gradients."""
+"""Sums of two arrays: where two branches of a network join, and of gradients in its backward."""
 
 from libc.math cimport NAN
 
@@ -19,7 +19,7 @@ cdef void _add_forward(Py_ssize_t n, const real* x, const real* y, real* out) no
 
 
 cdef void _fill_with_nan(Py_ssize_t n, real* out) noexcept nogil:
-    """What a switch writes for a kind that it does not name: never another kind's numbers."""
+    """The result of a switch for an unknown kind: never another kind's values."""
     cdef Py_ssize_t i
     for i in range(n):
         out[i] = NAN

@@ -1,6 +1,6 @@
-"""Arithmetic lane by lane: comparisons, signs, exponents, and words of 64 bits.
+"""Lane-wise arithmetic: comparisons, signs, exponents, and 64-bit words.
 
-The order in which a lane is computed is fixed, so its result depends on its operands alone.
+The order of operations in a lane is fixed, so its result depends only on its operands.
 """
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -106,11 +106,11 @@ cdef extern vfloat vselect_at_most "vselect_at_most_f"(vfloat a, vfloat b, vfloa
 cdef extern vdouble vselect_at_most "vselect_at_most_d"(vdouble a, vdouble b, vdouble x,
                                                         vdouble y) noexcept nogil
 
-# a where a > b, b elsewhere: where they are equal or one is NaN.
+# a where a > b, b elsewhere, that is, also if they are equal or one is NaN.
 cdef extern vfloat vmax "vmax_f"(vfloat a, vfloat b) noexcept nogil
 cdef extern vdouble vmax "vmax_d"(vdouble a, vdouble b) noexcept nogil
 
-# a where a < b, b elsewhere: where they are equal or one is NaN.
+# a where a < b, b elsewhere, that is, also if they are equal or one is NaN.
 cdef extern vfloat vmin "vmin_f"(vfloat a, vfloat b) noexcept nogil
 cdef extern vdouble vmin "vmin_d"(vdouble a, vdouble b) noexcept nogil
 
@@ -122,7 +122,7 @@ cdef extern vdouble vabs "vabs_d"(vdouble x) noexcept nogil
 cdef extern vfloat vcopysign "vcopysign_f"(vfloat x, vfloat y) noexcept nogil
 cdef extern vdouble vcopysign "vcopysign_d"(vdouble x, vdouble y) noexcept nogil
 
-# x without the lower half of its digits: the square of what is left is exact.
+# x without the lower half of its digits, so that its square is exact.
 cdef extern vfloat vhead "vhead_f"(vfloat x) noexcept nogil
 cdef extern vdouble vhead "vhead_d"(vdouble x) noexcept nogil
 
@@ -131,6 +131,6 @@ cdef extern vfloat vpower "vpower_f"(vfloat t) noexcept nogil
 cdef extern vdouble vpower "vpower_d"(vdouble t) noexcept nogil
 
 # x 2^n, where the lowest bits of t, as an integer, are n + 2 bias. In two products, so that 2^n
-# may lie outside the range of numbers; the first one is exact.
+# may exceed the range of the type; the first product is exact.
 cdef extern vfloat vscale "vscale_f"(vfloat x, vfloat t) noexcept nogil
 cdef extern vdouble vscale "vscale_d"(vdouble x, vdouble t) noexcept nogil

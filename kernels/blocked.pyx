@@ -4,11 +4,11 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 cdef enum:
-    PACK_A_FROM_N = 192     # columns from which packing A pays: it is read once for each panel
-    IN_PLACE_TO_M = 64      # up to so many rows, packing short rows of B costs more than it saves;
-    IN_PLACE_TO_N = 80      # rows are short, and so close together, up to so many single numbers
+    PACK_A_FROM_N = 192     # columns from which packing A pays: it is read once per panel
+    IN_PLACE_TO_M = 64      # up to this many rows, packing B's short rows costs more than it saves;
+    IN_PLACE_TO_N = 80      # rows of up to this many floats are short, and so close together
 
-cdef enum PanelSource:      # where the tiles of a block of rows read a panel of B
+cdef enum PanelSource:      # where a block of rows reads a panel of B
     PANEL_IN_PLACE
     PANEL_PACKED_BY_TILE    # the first one in place; the others what it packs meanwhile
     PANEL_PACKED            # all from a copy that was made before
@@ -30,7 +30,7 @@ cdef void _blocked_product(const Product* p, Py_ssize_t i_0, Py_ssize_t M, Py_ss
         kc = kc if deep != NULL else <Py_ssize_t> KC_MOST
     panel = _aligned_panel(<char*> memory if deep == NULL else deep, <real*> NULL)
     mc = min(M, max(room // (kc * size) // MR, <Py_ssize_t> 4) * MR)
-    # Without memory for the packed rows they are read in place: slower, with the same result.
+    # Without memory for packed rows, they are read in place: slower, with the same result.
     if N >= PACK_A_FROM_N and M >= MR:
         packed = <real*> malloc(mc * kc * size)
     tiles.out_row = p.N * size
@@ -56,9 +56,9 @@ cdef inline PanelSource _panel_source(const Product* p, Py_ssize_t rows, Py_ssiz
                                       bint partly, Py_ssize_t end) noexcept nogil:
     """Where to read a panel of B of ``kc`` steps that ends before step ``end``.
 
-    It is best read in place where few rows do so or its own rows lie close together. One that
-    fills its last vector only partly is read beyond its end, which the last row of all does not
-    allow. A tile hides the packing as long as the copy stays in L1.
+    Reading in place is best if few rows use the panel or if its own rows are close together. A
+    panel that fills its last vector only partly is read past its end, which is not allowed in the
+    last row of B. A tile hides the packing as long as the copy stays in L1.
     """
     cdef bint short_rows = p.stored == SINGLE_PRECISION and p.N <= IN_PLACE_TO_N
     if p.B_column != 1:

@@ -1,4 +1,4 @@
-"""What every kernel file shares: precisions, the multiply-add, and what refuses a wrong call."""
+"""Shared by all kernel files: precisions, the multiply-add, and checks of arguments."""
 
 cdef extern from *:
     """
@@ -46,7 +46,7 @@ cdef extern from *:
 cdef enum:
     LINE = 64               # bytes of a cache line
 
-cdef enum Precision:        # what the numbers of an array are
+cdef enum Precision:        # element type of an array
     NO_PRECISION            # not known yet
     SINGLE_PRECISION
     DOUBLE_PRECISION
@@ -57,12 +57,12 @@ ctypedef fused real:
 
 
 cdef inline Precision precision_of(const real* numbers) noexcept nogil:
-    """The precision of a fused function's numbers; the pointer may be NULL."""
+    """The precision of a fused function's arrays; the pointer may be NULL."""
     return SINGLE_PRECISION if real is float else DOUBLE_PRECISION
 
 
 cdef inline Py_ssize_t bytes_of(Precision precision) noexcept nogil:
-    """The size of one number."""
+    """The size of one element in bytes."""
     if precision == SINGLE_PRECISION:
         return sizeof(float)
     if precision == DOUBLE_PRECISION:
@@ -72,7 +72,7 @@ cdef inline Py_ssize_t bytes_of(Precision precision) noexcept nogil:
 
 
 def build_level():
-    """The instruction-set level that the compiler was really told to use, and whether it fuses."""
+    """The instruction-set level that this module was compiled for, and whether it has FMA."""
     return AFFINET_LEVEL.decode("ascii"), bool(AFFINET_HAS_FMA)
 
 

@@ -1,14 +1,14 @@
 # cython: language_level=3
 """The compiled kernels of affinet: one translation unit, built once per instruction-set level.
 
-Kernels know memory and arithmetic and nothing of affinet. Every kernel has two doors: a checked
-``def``, safe for any arrays (doors.pyx), over an unchecked ``cdef ... noexcept nogil``.
+Kernels handle memory and arithmetic, independent of affinet. Every kernel has two functions: a
+checked ``def``, safe for any arrays (doors.pyx), over an unchecked ``cdef ... noexcept nogil``.
 B is the number of rows of a batch, I the number of inputs, O the number of outputs; ``dout`` is
 the gradient that comes in, ``dx`` the one that goes out. ``affinet.reference`` says the same in
 plain NumPy.
 
-The files stand on floors: each uses only what stands above it here, and imports for itself what
-it uses of C.
+The files form layers: each uses only files included above it here, and imports the C functions
+that it uses.
 
 The order of every sum is fixed, so that no bit depends on the number of threads, on the batch that
 a row came in, or on the width of the vectors. A product's element is one chain of multiply-adds

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What this processor can run, and its caches; built for the platform's floor, it always loads."""
+"""Processor features and cache sizes; compiled for the platform's baseline, so it always loads."""
 
 cdef extern from *:
     """

@@ -1,13 +1,13 @@
-"""Doors that take hold of their arrays by the buffer protocol itself.
+"""Entry points that acquire their arrays directly through the buffer protocol.
 
 A typed memoryview does the same in three times the time and ten times the code, and a fused one
-looks for its type first: in a product of small matrices that is longer than the product. These
-doors promise what the type ``real[:, ::1]`` does: contiguous arrays of one precision, results
-writable, shapes that fit, or an error before anything is written.
+first determines its type, which takes longer than a product of small matrices. These entry points
+guarantee the same as the type ``real[:, ::1]``: contiguous arrays of one precision, writable
+results, matching shapes, or an error before anything is written.
 
-A door holds its arrays one after another, asks ``held_data`` for their addresses, and lets go of
-all of them in its ``finally``. ``precision`` is a NULL whose type says which of the two bodies of
-a fused function is meant.
+An entry point acquires its arrays in order, gets their addresses from ``held_data``, and releases
+all of them in its ``finally``. ``precision`` is a NULL whose type selects one of the two bodies of
+a fused function.
 """
 
 from cpython.buffer cimport (
@@ -17,20 +17,20 @@ from cpython.buffer cimport (
 
 cdef enum:
     MOST_HELD = 8           # arrays of one call
-    ANY = -1                # a size that the array decides
+    ANY = -1                # any size is accepted
 
 cdef enum Access:
     READ
     WRITE
 
-cdef enum Numbers:          # what an array holds
+cdef enum Numbers:          # element type of an array
     NO_NUMBERS
     UINT8
     INT32
     INT64
     FLOAT
     DOUBLE
-    REAL                    # FLOAT or DOUBLE, in all arrays of a call the same
+    REAL                    # FLOAT or DOUBLE, the same in all arrays of a call
 
 cdef struct Held:           # the arrays of one call
     int n
@@ -49,9 +49,9 @@ cdef inline void let_go(Held* held) noexcept:
 
 
 cdef Numbers numbers_of(const Py_buffer* buffer) noexcept:
-    """What a buffer holds, in the machine's own byte order; NO_NUMBERS for anything else.
+    """A buffer's element type in native byte order; NO_NUMBERS for anything else.
 
-    The order may stand before the letter; wherever there are kernels it is the little-endian one.
+    A byte-order mark may precede the letter; kernels exist only for little-endian machines.
     """
     cdef const char* format = buffer.format
     cdef char code
@@ -74,7 +74,7 @@ cdef Numbers numbers_of(const Py_buffer* buffer) noexcept:
 
 
 cdef Precision _precision_of_numbers(Numbers numbers) noexcept:
-    """NO_PRECISION for numbers that no kernel computes with."""
+    """The precision; NO_PRECISION for types that no kernel computes with."""
     if numbers == FLOAT:
         return SINGLE_PRECISION
     if numbers == DOUBLE:
@@ -83,7 +83,7 @@ cdef Precision _precision_of_numbers(Numbers numbers) noexcept:
 
 
 cdef Numbers _numbers_of_precision(Precision precision) noexcept:
-    """What an array of this precision holds."""
+    """The element type for this precision."""
     if precision == SINGLE_PRECISION:
         return FLOAT
     if precision == DOUBLE_PRECISION:
@@ -93,7 +93,7 @@ cdef Numbers _numbers_of_precision(Precision precision) noexcept:
 
 
 cdef int take_hold(Held* held, str name, object array, int ndim, int access) except -1:
-    """One more array, of whatever numbers and sizes."""
+    """Acquire one more array, of any element type and size."""
     if array is None:
         raise TypeError(f"{name} is None, wanted an array")
     PyObject_GetBuffer(array, &held.buffers[held.n], access | PyBUF_FORMAT)
@@ -105,7 +105,7 @@ cdef int take_hold(Held* held, str name, object array, int ndim, int access) exc
 
 cdef int hold(Held* held, str name, object array, Numbers numbers, int ndim,
               Access access) except -1:
-    """One more contiguous array, of these numbers."""
+    """Acquire one more contiguous array of this element type."""
     cdef Numbers found
     take_hold(held, name, array, ndim,
               PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if access == WRITE else 0))
@@ -125,14 +125,14 @@ _DTYPES = {UINT8: "uint8", INT64: "int64", FLOAT: "float32", DOUBLE: "float64"}
 
 cdef int hold_vector(Held* held, str name, object array, Access access,
                      Py_ssize_t length) except -1:
-    """One more array (length,) of real numbers."""
+    """Acquire one more array (length,) of real numbers."""
     hold(held, name, array, REAL, 1, access)
     return require_held_length(held, name, length)
 
 
 cdef int hold_matrix(Held* held, str name, object array, Access access, Py_ssize_t rows,
                      Py_ssize_t columns) except -1:
-    """One more array (rows, columns) of real numbers."""
+    """Acquire one more array (rows, columns) of real numbers."""
     hold(held, name, array, REAL, 2, access)
     return require_held_shape(held, name, rows, columns)
 
@@ -160,7 +160,7 @@ cdef inline Py_ssize_t held_size(const Held* held, int i, int dimension) noexcep
 
 cdef char* own_vector(dict owners, str name, object array, Precision precision,
                       Py_ssize_t length) except? NULL:
-    """The address of an array (length,) of this precision, to write to as long as owners live."""
+    """The address of an array (length,) of this precision, writable as long as owners exist."""
     cdef Held held
     hold_nothing(&held)
     try:

@@ -1,4 +1,4 @@
-"""Inverted dropout whose mask is a function of (key, step, row, column) and of nothing else.
+"""Inverted dropout whose mask is a function of (key, step, row, column) alone.
 
 The counter-based generator is Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random
 numbers: as easy as 1, 2, 3", SC'11. One block gives the four columns 4q..4q+3 of a row, so masks
@@ -13,8 +13,7 @@ from libc.string cimport memcpy
 cdef inline void _philox4x32(uint32_t k0, uint32_t k1, vwords* c) noexcept nogil:
     """Ten rounds, in place, over the counter blocks (c[0], ..., c[3]) with the key (k0, k1).
 
-    Each lane holds a block, in the lower halves of its words; what the upper halves hold has no
-    effect on these.
+    Each lane holds a block, in the lower halves of its words; the upper halves do not affect them.
     """
     cdef int _round
     cdef vwords product0, product1
@@ -39,7 +38,7 @@ cdef inline vwords _reached(const vwords* c, uint64_t threshold) noexcept nogil:
 
 cdef void _draw_row(Py_ssize_t O, uint64_t threshold, uint64_t key, uint64_t step, uint32_t row,
                     uint8_t* mask) noexcept nogil:
-    """The mask of one row, as many blocks at once as a vector has lanes."""
+    """The mask of one row, one block per lane at a time."""
     cdef Py_ssize_t quads = VECTOR_BYTES // sizeof(uint64_t), q = 0
     cdef vwords[4] c
     cdef uint8_t[32] last
@@ -59,8 +58,7 @@ cdef void _scale_kept(Py_ssize_t n, const real* x, const uint8_t* mask, real sca
                       real* out) noexcept nogil:
     """out = scale x where mask is not 0, 0 elsewhere; out may be x.
 
-    The choice comes before the product: compilers do not make vectors of a product that stands
-    under a condition.
+    Select first, then multiply: compilers do not vectorise a conditional product.
     """
     cdef Py_ssize_t i
     cdef real kept
@@ -106,7 +104,7 @@ cdef void _undrop_held(const Held* held, double p, real* precision) noexcept nog
 
 cdef int _hold_mask(Held* held, str name, object x, str out_name, object out, object mask,
                     Access access) except -1:
-    """What goes in, what comes out and the mask between them: 0, 1 and 2."""
+    """Acquire input, output and mask as arrays 0, 1 and 2."""
     hold_matrix(held, name, x, READ, ANY, ANY)
     cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
     hold_matrix(held, out_name, out, WRITE, B, O)
@@ -117,7 +115,7 @@ cdef int _hold_mask(Held* held, str name, object x, str out_name, object out, ob
 def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out, mask):
     """mask = 0 with probability p, else 1; out = x / (1 - p) where mask is 1, 0 elsewhere.
 
-    x, out, mask: (B, O); x[0] stands at place ``row`` of the whole batch. out and mask are
+    x, out, mask: (B, O); x[0] is row ``row`` of the whole batch. out and mask are
     overwritten; out may be x.
     """
     cdef Held held

@@ -2,14 +2,14 @@
 
 Each is sum_i w_i sum_j l(y_ij, t_ij) / D with a function l of one element, and writes
 dx_ij = w_i l'(y_ij, t_ij) / D. D is the sum of the weights times the number of columns where the
-loss is a mean over elements. What sums.pyx says of weights and of sums holds here too; without
-weights the rows count as one long row, so all weights 1 give the same gradient to the bit and the
-same loss up to the rounding of its sum.
+loss is a mean over elements. Weights and sums are as in sums.pyx; without weights the rows are
+treated as one long row, so weights of 1 give a bit-identical gradient and the same loss up to the
+rounding of its sum.
 
-At a kink, where y is t, the slope is 0: the one between its neighbours that moves nothing.
+At a kink, where y = t, the slope is 0, the subgradient that leaves y unchanged.
 
 A loss is a name in ``ElementwiseLoss``, a row of ``_ELEMENTWISE_LOSSES``, its terms, a branch in
-``_terms`` and in ``_divisor``, and a door; the training step knows it through these.
+``_terms`` and in ``_divisor``, and an entry point; the training step uses these.
 """
 
 from libc.math cimport INFINITY, NAN, fabs
@@ -26,7 +26,7 @@ cdef enum ElementwiseLoss:
     QUANTILE_LOSS
     LOG_COSH_LOSS
 
-cdef enum Hits:             # what of a row has to be right
+cdef enum Hits:             # which outputs of a row must be right
     NO_HITS
     ALL_SIDES               # every output is on its target's side
 
@@ -41,7 +41,7 @@ def _require_q(double q):
         raise ValueError(f"q is {q}, wanted 0 < q < 1")
 
 
-# By the kernel's name: the loss, its hits, and what checks its number, None if it takes none.
+# By kernel name: the loss, its hits, and the check of its parameter, None if it has none.
 _ELEMENTWISE_LOSSES = {
     "mean_squared_error": (MEAN_SQUARED_ERROR, NO_HITS, None),
     "sum_squared_error": (SUM_SQUARED_ERROR, NO_HITS, None),
@@ -62,7 +62,7 @@ cdef inlined_void _sigmoid_terms(const double* x, const double* t, double* terms
     """l = log(1 + exp(x)) - t x = log(1 + e) + |x| s, with e = exp(-|x|) and s the
     probability on the other side of x: 1 - t where x > 0, else t.
 
-    Nothing overflows or cancels, and where s is 0 it costs nothing even where x is infinite.
+    Nothing overflows or cancels, and if s is 0 the loss is 0 even for infinite x.
     """
     cdef vdouble[4] e
     cdef double[SUMS] logs, least
@@ -148,7 +148,7 @@ cdef inlined_void _log_cosh_terms(const double* y, const double* t, double* term
 
 cdef inline void _terms(ElementwiseLoss kind, double number, const double* y, const double* t,
                         double* terms, double* slopes) noexcept nogil:
-    """SUMS terms and slopes; NaN for a loss without terms here: never another loss's."""
+    """SUMS terms and slopes; NaN for a loss without terms here, never another loss's."""
     cdef int k
     if kind == SIGMOID_CROSS_ENTROPY:
         _sigmoid_terms(y, t, terms, slopes)
@@ -168,7 +168,7 @@ cdef inline void _terms(ElementwiseLoss kind, double number, const double* y, co
 
 
 cdef double _divisor(ElementwiseLoss kind, double weight_sum, Py_ssize_t O) noexcept nogil:
-    """What the sum over all elements is divided by; NaN for a loss that is not named here."""
+    """The divisor of the sum over all elements; NaN for an unknown loss."""
     if kind == SUM_SQUARED_ERROR:
         return 1
     elif kind == SIGMOID_CROSS_ENTROPY:
@@ -187,7 +187,7 @@ cdef double _sum_of_terms(ElementwiseLoss kind, Py_ssize_t n, const real* y, con
                           double number, double factor, real* dx) noexcept nogil:
     """dx = factor l'(y, t); returns the sum of l(y, t). dx may be y or t.
 
-    A block is read before it is written; behind the end it is filled with zeros.
+    A block is read before it is written; past the end it is padded with zeros.
     """
     cdef double[SUMS] sums, y_block, t_block, terms, slopes
     cdef Py_ssize_t i = 0
@@ -219,7 +219,7 @@ cdef double _squared_error(Py_ssize_t n, const real* y, const real* t, real fact
                            real* dx) noexcept nogil:
     """dx = factor (y - t); returns the sum of (y - t)^2. dx may be y or t.
 
-    Eight at a time, all of them read before one is written: compilers make vectors of that.
+    Eight at a time, all read before any is written, so that compilers vectorise the loop.
     """
     cdef double[SUMS] sums
     cdef real[SUMS] d
@@ -282,7 +282,7 @@ cdef double _loss_of_held(ElementwiseLoss kind, const Held* held, const double* 
 
 cdef double _loss_door(ElementwiseLoss kind, str name, object y, object t, object weights,
                        double number, object dx) except? -1:
-    """For a loss whose first argument is called ``name``."""
+    """The entry point's body for a loss whose first argument is called ``name``."""
     cdef Held held
     cdef Py_ssize_t B, O
     cdef const double* w

@@ -1,4 +1,4 @@
-"""Epilogues: what follows a product element by element, while the sum is still in registers."""
+"""Epilogues: elementwise operations after a product, while the sum is still in registers."""
 
 cdef enum Epilogue:
     NO_EPILOGUE

@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 
 cdef enum:
     BLOCK_ROWS = 256        # rows that go through the whole network together
-    ROWS_A_PART = 64        # that a thread gets at least
+    ROWS_A_PART = 64        # minimum rows per thread
     SMALL = 8192            # bytes of buffers that a call takes from its own stack
     TO_OUT = -1             # in place of a buffer: the array that the caller gave
 
@@ -21,7 +21,7 @@ cdef enum:
 cdef int _overwritten(const Graph* graph, int i) noexcept:
     """The operation whose output operation i may overwrite in a prediction; -1 for none.
 
-    All but a product work in place, where nobody reads their source any more.
+    All operations except products work in place if no later operation reads their source.
     """
     cdef const Operation* op = &graph.operations[i]
     cdef int k
@@ -108,7 +108,7 @@ cdef int _predict(const Graph* graph, Py_ssize_t B, const void* x, void* out) no
     Where every thread gets enough rows, threads divide the rows; else they divide each product.
     """
     cdef Prediction job
-    # A row takes about one multiply-add a parameter.
+    # A row takes about one multiply-add per parameter.
     cdef int parts = _parts(B * graph.n_parameters, WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
     job.graph, job.B, job.x, job.out = graph, B, <const char*> x, <char*> out
     job.no_memory = False
@@ -178,12 +178,12 @@ cdef class Operations:
 
     @property
     def n_inputs(self):
-        """Numbers a row that come in."""
+        """Values per input row."""
         return self.graph.n_inputs
 
     @property
     def n_outputs(self):
-        """Numbers a row that go out."""
+        """Values per output row."""
         return self.graph.n_outputs
 
     def forward(self, x, out):

@@ -1,4 +1,4 @@
-"""Gathering a batch: the rows that a shuffled index names, from where the data set lies.
+"""Gathering a batch: rows by shuffled index, read in place from the data set.
 
 Rows are uint8, float32 or float64, class indices uint8, int32 or int64, with any strides; memory
 maps are read in place, so a data set is never copied.
@@ -8,16 +8,16 @@ from cpython.buffer cimport Py_buffer, PyBUF_STRIDES
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef enum:
-    ENOUGH_NUMBERS = 20000  # numbers to gather a part from which an extra thread pays,
-    ENOUGH_NUMBERS_TO_WAKE = 320000     # and from which a sleeping one does
+    ENOUGH_NUMBERS = 20000  # elements per part from which an extra thread pays,
+    ENOUGH_NUMBERS_TO_WAKE = 320000     # and from which waking a sleeping one pays
 
-ctypedef fused row_number:  # what rows may be gathered from
+ctypedef fused row_number:  # element types of rows
     const uint8_t
     const float
     const double
 
 cdef struct RowSource:
-    Numbers source          # what the rows are made of
+    Numbers source          # element type of the rows
     const char* data
     Py_ssize_t n_rows
     Py_ssize_t n_columns
@@ -26,7 +26,7 @@ cdef struct RowSource:
 
 
 cdef object _set_rows(RowSource* rows, object array, Py_ssize_t n_columns, str name):
-    """Gather from this array (N, n_columns); returns what keeps its memory in place."""
+    """Gather from this array (N, n_columns); returns the object that keeps its memory alive."""
     cdef Held held
     cdef const Py_buffer* buffer = &held.buffers[0]
     hold_nothing(&held)
@@ -41,7 +41,7 @@ cdef object _set_rows(RowSource* rows, object array, Py_ssize_t n_columns, str n
 
 
 cdef object _set_labels(RowSource* rows, object array):
-    """Gather class indices from this array (N,); returns what keeps its memory in place."""
+    """Gather class indices from this array (N,); returns the object that keeps its memory alive."""
     cdef Held held
     hold_nothing(&held)
     try:
@@ -72,7 +72,7 @@ cdef struct Gather:
 
 cdef void _gather(const RowSource* rows, Py_ssize_t B, const int64_t* order, double factor,
                   real* out) noexcept nogil:
-    """out[i] = factor * row order[i], in out's precision; by several threads for large ones."""
+    """out[i] = factor * row order[i], in out's precision; multithreaded for large batches."""
     cdef Gather job
     job.rows, job.B, job.order, job.factor, job.out = rows, B, order, factor, <char*> out
     _run_parts(precision_of(out), _gather_part, _gather_part, &job,
@@ -80,7 +80,7 @@ cdef void _gather(const RowSource* rows, Py_ssize_t B, const int64_t* order, dou
 
 
 cdef void _gather_part(void* job_, int part, int parts, real* precision) noexcept nogil:
-    """One part of a batch: some of its rows; NaN from numbers that are not named here."""
+    """Some rows of a batch; NaN for an unknown element type."""
     cdef const Gather* job = <const Gather*> job_
     cdef Py_ssize_t i = _cut(job.B, part, parts, 1), B = _cut(job.B, part + 1, parts, 1) - i
     cdef Py_ssize_t n = job.rows.n_columns
@@ -135,7 +135,7 @@ cdef void _gather_labels(const RowSource* rows, Py_ssize_t B, const int64_t* ord
         elif rows.source == INT64:
             out[i] = (<const int64_t*> p)[0]
         else:
-            out[i] = -1                 # no class index, which the loss refuses
+            out[i] = -1                 # not a class index, so the loss refuses it
 
 
 cdef void _gather_weights(const double* weights, Py_ssize_t B, const int64_t* order,

@@ -1,13 +1,13 @@
-"""Matrix products: the one door through which every layer multiplies.
+"""Matrix products: the only entry point that layers use to multiply.
 
-product.pyx says how a product is cut and what order its sums have; blocked.pyx, rows_in_lanes.pyx
-and one_row.pyx are its three ways through memory.
+product.pyx defines how a product is split and the order of its sums; blocked.pyx, rows_in_lanes.pyx
+and one_row.pyx are its three access patterns.
 """
 
 cdef enum:
     EDGE_MC = 96            # rows at a time with edge columns: A is read twice, and stays in L2
-    WORK_PER_THREAD = 1000000       # multiply-adds for which one more thread pays,
-    WORK_TO_WAKE_THREAD = 4000000   # and for which it does if it sleeps
+    WORK_PER_THREAD = 1000000       # multiply-adds per part from which an extra thread pays,
+    WORK_TO_WAKE_THREAD = 4000000   # and from which waking a sleeping one pays
 
 
 cdef void _work_product(void* job, int part, int parts) noexcept nogil:
@@ -62,7 +62,7 @@ cdef int _column_parts(const Product* p, int parts) noexcept nogil:
 
 
 cdef void _gemm(Product* p, real* precision) noexcept nogil:
-    """The whole product, by several threads where it is large enough."""
+    """The whole product, multithreaded if it is large enough."""
     cdef int parts
     if p.K == 0:
         _fill_rows(p, precision)

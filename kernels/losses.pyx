@@ -36,7 +36,7 @@ cdef int _set_loss(Loss* loss, str name) except -1:
 
 
 cdef int _set_loss_number(Loss* loss, str name, double number) except -1:
-    """The number of the loss that was set by this name; 0 where it takes none."""
+    """The parameter of the loss with this name; 0 if it has none."""
     check = _require_smoothing if loss.softmax else _ELEMENTWISE_LOSSES[name][2]
     if check is not None:
         check(number)

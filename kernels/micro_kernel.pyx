@@ -1,7 +1,7 @@
 """The micro-kernel: a tile of MR rows by NR_VECTORS vectors of a product, held in registers.
 
-Each number of a tile is one chain of multiply-adds over k in ascending order, from the value that
-it starts with. An epilogue is applied before the tile is stored.
+Each element of a tile is one chain of multiply-adds over k in ascending order, from its start
+value. An epilogue is applied before the tile is stored.
 """
 
 cdef extern from *:
@@ -21,14 +21,14 @@ cdef extern from *:
     const int NR_VECTORS "AFFINET_NR_VECTORS"
     const int NR_BYTES "AFFINET_NR_BYTES"
 
-cdef enum PanelUse:         # what the micro-kernel does with B besides
+cdef enum PanelUse:         # what else the micro-kernel does with B
     READ_PANEL
     PACK_PANEL              # packs the panel that it reads in place
     PREFETCH_PANEL          # prefetches what it reads soon
 
 cdef struct TileOperands:   # of the tiles of one size in one block; strides in bytes
     Py_ssize_t kc           # steps of k in this block
-    Py_ssize_t count        # tiles of this size, one below the other
+    Py_ssize_t count        # tiles of this size, stacked vertically
     Py_ssize_t a_tile       # from a tile's rows of A to the next one's
     Py_ssize_t a_row        # from a row of A to the next
     Py_ssize_t a_k
@@ -60,7 +60,7 @@ cdef inlined_void _load_tile(int rows, int vectors, const TileOperands* tiles, P
 
 cdef inlined_void _prefetch_tile(int rows, int vectors, Py_ssize_t row,
                                  const char* start) noexcept nogil:
-    """Prefetch what the next tile starts from: its rows lie far apart, often in L2 or beyond."""
+    """Prefetch the next tile's start values: its rows are far apart, often in L2 or beyond."""
     cdef int i, j
     for i in range(rows):
         for j in range((vectors * VECTOR_BYTES + LINE - 1) // LINE):
@@ -69,7 +69,7 @@ cdef inlined_void _prefetch_tile(int rows, int vectors, Py_ssize_t row,
 
 cdef inlined_void _finish_tile(Epilogue epilogue, int rows, int vectors, Py_ssize_t out_row,
                                Py_ssize_t last, const char* y, vector* tile) noexcept nogil:
-    """One epilogue, a constant wherever this is called, over a whole tile."""
+    """Apply one epilogue, a compile-time constant in every call, to a whole tile."""
     cdef int i, j
     for i in range(rows):
         for j in range(vectors):
@@ -119,11 +119,11 @@ cdef inlined_void _micro_kernel(int rows, int vectors, bint adjacent, bint whole
                                 vector* out) noexcept nogil:
     """out = start + A B, tile by tile of ``rows`` by ``vectors``, each in registers throughout.
 
-    adjacent: the rows of A lie next to each other, number by number. whole_vectors: B can be read
-    to the end of its last vector. last: how many lanes of a row's last vector are out's. The first
-    five arguments are constants wherever this is called, so the compiler unrolls the loops over
-    them and keeps ``tile`` in registers; gcc does so only for loops inside another one, which is
-    why the loop over the tiles is here.
+    adjacent: the rows of A are interleaved, element by element. whole_vectors: B can be read
+    to the end of its last vector. last: number of lanes of a row's last vector that belong to out.
+    The first five arguments are compile-time constants in every call, so the compiler unrolls the
+    loops over them and keeps ``tile`` in registers; gcc does so only for nested loops, which is why
+    the loop over the tiles is here.
     """
     cdef vector[24] tile
     cdef vector[8] b

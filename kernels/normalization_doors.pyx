@@ -1,4 +1,4 @@
-"""The doors of batch and layer normalization."""
+"""The checked entry points of batch and layer normalization."""
 
 from libc.math cimport INFINITY
 

@@ -1,4 +1,4 @@
-"""Products of one row, and those over no k at all: each number of B is read once, where it lies."""
+"""Products of one row, and products with K = 0: each element of B is read once, in place."""
 
 from libc.string cimport memcpy, memset
 
@@ -12,9 +12,9 @@ cdef void _row_product(Py_ssize_t K, Py_ssize_t N, const char* a, Py_ssize_t k_s
                        vector* out) noexcept nogil:
     """out = start + a B for one row a; without a start it is zero. Strides in bytes.
 
-    B is read once, where it lies and in the order in which it lies, which is faster with explicit
-    prefetches; many columns take a few steps of k at a time. Up to eight vectors, so many chains
-    of multiply-adds, hide each other's latency.
+    B is read once, in place and in memory order, which is faster with explicit prefetches; wide
+    rows take a few steps of k at a time. Up to eight vectors, each one chain of multiply-adds, hide
+    each other's latency.
     """
     cdef Py_ssize_t lanes = vlanes(out), size = VECTOR_BYTES // lanes, j, k = 0, left, width
     cdef int vectors
@@ -79,7 +79,7 @@ cdef void _one_row(const Product* p, real* precision) noexcept nogil:
 
 
 cdef void _fill_rows(const Product* p, real* precision) noexcept nogil:
-    """out = start: the product over no k at all."""
+    """out = start: the product with K = 0."""
     cdef Py_ssize_t i, row = p.N * sizeof(real)
     cdef real* out = <real*> p.out
     for i in range(p.M):

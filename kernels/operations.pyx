@@ -1,11 +1,11 @@
-"""A network as operations over its flat parameters, each of which reads what earlier ones give.
+"""A network as operations over its flat parameters, each reading the outputs of earlier ones.
 
-An operation comes as a record (kernel, sources, n_outputs, starts, numbers, key, arrays):
+An operation is a record (kernel, sources, n_outputs, starts, numbers, key, arrays):
 
 - kernel: its name, one of ``known_operations()``.
-- sources: which operations' outputs it reads, by their place; -1 is the network's input. An empty
-  tuple stands for the operation before, or the input for the first one.
-- n_outputs: numbers a row that it gives; None for as many as it takes.
+- sources: indices of the operations whose outputs it reads; -1 is the network's input. An empty
+  tuple means the previous operation, or the input for the first one.
+- n_outputs: values per row of its output; None for the same number as its input.
 - starts: where its parameters start in the flat buffer: W (I, O) and b (O,) of an affine
   operation, gamma and beta (O,) of a normalization. Together they fill it.
 - numbers: the slope of leaky_relu, p of dropout, eps of a normalization, and momentum of
@@ -13,7 +13,7 @@ An operation comes as a record (kernel, sources, n_outputs, starts, numbers, key
 - key: of dropout's masks; 0 for all others.
 - arrays: running_mean and running_var (O,) of batch_norm, read and written where they are.
 
-The last operation gives the network's output. Every operation has a reader or is the last one.
+The last operation computes the network's output. Every other operation has a reader.
 """
 
 from libc.stdint cimport uint64_t
@@ -22,7 +22,7 @@ from libc.stdlib cimport calloc
 cdef enum:
     MAX_OPERATIONS = 1000
     THE_INPUT = -1          # as a source
-    MOST_SOURCES = 2        # of an operation, as are the next three
+    MOST_SOURCES = 2        # per operation, like the next three
     MOST_STARTS = 2
     MOST_OPERATION_NUMBERS = 2
     MOST_ARRAYS = 2
@@ -37,8 +37,8 @@ cdef enum Kind:
     ADD
     IDENTITY
 
-# By the kernel's name: the kind, how many sources it has, and what its parameters, numbers and
-# arrays are. Elementwise kernels are in _ELEMENTWISE.
+# By kernel name: the kind, its number of sources, and the names of its parameters, numbers and
+# arrays. Elementwise kernels are in _ELEMENTWISE.
 _KINDS = {
     "affine": (AFFINE, 1, ("W", "b"), (), ()),
     "dropout": (DROPOUT, 1, (), ("p",), ()),
@@ -51,12 +51,12 @@ _KINDS = {
 
 cdef struct Operation:
     Kind kind
-    ElementFunction function            # of an elementwise operation, as are the next two
+    ElementFunction function            # of an elementwise operation, like the next two
     ElementFunction gradient
     bint needs_input                    # the gradient needs the input, or else the output
     int n_sources
     int[MOST_SOURCES] sources
-    Py_ssize_t n_inputs                 # numbers a row that come in, from each source
+    Py_ssize_t n_inputs                 # values per row of each source
     Py_ssize_t n_outputs
     Py_ssize_t[MOST_STARTS] starts      # in the flat buffers of parameters and of gradients
     double[MOST_OPERATION_NUMBERS] numbers
@@ -67,7 +67,7 @@ cdef struct Operation:
     bint trains             # it has parameters, or something before it has
     bint with_relu          # an affine operation that also does the relu that alone reads it
     bint done_before        # that relu
-    bint gradient_done      # a relu whose one reader's dx product also does its gradient
+    bint gradient_done      # a relu whose only reader's dx product also does its gradient
     int buffer              # where a prediction writes its output (forward.pyx)
 
 cdef struct Graph:
@@ -78,7 +78,7 @@ cdef struct Graph:
     Operation* operations
     Py_ssize_t n_inputs
     Py_ssize_t n_outputs
-    Py_ssize_t widest       # numbers a row, at any place
+    Py_ssize_t widest       # largest number of values per row anywhere
     int input_readers       # how many sources are the network's input
     int n_buffers           # of a prediction
 
@@ -168,7 +168,7 @@ cdef tuple _of_length(int i, object kernel, str what, object values, tuple names
 
 
 cdef int _set_sources(Graph* graph, int i, object kernel, object sources) except -1:
-    """Sources that are there, and all of one width, which the operation takes."""
+    """Sources that exist and share one width, which the operation accepts."""
     cdef Operation* op = &graph.operations[i]
     cdef Py_ssize_t width
     cdef int k, source
@@ -190,7 +190,7 @@ cdef int _set_sources(Graph* graph, int i, object kernel, object sources) except
 
 
 cdef int _require_parameters(const Graph* graph, int i, object kernel) except -1:
-    """Raise unless W (I, O), or gamma (O,), and b or beta (O,) lie in the flat buffer."""
+    """Raise unless W (I, O), or gamma (O,), and b or beta (O,) are within the flat buffer."""
     cdef const Operation* op = &graph.operations[i]
     cdef Py_ssize_t n = graph.n_parameters, I = _rows_of_parameters(op), O = op.n_outputs
     if I > 0 and (O > n // I or not (0 <= op.starts[0] <= n - I * O
@@ -201,7 +201,7 @@ cdef int _require_parameters(const Graph* graph, int i, object kernel) except -1
 
 
 cdef int _require_all_covered(const Graph* graph) except -1:
-    """Each number of the flat buffer is a parameter of one operation, which writes its gradient."""
+    """Check that each element of the flat buffer is a parameter of exactly one operation."""
     cdef const Operation* op
     cdef Py_ssize_t end = 0, start, I
     cdef int i
@@ -220,7 +220,7 @@ cdef int _require_all_covered(const Graph* graph) except -1:
 
 
 cdef Py_ssize_t _rows_of_parameters(const Operation* op) noexcept nogil:
-    """Rows of n_outputs numbers that the first parameter has; 0 where there is none."""
+    """Number of rows of the first parameter, n_outputs values each; 0 without parameters."""
     if op.kind == AFFINE:
         return op.n_inputs
     return 1 if op.kind in (BATCH_NORM, LAYER_NORM) else 0
@@ -240,7 +240,7 @@ cdef int _require_numbers(const Operation* op) except -1:
 
 
 cdef int _count_readers(Graph* graph) except -1:
-    """Who reads what, and where parameters are trained."""
+    """Find each operation's readers, and which operations need gradients."""
     cdef int i, k, n = graph.n_operations
     cdef Operation* op
     cdef Operation* source
@@ -262,9 +262,9 @@ cdef int _count_readers(Graph* graph) except -1:
 
 
 cdef void _fuse(Graph* graph) noexcept:
-    """A relu joins the product before it, and its gradient the product behind it.
+    """Fuse a relu into the product before it, and its gradient into the product after it.
 
-    Each only where nobody else reads what lies between them.
+    Each only if no other operation reads the result in between.
     """
     cdef int i
     cdef Operation* op

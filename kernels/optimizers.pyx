@@ -1,7 +1,7 @@
 """Update rules over flat buffers: W and its averages change in place, dW is only read.
 
 A rule is a name in ``Rule``, a row of ``_RULES``, its formula, a branch in ``_update_part`` and a
-door; the training step knows it through these. The first of its numbers is the learning rate.
+entry point; the training step uses these. The first of its numbers is the learning rate.
 """
 
 from libc.math cimport NAN, sqrt
@@ -18,7 +18,7 @@ cdef enum Rule:
     LION
     SCIKIT_LEARN_ADAM       # whose eps is not corrected for the step
 
-# By the kernel's name: the rule, its numbers and the averages that it keeps, in order.
+# By kernel name: the rule, its numbers and its averages, in order.
 _RULES = {
     "sgd": (SGD, ("lr", "weight_decay"), ()),
     "momentum": (MOMENTUM, ("lr", "momentum"), ("v",)),
@@ -100,8 +100,8 @@ cdef void _adamw_update(Py_ssize_t n, const real* dW, real beta1, real rest1, re
                         real* v, real* W) noexcept nogil:
     """m and v as Adam's; W -= decay W + rate m / (sqrt(v) + eps).
 
-    Both are taken off in one sum: rounded to single precision, the factor 1 - decay would be off
-    by a good part of a small decay, and at every step to the same side.
+    Both are subtracted as one sum: in single precision, rounding the factor 1 - decay would lose a
+    large part of a small decay, with the same sign at every step.
     """
     cdef Py_ssize_t i
     cdef real low = _sqrt(least_v / rest2), least_m = _least_average(W), dw
@@ -152,7 +152,7 @@ cdef void _lion_update(Py_ssize_t n, const real* dW, real lr, real beta1, real r
 
 
 cdef void _update_part(void* job_, int part, int parts, real* precision) noexcept nogil:
-    """One part of an update: some of the parameters; NaN by a rule that is not named here."""
+    """Update some of the parameters; NaN for an unknown rule."""
     cdef const Update* job = <const Update*> job_
     cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
     cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i, k
@@ -189,13 +189,13 @@ cdef void _update_part(void* job_, int part, int parts, real* precision) noexcep
 
 
 cdef void _run_update(Update* job, Precision precision) noexcept nogil:
-    """One optimizer step, by several threads where it is long enough."""
+    """One optimizer step, multithreaded if there are enough parameters."""
     _run_parts(precision, _update_part, _update_part, job,
                _parts(job.n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
 
 
 cdef tuple _row_of_rule(str name, object n_numbers, object n_averages):
-    """A rule's row of the table, if it has as many numbers and averages; None stands for any."""
+    """A rule's row of the table; raises if a count is neither None nor the rule's."""
     cdef tuple row
     if name not in _RULES:
         raise ValueError(f"no update rule is called {name}, wanted one of {', '.join(_RULES)}")

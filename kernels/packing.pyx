@@ -1,4 +1,4 @@
-"""Packing: parts of matrices, copied into the order in which the micro-kernel reads them."""
+"""Packing: parts of matrices copied into the order in which the micro-kernel reads them."""
 
 from libc.string cimport memcpy
 
@@ -16,7 +16,7 @@ cdef inline void _copy(Py_ssize_t n, const real* source, real* target) noexcept 
 
 cdef void _pack_whole(Py_ssize_t kc, Py_ssize_t width, const real* source,
                       Py_ssize_t k_step, real* packed) noexcept nogil:
-    """packed = rows of ``width`` numbers, k_step apart: whole vectors, as many as a tile has."""
+    """packed = rows of ``width`` elements, k_step apart: whole vectors, as many as in a tile."""
     cdef Py_ssize_t _k, lanes = VECTOR_BYTES // sizeof(real)
     for _k in range(kc):
         if width > lanes:
@@ -57,7 +57,7 @@ cdef void _pack_rows(Py_ssize_t rows, Py_ssize_t kc, const real* A, Py_ssize_t r
     cdef Py_ssize_t i = 0, k
     cdef int height, t
     if row_step == 1:
-        # Several tiles at a time: what one step of k holds for them fills whole lines.
+        # Several tiles at a time, so that their elements of one step of k fill whole lines.
         while rows - i >= TILES_A_LINE * MR:
             for k in range(kc):
                 for t in range(TILES_A_LINE):

@@ -1,7 +1,7 @@
-"""The doors of the training step: a plan is a network, its loss and its optimizer over a workspace.
+"""The training step's interface: a plan is a network, a loss and an optimizer over a workspace.
 
 ``gradients`` (gather, forward, loss, backward) and ``update`` (the optimizer's rule) are the two
-halves of a step; ``run`` takes them in turn over many batches. For a part of a batch there is
+halves of a step; ``run`` alternates them over many batches. For a part of a batch, call
 ``regularize`` between them.
 """
 
@@ -12,7 +12,7 @@ from libc.string cimport memset
 
 
 cdef class Plan:
-    """A network, its loss and its optimizer over memory set aside once; see ``make_plan``."""
+    """A network, its loss and its optimizer over memory allocated once; see ``make_plan``."""
 
     cdef dict owners        # views of the arrays that the pointers point into
     cdef Operations network     # keeps the graph in place
@@ -26,16 +26,16 @@ cdef class Plan:
 
     @property
     def weight_sum(self):
-        """What the last batch weighs, or the one that its rows are a part of."""
+        """The total weight of the last batch, including rows of other processes."""
         return self.w.weight_sum
 
     @property
     def updates(self):
-        """Updates so far."""
+        """Number of updates so far."""
         return self.w.update.step
 
     def set_inputs(self, x):
-        """Gather rows from x (N, n_inputs), of uint8, float32 or float64, where it lies."""
+        """Gather rows from x (N, n_inputs), of uint8, float32 or float64, without copying it."""
         self.owners["x"] = _set_rows(&self.w.x, x, self.w.graph.n_inputs, "x")
 
     def set_target_rows(self, t):
@@ -64,7 +64,7 @@ cdef class Plan:
             let_go(&held)
 
     def set_loss(self, str name, double number):
-        """The loss's number: the label smoothing, a Huber loss's delta, a quantile's q, or 0."""
+        """The loss's parameter: the label smoothing, a Huber loss's delta, a quantile's q, or 0."""
         if name != self.loss:
             raise ValueError(f"the plan was made for {self.loss}, not for {name}")
         _set_loss_number(&self.w.loss, name, number)
@@ -82,9 +82,9 @@ cdef class Plan:
     def set_regularization(self, double l2, object clip_norm, object clip_value=None):
         """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient.
 
-        W are the affine operations' weights. clip_value: None or the greatest absolute value of
-        an element of the flat gradient. clip_norm: None or the greatest Euclidean norm of the
-        gradient that this leaves, which is scaled down to it.
+        W are the affine operations' weights. clip_value: None or the upper bound of
+        the absolute value of each gradient element. clip_norm: None or the upper bound of the
+        Euclidean norm of the result, which is scaled down to it.
         """
         if not 0 <= l2 < INFINITY:
             raise ValueError(f"l2 is {l2}, wanted 0 <= l2, finite")
@@ -97,10 +97,10 @@ cdef class Plan:
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
         losses, hits: (number of batches,): each batch's loss, and the sum of the weights of its
-        rows that the network got right: where softmax's highest output is the target's, or all
-        of the sigmoid's lie on their targets' sides; 0 for other losses. Overwritten.
+        correctly predicted rows: softmax's highest output is the target's, or all of the
+        sigmoid's outputs are on their targets' sides; 0 for other losses. Overwritten.
         lrs: (number of batches,): the learning rate of each update, the first of every rule's
-        numbers; None leaves it as set_rule gave it. The last one stays.
+        numbers; None keeps the rate from set_rule. The last one is kept.
         """
         cdef Held held
         cdef Py_ssize_t n, batches
@@ -126,9 +126,9 @@ cdef class Plan:
     def gradients(self, order, uint64_t step, uint64_t place=0, total=None):
         """Gather, forward, loss and backward for one batch; returns the loss and the hits.
 
-        place: where the first of these rows stands in the whole batch; dropout depends on it.
-        total: None, or what a whole batch weighs of which these rows, perhaps none, are a part:
-        loss and gradients are then this part's of the batch, without the regularization.
+        place: index of the first of these rows in the whole batch; dropout depends on it.
+        total: None, or the total weight of the batch that these rows, possibly none, are part of:
+        loss and gradients are then this part's share, without the regularization.
         """
         cdef Held held
         cdef Py_ssize_t n
@@ -159,9 +159,9 @@ cdef class Plan:
         return loss, hits
 
     def regularize(self, double total):
-        """Penalty and clipping for the whole gradient of a batch that weighs ``total``.
+        """Apply penalty and clipping to the gradient of a batch of total weight ``total``.
 
-        Returns the penalty, which belongs to the loss.
+        Returns the penalty, which is part of the loss.
         """
         cdef double penalty
         self.w.weight_sum = total
@@ -175,7 +175,7 @@ cdef class Plan:
             _apply_update(&self.w)
 
     def eager(self, bint on):
-        """Whether threads wait awake between calls, as they do inside ``run``."""
+        """Set whether threads spin between calls, as they do inside ``run``."""
         _pool_eager(on)
 
 
@@ -183,8 +183,8 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
               list averages not None, Py_ssize_t batch_size, object input_scale):
     """A plan for batches of up to ``batch_size`` rows.
 
-    network: from make_operations. grads: a flat buffer for the gradients, as long as that of the
-    parameters and of its precision. loss, rule: one of ``known_losses()`` and of
+    network: from make_operations. grads: a flat buffer for the gradients, with the length and the
+    precision of the parameters. loss, rule: one of ``known_losses()`` and of
     ``known_optimizers()``. averages: the flat arrays that the optimizer keeps, in the order of
     its kernel. input_scale: None or a number.
     """
@@ -216,7 +216,7 @@ cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
 
 
 cdef double _bound(str name, object bound) except -1:
-    """A bound as the workspace has it: 0 for None."""
+    """A bound in the workspace's form: 0 for None."""
     cdef double number = 0 if bound is None else bound
     if bound is not None and not 0 < number < INFINITY:
         raise ValueError(f"{name} is {number}, wanted a finite number above 0")
@@ -234,7 +234,7 @@ cdef int _require_no_batch_norm(const Graph* graph) except -1:
 
 
 cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
-    """The first of a call's arrays, of rows that there are; returns its length."""
+    """Acquire the first array of a call, row indices within range; returns its length."""
     hold(held, "order", order, INT64, 1, READ)
     if isnan(plan.w.loss.number):
         raise RuntimeError(f"the plan needs the number of {plan.loss} before it runs: call "
@@ -245,7 +245,7 @@ cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
 
 cdef double* _hold_numbers(Held* held, str name, object array, Access access,
                            Py_ssize_t length) except? NULL:
-    """One more array (length,), of float64 whatever the network's precision is."""
+    """Acquire one more array (length,) of float64, regardless of the network's precision."""
     hold(held, name, array, DOUBLE, 1, access)
     require_held_length(held, name, length)
     return <double*> held_data(held, held.n - 1)

@@ -1,9 +1,9 @@
-"""The worker pool: threads, and the handing over of a job.
+"""The worker pool: threads, and how they receive a job.
 
-Workers start with the first job that is cut, sleep between jobs and are forgotten by a forked
-child. Where a second thread calls while the pool is busy, it runs its parts by itself. For each job
-workers take over the caller's rounding and its treatment of subnormal numbers, which other
-libraries change in their own thread: the bits of a result do not depend on who computes it.
+Workers start with the first job that is split, sleep between jobs and are dropped in a forked
+child. If a second thread calls while the pool is busy, it runs all parts itself. For each job,
+workers adopt the caller's rounding mode and its handling of subnormal numbers, which other
+libraries may change per thread: the bits of a result do not depend on the thread.
 """
 
 cdef extern from *:

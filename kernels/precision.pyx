@@ -1,7 +1,7 @@
-"""The one place where a job's precision picks the body of a fused function.
+"""The only place where a job's precision selects the body of a fused function.
 
-A job that the pool cuts into parts is a fused function for each precision, handed over together;
-a further precision is a further argument here, without which no call compiles.
+A job that the pool splits into parts is passed as one function per precision; an additional
+precision is an additional argument here, without which no call compiles.
 """
 
 ctypedef void (*single_part)(void* job, int part, int parts, float* precision) noexcept nogil
@@ -26,7 +26,7 @@ cdef void _work_in_precision(void* work_, int part, int parts) noexcept nogil:
 
 cdef void _run_parts(Precision precision, single_part in_single, double_part in_double,
                      void* job, int parts) noexcept nogil:
-    """The job in so many parts, by the body for its precision."""
+    """Run the job in ``parts`` parts with the body for its precision."""
     cdef Work work
     work.precision, work.job = precision, job
     work.in_single, work.in_double = in_single, in_double

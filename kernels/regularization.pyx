@@ -1,9 +1,8 @@
-"""What is done to a gradient before an update: an L2 penalty, and bounds on its elements and norm.
+"""Gradient changes before an update: an L2 penalty, and bounds on its elements and norm.
 
-Sums of squares are carried in double precision, with the running sums of sums.pyx, over segments
-whose number follows from the length alone, and then from the first segment to the last: so no bit
-depends on the vectors' width or on the number of threads. Parts are cut as update.pyx cuts an
-update.
+Sums of squares are computed in double precision, with the running sums of sums.pyx, over segments
+whose number depends only on the length, and then from the first segment to the last: so no bit
+depends on the vector width or on the number of threads. Jobs are split as in update.pyx.
 """
 
 from libc.math cimport NAN, isfinite, sqrt
@@ -11,7 +10,7 @@ from libc.string cimport memcpy
 
 cdef enum:
     SEGMENTS = 64            # at most
-    SEGMENT = 16384          # numbers that a segment has at least, unless it is the only one
+    SEGMENT = 16384          # minimum length of a segment, unless it is the only one
 
 cdef struct Sweep:
     Py_ssize_t n
@@ -20,7 +19,7 @@ cdef struct Sweep:
     char* out
     bint adds
     int segments
-    double* sums            # of each segment
+    double* sums            # per segment
 
 
 cdef double _squares(Py_ssize_t n, const real* x) noexcept nogil:
@@ -45,7 +44,7 @@ cdef void _add_scaled(Py_ssize_t n, real factor, const real* x, real* out) noexc
 
 
 cdef void _write_scaled(Py_ssize_t n, double factor, const real* x, real* out) noexcept nogil:
-    """out = factor x, in double precision: a factor may lie below the single numbers."""
+    """out = factor x, in double precision: factor may be too small for single precision."""
     cdef Py_ssize_t i
     for i in range(n):
         out[i] = <real> (factor * x[i])
@@ -124,7 +123,7 @@ cdef void _clip_value(Py_ssize_t n, const real* dW, double max_value, real* out)
 
 
 cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out) noexcept nogil:
-    """A norm that is not finite leaves no direction to keep: then out is NaN, for all to see."""
+    """Scale to max_norm; NaN if the norm is not finite, as no direction is left."""
     cdef Sweep job
     cdef double norm = sqrt(_sum_of_squares(n, dW))
     if norm <= max_norm:

@@ -1,20 +1,20 @@
 """Softmax row by row. C is the number of classes.
 
-A row's sum of exponentials has one order, whatever the vectors' width: as many running sums as 64
-bytes hold numbers take the terms in turn, then the upper half of them is added to the lower half
-until one is left. Where a row has few classes, rows run along the lanes, by way of
-transposition.pyx and a panel of product.pyx's.
+A row's sum of exponentials has one order, whatever the vector width: as many running sums as fit
+into 64 bytes take the terms in turn, then the upper half is added to the lower half until one is
+left. If a row has few classes, rows run along the lanes, using transposition.pyx and a panel of
+product.pyx.
 """
 
 from libc.math cimport INFINITY
 
 cdef enum:
-    ROWS_AT_ONCE = 16       # so that a row has long been written when it is read again
-    FEW_CLASSES = 16        # no more than a sum in single precision has running sums
+    ROWS_AT_ONCE = 16       # so that a row's stores complete before it is read again
+    FEW_CLASSES = 16        # at most the number of running sums in single precision
 
 
 cdef inline double _row_maximum(Py_ssize_t C, const vector* x) noexcept nogil:
-    """The greatest of C numbers, C >= 1; any number where one of them is NaN."""
+    """The maximum of C numbers, C >= 1; unspecified if one of them is NaN."""
     cdef vector[4] most
     cdef int v
     for v in range(BLOCK_VECTORS):
@@ -31,7 +31,7 @@ cdef inline double _row_exponentials(Py_ssize_t C, const vector* x, double maxim
                                      vector* e) noexcept nogil:
     """e = exp(x - maximum) for C numbers; returns their sum. e may be x.
 
-    Behind the row's end we read -inf, whose exponential adds 0.
+    Past the row's end -inf is used, whose exponential adds 0.
     """
     cdef vector[4] sums
     cdef vector terms, top = vnumber(x, maximum), nothing = vnumber(x, -INFINITY)

@@ -1,10 +1,10 @@
-"""The checked doors of softmax_losses.pyx."""
+"""The checked entry points of softmax_losses.pyx."""
 
 from libc.stdint cimport int64_t
 
 
 cdef int _hold_logits(Held* held, object x, object y, object dx) except -1:
-    """The logits, what softmax makes of them and their gradient: 0, 1 and 2."""
+    """Acquire logits, softmax outputs and gradient as arrays 0, 1 and 2."""
     hold_matrix(held, "x", x, READ, ANY, ANY)
     cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
     if B == 0 or C == 0:
@@ -20,7 +20,7 @@ def _require_smoothing(double smoothing):
 
 cdef double _softmax_loss_of_held(const Held* held, const double* weights, double smoothing,
                                   real* precision) noexcept nogil:
-    """The loss of what _hold_logits holds, and the targets after it: class indices or rows."""
+    """The loss of the arrays from _hold_logits and the targets: class indices or rows."""
     cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
     cdef double weight_sum = _weight_sum(B, weights)
     cdef const real* x = <real*> held_data(held, 0)
@@ -71,7 +71,7 @@ def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx):
 
     t' = (1 - s) onehot(t) + s / C for s = label_smoothing; dx = w_i (y - t') / sum_i w_i.
     x, y, dx: (B, C) with B, C >= 1, t: (B,) class indices 0..C-1, weights: (B,) or None,
-    0 <= s < 1. y and dx are overwritten, apart from x and from each other in memory; neither is
+    0 <= s < 1. y and dx are overwritten and must not overlap x or each other; neither is
     touched when a label is refused.
     """
     return _softmax_loss_door(x, t, True, weights, label_smoothing, y, dx)
@@ -82,6 +82,6 @@ def softmax_cross_entropy_rows(x, t, weights, double label_smoothing, y, dx):
 
     t' = (1 - s) t + s / C for s = label_smoothing; dx = w_i (y_ij sum_k t'_ik - t'_ij) /
     sum_i w_i. x, t, y, dx: (B, C) with B, C >= 1, weights: (B,) or None, 0 <= s < 1. y and dx are
-    overwritten, apart from x, t and each other in memory.
+    overwritten and must not overlap x, t or each other.
     """
     return _softmax_loss_door(x, t, False, weights, label_smoothing, y, dx)

@@ -16,7 +16,7 @@ cdef inlined_void _add_others(Py_ssize_t n, real maximum, const real* x, const r
     """sums + lost += exp(x - maximum) where x is below it, n numbers each on its own.
 
     e is the exponential of the rounded difference d, whose rounding, exact by Knuth's two-sum, is
-    the relative error of e. The sums' own roundings count in double precision only.
+    the relative error of e. The rounding of the sums themselves matters only in double precision.
     """
     cdef Py_ssize_t k
     cdef real d, part, rest
@@ -73,7 +73,7 @@ cdef void _logs(Py_ssize_t rows, Py_ssize_t C, const real* x, const real* e, con
                 const double* totals, double* out) noexcept nogil:
     """out = log(totals), as log(1 + s) for the sum s of the other exponentials where s < 1.
 
-    Of a sure row, s is what the loss is made of, and totals may have lost it beside the 1.
+    In a confidently predicted row the loss is about s, which totals may have lost next to the 1.
     """
     cdef double[ROWS_AT_ONCE] others
     cdef Py_ssize_t i = 0, n = rows, lanes = VECTOR_BYTES // sizeof(double)
@@ -125,7 +125,7 @@ cdef Py_ssize_t _first_bad_label(Py_ssize_t B, Py_ssize_t C, const int64_t* t) n
 
 
 cdef double _mean_distance(Py_ssize_t C, double maximum, const real* x) noexcept nogil:
-    """How far C logits lie below their maximum in the mean."""
+    """The mean distance of C logits from their maximum."""
     cdef double[SUMS] sums
     cdef Py_ssize_t n = C
     cdef int k
@@ -161,7 +161,7 @@ cdef double _softmax_cross_entropy_labels(Py_ssize_t B, Py_ssize_t C, const real
                 memset(dx + start, 0, C * sizeof(real))
                 continue
             own, factor = start + t[i + r], weight * one_row
-            # (max - x_t) first: both are of one size, so nothing small is lost.
+            # (max - x_t) first: both have similar size, so nothing small is lost.
             term = logs[r] + (maxima[r] - <double> x[own])
             if smoothing != 0:
                 term = ((1 - smoothing) * term
@@ -183,7 +183,7 @@ cdef inlined_void _add_targets(Py_ssize_t n, double log_total, double maximum, c
                                const real* t, double* losses, double* targets) noexcept nogil:
     """losses += t (log_total + maximum - x) and targets += t, n numbers each on its own.
 
-    A class whose target is 0 counts nothing, even where its logit is -inf.
+    A class whose target is 0 contributes nothing, even if its logit is -inf.
     """
     cdef Py_ssize_t k
     cdef double term

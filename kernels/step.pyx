@@ -1,8 +1,8 @@
 """The training step: gather, forward, loss, backward, penalty and clipping, update.
 
-It calls the same kernels as the layers do, in the same order, so the numbers are the same.
-Where processes split a batch, each works out the gradients of its rows; these are added up
-outside, and then come the penalty, the clipping and the update.
+It calls the same kernels as the layers, in the same order, so the results are the same.
+If processes split a batch, each computes the gradients of its rows; these are summed outside,
+followed by the penalty, the clipping and the update.
 """
 
 from libc.math cimport NAN
@@ -13,7 +13,7 @@ cdef int _gradients(Workspace* w, Py_ssize_t rows, const int64_t* order, uint64_
                     uint64_t place, double total, double* loss, double* hits) noexcept nogil:
     """Everything up to the gradients of one batch; -1 for a class index out of range.
 
-    A ``total`` below 0 stands for the weight of these rows themselves.
+    A ``total`` below 0 means the weight of these rows themselves.
     """
     if w.graph.precision == SINGLE_PRECISION:
         return _gradients_in(w, rows, order, step, place, total, loss, hits, <float*> NULL)
@@ -33,9 +33,9 @@ cdef int _gradients_in(Workspace* w, Py_ssize_t rows, const int64_t* order, uint
 
 
 cdef double _regularize(Workspace* w) noexcept nogil:
-    """The penalty of the weights, its gradient added to theirs, and the whole gradient clipped.
+    """Add the penalty's gradient to the weights' gradients, then clip the whole gradient.
 
-    Element by element first: the norm is then that of what the update receives.
+    Elements are clipped first, so the norm is that of the gradient that the update receives.
     """
     if w.graph.precision == SINGLE_PRECISION:
         return _regularize_in(w, <float*> NULL)
@@ -50,7 +50,7 @@ cdef double _regularize_in(Workspace* w, real* precision) noexcept nogil:
     cdef int i
     cdef const Operation* op
     cdef double penalty = 0, scale
-    if w.l2 > 0 and w.weight_sum > 0:       # a batch without weight pulls at nothing
+    if w.l2 > 0 and w.weight_sum > 0:       # no penalty for a batch of zero weight
         scale = w.l2 / w.weight_sum
         for i in range(w.graph.n_operations):
             op = &w.graph.operations[i]

@@ -1,8 +1,8 @@
 """The training step's backward: from the loss gradient down to the first trained operations.
 
-Gradients of parameters are written, each by its one operation. The gradient of an output that
-several operations read is the sum of theirs, from the last reader to the first:
-((g_last + g_before) + ...) + g_first. Nothing asks for the gradient of what no parameter precedes.
+Each parameter's gradient is written by its one operation. The gradient of an output that several
+operations read is the sum of their gradients, from the last reader to the first:
+((g_last + g_before) + ...) + g_first. No gradient is computed where no parameter precedes.
 """
 
 from libc.stdint cimport uint8_t
@@ -41,7 +41,7 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
 
 
 cdef void _pass_on(Workspace* w, int i, Py_ssize_t rows, const real* dx) noexcept nogil:
-    """dx to each source that needs a gradient: added to what is there, or the first."""
+    """Pass dx to each source that needs a gradient: the first is stored, others are added."""
     cdef const Operation* op = &w.graph.operations[i]
     cdef real* to
     cdef int k
@@ -58,7 +58,7 @@ cdef void _pass_on(Workspace* w, int i, Py_ssize_t rows, const real* dx) noexcep
 
 cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
                             const real* dout) noexcept nogil:
-    """dW and db, and dx where it is needed; returns where that is."""
+    """Compute dW and db, and dx if needed; returns where dx is."""
     cdef const Operation* op = &w.graph.operations[i]
     cdef int source = op.sources[0]
     cdef const real* y = NULL
@@ -76,7 +76,7 @@ cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
 
 cdef void _normalize_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
                               const real* dout, real* dx) noexcept nogil:
-    """A normalization's gradients for what its forward found; without dx where that is NULL."""
+    """A normalization's gradients from its forward's statistics; no dx if it is NULL."""
     cdef const Operation* op = &w.graph.operations[i]
     cdef const real* gamma = <real*> w.graph.params + op.starts[0]
     cdef real* dgamma = <real*> w.grads + op.starts[0]

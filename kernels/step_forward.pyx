@@ -1,4 +1,4 @@
-"""The training step's forward: a batch gathered, through the network, to its loss."""
+"""The training step's forward: gather a batch, run the network, compute the loss."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
@@ -8,7 +8,7 @@ cdef int _batch_loss(Workspace* w, Py_ssize_t rows, const int64_t* order, uint64
                      real* precision) noexcept nogil:
     """Gather, forward and loss of one batch, its gradient in the last operation's dout.
 
-    A ``total`` below 0 stands for the weight of these rows themselves. -1 for a class index out
+    A ``total`` below 0 means the weight of these rows themselves. -1 for a class index out
     of range.
     """
     cdef int last = w.graph.n_operations - 1

@@ -1,6 +1,6 @@
-"""How one job is cut into parts that write apart from each other, and run by the pool.
+"""Splits a job into parts that write to disjoint memory, and runs them on the pool.
 
-A part's result never depends on how many parts there are, so the number of threads changes no bit.
+A part's result never depends on the number of parts, so the number of threads changes no bit.
 """
 
 cdef extern from *:
@@ -65,7 +65,7 @@ cdef int _threads = 1
 
 
 def set_threads(int n):
-    """Cut jobs that are large enough into up to n parts, 1 <= n <= 256."""
+    """Split jobs that are large enough into up to n parts, 1 <= n <= 256."""
     global _threads
     if not 1 <= n <= MAX_THREADS:
         raise ValueError(f"n is {n}, wanted 1..{MAX_THREADS}")
@@ -73,20 +73,20 @@ def set_threads(int n):
 
 
 def threads():
-    """How many parts a job is cut into at most, and how many workers have been started."""
+    """The maximum number of parts of a job, and the number of workers started."""
     return _threads, _pool_workers()
 
 
 cdef inline int _parts(Py_ssize_t work, Py_ssize_t enough, Py_ssize_t to_wake) noexcept nogil:
-    """Into how many parts to cut: each is to have ``enough`` of the work.
+    """The number of parts to split a job into, so that each has ``enough`` work.
 
-    ``to_wake``, where the workers must be woken first, which takes about 25 microseconds.
+    ``to_wake`` applies if the workers must be woken first, which takes about 25 microseconds.
     """
     cdef Py_ssize_t most = work // (enough if _pool_is_eager() else to_wake)
     return <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> _threads, most))
 
 
 cdef inline Py_ssize_t _cut(Py_ssize_t n, int part, int parts, Py_ssize_t grain) noexcept nogil:
-    """Where the part begins if n things are shared out in whole grains; n for part = parts."""
+    """Start of the part if n items are divided in whole grains; n for part = parts."""
     cdef Py_ssize_t grains = (n + grain - 1) // grain
     return min(n, grains * part // parts * grain)

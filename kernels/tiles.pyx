@@ -1,4 +1,4 @@
-"""Which micro-kernel computes what: tiles of the sizes that are compiled, panel by panel."""
+"""Selects the micro-kernel: splits panels into tiles of the compiled sizes."""
 
 
 cdef inlined_void _tiles_of_height(int rows, int vectors, bint adjacent,
@@ -23,7 +23,7 @@ cdef inlined_void _tiles_of_height(int rows, int vectors, bint adjacent,
 cdef inlined_void _tiles_of_width(int rows, int vectors, bint adjacent, const TileOperands* tiles,
                                   Py_ssize_t last, const char* A, const char* B,
                                   const char* start, const char* y, vector* out) noexcept nogil:
-    """The tiles with rows of A that are adjacent, or are not."""
+    """The tiles with adjacent or separate rows of A."""
     if adjacent:
         _tiles_of_height(rows, vectors, True, tiles, last, A, B, start, y, out)
     else:
@@ -45,7 +45,7 @@ cdef void _any_tiles(int rows, int vectors, bint adjacent, const TileOperands* t
 
 
 cdef inline int _tile_height(Py_ssize_t left) noexcept nogil:
-    """Rows of the next tile where ``left`` rows are left."""
+    """Rows of the next tile if ``left`` rows remain."""
     if left >= MR:
         return MR
     if left >= 4:
@@ -54,7 +54,7 @@ cdef inline int _tile_height(Py_ssize_t left) noexcept nogil:
 
 
 cdef inline int _panel_vectors(Py_ssize_t left, Py_ssize_t lanes) noexcept nogil:
-    """Vectors in a row of the next panel where ``left`` columns are left: evenly at the end."""
+    """Vectors per row of the next panel if ``left`` columns remain: balanced at the end."""
     cdef Py_ssize_t vectors = (left + lanes - 1) // lanes
     if vectors == NR_VECTORS + 1:
         return <int> (vectors + 1) // 2
@@ -66,7 +66,7 @@ cdef void _panel_product(Py_ssize_t rows, int vectors, Py_ssize_t last, TileOper
                          const real* y, real* out) noexcept nogil:
     """out = start + A B for a block of rows and one panel of B, tile by tile.
 
-    packed: A comes from _pack_rows. last: how many lanes of a row's last vector are out's. With
+    packed: A comes from _pack_rows. last: number of lanes of a row's last vector in out. With
     tiles.packed_panel the first tile has MR rows, and the others read the panel that it packs.
     """
     cdef Py_ssize_t i = 0, size = sizeof(real)

@@ -69,7 +69,7 @@ cdef extern from *:
 
 cdef void _transpose(Py_ssize_t N, Py_ssize_t M, const float* x, Py_ssize_t step,
                      float* out, Py_ssize_t out_step) noexcept nogil:
-    """out[i, j] = x[j, i] for j < N and i < M; the rows lie ``step`` and ``out_step`` apart."""
+    """out[i, j] = x[j, i] for j < N and i < M; rows are ``step`` and ``out_step`` apart."""
     cdef Py_ssize_t i, j = 0, k, width, lanes = VECTOR_BYTES // sizeof(float), whole = M // 4 * 4
     while N - j >= 4:
         width = lanes if N - j >= lanes else 4

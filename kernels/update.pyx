@@ -1,9 +1,9 @@
-"""What all update rules share: a job over flat buffers, and where averages settle.
+"""Shared by all update rules: a job over flat buffers, and the flushing of small averages.
 
-Averages decay towards zero wherever a gradient vanishes, and a processor takes a hundred times as
-long over subnormal numbers. An average that falls so low therefore settles at zero. What a step
-loses by that is far below its rounding error: against an eps of SETTLING_EPS or more it is less
-than 2^-29 of the step, and with a smaller eps averages of squares are left as they are.
+Averages decay towards zero where a gradient vanishes, and subnormal numbers are a hundred times
+slower on a processor. So an average that becomes this small is set to zero. The effect on a step is
+far below its rounding error: with an eps of SETTLING_EPS or more it is less than 2^-29 of the step,
+and with a smaller eps averages of squares are not changed.
 """
 
 from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
@@ -11,8 +11,8 @@ from libc.math cimport fabs, fabsf, fma, sqrt, sqrtf
 from libc.stdint cimport uint64_t
 
 cdef enum:
-    ENOUGH_UPDATES = 19000  # parameters a part from which an extra thread pays,
-    ENOUGH_UPDATES_TO_WAKE = 300000     # and from which a sleeping one does
+    ENOUGH_UPDATES = 19000  # parameters per part from which an extra thread pays,
+    ENOUGH_UPDATES_TO_WAKE = 300000     # and from which waking a sleeping one pays
     GRAIN = 64              # parameters: parts begin at whole cache lines
     MOST_NUMBERS = 5        # of a rule
     MOST_AVERAGES = 2       # of a rule, each as long as the parameters
@@ -70,7 +70,7 @@ cdef inline real _sqrt(real x) noexcept nogil:
 cdef double _one_less_power(double beta, uint64_t step) noexcept nogil:
     """1 - beta^step, to the last place.
 
-    The power is worked out by squaring, as high + low (Dekker, "A floating-point technique for
+    The power is computed by squaring, as high + low (Dekker, "A floating-point technique for
     extending the available precision", Numerische Mathematik 18, 1971): where it is close to 1,
     one double's rounding error would be a large part of what is left.
     """

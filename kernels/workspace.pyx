@@ -1,9 +1,9 @@
-"""All memory that a training step reads and writes, set aside once.
+"""All memory that a training step reads and writes, allocated once.
 
-Outputs stay until the backward, each in memory of its own unless its operation may overwrite what
-it reads. A gradient is needed wherever something before it is trained, and only from its last
+Outputs stay until the backward, each in separate memory unless its operation may overwrite its
+input. A gradient is needed wherever an earlier operation is trained, and only from its last
 reader's backward to its own operation's: so a network without branches has two gradients that
-take turns.
+alternate.
 """
 
 from libc.stdlib cimport calloc
@@ -42,14 +42,14 @@ cdef enum:
 
 cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
 
-cdef struct Space:          # of one operation
-    char* out               # (batch_size, n_outputs), perhaps its source's
-    # A dropout's mask (batch_size, n_outputs); what a normalization found, mean and variance:
+cdef struct Space:          # per operation
+    char* out               # (batch_size, n_outputs), possibly its source's memory
+    # A dropout's mask (batch_size, n_outputs); a normalization's mean and variance:
     # (n_outputs,) by columns or (batch_size,) by rows.
     char* kept[MOST_KEPT]
-    int dout                # which gradient is its output's; NO_SLOT where none is needed
+    int dout                # index of its output's gradient; NO_SLOT if none is needed
     int dx                  # where an affine operation's dx goes
-    bint[MOST_SOURCES] adds     # its gradient for a source is added to what is there
+    bint[MOST_SOURCES] adds     # its gradient for a source is added to the existing one
 
 cdef struct Workspace:
     const Graph* graph
@@ -57,7 +57,7 @@ cdef struct Workspace:
     Py_ssize_t batch_size
     double input_scale
     char* grads             # the flat buffer of gradients
-    char* memory            # everything below down to gradients lies in here
+    char* memory            # contains everything below down to gradients
     char* batch             # (batch_size, n_inputs)
     char* targets           # (batch_size, n_outputs), or class indices (batch_size,)
     char* y                 # softmax output (batch_size, n_outputs)
@@ -69,7 +69,7 @@ cdef struct Workspace:
     RowSource t
     const double* weights   # of all rows, or NULL
     Py_ssize_t n_weights
-    # What the last batch weighs, or the one that its rows are a part of; without weights, its rows.
+    # Total weight of the last batch, including rows of other processes; without weights, its rows.
     double weight_sum
     Loss loss
     Update update           # rule, numbers and averages, with the number of updates so far
@@ -83,7 +83,7 @@ cdef struct Workspace:
 
 
 cdef int _needs_output(const Operation* op) except -1:
-    """Whether an operation's backward needs what it gave."""
+    """Whether an operation's backward needs its output."""
     if op.kind == ELEMENTWISE:
         return not op.needs_input
     elif op.kind in (AFFINE, DROPOUT, BATCH_NORM, LAYER_NORM, ADD, IDENTITY):
@@ -92,7 +92,7 @@ cdef int _needs_output(const Operation* op) except -1:
 
 
 cdef int _needs_input(const Operation* op) except -1:
-    """Whether an operation's backward needs what it read."""
+    """Whether an operation's backward needs its input."""
     if op.kind == ELEMENTWISE:
         return op.needs_input
     elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM):
@@ -104,7 +104,7 @@ cdef int _needs_input(const Operation* op) except -1:
 
 cdef Py_ssize_t _kept_size(const Operation* op, int k, Py_ssize_t B,
                            Py_ssize_t itemsize) except -1:
-    """Bytes of the array number k that an operation's forward keeps of B rows."""
+    """Bytes of the k-th array that an operation's forward stores for B rows."""
     if op.kind == DROPOUT:
         return B * op.n_outputs if k == 0 else 0
     elif op.kind == BATCH_NORM:
@@ -119,7 +119,7 @@ cdef Py_ssize_t _kept_size(const Operation* op, int k, Py_ssize_t B,
 cdef int _in_place(const Graph* graph, int i) except -3:
     """The source that operation i overwrites, NOWHERE for none.
 
-    Nobody else may read it, and neither operation's backward may need it.
+    No other operation may read it, and neither operation's backward may need it.
     """
     cdef const Operation* op = &graph.operations[i]
     cdef int k, source
@@ -137,7 +137,7 @@ cdef int _in_place(const Graph* graph, int i) except -3:
 
 
 cdef int _take_slot(Workspace* w, char* taken) noexcept:
-    """The first gradient that is free."""
+    """The first free gradient buffer."""
     cdef int slot = 0
     while taken[slot]:
         slot += 1
@@ -146,11 +146,11 @@ cdef int _take_slot(Workspace* w, char* taken) noexcept:
 
 
 cdef void _assign_gradients(Workspace* w) noexcept:
-    """Where each gradient lies, from the last operation back to the first that trains.
+    """Assign each gradient's buffer, from the last operation back to the first that trains.
 
-    The first gradient that reaches an output, from the last of its readers, is written; the
-    others are added to it, in the order of their readers from the last to the first. All but an
-    affine operation work in place on dout, which one of their sources takes over.
+    The first gradient of an output, from the last of its readers, is written; the others are added
+    to it, in order of their readers from last to first. All operations except affine work in place
+    on dout, which then belongs to one of their sources.
     """
     cdef char[MAX_OPERATIONS + 1] taken
     cdef int i, k, slot, n = w.graph.n_operations
@@ -195,7 +195,7 @@ cdef inline bint _trains(const Graph* graph, int source) noexcept nogil:
 
 
 cdef inline void* _output(const Workspace* w, int i) noexcept nogil:
-    """What operation i gave for the batch, or the batch."""
+    """The output of operation i for the batch, or the batch itself."""
     return w.batch if i == THE_INPUT else w.spaces[i].out
 
 
@@ -208,14 +208,14 @@ cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
 
 
 cdef char* _cut_off(char* start, Py_ssize_t* used, Py_ssize_t size) noexcept:
-    """The next piece of this size; only counted where start is NULL."""
+    """Allocate the next piece of this size; only counts if start is NULL."""
     cdef char* piece = NULL if start == NULL else start + used[0]
     used[0] += _aligned(size)
     return piece
 
 
 cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
-    """Cut the memory from start on into aligned pieces; returns the size of all of them."""
+    """Split the memory from start on into aligned pieces; returns their total size."""
     cdef const Graph* graph = w.graph
     cdef Py_ssize_t B = w.batch_size, itemsize = bytes_of(graph.precision), used = 0
     cdef int i, k, source
@@ -240,7 +240,7 @@ cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
 
 
 cdef int _set_memory_aside(Workspace* w) except -1:
-    """One allocation for all that a step writes."""
+    """Allocate everything that a step writes at once."""
     cdef Py_ssize_t B = w.batch_size, size
     w.spaces = <Space*> calloc(w.graph.n_operations, sizeof(Space))
     if w.spaces == NULL or B > MAX_BATCH // w.graph.widest:

@@ -32,7 +32,7 @@ def verify_steps(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, 
 
 
 def verify_fit(net: Net, first: list[Array], x: Array, t: Array) -> dict[str, float]:
-    """The same for an epoch over some batches, which NumPy's loops take in the order of fit."""
+    """The same for an epoch over some batches, which NumPy's loops process in fit's order."""
     rows = VERIFIED_STEPS * net.batch
     x, t = x[:rows], t[:rows]
     order = fit_order(rows, net.batch, FIT_SEED)

@@ -1,4 +1,4 @@
-"""The machine of a measurement, and how many threads were allowed."""
+"""The machine of a measurement, and the number of threads allowed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def commit() -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git prints in this folder; None if it fails or is not there."""
+    """The output of git in this folder; None if it fails or is not installed."""
     try:
         done = subprocess.run(
             ["git", *arguments],
@@ -158,5 +158,5 @@ def _siblings(core: int) -> str:
 
 
 def threads_text(threads: int) -> str:
-    """A number of threads in words: "1 thread", "2 threads"."""
+    """A number of threads as text: "1 thread", "2 threads"."""
     return f"{threads} thread{'s' * (threads != 1)}"

@@ -143,5 +143,5 @@ def measure(net: Net, dtype: str, sampling: Sampling, title: str, quiet: bool) -
 if __name__ == "__main__":
     try:
         sys.exit(main(json.loads(sys.argv[1])))
-    except KeyboardInterrupt:  # the shell that started this one says so
+    except KeyboardInterrupt:  # the parent process reports it
         sys.exit(INTERRUPTED)

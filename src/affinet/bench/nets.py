@@ -39,7 +39,7 @@ class Net:
 
     @property
     def title(self) -> str:
-        """Widths and batch in words: "8-64-64-4, batch 32"."""
+        """Widths and batch size as text: "8-64-64-4, batch 32"."""
         return f"{'-'.join(map(str, self.widths))}, batch {self.batch}"
 
     @property

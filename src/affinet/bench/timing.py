@@ -22,12 +22,12 @@ class Sampling:
     repeats : int
         Rounds; each has one sample of every contender.
     sample_seconds : float
-        A sample repeats the work so often that the fastest contender takes this long.
+        A sample repeats the work often enough for the fastest contender to take this long.
     budget_seconds : float
         After this time no further round begins, once there are three.
     pause_seconds : float
-        Pause before every sample. The threads of a BLAS spin for some hundredths of a second after
-        their last job and would occupy the next contender's cores.
+        Pause before every sample. The threads of a BLAS spin for a few hundredths of a second
+        after their last job and would occupy the next contender's cores.
     """
 
     repeats: int = 15

@@ -21,7 +21,7 @@ TOLERANCES = {"float32": 3e-2, "float64": 1e-9}
 # norms). Rounding in float32 stays below 2e-6 on the networks here.
 PREDICTION_TOLERANCE = 1e-5
 
-# How far the mean accuracy of affinet's classifier may lie below that of scikit-learn's.
+# How far the mean accuracy of affinet's classifier may be below that of scikit-learn's.
 ACCURACY_TOLERANCE = 0.003
 
 
@@ -47,7 +47,7 @@ def require_equal(
     name : str
         Who computed ``found``, for the error.
     found, wanted : Outcome
-        Those of the contender and of the network to compare it with.
+        The outcomes of the contender and of the network to compare it with.
     first : list of arrays
         The parameters before the training.
     parameter_names : list of str
@@ -106,7 +106,7 @@ def require_close(name: str, found: Array, wanted: Array) -> float:
 
 
 def require_as_accurate(accuracies: Mapping[str, Sequence[float]]) -> None:
-    """Raise if the first contender's mean accuracy is below another's by more than is allowed.
+    """Raise if the first contender's mean accuracy is too far below another's.
 
     Parameters
     ----------

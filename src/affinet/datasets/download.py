@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 _CHUNK = 1 << 16  # bytes
-_TIMEOUT = 30.0  # seconds without a byte
+_TIMEOUT = 30.0  # seconds without receiving data
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def fetch(remote: Remote) -> dict[str, Path]:
     ImportError
         pooch is not installed.
     OSError
-        No mirror has a file, and the message lists the reason of each; or the cache can't be
+        No mirror has a file, and the message lists the reason for each; or the cache can't be
         written.
     """
     pooch = _import_pooch(remote.title)

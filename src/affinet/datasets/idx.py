@@ -97,7 +97,7 @@ def read_idx(
 
 
 def _fault(file: Path, field: str, problem: str) -> ValueError:
-    """The form of all errors of this module."""
+    """Build an error in the common format of this module."""
     return ValueError(f"{file}: {field}: {problem}")
 
 
@@ -160,7 +160,7 @@ def _require_shape(file: Path, found: tuple[int, ...], wanted: Sequence[int | No
 def _require_size(
     file: Path, itemsize: int, shape: tuple[int, ...], stored: int, capacity: int
 ) -> None:
-    """Refuse what no valid file claims, before memory is allocated for it."""
+    """Refuse headers that no valid file has, before allocating memory."""
     # A size of 0 must not hide sizes that NumPy cannot index, so it counts as 1.
     announced = itemsize * math.prod(max(size, 1) for size in shape)
     if announced > MAX_BYTES:
@@ -181,7 +181,7 @@ def _read_data(stream: IO[bytes] | gzip.GzipFile, file: Path, size: int) -> NDAr
     data = np.empty(size, np.uint8)
     filled = 0
     while filled < size:
-        # In pieces: a gzip stream reads into a temporary buffer of the requested size.
+        # In chunks: a gzip stream reads into a temporary buffer of the requested size.
         piece = stream.read(min(_CHUNK, size - filled))
         if not piece:
             raise _fault(file, "data", f"truncated: {filled} of {size} bytes")

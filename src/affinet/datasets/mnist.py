@@ -100,7 +100,7 @@ def load_mnist(
         A file is damaged, of another kind or inconsistent with its partner, or the folder holds the
         other data set. The message names the file and the field.
     ImportError
-        The files have to be downloaded and pooch is not installed.
+        The files must be downloaded and pooch is not installed.
     OSError
         No mirror has the files; the message lists each mirror with its reason.
 

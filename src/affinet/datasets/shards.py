@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 class Shards:
-    """The rows of several arrays, one after the other; only requested rows are read.
+    """The concatenated rows of several arrays; only requested rows are read.
 
     ``fit``, ``evaluate`` and ``predict`` accept it directly and never hold more than a batch or a
     block of it; ``np.asarray`` reads all of it.
@@ -24,18 +24,18 @@ class Shards:
     Parameters
     ----------
     parts : list of arrays
-        Memory maps or arrays of at least one dimension, all of the same dtype and row shape.
+        Memory maps or arrays of at least one dimension, all with the same dtype and row shape.
 
     Attributes
     ----------
     shape : tuple of int
-        (N, ...) of all rows together.
+        (N, ...), where N counts the rows of all parts.
     dtype : numpy.dtype
 
     Raises
     ------
     ValueError
-        If there are no parts, or one has another dtype or row shape; it is named by its place.
+        If there are no parts, or one has another dtype or row shape; the message gives its index.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class Shards:
     ((5,), array([11,  0]), array([ 1,  2, 10]))
     """
 
-    in_files = True  # how fit knows that it is not an array
+    in_files = True  # tells fit that this is not an array
 
     def __init__(self, parts: list[Array]) -> None:
         if not parts:
@@ -64,14 +64,14 @@ class Shards:
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions, including that of the rows."""
+        """Number of dimensions, including the row dimension."""
         return len(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> Array:
-        """Rows as a new array: ``rows`` is a number, a slice or an array of numbers."""
+        """Rows as a new array: ``rows`` is an index, a slice or an array of indices."""
         if isinstance(rows, slice):
             return self._read(np.arange(*rows.indices(len(self))))
         index = np.asarray(rows)
@@ -86,12 +86,12 @@ class Shards:
         return found.reshape((*index.shape, *self.shape[1:]))
 
     def select(self, rows: Array) -> Shards:
-        """Some of the rows as another ``Shards``, of which none is read yet.
+        """Some of the rows as another ``Shards``, without reading any.
 
         Parameters
         ----------
         rows : int array of shape (M,)
-            0 .. N - 1, in the order wanted.
+            Indices 0 .. N - 1, in the desired order.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class Shards:
         return f"Shards({len(self._parts)} parts, shape {self.shape}, {self.dtype})"
 
     def _read(self, rows: Array) -> Array:
-        """Rows 0 .. N - 1 from part after part, in the order in which they lie there."""
+        """Rows 0 .. N - 1, read part by part in the order in which they are stored."""
         if self._rows is not None:
             rows = self._rows[rows]
         out = np.empty((len(rows), *self.shape[1:]), self.dtype)
@@ -130,9 +130,9 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
     """Inputs and targets from a folder of ``.npy`` files that come in pairs.
 
     A pair is ``x<name>.npy`` and ``t<name>.npy``, such as ``x_0.npy`` and ``t_0.npy``, with the
-    same number of rows. Pairs are ordered by name, numbers in it by their value: ``x_2.npy`` comes
-    before ``x_10.npy``. The files are mapped into memory and stay open: rows are read when they are
-    requested, and no file may change in the meantime. Other files are ignored.
+    same number of rows. Pairs are sorted by name, with numbers in names compared by value:
+    ``x_2.npy`` comes before ``x_10.npy``. The files are mapped into memory and stay open: rows are
+    read when they are requested, and no file may change in the meantime. Other files are ignored.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
     FileNotFoundError
         If there is no pair, or one half of a pair is missing.
     ValueError
-        If the files do not fit each other, or one is damaged or not an array of numbers; the
-        message names the file.
+        If the files do not match each other, or one is damaged or not numeric; the message names
+        the file.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def open_shards(folder: str | os.PathLike[str]) -> tuple[Shards, Shards]:
 
 
 def by_numbers(name: str) -> tuple[list[str | int], str]:
-    """A key that sorts names by text, and numbers in them by value; "01" comes before "1".
+    """A key that sorts names as text, but numbers in them by value; "01" comes before "1".
 
     Examples
     --------
@@ -201,7 +201,7 @@ def by_numbers(name: str) -> tuple[list[str | int], str]:
 
 
 def open_part(path: Path, first: Array | None) -> Array:
-    """One file as a memory map; its rows must be like those of the first file of its kind."""
+    """One file as a memory map; its row shape and dtype must match the first file of its kind."""
     part = mapped(path)
     if part.ndim == 0 or part.dtype.kind not in "buif" or part.dtype.itemsize > 8:
         raise ValueError(
@@ -222,9 +222,9 @@ def mapped(path: Path) -> Array:
             header = read_header(file)
             require_bytes(header, os.fstat(file.fileno()).st_size)
             order: Literal["C", "F"] = "F" if header.fortran else "C"
-            if header.n_bytes == 0:  # no system maps an empty range
+            if header.n_bytes == 0:  # an empty range cannot be mapped
                 return np.empty(header.shape, header.dtype, order)
             memory = np.memmap(file, header.dtype, "r", header.offset, header.shape, order)
         except (ValueError, OverflowError) as error:
             raise ValueError(f"{path}: {error}") from error
-    return np.asarray(memory)  # a view, without a memmap's work at every index
+    return np.asarray(memory)  # a plain array view: indexing a memmap is slower

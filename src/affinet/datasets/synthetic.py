@@ -1,4 +1,4 @@
-"""Computed data: small problems to look at and to test with."""
+"""Synthetic data: small problems to plot and to test with."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Training one network with several processes, on the engine that connects them.
+"""Training one network with several processes.
 
-``fit(..., reducer=...)`` asks little of an engine (:class:`Reducer`); :class:`MPIReducer` joins
-MPI, by mpi4py. Rows that do not fit into memory: :func:`affinet.datasets.open_shards`.
+``fit(..., reducer=...)`` needs only a small interface (:class:`Reducer`); :class:`MPIReducer`
+implements it with mpi4py. For rows that do not fit into memory, see
+:func:`affinet.datasets.open_shards`.
 """
 
 from affinet._process import peak_memory

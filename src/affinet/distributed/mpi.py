@@ -1,4 +1,4 @@
-"""The reducer of MPI, by mpi4py (extra ``mpi``)."""
+"""The MPI reducer, using mpi4py (extra ``mpi``)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from affinet.distributed.shared import SharedBuffer
 from affinet.threads import VARIABLES, available_processors, get_num_threads, set_num_threads
 from affinet.training.team import LEFT, Team, is_agreed
 
-PAUSE = 0.01  # seconds, at most, between two looks for others that still work
-CONNECTIONS: dict[int, Connection] = {}  # by the handles of the communicators that we were given
+PAUSE = 0.01  # seconds, at most, between two polls for the other ranks
+CONNECTIONS: dict[int, Connection] = {}  # by communicator handle
 
 
 class MPIReducer:
     """Connects the processes of an ``mpiexec``; see :class:`Reducer`.
 
-    All ranks make one and hand it to ``fit``. From then on an error that nobody catches in one of
-    them ends all of them, with its traceback: none waits for a rank that is no more. Where
-    neither ``AFFINET_NUM_THREADS`` nor ``OMP_NUM_THREADS`` is set, the ranks of a machine share
-    its processors out among their threads.
+    Every rank creates one and passes it to ``fit``. From then on an uncaught error on one rank ends
+    all ranks, with its traceback: no rank waits for one that has ended. If neither
+    ``AFFINET_NUM_THREADS`` nor ``OMP_NUM_THREADS`` is set, the processors of a machine are divided
+    among its ranks' threads.
 
-    A step is one ``Allreduce`` of the gradients; where all ranks are on one machine they add up
-    in the memory that MPI lets them share instead, which copies less.
+    A step needs one ``Allreduce`` of the gradients; if all ranks are on one machine, they sum in
+    MPI shared memory instead, which copies less.
 
     Parameters
     ----------
@@ -36,17 +36,17 @@ class MPIReducer:
         The processes to connect; all (``MPI.COMM_WORLD``) if left out.
     average_every : int, optional
         Local SGD, for nets so small that a sum of gradients takes longer than a step: each rank
-        updates its own parameters with the gradient of its part of a batch, and after so many
-        steps, and wherever somebody looks at them, parameters and the optimizer's averages
-        become their mean over the ranks. The result is then no longer that of one process.
+        updates its own parameters with the gradient of its part of a batch; every
+        ``average_every`` steps, and whenever they are read, parameters and the optimizer's
+        averages are averaged over the ranks. The result differs from that of a single process.
         Stich, "Local SGD Converges Fast and Communicates Little", ICLR 2019.
     shared_memory : bool
-        False always takes ``Allreduce``.
+        False always uses ``Allreduce``.
 
     Attributes
     ----------
     rank, size : int
-        Of this process, and how many there are.
+        Rank of this process, and number of processes.
 
     Raises
     ------
@@ -55,7 +55,7 @@ class MPIReducer:
 
     Examples
     --------
-    In a file train.py, for ``mpiexec -n 4 python train.py``; on its own it is one rank:
+    In a file train.py, for ``mpiexec -n 4 python train.py``; without mpiexec it is one rank:
 
     >>> import affinet as an
     >>> reducer = an.distributed.MPIReducer()  # doctest: +SKIP
@@ -92,7 +92,7 @@ class MPIReducer:
             self._comm.Allreduce(self._in_place, array)
 
     def sum_patiently(self, array: Array) -> None:
-        """The same, and no processor is used while others have not come yet."""
+        """The same as :meth:`sum`, without using a processor while waiting for other ranks."""
         request = self._comm.Iallreduce(self._in_place, array)
         pause = 1e-5
         while not request.Test():
@@ -100,9 +100,9 @@ class MPIReducer:
             pause = min(2 * pause, PAUSE)
 
     def buffer(self, size: int, dtype: np.dtype[Any]) -> Array | None:
-        """Memory for the array that is to be summed at every step; None if any will do.
+        """Memory for the array that is summed at every step; None if any memory will do.
 
-        It is there for the training at hand: the next one may get the same.
+        It is valid for the current training: the next one may get the same memory.
         """
         if not self._shares or size == 0:
             return None
@@ -118,9 +118,9 @@ class MPIReducer:
 
 
 class Connection:
-    """Our own twin of a communicator, so that our messages meet no others, and what hangs on it.
+    """A duplicate of a communicator, so that messages do not mix with others, and its resources.
 
-    From its beginning errors and ends that other ranks would wait for are told to them.
+    Once it exists, the other ranks are notified of this rank's errors and exit.
     """
 
     def __init__(self, comm: Any) -> None:
@@ -136,17 +136,17 @@ class Connection:
             atexit.register(self.say_goodbye, os.getpid())
 
     def shared_buffer(self, size: int, dtype: np.dtype[Any]) -> SharedBuffer:
-        """A buffer of so many numbers; the same one whenever it is asked for."""
+        """A buffer of ``size`` elements; the same one on every call."""
         if (size, dtype) not in self._buffers:
             self._buffers[size, dtype] = SharedBuffer(self.comm, size, dtype)
         return self._buffers[size, dtype]
 
     def say_goodbye(self, process: int) -> None:
-        """Tell the others that this rank ends, and wait until they end, or begin a training.
+        """Notify the others that this rank exits, and wait until they exit or begin a training.
 
-        A training that this rank does not share could never take a step, so that ends them all.
+        A training without this rank could never take a step, so beginning one ends them all.
         """
-        if os.getpid() == process:  # and no child of it
+        if os.getpid() == process:  # not in a forked child
             reducer = MPIReducer.__new__(MPIReducer)
             reducer._comm, reducer._in_place = self.comm, import_mpi().IN_PLACE
             reducer.rank, reducer.size = self.comm.rank, self.comm.size
@@ -159,13 +159,13 @@ def import_mpi() -> Any:
         from mpi4py import MPI
     except ImportError as error:
         raise ImportError(
-            'MPIReducer wants mpi4py and an MPI: pip install "affinet[mpi]" mpich'
+            'MPIReducer needs mpi4py and an MPI library: pip install "affinet[mpi]" mpich'
         ) from error
     return MPI
 
 
 def connection_of(comm: Any) -> Connection:
-    """The one connection of a communicator."""
+    """The single connection of a communicator."""
     if comm.handle not in CONNECTIONS:
         CONNECTIONS[comm.handle] = Connection(comm)
     return CONNECTIONS[comm.handle]
@@ -180,21 +180,21 @@ def end_all(comm: Any) -> None:
 
 
 def end_all_with_errors(comm: Any) -> None:
-    """Let an error that nobody catches here end all ranks, once it was shown."""
+    """Make an uncaught error end all ranks after it is printed."""
     show = sys.excepthook
 
     def show_and_end(kind: Any, error: BaseException, trace: Any) -> None:
         show(kind, error, trace)
-        if not is_agreed(error):  # else the others end by themselves, each with its own words
+        if not is_agreed(error):  # else the others raise and end by themselves
             end_all(comm)
 
     sys.excepthook = show_and_end
 
 
 def share_processors(here: Any) -> None:
-    """Use no more threads than there are processors for each of a machine's ranks.
+    """Limit threads to this rank's share of the machine's processors.
 
-    Ranks that are bound to processors of their own keep them all.
+    Ranks that are bound to separate processors keep all of theirs.
     """
     own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
     sharing = sum(bool(own & other) for other in here.allgather(own))

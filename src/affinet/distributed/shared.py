@@ -1,4 +1,4 @@
-"""Sums in memory that the ranks of one machine share, by MPI's windows."""
+"""Sums in memory shared by the ranks of one machine, using MPI windows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from affinet._validation import Array
 
 
 class SharedBuffer:
-    """An array of each rank that the others can see, and their sum.
+    """One array per rank that the others can read, and their sum.
 
-    Every rank adds the others' numbers of one piece to its own, from the next rank around to the
-    one before, and takes the other pieces from those that have added them up: each number is read
-    once from every array and copied once, where a message would be copied on both sides. Message
+    Every rank sums one piece over all ranks, starting at the next rank and wrapping around, and
+    copies the other pieces from the ranks that summed them: each value is read once from every
+    array and copied once, whereas a message would be copied on both sides. Message
     Passing Interface Forum, "MPI: A Message-Passing Interface Standard", 3.1, section 11.2.3.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
-        Ranks of one machine.
+        The ranks of one machine.
     size : int
-        Numbers of each array.
+        Elements per array.
     dtype : dtype
 
     Attributes
@@ -54,16 +54,16 @@ class SharedBuffer:
 
     def sum(self) -> None:
         """Overwrite every rank's array with the sum of all."""
-        self._meet()  # all have written theirs
+        self._meet()  # all ranks have written their arrays
         for theirs in self._to_add:
             np.add(self._piece, theirs, out=self._piece)
-        self._meet()  # all pieces are there
+        self._meet()  # all pieces are summed
         for mine, theirs in self._to_copy:
             mine[...] = theirs
-        self._meet()  # nobody reads any more
+        self._meet()  # no rank reads any more
 
     def _meet(self) -> None:
-        """Wait for all; what each wrote before is seen by all behind it."""
+        """Wait for all ranks; afterwards all see what each wrote before."""
         self._window.Sync()
         self._comm.Barrier()
         self._window.Sync()

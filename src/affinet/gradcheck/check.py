@@ -1,4 +1,4 @@
-"""The gradient check: analytic derivatives beside numerical ones, signs and all."""
+"""The gradient check: analytic and numerical derivatives compared, including their signs."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def gradient_check(
 ) -> GradientReport:
     """Compare the gradients of a backward with numerical ones.
 
-    Everything happens on a deep copy in float64, in training mode; the object itself is not
-    touched, whatever its dtype. Every parameter and the input x are checked at sampled elements
-    (all of them, if there are no more than ``samples``) and along random directions u, where
-    the derivative is ``u . gradient``: those cover every element at once.
+    The check runs on a deep copy in float64, in training mode; the object itself is not changed,
+    whatever its dtype. Every parameter and the input x are checked at sampled elements (all of
+    them, if there are no more than ``samples``) and along random directions u, where the derivative
+    is ``u . gradient``: a direction covers every element at once.
 
     Parameters
     ----------
     net_or_layer : Sequential, layer or loss
         A network with its loss; a layer, for which the function is ``sum(R * forward(x))`` with
-        a fixed random R; or a loss. One's own objects will do if they have ``forward`` and
-        ``backward`` as affinet's: parameters are those named in ``parameters``, or else the
-        arrays ``W`` that forward does not replace and that have a ``dW``.
+        a fixed random R; or a loss. Custom objects work if they have ``forward`` and
+        ``backward`` like affinet's: their parameters are those named in ``parameters``, or else
+        the arrays ``W`` that forward does not replace and that have a ``dW``.
     x : array
-        Input. Integers have no derivative: dx is then left out, and the report says so.
+        Input. Integers have no derivative: dx is then not checked, and the report says so.
     t : array, optional
         Targets, for a network and for a loss.
     tolerance : float
@@ -55,42 +55,42 @@ def gradient_check(
     samples, directions : int
         How many elements, and how many random directions, of each array to compare.
     rng : int, numpy.random.Generator or None
-        Draws R, the elements and the directions.
+        Source of R, the elements and the directions.
 
     Returns
     -------
     GradientReport
-        True if all passed; ``print`` shows a table and the worst place.
+        True if all passed; ``print`` shows a table and the worst comparison.
 
     Raises
     ------
     TypeError, ValueError
-        If the object is no such thing, t is missing or superfluous, x is not made of numbers.
-        What forward and backward raise comes through.
+        If the object is none of these, t is missing or superfluous, or x is not numeric. Errors of
+        forward and backward propagate.
 
     Notes
     -----
     *Error.* ``|a - n| / max(|a|, |n|, floor)`` for a the analytic and n the numerical derivative,
-    with their signs. ``floor * tolerance`` is what rounding alone explains: ten standard
-    deviations of the loss's rounding error, which is measured, divided by the step; or 64 eps
-    of the largest numerical derivative of the array. The analytic gradient has no say in it. So
-    an exact zero passes, and what is hidden has to be as small as the noise. An array that is
-    not zero to the noise, but of which no derivative stands clear of it by the factor
-    ``1 / (100 * tolerance)`` (1000 at least), could not be compared, and does not pass.
+    with their signs. ``floor * tolerance`` is the error that rounding alone can cause: ten standard
+    deviations of the loss's measured rounding error, divided by the step; or 64 eps of the largest
+    numerical derivative of the array. It does not depend on the analytic gradient. So an exact zero
+    passes, and only errors as small as the noise can go undetected. If an array's derivatives are
+    not zero within the noise, but none exceeds the noise by the factor ``1 / (100 * tolerance)``
+    (1000 at least), they cannot be compared and the array does not pass.
 
-    *Differences.* Central ones with Richardson's extrapolation, whose error is of order h^4.
+    *Differences.* Central differences with Richardson extrapolation, whose error is of order h^4.
 
-    *Kinks*, such as ReLU's at 0, are recognised by function values alone: step after step
-    disagrees. A kink at some distance is avoided by a smaller step. An element nearer to one
-    than any useful step (about 1e-9 for values and slopes around 1) is counted in ``kinks`` and
-    not compared. An array with kinks that does not pass, perhaps because nothing else was found
-    in it, is compared again with slightly moved parameters, and the report tells so; what counts
-    is the second comparison.
+    *Kinks*, such as ReLU's at 0, are detected from function values alone: successive steps
+    disagree. A smaller step avoids a kink at some distance. An element closer to a kink than any
+    useful step (about 1e-9 for values and slopes around 1) is counted in ``kinks`` and not
+    compared. An array with kinks that does not pass, perhaps because every element has one, is
+    compared again with slightly moved parameters, and the report says so; only the second
+    comparison counts.
 
     *Also failures:* a loss or gradient with NaN or an infinity, a forward or backward that
-    changes its argument or a parameter, a gradient that is left over from an earlier backward or
-    added to it, a forward that gives two values for one state or float32 for float64. Counters
-    and random generators are put back before every forward, so dropout keeps its mask.
+    changes its argument or a parameter, a gradient left over from an earlier backward or added to
+    it, a forward that returns two values for one state or float32 for float64. Counters and random
+    generators are reset before every forward, so dropout keeps its mask.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def gradient_check(
     >>> [check.name for check in report.checks]
     ['0.W', '0.b', '2.W', '2.b', 'x']
 
-    A backward of one's own that forgets something is found out:
+    The check finds the error in a custom backward:
 
     >>> class Square:
     ...     def forward(self, x):
@@ -129,7 +129,7 @@ def gradient_check(
         subject.find_parameters()
         return _check(subject, plan)
     finally:
-        subject.states.put_back()  # NumPy's global generator is the caller's
+        subject.states.put_back()  # restore NumPy's global generator for the caller
 
 
 def _check(subject: Subject, plan: Plan) -> GradientReport:
@@ -167,8 +167,8 @@ def _compare(subject: Subject, plan: Plan, names: list[str]) -> dict[str, Parame
 def _suffers_from_kinks(check: ParameterCheck, plan: Plan) -> bool:
     """True if an array did not pass and has kinks, which may be why.
 
-    Nothing could be compared; or kinks cancel at the very place, such as those of
-    relu(b) - relu(-b) at 0: a smooth function, and yet backpropagation through it is not right.
+    Either nothing could be compared, or kinks cancel at the point, such as those of
+    relu(b) - relu(-b) at 0: the function is smooth, but backpropagation through it is wrong there.
     """
     return not check.passed(plan.tolerance) and check.kinks + check.direction_kinks > 0
 
@@ -176,8 +176,8 @@ def _suffers_from_kinks(check: ParameterCheck, plan: Plan) -> bool:
 def _nudge(subject: Subject, plan: Plan) -> bool:
     """Move the parameters a little; False if there are none.
 
-    A bias of exactly 0 lies at ReLU's kink in every row whose inputs are all 0: behind dropout
-    and another ReLU that is a common place to start from.
+    A bias of exactly 0 is at ReLU's kink in every row whose inputs are all 0, which is common after
+    dropout and another ReLU.
     """
     parameters = [array for name, array in subject.arrays().items() if name != INPUT]
     for array in parameters:
@@ -186,9 +186,9 @@ def _nudge(subject: Subject, plan: Plan) -> bool:
 
 
 def _stream(rng: int | np.random.Generator | None) -> np.random.Generator:
-    """A generator that shares no stream with data drawn by the caller from the same seed.
+    """A generator whose stream differs from data that the caller drew from the same seed.
 
-    Were the random dout equal to x, a transposed x^T dout would be right.
+    If the random dout were equal to x, a transposed x^T dout would pass.
     """
     if rng is None or isinstance(rng, np.random.Generator):
         return generator(rng)

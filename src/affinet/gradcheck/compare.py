@@ -1,4 +1,4 @@
-"""The comparisons for one array: which derivatives to take, and what their errors say."""
+"""The comparisons for one array: which derivatives to compute, and how to rate their errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from affinet.gradcheck.derivative import (
 from affinet.gradcheck.report import Comparison, ParameterCheck, most_telling
 from affinet.gradcheck.subjects import INPUT, Subject
 
-# Of the largest derivative: what sums in a backward may lose to rounding.
+# Rounding error allowed for sums in a backward, relative to the largest derivative.
 BACKWARD_ROUNDING = 64 * np.finfo(np.float64).eps
 
 
@@ -52,7 +52,7 @@ class ArrayCheck:
     direction_kinks: int = 0
 
     def run(self, gradient: Any) -> ParameterCheck:
-        """Compare ``gradient``, whatever a backward left there."""
+        """Compare ``gradient``, which may be any object that a backward left."""
         problem = self._problem_with(gradient)
         if problem:
             return ParameterCheck(self.name, self.array.size, max_error=math.inf, problem=problem)
@@ -117,7 +117,7 @@ class ArrayCheck:
         return extrapolated_derivative(along, self.value, h, self.noise, self.plan.tolerance)
 
     def _look_behind_directions(self, gradient: Array) -> None:
-        """Where a direction is wrong and no sampled element is, halve it down to one element."""
+        """If a direction is wrong but no sampled element is, bisect it down to one element."""
         tolerance = self.plan.tolerance
         if any(self._error(a, n) > tolerance for _, a, n in self.elements):
             return
@@ -172,7 +172,7 @@ class ArrayCheck:
         )
 
     def _unresolved(self) -> str:
-        """Why these comparisons do not say enough about the array; empty if they do."""
+        """Why these comparisons are not conclusive for the array; empty if they are."""
         found = [(a, n) for _, a, n in self.elements] + [(a, n) for _, a, n in self.directions]
         if not found:
             return (
@@ -180,7 +180,7 @@ class ArrayCheck:
                 "or is computed with less than double precision"
             )
         if all(max(abs(a), abs(n.value)) <= n.noise for a, n in found):
-            return ""  # zero, as far as anyone can tell
+            return ""  # zero within the noise
         share = coarsest(self.plan.tolerance)
         if any(n.noise <= share * abs(n.value) for _, n in found):
             return ""

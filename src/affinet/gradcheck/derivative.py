@@ -1,4 +1,4 @@
-"""Derivatives along a line from function values alone, with their noise, and kinks noticed."""
+"""Derivatives along a line from function values alone, with their noise and kink detection."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from affinet._validation import Array
 
-# Moves along a line by the given step; returns the step realised after rounding, and f there.
+# Moves along a line by the given step; returns the actual step after rounding, and f there.
 Along = Callable[[float], tuple[float, float]]
 
-MIN_LEVELS, MAX_LEVELS = 8, 24  # halvings of the step: tried in any case, and at most
-NOISE_FACTOR = 10.0  # standard deviations of the values' rounding, per step, granted to a slope
+MIN_LEVELS, MAX_LEVELS = 8, 24  # halvings of the step: minimum and maximum
+NOISE_FACTOR = 10.0  # a slope's noise in standard deviations of the values' rounding, per step
 MAX_RELATIVE_STEP = 2.0**-20  # of an element much larger than 1
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """A derivative that step sizes agreed on, and how far rounding alone may have moved it."""
+    """A derivative on which several step sizes agree, and its possible rounding error."""
 
     value: float
     noise: float
@@ -29,19 +29,19 @@ class Derivative:
 def extrapolated_derivative(
     along: Along, centre: float, h: float, noise: float, tolerance: float
 ) -> Derivative | None:
-    """The derivative at 0 of a function of one variable, or None where it has a kink.
+    """The derivative at 0 of a function of one variable, or None if it has a kink there.
 
-    The step is halved until three in a row tell the same story. With D(h) the central
-    difference and E(h) = f(h) - 2 f(0) + f(-h):
+    The step is halved until three in a row agree. With D(h) the central difference and
+    E(h) = f(h) - 2 f(0) + f(-h):
 
     - Richardson's (4 D(h/2) - D(h)) / 3, whose error is of order h^4, hardly changes;
-    - E(h) - 4 E(h/2) vanishes: a smooth function leaves h^4 f''''/16 there, a change J of the
-      slope at a distance p < h/2 leaves J (3 p - h). It sees the kink at 0 that D(h), the mean of
-      the slopes on both sides, cannot see.
+    - E(h) - 4 E(h/2) vanishes: it is h^4 f''''/16 for a smooth function, and J (3 p - h) for a
+      change J of the slope at a distance p < h/2. It detects a kink at 0, which D(h), the mean of
+      the slopes on both sides, cannot detect.
 
-    A kink at some distance is left behind as the step shrinks (Ridders, Adv. Eng. Software 4,
-    1982, halves for the truncation error alone), so only a kink nearer than the smallest useful
-    step gives None. Nothing here knows the analytic gradient.
+    As the step shrinks, a kink at some distance falls outside it (Ridders, Adv. Eng. Software 4,
+    1982, halves for the truncation error alone), so only a kink closer than the smallest useful
+    step gives None. Nothing here depends on the analytic gradient.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def extrapolated_derivative(
 
 
 def coarsest(tolerance: float) -> float:
-    """The largest share of a derivative that its noise may have for it to tell anything."""
+    """The largest noise, relative to the derivative, at which a comparison is meaningful."""
     return min(100.0 * tolerance, 1e-3)
 
 
@@ -90,7 +90,7 @@ def rounding_noise(
 ) -> float:
     """Standard deviation of the rounding errors of f near the arrays' values.
 
-    Third differences of values at equal, tiny distances hold nothing but rounding (Hamming's
+    Third differences of values at equal, tiny distances contain only rounding errors (Hamming's
     difference table; Moré, Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33,
     2011). All points lie on one side, so a kink at the arrays' own values does not matter.
     """
@@ -107,19 +107,19 @@ def rounding_noise(
                 for array, start, step in zip(arrays, saved, steps, strict=True):
                     array[...] = start + k * step
                 values.append(f())
-            with np.errstate(invalid="ignore"):  # where f is infinite, so is its noise
+            with np.errstate(invalid="ignore"):  # if f is infinite, so is its noise
                 third = np.diff(values, 3)
             deviations.append(float(np.sqrt(np.mean(third**2) / 20.0)))
             largest = max(largest, *(abs(value) for value in values))
     finally:
         for array, start in zip(arrays, saved, strict=True):
             array[...] = start
-    # The middle one of three: a kink may lie even between points as near as these.
+    # The median of three: a kink may lie even between points this close.
     return max(sorted(deviations)[1], 2.0**-53 * largest)
 
 
 def along_element(f: Callable[[], float], array: Array, index: tuple[int, ...]) -> Along:
-    """f as one element of the array moves."""
+    """f as a function of one element of the array."""
     start = float(array[index])
 
     def along(step: float) -> tuple[float, float]:
@@ -134,7 +134,7 @@ def along_element(f: Callable[[], float], array: Array, index: tuple[int, ...]) 
 
 
 def along_direction(f: Callable[[], float], array: Array, direction: Array) -> Along:
-    """f as the whole array moves along a direction."""
+    """f as the array moves along a direction."""
     start = array.copy()
 
     def along(step: float) -> tuple[float, float]:
@@ -148,7 +148,7 @@ def along_direction(f: Callable[[], float], array: Array, direction: Array) -> A
 
 
 def first_step(h: float, magnitude: float) -> float:
-    """h, or more where numbers of this magnitude need it to be told apart."""
+    """h, or a larger step if values of this magnitude need it to differ after rounding."""
     return max(h, MAX_RELATIVE_STEP * magnitude) if math.isfinite(magnitude) else h
 
 

@@ -40,34 +40,33 @@ def numerical_gradient(
 
     Central differences ``(f(x + h) - f(x - h)) / 2h``, with an error of order h^2, or forward
     differences ``(f(x + h) - f(x)) / h``, of order h; Press et al., "Numerical Recipes",
-    section 5.7. The divisor is the distance between the two points that are really visited
-    after rounding.
+    section 5.7. The divisor is the actual distance between the two points after rounding.
 
     Parameters
     ----------
     f : callable
-        Called as ``f(x)`` with the very array x, one element of which was moved; it may as well
-        ignore its argument and read the array from elsewhere. Returns one number.
+        Called as ``f(x)`` with the array x itself, one element of which was changed; it may ignore
+        its argument and read the array from elsewhere. Returns one number.
     x : array of any shape, or float
-        An array of floats is changed in place and restored, element by element, to the bit, also
-        when f raises or is interrupted. float32 is allowed but coarse: differences of a float32
-        function are good to two or three digits, with an h near 1e-2.
+        An array of floats is changed in place and restored bit for bit, element by element, even
+        if f raises or is interrupted. float32 is allowed but coarse: differences of a float32
+        function are accurate to two or three digits, with an h near 1e-2.
     h : float
-        How far each element is moved, above 0.
+        Step for each element, above 0.
     method : {"central", "forward"}
-        Two evaluations for each element, or one and one more.
+        Two evaluations per element, or one per element and one more.
 
     Returns
     -------
-    array of the shape of x, float64 at least; a float for a float
+    array of the shape of x, at least float64; a float for a float
 
     Raises
     ------
     TypeError
-        If x is not an array of real floats nor a float.
+        If x is neither an array of real floats nor a float.
     ValueError
-        If x is read-only, h vanishes beside an element of x, method is unknown or f does not
-        return one number.
+        If x is read-only, adding h to an element of x has no effect, method is unknown or f does
+        not return one number.
 
     Examples
     --------
@@ -84,7 +83,7 @@ def numerical_gradient(
     if method not in METHODS:
         raise ValueError(f"method is {method!r}, wanted one of {', '.join(METHODS)}")
     if isinstance(x, float | np.floating):
-        # The array is this function's own; f gets the plain number that it expects.
+        # f gets the plain number that it expects, not this function's array.
         array = np.array(x)
         return float(_gradient(lambda a: f(a[()]), array, h, method)[()])
     return _gradient(f, _movable(x), h, method)
@@ -143,5 +142,5 @@ def _difference(
         x[index] = saved
     if upper == lower:
         raise ValueError(f"h is {h:g}, lost in rounding beside x{list(index)} = {saved}")
-    with np.errstate(invalid="ignore"):  # inf - inf: the NaN says it
+    with np.errstate(invalid="ignore"):  # inf - inf gives NaN, which is reported
         return (above - below) / (upper - lower)

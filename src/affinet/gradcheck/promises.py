@@ -1,4 +1,4 @@
-"""What forward and backward owe: to leave arguments and parameters alone, to keep float64."""
+"""Rules for forward and backward: do not change arguments or parameters, keep float64."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from affinet.network.inner import call_forward, walk
 
 
 def broken_promises(subject: Subject) -> list[str]:
-    """Sentences about x, t, dout or parameters that are changed, and about lost precision.
+    """Messages about modified x, t, dout or parameters, and about lost precision.
 
-    The chain is walked layer by layer here, whoever else may walk it, so that the sentence can
-    name the layer.
+    The layers are called one by one here, so that a message can name the layer.
     """
     found: list[str] = []
     labels = [
@@ -25,7 +24,7 @@ def broken_promises(subject: Subject) -> list[str]:
         for prefix, layer in zip(subject.prefixes, subject.layers, strict=True)
     ]
     chain = list(zip(labels, subject.layers, strict=True))
-    subject.value()  # settles the shape of the dout of a single layer
+    subject.value()  # determines the shape of a single layer's dout
     subject.states.put_back()
 
     x, t = subject.first_input(), copy.deepcopy(subject.t)
@@ -34,7 +33,7 @@ def broken_promises(subject: Subject) -> list[str]:
             out = call_forward(layer, x)
         found += _too_coarse(label, out)
         x = np.array(out)
-    dout = 3.0 * subject.last_dout()  # not 1: a backward that keeps its first dx is to be seen
+    dout = 3.0 * subject.last_dout()  # not 1, to detect a backward that keeps its first dx
     if subject.loss is not None:
         label = f"{type(subject.loss).__name__}.forward"
         with _unchanged(subject, None, label, {"x": x, "t": t}, found):

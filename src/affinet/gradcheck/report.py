@@ -1,4 +1,4 @@
-"""What a gradient check found."""
+"""The report of a gradient check."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Comparison:
-    """One analytic derivative beside its numerical one.
+    """One analytic derivative and its numerical value.
 
     Attributes
     ----------
     name : str
-        The array: ``"x"`` for the input, else a parameter.
+        The array: ``"x"`` for the input, otherwise a parameter.
     index : tuple of int, or None
         The element; None for a derivative along a random direction.
     analytic, numerical : float
@@ -46,17 +46,17 @@ class ParameterCheck:
     size : int
         Elements of the array.
     compared, kinks : int
-        Sampled elements that were compared, and those left out because the function has a kink.
+        Number of sampled elements compared, and skipped because the function has a kink.
     max_error : float
         Largest error of a compared element.
     direction_errors : tuple of float
-        Errors of the derivatives along random directions, those at kinks left out.
+        Errors of the derivatives along random directions, without those at kinks.
     direction_kinks : int
-        Directions left out because of kinks.
+        Number of directions skipped because of kinks.
     worst : Comparison or None
-        The comparison with the largest error; if elements are wrong, the worst of them.
+        The comparison with the largest error; the worst element if any element is wrong.
     problem : str
-        Why the array does not pass apart from its errors; empty if there is nothing to say.
+        Any other reason why the array does not pass; empty if there is none.
     """
 
     name: str
@@ -70,7 +70,7 @@ class ParameterCheck:
     problem: str = ""
 
     def passed(self, tolerance: float) -> bool:
-        """True if nothing speaks against this array's gradient."""
+        """True if this array's gradient has no problem and no error above the tolerance."""
         return not self.problem and max((self.max_error, *self.direction_errors)) <= tolerance
 
 
@@ -83,14 +83,14 @@ class GradientReport:
     checks : tuple of ParameterCheck
         One for each array that was checked.
     problems : tuple of str
-        What else is wrong: a loss that is not finite or not repeatable, a backward that changes
-        what it is given.
+        Other problems: a loss that is not finite or not repeatable, a backward that changes its
+        arguments.
     notes : tuple of str
         What was not checked, and why.
     tolerance : float
     passed : bool
     worst : Comparison or None
-        The one of all comparisons to look at first, chosen likewise.
+        The comparison to look at first, chosen in the same way over all arrays.
 
     Examples
     --------
@@ -140,7 +140,7 @@ class GradientReport:
 
 
 def most_telling(comparisons: Sequence[Comparison], tolerance: float) -> Comparison | None:
-    """The largest error, but that of a wrong element, which has a place, before a direction's."""
+    """The largest error; wrong elements, which have an index, take precedence over directions."""
     return max(
         comparisons,
         key=lambda c: (c.index is not None and c.error > tolerance, c.error),

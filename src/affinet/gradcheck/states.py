@@ -1,4 +1,4 @@
-"""Counters and random generators: noted once, put back before every forward."""
+"""Counters and random generators: saved once, restored before every forward."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from affinet.network.inner import children_of
 
 
 class States:
-    """The numbers and random generators that modules hold, at the time of the call.
+    """The numbers and random generators of modules, saved at construction.
 
-    Parts of modules count too, and so does NumPy's global generator: a user's own dropout may
-    draw from it.
+    Nested modules are included, and so is NumPy's global generator: a custom dropout may draw from
+    it.
     """
 
     def __init__(self, modules: Iterable[Any]) -> None:
@@ -27,7 +27,7 @@ class States:
             self._note(module)
 
     def put_back(self) -> None:
-        """Give every module, and NumPy's global generator, the state noted at first."""
+        """Restore the saved state of every module and of NumPy's global generator."""
         for attributes, numbers in self._numbers:
             attributes.update(numbers)
         for generator, state in self._generators:
@@ -52,7 +52,7 @@ class States:
 
 
 def _with_parts(modules: Iterable[Any]) -> Iterator[Any]:
-    """Each module once, and all modules that it holds: as children, attributes or in lists."""
+    """Each module once, with all nested modules: children, attributes or in lists."""
     waiting, seen = list(modules), set()
     while waiting:
         module = waiting.pop()

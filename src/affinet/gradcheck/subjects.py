@@ -1,7 +1,7 @@
-"""A float64 copy of what is checked, as one scalar function of arrays that can be moved.
+"""A float64 copy of the checked object, as one scalar function of arrays that can be perturbed.
 
-The object that the user holds is copied and left alone. Every evaluation starts from the same
-state: counters and random generators are put back, so a dropout mask stays one mask.
+The user's object is copied and not changed. Every evaluation starts from the same state: counters
+and random generators are reset, so a dropout mask stays the same.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Subject(ABC):
         Copies of the layers, in the order of the forward.
     loss : loss object or None
     prefixes : tuple of str
-        What stands before each layer's parameter names.
+        Prefix of each layer's parameter names.
     x : array
-        The input, a copy that moves; of floats, then float64, or of integers.
+        A copy of the input, which is perturbed; float64, or integers.
     t : targets, or None
     states : States
-        What is put back before every forward.
+        The state restored before every forward.
     """
 
     def __init__(
@@ -55,20 +55,20 @@ class Subject(ABC):
 
     @property
     def moves_input(self) -> bool:
-        """True if x has a derivative: if it is not made of integers."""
+        """True if x has a derivative, that is, if it does not hold integers."""
         return self.x.dtype.kind == "f"
 
     def value(self) -> float:
-        """The function at the arrays' present values; a backward may follow."""
+        """The function at the arrays' current values; a backward may follow."""
         self.states.put_back()
         value = self._forward(self.x.copy(), copy.deepcopy(self.t))
         return float(scalar(value, "the loss"))
 
     def gradients(self) -> dict[str, Any]:
-        """What a backward gives for each array, by its name; anything, if a layer is wrong.
+        """What a backward returns for each array, by name; may be any object if a layer is wrong.
 
-        A pass with another dout comes first, and the gradients are filled with NaN after it:
-        that shows up those that a backward keeps from an earlier call, forgets or adds to.
+        A pass with another dout runs first, and its gradients are then filled with NaN: this
+        reveals gradients that a backward keeps from an earlier call, omits or adds to.
         """
         self.value()
         self._backward(-2.0)
@@ -85,18 +85,18 @@ class Subject(ABC):
         return found | {INPUT: copy.deepcopy(dx)} if self.moves_input else found
 
     def arrays(self) -> dict[str, Array]:
-        """The arrays that move, by name: parameters, and x if it has a derivative."""
+        """The arrays to perturb, by name: parameters, and x if it has a derivative."""
         found = {key: getattr(layer, name) for key, (layer, name) in self._owners().items()}
         return found | {INPUT: self.x} if self.moves_input else found
 
     def parameters_of(self, layer: Any) -> tuple[str, ...]:
-        """Names of a layer's parameters, as it declares them or as they were found."""
+        """Names of a layer's parameters, declared or detected."""
         return self._found.get(id(layer), parameter_names(layer))
 
     def find_parameters(self) -> None:
-        """Look for parameters in layers that do not declare any, with a forward and a backward.
+        """Detect parameters in layers that do not declare any, with a forward and a backward.
 
-        There, an array ``W`` that a forward does not replace and that has a ``dW`` is one.
+        An array ``W`` that a forward does not replace and that has a ``dW`` is a parameter.
         """
         silent = [layer for _, layer in self.parts if not hasattr(layer, "parameters")]
         if not silent:
@@ -112,11 +112,11 @@ class Subject(ABC):
             )
 
     def first_input(self) -> Array:
-        """A copy of x as the first layer gets it."""
+        """A copy of x as the first layer receives it."""
         return self.x.copy()
 
     def last_dout(self) -> Any:
-        """What a backward starts with: 1 for a loss, the dout of a single layer."""
+        """The dout that a backward starts with: 1 for a loss, a random array for a single layer."""
         return 1.0
 
     def _owners(self) -> dict[str, tuple[Any, str]]:
@@ -128,11 +128,11 @@ class Subject(ABC):
 
     @abstractmethod
     def _forward(self, x: Array, t: Any) -> Any:
-        """The value at x for targets t, with the state as it is."""
+        """The value at x for targets t, in the current state."""
 
     @abstractmethod
     def _backward(self, factor: float) -> Any:
-        """dx of factor times the value; the parameters' gradients go to their layers."""
+        """dx of factor times the value; layers store the parameters' gradients."""
 
 
 class LayerSubject(Subject):
@@ -178,7 +178,7 @@ class NetworkSubject(Subject):
         super().__init__(net.layers, net.loss, prefixes, x, t)
 
     def gradients(self) -> dict[str, Any]:
-        # An optimizer reads net.grads, so they have to be right, not only the layers' own.
+        # An optimizer reads net.grads, so these must be right, not only the layers' gradients.
         found = super().gradients()
         return found | {name: gradient.copy() for name, gradient in self.net.grads.items()}
 
@@ -204,7 +204,7 @@ def make_subject(net_or_layer: Any, x: ArrayLike, t: Any, rng: np.random.Generat
     TypeError
         If the object has no forward and backward, or is a class.
     ValueError
-        If targets are missing, or came with a layer.
+        If targets are missing, or given with a layer.
     """
     if isinstance(net_or_layer, type) or not all(
         callable(getattr(net_or_layer, name, None)) for name in ("forward", "backward")
@@ -225,7 +225,7 @@ def make_subject(net_or_layer: Any, x: ArrayLike, t: Any, rng: np.random.Generat
 
 
 def network_in_float64(net: Sequential) -> Sequential:
-    """A copy of a network, of the same class, built anew around float64 copies of its layers."""
+    """A copy of a network, of the same class, rebuilt with float64 copies of its layers."""
     net = copy.deepcopy(net)
     Sequential.__init__(
         net,
@@ -234,12 +234,12 @@ def network_in_float64(net: Sequential) -> Sequential:
         input_scale=net.input_scale,
         check_finite=net.check_finite,
     )
-    set_dtype(net, np.float64)  # also where there is no parameter to say so
+    set_dtype(net, np.float64)  # also if there are no parameters
     return net
 
 
 def in_float64(layer: Any) -> Any:
-    """A deep copy of a layer whose parameters, and those of its layers, are float64 arrays."""
+    """A deep copy of a layer with all parameters, including nested ones, in float64."""
     layer = copy.deepcopy(layer)
     for _, part in walk((layer,)):
         names = getattr(part, "parameters", None)
@@ -251,7 +251,7 @@ def in_float64(layer: Any) -> Any:
 
 
 def nested(layers: tuple[Any, ...], prefixes: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """The layers and all that they hold, each with the prefix of its parameters' names."""
+    """The layers and all nested layers, each with the prefix of its parameters' names."""
     for layer, prefix in zip(layers, prefixes, strict=True):
         yield prefix, layer
         for path, inner in walk(children_of(layer), prefix):

@@ -1,4 +1,4 @@
-"""Networks: layers in a row over one flat buffer of parameters and one of gradients."""
+"""Networks: a sequence of layers with one flat buffer each for parameters and gradients."""
 
 from affinet.network.sequential import Sequential
 

@@ -1,4 +1,4 @@
-"""What a network is made of, as attributes: assigning one of them either works or raises."""
+"""A network's attributes: an assignment either takes effect or raises."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NetworkAttributes(KnownAttributes):
-    """The attributes of :class:`affinet.Sequential`, each with what assigning to it means."""
+    """The attributes of :class:`affinet.Sequential`, and the effect of assigning to each."""
 
     _chain: Chain
     _usage: Usage
@@ -34,7 +34,7 @@ class NetworkAttributes(KnownAttributes):
     _metadata: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Make the object, or say affinet's name for another library's argument."""
+        """Create the object; an argument name from another library raises with affinet's name."""
         if kwargs:
             known = inspect.signature(cls.__init__).parameters
             require_known_names(cls.__name__, kwargs, known, SEQUENTIAL_NAMES)
@@ -42,7 +42,7 @@ class NetworkAttributes(KnownAttributes):
 
     @property
     def layers(self) -> tuple[Any, ...]:
-        """The layers. They are fixed: a network of other layers is a new Sequential."""
+        """The layers. They are fixed: build a new Sequential to use other layers."""
         return self._chain.layers
 
     @layers.setter
@@ -53,10 +53,10 @@ class NetworkAttributes(KnownAttributes):
 
     @property
     def loss(self) -> Any:
-        """What the next ``forward``, ``evaluate`` or ``fit`` minimises or reports.
+        """The loss that the next ``forward``, ``evaluate`` or ``fit`` minimises or reports.
 
-        Assigning another one means that ``backward`` needs a new ``forward``. While ``fit`` runs
-        the loss is fixed, and assigning raises RuntimeError.
+        After assigning another loss, ``backward`` needs a new ``forward``. While ``fit`` runs, the
+        loss is fixed and assigning raises RuntimeError.
         """
         return self._loss
 
@@ -86,7 +86,7 @@ class NetworkAttributes(KnownAttributes):
 
     @property
     def grads(self) -> Parameters:
-        """The gradients of the last ``backward``, laid out as ``params``."""
+        """The gradients of the last ``backward``, in the same layout as ``params``."""
         return self._grads
 
     @grads.setter
@@ -99,7 +99,7 @@ class NetworkAttributes(KnownAttributes):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 or float64, that of the parameters."""
+        """The dtype of the parameters, float32 or float64."""
         return self._dtype
 
     @dtype.setter
@@ -111,7 +111,7 @@ class NetworkAttributes(KnownAttributes):
 
     @property
     def input_scale(self) -> float | None:
-        """What every input is multiplied by; None leaves inputs as they are."""
+        """The factor that multiplies every input; None for no scaling."""
         return self._input_scale
 
     @input_scale.setter
@@ -120,7 +120,7 @@ class NetworkAttributes(KnownAttributes):
 
     @property
     def check_finite(self) -> bool:
-        """True refuses inputs that hold NaN or an infinity."""
+        """True refuses inputs that contain NaN or an infinity."""
         return self._check_finite
 
     @check_finite.setter
@@ -155,12 +155,12 @@ class NetworkAttributes(KnownAttributes):
         self._metadata = value
 
     def _forget_forward(self) -> None:
-        """Refuse a backward until there is another forward."""
+        """Refuse a backward until the next forward."""
         raise NotImplementedError
 
 
 def usable_scale(value: float, dtype: np.dtype[Any]) -> float:
-    """``input_scale``, if it is a finite number above 0 in the network's dtype."""
+    """Return ``input_scale`` if it is finite and above 0 in the network's dtype."""
     scale = positive_number("input_scale", value)
     with np.errstate(over="ignore", under="ignore"):
         held = dtype.type(scale)

@@ -32,8 +32,8 @@ def figures(
     wanted: Mapping[str, Metric],
     alone: bool = False,
 ) -> dict[str, float]:
-    """What ``net.evaluate`` returns for outputs y; ``alone`` where they are one row's."""
-    loss = copy.copy(require_loss(net))  # the copy keeps this forward for itself
+    """The result of ``net.evaluate`` for outputs y; ``alone`` if they are those of one row."""
+    loss = copy.copy(require_loss(net))  # the copy keeps the state of this forward
     t = np.asarray(t) if in_files(t) else t
     result = {"loss": loss_of(loss, y, t, weights, "sample_weight")}
     if isinstance(loss, ClassLoss):

@@ -1,8 +1,8 @@
-"""The inner face of a network: what other rooms of affinet may ask of it beyond its public face.
+"""A network's internal interface: what other packages of affinet may use beyond the public one.
 
-Rooms above this one import ``affinet.network`` and this module, and touch no private name of a
-:class:`Sequential`; a test holds both. Nothing here is public: users have no need of it, and it may
-change with any version.
+Packages above this one import ``affinet.network`` and this module, and use no private name of a
+:class:`Sequential`; a test enforces both. Nothing here is public: users do not need it, and it may
+change in any version.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ __all__ = [
 
 
 def using_alone(net: Sequential) -> AbstractContextManager[None]:
-    """A block in which this thread alone uses the network; RuntimeError if another one does."""
+    """A context in which only this thread uses the network; RuntimeError if another one does."""
     return net._usage.writing()
 
 
 def arrays_of(net: Sequential) -> dict[str, Array]:
-    """All that a training changes in the network, by path and name: parameters, then buffers.
+    """All arrays that training changes, by path and name: parameters, then buffers.
 
     They are the network's own arrays, not copies.
     """
@@ -75,30 +75,30 @@ def arrays_of(net: Sequential) -> dict[str, Array]:
 
 
 def set_arrays(net: Sequential, arrays: Mapping[str, Array]) -> None:
-    """Copy values into the parameters and buffers; nothing has changed if one is refused."""
+    """Copy values into the parameters and buffers; nothing changes if one is refused."""
     net._set_arrays(arrays)
 
 
 def set_gradients(net: Sequential, grads: Parameters) -> None:
-    """Let the network's backward write into this buffer from now on."""
+    """Make the network's backward write into this buffer from now on."""
     net._grads = grads
     net._bind()
 
 
 def set_dtype(net: Sequential, dtype: DTypeLike) -> None:
-    """Let a network without parameters, which has no dtype of its own, compute in this one."""
+    """Set the dtype of a network without parameters, which would otherwise be float32."""
     net._dtype = np.dtype(dtype)
 
 
 def predict_unguarded(net: Sequential, x: ArrayLike) -> Array:
-    """The outputs for x, for the thread that holds the network in :func:`using_alone`."""
+    """The outputs for x, when this thread holds the network in :func:`using_alone`."""
     return net._predict(x)
 
 
 def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:
-    """What each of ``net.layers`` makes of x, the first layer's output first.
+    """The output of each of ``net.layers`` for x, first layer first.
 
-    The layers keep what a backward needs, as after ``net.forward``.
+    The layers store what a backward needs, as after ``net.forward``.
 
     Examples
     --------
@@ -111,14 +111,14 @@ def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:
 
 
 def last_outputs(net: Sequential) -> Any:
-    """What the last layer returned in the last ``net.forward``, its very array."""
+    """The array that the last layer returned in the last ``net.forward``, not a copy."""
     return net._kept.out
 
 
 def predictions(net: Sequential, x: ArrayLike) -> Iterator[tuple[str, Array]]:
-    """The output of every layer for x in evaluation mode, with its path, one on demand.
+    """Yield the output of every layer for x in evaluation mode, with its path.
 
-    The layers inside a layer come before it; affinet's own keep nothing.
+    The layers inside a layer come before it; affinet's own layers store nothing.
 
     Examples
     --------
@@ -132,10 +132,10 @@ def predictions(net: Sequential, x: ArrayLike) -> Iterator[tuple[str, Array]]:
 
 
 def errors(net: Sequential, gradient: Array) -> list[Array]:
-    """The gradient at x and behind each of ``net.layers``: one array more than there are layers.
+    """The gradient at x and after each of ``net.layers``: one array more than there are layers.
 
-    It comes after :func:`outputs`; ``gradient`` is that of the loss with respect to the last
-    layer's output. The gradients of the parameters end in ``net.grads``.
+    Call it after :func:`outputs`; ``gradient`` is that of the loss with respect to the last
+    layer's output. The gradients of the parameters are written to ``net.grads``.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""What a network's forward leaves for its backward: noted for each network, so parts may be shared.
+"""The state that forward saves for backward, recorded per network so that parts can be shared.
 
-Layers and losses keep what their backward needs in attributes of their own. One object may stand in
+Layers and losses store what their backward needs in their own attributes. One object may be part of
 two networks, or be called by itself between a network's forward and its backward; the attributes
-then hold what another forward left. So a network notes them after its forward and puts them back
-before its backward, by the names that a part declares in ``keeps``. Of a part that declares
-nothing, such as a custom layer, only misuse can be found: another network ran through it, or its
-attributes are others now. Its backward is refused then.
+then hold the state of another forward. So a network saves them after its forward and restores them
+before its backward, by the names that a part declares in ``keeps``. For a part that declares
+nothing, such as a custom layer, only misuse can be detected: another network used it, or its
+attributes were replaced. Its backward is then refused.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from affinet.layers.tree import walk
 
 
 class Desk:
-    """One custom part, and the network that ran through it last."""
+    """A custom part, and the network that used it last."""
 
     __slots__ = ("__weakref__", "part", "user")
 
     def __init__(self, part: Any) -> None:
-        self.part = part  # held, so that nothing else gets its id
+        self.part = part  # a reference, so that its id is not reused
         self.user: object = None
 
 
@@ -35,13 +35,13 @@ _LOCK = ForkSafeLock()
 
 
 def desk_of(part: Any) -> Desk:
-    """The one desk of a part, which all its networks hold."""
+    """The single desk of a part, shared by all its networks."""
     with _LOCK:
         return _DESKS.setdefault(id(part), Desk(part))
 
 
 class Declared:
-    """A part that declares in ``keeps`` what its forward leaves."""
+    """A part that declares in ``keeps`` what its forward stores."""
 
     __slots__ = ("attributes", "first", "left", "names", "others")
 
@@ -52,12 +52,12 @@ class Declared:
         self.left: list[Any] = []
 
     def note(self) -> None:
-        """Note what the forward left."""
+        """Save the state that the forward left."""
         get = self.attributes.get
         self.left = [get(self.first), *map(get, self.others)] if self.others else [get(self.first)]
 
     def put_back(self) -> None:
-        """Give the part what this network's forward left."""
+        """Restore the part's state from this network's forward."""
         if self.left and self.attributes.get(self.first) is not self.left[0]:
             self.attributes[self.first] = self.left[0]
         if self.others:
@@ -65,7 +65,7 @@ class Declared:
 
 
 class Undeclared:
-    """A custom part, of which nobody says what its forward leaves."""
+    """A custom part that does not declare what its forward stores."""
 
     __slots__ = ("attributes", "desk", "left", "token", "what")
 
@@ -76,15 +76,15 @@ class Undeclared:
         self.left: dict[str, Any] = {}
 
     def enter(self) -> None:
-        """This network runs through the part now."""
+        """Record that this network uses the part now."""
         self.desk.user = self.token
 
     def note(self) -> None:
-        """Note the arrays that the forward left."""
+        """Record the arrays that the forward left."""
         self.left = {name: v for name, v in self.attributes.items() if holds_array(v)}
 
     def put_back(self) -> None:
-        """Raise unless the part still holds what this network's forward left."""
+        """Raise unless the part still holds the state of this network's forward."""
         if self.desk.user is not self.token:
             why = "another network ran through it"
         elif changed := self.changed():
@@ -93,18 +93,18 @@ class Undeclared:
             return
         raise RuntimeError(
             f"backward: {self.what} {self.desk.part!r} no longer holds what this network's forward "
-            f"left, {why} since; call forward again, give each network an object of its own, or "
+            f"left, {why} since; call forward again, give each network its own object, or "
             "name in a class attribute keeps = (...) what its forward keeps for its backward"
         )
 
     def changed(self) -> list[str]:
-        """Names of attributes that held arrays and are other objects now."""
+        """Names of attributes whose arrays were replaced by other objects."""
         now = self.attributes
         return [name for name, value in self.left.items() if now.get(name) is not value]
 
 
 def holds_array(value: Any) -> bool:
-    """True for an array, and for a list, tuple or dict with one in it."""
+    """True for an array, or a list, tuple or dict that contains one."""
     if isinstance(value, list | tuple | dict):
         inside = value.values() if isinstance(value, dict) else value
         return any(isinstance(each, np.ndarray) for each in inside)
@@ -112,7 +112,7 @@ def holds_array(value: Any) -> bool:
 
 
 class Kept:
-    """What the last forward of a network left for its backward.
+    """The state that a network's last forward saved for its backward.
 
     Parameters
     ----------
@@ -121,11 +121,11 @@ class Kept:
     Attributes
     ----------
     loss : loss object or None
-        That of the last forward, if it had targets.
+        The loss of the last forward, if it had targets.
     out : array or None
         The outputs of the last forward.
     shape : tuple of int or None
-        Of these outputs; None if there was no forward since a backward was last refused.
+        Shape of these outputs; None if there was no forward since a backward was last refused.
     """
 
     def __init__(self, layers: Iterable[Any]) -> None:
@@ -137,7 +137,7 @@ class Kept:
         self.shape: tuple[int, ...] | None = None
 
     def enter(self, loss: Any = None) -> None:
-        """A forward begins, with this loss if it has targets."""
+        """Begin a forward, with this loss if it has targets."""
         self.forget()
         if loss is not self.loss:
             self.loss = loss
@@ -148,30 +148,30 @@ class Kept:
             part.enter()
 
     def note(self, out: Any) -> None:
-        """Note what the forward left, whose outputs these are."""
+        """Save the state after the forward that returned these outputs."""
         for part in self.parts:
             part.note()
         self.out, self.shape = out, np.shape(out)
 
     def note_again(self) -> None:
-        """Note what a backward left in custom parts, so that there may be another one."""
+        """Record the state of custom parts after a backward, so that backward can be repeated."""
         if self.shape is not None:
             for part in self.custom:
                 part.note()
 
     def put_back(self) -> None:
-        """Give every part what this network's forward left; RuntimeError if that is lost."""
+        """Restore every part's state from this network's forward; RuntimeError if it is lost."""
         if self.shape is None:
             raise RuntimeError("Sequential.backward came before forward")
         for part in self.parts:
             part.put_back()
 
     def forget(self) -> None:
-        """Refuse a backward until there is another forward."""
+        """Refuse a backward until the next forward."""
         self.out = self.shape = None
 
     def state(self) -> tuple[bool, Any]:
-        """Whether there was a loss, and the outputs, for a copy; its parts hold what they need."""
+        """Whether there was a loss, and the outputs, for a copy; its parts hold their own state."""
         try:
             self.put_back()
         except RuntimeError:
@@ -180,18 +180,18 @@ class Kept:
 
 
 def undeclared(parts: Iterable[Declared | Undeclared]) -> list[Undeclared]:
-    """Those of which nobody says what they keep."""
+    """The parts that do not declare what they store."""
     return [part for part in parts if isinstance(part, Undeclared)]
 
 
 def keeper(part: Any, what: str) -> Declared | Undeclared:
-    """How a network notes what this part's forward leaves."""
+    """The object that saves and restores this part's state."""
     names = declared(part)
     return Undeclared(part, what) if names is None else Declared(part, names)
 
 
 def declared(part: Any) -> tuple[str, ...] | None:
-    """What a part's class says that its forward keeps; None if a subclass may keep more."""
+    """The part's declared ``keeps``; None if a subclass may store more."""
     attributes = getattr(part, "__dict__", None)
     if attributes is None or "forward" in attributes or "backward" in attributes:
         return None

@@ -1,4 +1,4 @@
-"""A network's layers in the form in which the compiled code takes them."""
+"""A network's layers in the form that the compiled code takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from affinet.layers.operation import Operation, is_compiled
 from affinet.layers.tree import layer_widths, walk, width_taken
 
-MOST_LAYERS = 1000  # what the compiled code takes
+MOST_LAYERS = 1000  # limit of the compiled code
 
 
 def describe_layers(
@@ -17,9 +17,8 @@ def describe_layers(
 ) -> list[Operation]:
     """The operations of these layers, as ``kernels.make_operations`` takes them.
 
-    A Residual's layers come first, then its projection, which reads what the branch's first layer
-    reads, and at last the sum. ``keys`` are those of the random numbers that layers draw, by their
-    paths.
+    A Residual's layers come first, then its projection, which reads the same input as the branch's
+    first layer, and finally the sum. ``keys`` maps paths to the keys of the layers' random numbers.
     """
     flattened = Flattened(keys or {})
     flattened.add_layers(layers)
@@ -27,20 +26,20 @@ def describe_layers(
 
 
 class Flattened:
-    """Layers, and those that they hold, as one list of operations."""
+    """Layers, including nested ones, as one list of operations."""
 
     def __init__(self, keys: Mapping[str, int]) -> None:
         self.operations: list[Operation] = []
         self.keys = keys
-        self.start = 0  # of the next parameter in the flat buffer
+        self.start = 0  # offset of the next parameter in the flat buffer
 
     @property
     def last(self) -> int:
-        """Place of the last operation; -1 stands for the network's input."""
+        """Index of the last operation; -1 for the network's input."""
         return len(self.operations) - 1
 
     def add_layers(self, layers: Sequence[Any], prefix: str = "") -> None:
-        """Add layers in a row, each of which reads what the one before it gives."""
+        """Add a sequence of layers, each of which reads the output of the previous one."""
         for place, layer in enumerate(layers):
             path = f"{prefix}{place}"
             if layer.children:
@@ -49,7 +48,7 @@ class Flattened:
                 self.add(layer, path)
 
     def add(self, layer: Any, path: str, sources: tuple[int, ...] = ()) -> None:
-        """Add a layer's operation; without ``sources`` it reads the operation before it."""
+        """Add a layer's operation; without ``sources`` it reads the previous operation."""
         starts = []
         for name in layer.parameters:
             starts.append(self.start)
@@ -58,7 +57,7 @@ class Flattened:
         self.operations.append(operation._replace(sources=sources))
 
     def add_residual(self, layer: Any, path: str) -> None:
-        """Add a branch, the projection of what it reads if there is one, and the sum of both."""
+        """Add a branch, the projection of its input if there is one, and the sum of both."""
         skip = self.last
         self.add_layers(layer.layers, f"{path}.")
         out = self.last
@@ -69,12 +68,12 @@ class Flattened:
 
 
 def first_width(layers: Sequence[Any]) -> int | None:
-    """Numbers a row that a network of compiled layers takes; None if it cannot be compiled."""
+    """Values per row that a network of compiled layers takes; None if it cannot be compiled."""
     return width_taken(layers) if why_not_compiled(layers) is None else None
 
 
 def why_not_compiled(layers: Sequence[Any]) -> str | None:
-    """In words, what about these layers has no compiled form; None if there is nothing."""
+    """Why these layers have no compiled form, as text; None if they have one."""
     inside = list(walk(layers))
     for path, layer in inside:
         if not is_compiled(layer):

@@ -1,4 +1,4 @@
-"""What a network is made of: layers and a loss that fit together, and the names of their arrays."""
+"""A network's parts: layers and a loss that fit together, and the names of their arrays."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from affinet.layers.tree import (
     walk,
 )
 
-_NETWORKS: weakref.WeakSet[Any] = weakref.WeakSet()  # the living ones
+_NETWORKS: weakref.WeakSet[Any] = weakref.WeakSet()  # all that are alive
 _LOCK = ForkSafeLock()
 
 
 def remember(network: Any) -> None:
-    """Count a network among those whose layers no other one may take."""
+    """Register a network, so that no other network may take its layers."""
     with _LOCK:
         _NETWORKS.add(network)
 
 
 def require_layers(layers: tuple[Any, ...]) -> None:
-    """Raise unless these are layers, each of them once, free and of widths that fit."""
+    """Raise unless these are distinct layers of no other network, with matching widths."""
     if not layers:
         raise ValueError("Sequential wants at least one layer")
     if len(layers) == 1 and isinstance(layers[0], list | tuple):
@@ -51,7 +51,7 @@ def require_loss_object(loss: Any) -> None:
 
 
 def in_another_network(layer: Any) -> bool:
-    """True if the layer's parameters are views of a living network's buffer."""
+    """True if the layer's parameters are views of an existing network's buffer."""
     if isinstance(layer, ParameterLayer):
         return layer.in_network
     bases = [getattr(getattr(layer, name, None), "base", None) for name in parameter_names(layer)]
@@ -65,7 +65,7 @@ def in_another_network(layer: Any) -> bool:
 
 
 def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:
-    """Every parameter under its name in the network, ``"<path>.<name>"``."""
+    """Every parameter by its name in the network, ``"<path>.<name>"``."""
     return {
         f"{path}.{name}": parameter_array(f"layer {path}: {name}", getattr(layer, name))
         for path, layer in walk(layers)
@@ -74,7 +74,7 @@ def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:
 
 
 def common_dtype(arrays: dict[str, Array]) -> np.dtype[Any]:
-    """The one dtype of all parameters, at least float32; float32 if there are none."""
+    """The common dtype of all parameters, at least float32; float32 if there are none."""
     dtypes = {array.dtype.newbyteorder("=") for array in arrays.values()}
     if len(dtypes) > 1:
         named = ", ".join(f"{name} {array.dtype}" for name, array in arrays.items())

@@ -1,4 +1,4 @@
-"""How a network predicts: the short way of control loops, the compiled way, layer by layer."""
+"""Prediction: the fast path for control loops, the compiled path, and layer by layer."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Prediction(NetworkAttributes):
     """The part of a :class:`affinet.Sequential` that turns inputs into outputs."""
 
     _operations: Any = None  # the compiled forward pass, if it covers all layers
-    _n_inputs: int | None = None  # numbers a row that it takes
-    _n_outputs: int = 0  # and that it returns
+    _n_inputs: int | None = None  # values per row that it takes
+    _n_outputs: int = 0  # values per row that it returns
     _leaky: list[LeakyReLU]
     _slopes: tuple[float, ...]
 
@@ -46,10 +46,10 @@ class Prediction(NetworkAttributes):
         return array
 
     def _predict_directly(self, x: Array, out: Array | None) -> Array | None:
-        """The short way for a few rows that need no conversion; None sends them the long way.
+        """The fast path for a few rows that need no conversion; None means: use the general path.
 
-        It serves control loops, where each microsecond of checks would be felt. What does not fit
-        is refused by the compiled door, and then named by the long way.
+        It serves control loops, where every microsecond of checks matters. The compiled function
+        rejects arguments that do not fit; the general path then names the error.
         """
         operations = self._operations
         if (
@@ -105,7 +105,7 @@ class Prediction(NetworkAttributes):
         return out[0] if x.ndim == 1 and self._n_inputs != 1 else out
 
     def _compile(self) -> None:
-        """Hand the layers to the compiled forward pass, if it covers all of them."""
+        """Build the compiled forward pass if it covers all layers."""
         self._n_inputs = first_width(self.layers)
         self._leaky = [layer for _, layer in walk(self.layers) if type(layer) is LeakyReLU]
         self._slopes = tuple(layer.slope for layer in self._leaky)

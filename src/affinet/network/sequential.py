@@ -1,4 +1,4 @@
-"""Sequential: layers in a row over one flat buffer of parameters and one of gradients."""
+"""Sequential: a sequence of layers with one flat buffer each for parameters and gradients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from affinet.parameters import Parameters
 if TYPE_CHECKING:
     from affinet.training import History
 
-# Attributes of networks that were pickled when these had no meaning of their own on assignment.
+# Attributes of networks pickled by versions in which these were not properties.
 RENAMED = {
     name: f"_{name}"
     for name in (
@@ -52,18 +52,18 @@ RENAMED = {
 
 
 class Sequential(Prediction):
-    """Layers in a row, with an optional loss behind them.
+    """A sequence of layers with an optional loss.
 
     The network copies every layer's parameters into one flat buffer and makes ``layer.W`` and
-    ``layer.b`` views of it, so an update of the buffer is seen by the layers.
+    ``layer.b`` views of it, so the layers see every update of the buffer.
 
     Parameters
     ----------
     *layers : Layer, or any object with ``forward(x)`` and ``backward(dout)``
         A custom layer names its parameters in an attribute ``parameters``, such as ``("W",)``,
         and stores the gradient of ``W`` as ``dW`` in its backward. It names arrays that it
-        changes while training without being parameters, such as running averages, in
-        ``buffers``; they are saved with the parameters. A layer made of layers names these in a
+        updates in training but that are not parameters, such as running averages, in
+        ``buffers``; they are saved with the parameters. A layer made of layers lists them in a
         tuple ``children``. A ``forward`` with a second positional argument receives True in
         training and False otherwise.
     loss : loss object, optional
@@ -71,21 +71,21 @@ class Sequential(Prediction):
         only predicts. A forward receives the weights of rows as a third argument, ``weights``.
     input_scale : float, optional
         Multiplies every input, in ``fit``, ``forward``, ``predict`` and ``evaluate`` alike;
-        1/255 for images held as uint8. Saved with the model.
+        1/255 for images stored as uint8. Saved with the model.
     check_finite : bool
-        True refuses inputs that hold NaN or an infinity, and says where.
+        True refuses inputs that contain NaN or an infinity; the error names the position.
 
     Attributes
     ----------
     layers : tuple
-        They are fixed: a network of other layers is a new Sequential.
+        They are fixed: build a new Sequential to use other layers.
     loss : loss object or None
     params, grads : Parameters
         Dicts of views into one flat buffer each (``params.flat``), with keys ``"0.W"``,
         ``"0.b"``, ...: the layer's path and the parameter's name. The layers inside layer 2, such
         as a :class:`Residual`, have the paths 2.0, 2.1, ...; so ``"2.0.W"``.
     dtype : numpy.dtype
-        float32 or float64, that of the parameters (float16 is held as float32). Inputs are
+        The dtype of the parameters, float32 or float64 (float16 is stored as float32). Inputs are
         converted to it.
     history : History or None
         Record of the last ``fit``, up to its last epoch if it was interrupted.
@@ -156,11 +156,11 @@ class Sequential(Prediction):
         Parameters
         ----------
         x : array of shape (B, ...)
-            B >= 1 rows. With targets the layers keep x itself, which must not change before the
-            backward; without targets they keep a copy.
+            B >= 1 rows. With targets the layers store x itself, which must not change before the
+            backward; without targets they store a copy.
         t : array, optional
-            Targets, as the loss wants them. Left out, no loss is needed, and :meth:`backward`
-            wants the gradient with respect to the outputs.
+            Targets, in the form that the loss takes. Without them no loss is needed, and
+            :meth:`backward` takes the gradient with respect to the outputs.
         train : bool
             True for training, False for evaluation.
         weights : array of shape (B,), optional
@@ -169,7 +169,7 @@ class Sequential(Prediction):
         Returns
         -------
         float, or without t an array of shape (B, O)
-            The array is the caller's own.
+            The array is a copy, which the caller may change.
 
         Examples
         --------
@@ -191,12 +191,12 @@ class Sequential(Prediction):
         return value
 
     def backward(self, dout: ArrayLike = 1.0, need_dx: bool = False) -> Array | None:
-        """Gradients of what the last forward returned, into ``grads``; no parameter changes.
+        """Write the gradients of the last forward's result to ``grads``; no parameter changes.
 
         Parameters
         ----------
         dout : float, or array of the shape of the outputs
-            Gradient of the objective with respect to what forward returned: one number for the
+            Gradient of the objective with respect to the result of forward: one number for the
             loss; after a forward without targets an array of the shape of the outputs. It is not
             modified.
         need_dx : bool
@@ -229,14 +229,14 @@ class Sequential(Prediction):
         Parameters
         ----------
         x : array of shape (B, ...), or (I,) for one row
-            Or :class:`affinet.datasets.Shards`, which are read a block at a time.
+            Or :class:`affinet.datasets.Shards`, which are read block by block.
         out : array of the result's shape and of the network's dtype, optional
             Where to write the result.
 
         Returns
         -------
         array of shape (B, O), or (O,) for one row
-            ``out`` if it was given.
+            ``out`` if given.
         """
         usage = self._usage
         readers = usage.readers  # a fork puts another list in its place
@@ -253,16 +253,16 @@ class Sequential(Prediction):
             readers.pop()
 
     def __call__(self, x: ArrayLike) -> Array:
-        """The outputs for x in evaluation mode: :meth:`predict`."""
+        """The outputs for x in evaluation mode; the same as :meth:`predict`."""
         return self.predict(x)
 
     def predict_proba(self, x: ArrayLike) -> Array:
-        """Class probabilities: what the loss makes of :meth:`predict`'s logits.
+        """Class probabilities, which the loss computes from :meth:`predict`'s logits.
 
         Raises
         ------
         TypeError
-            If the loss knows no probabilities.
+            If the loss has no probabilities.
         """
         if not hasattr(self.loss, "probabilities"):
             raise TypeError(f"predict_proba: the loss {self.loss!r} gives no probabilities")
@@ -284,20 +284,19 @@ class Sequential(Prediction):
         ----------
         x : array of shape (B, ...), B >= 1
         t : array
-            Targets, as the loss wants them.
+            Targets, in the form that the loss takes.
         sample_weight : array of shape (B,), optional
             Weights of the rows, each 0 or more and not all of them 0.
         metrics : list of names and functions, or dict of them, optional
-            More figures: names of :mod:`affinet.metrics` (``"f1"``, ``"mae"``, ``"rmse"`` and
+            Additional figures: names of :mod:`affinet.metrics` (``"f1"``, ``"mae"``, ``"rmse"`` and
             ``"r2"`` for short) and functions of (outputs, t) that return a number.
 
         Returns
         -------
         dict
-            ``"loss"``, and for classes ``"accuracy"`` (0..1), with weights the weighted share:
-            of rows whose highest output is the target's with :class:`SoftmaxWithLoss`, of rows
-            whose outputs all lie on the right side of 0 with :class:`SigmoidWithLoss`; then the
-            metrics.
+            ``"loss"``, and for classes ``"accuracy"``, the (weighted) fraction of correct rows:
+            with :class:`SoftmaxWithLoss` rows whose highest output is the target's, with
+            :class:`SigmoidWithLoss` rows whose outputs all have the right sign; then the metrics.
         """
         wanted = named_metrics(metrics)
         require_loss(self)
@@ -336,7 +335,7 @@ class Sequential(Prediction):
         sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
         stop_if_not_finite: bool = True,
     ) -> History:
-        # Its docstring is that of affinet.training.fit, which puts it here.
+        # affinet.training sets its docstring to that of affinet.training.fit.
         from affinet.training import fit
 
         return fit(
@@ -374,9 +373,9 @@ class Sequential(Prediction):
         return f"Sequential({', '.join(inside)})"
 
     def _arrays(self) -> dict[str, Array]:
-        """All that a training changes in the network: the parameters, then the buffers.
+        """All arrays that training changes: the parameters, then the buffers.
 
-        The arrays themselves; a buffer has a name as a parameter has, ``"<path>.<name>"``.
+        They are not copies; buffers are named like parameters, ``"<path>.<name>"``.
         """
         arrays = dict(self.params)
         for path, layer in walk(self.layers):
@@ -388,7 +387,7 @@ class Sequential(Prediction):
         return arrays
 
     def _set_arrays(self, arrays: Mapping[str, Array]) -> None:
-        """Copy values into the parameters and buffers; nothing has changed if one is refused."""
+        """Copy values into the parameters and buffers; nothing changes if one is refused."""
         own = self._arrays()
         if arrays.keys() != own.keys():
             raise ValueError(f"arrays of {', '.join(arrays)}, wanted {', '.join(own)}")
@@ -399,7 +398,7 @@ class Sequential(Prediction):
 
     def _bind(self) -> None:
         remember(self)
-        # Of each layer the arrays that a backward leaves elsewhere: key, owner, attribute.
+        # Per layer, the gradients that its backward stores elsewhere: key, owner, attribute.
         self._elsewhere: list[list[tuple[str, Any, str]]] = [[] for _ in self.layers]
         for path, layer in walk(self.layers):
             keys = {name: f"{path}.{name}" for name in parameter_names(layer)}
@@ -445,7 +444,7 @@ class Sequential(Prediction):
         self._kept.note_again()
 
     def _outputs(self, x: ArrayLike, train: bool) -> Iterator[Any]:
-        """What each layer makes of x, as a forward without targets."""
+        """The output of each layer for x, as in a forward without targets."""
         self._kept.enter()
         out: Any = None
         for out in self._chain.outputs(self._input(x), train):
@@ -460,7 +459,7 @@ class Sequential(Prediction):
             raise ValueError(f"x has shape {x.shape}, wanted at least one row")
 
     def __copy__(self) -> Sequential:
-        """Another name for the same layers, buffers and users."""
+        """A shallow copy that shares layers, buffers and usage."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
         remember(twin)
@@ -468,14 +467,14 @@ class Sequential(Prediction):
 
     def __getstate__(self) -> dict[str, Any]:
         saved = self.__dict__ | {"layers": self.layers, "_kept": self._kept.state()}
-        for name in ("_chain", "_usage", "_operations", "_elsewhere"):  # made again
+        for name in ("_chain", "_usage", "_operations", "_elsewhere"):  # rebuilt on load
             del saved[name]
         return saved
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
         saved = {RENAMED.get(name, name): value for name, value in saved.items()}
         self._chain = Chain(saved.pop("layers"))
-        saved.pop("_takes_train", None)  # in networks that were pickled before layers could nest
+        saved.pop("_takes_train", None)  # in networks pickled before layers could nest
         with_loss, out = saved.pop("_kept", (False, None))
         if saved.pop("_forward_done", False):
             with_loss, out = True, ()

@@ -13,7 +13,7 @@ INDENT = "  "
 
 
 def summary_of(net: Sequential) -> str:
-    """Each layer with its path and its parameters; what a layer holds is indented under it."""
+    """Each layer with its path and parameters; nested layers are indented below it."""
     shown = [(path, short_name(layer), layer) for path, layer in walk(net.layers)]
     places = [INDENT * path.count(".") + path for path, _, _ in shown]
     place_width = max(map(len, places)) if len(shown) > len(net.layers) else 0
@@ -30,5 +30,5 @@ def summary_of(net: Sequential) -> str:
 
 
 def short_name(layer: Any) -> str:
-    """A layer's ``repr``; the class name alone if the layers that it holds follow."""
+    """A layer's ``repr``; only the class name if its nested layers follow."""
     return type(layer).__name__ if children_of(layer) else repr(layer)

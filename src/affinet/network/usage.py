@@ -1,4 +1,4 @@
-"""Who uses a network now: many threads that predict, or one that trains."""
+"""The current users of a network: many threads that predict, or one that trains."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 
 from affinet._forks import ForkSafeLock, in_forked_child
 
-_USAGES: weakref.WeakSet[Usage] = weakref.WeakSet()  # of the living networks
+_USAGES: weakref.WeakSet[Usage] = weakref.WeakSet()  # of all live networks
 _LOCK = ForkSafeLock()
 
 
 class Usage:
-    """Lets many threads predict or one train: a fit beside either is an error, not a race.
+    """Lets many threads predict or one train: a concurrent fit is an error, not a race.
 
-    A reader announces itself before it looks for a writer, and a writer before it looks for
-    readers, so of two that meet at least one sees the other. Appending to a list and popping from
-    it are atomic, which costs a prediction less than a lock.
+    A reader registers before it checks for a writer, and a writer registers before it checks for
+    readers, so if both run at once, at least one sees the other. List append and pop are atomic,
+    and cheaper for a prediction than a lock.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Usage:
             _USAGES.add(self)
 
     def require_own_thread(self) -> None:
-        """Raise unless the thread that trains, if there is one, is this one: it may read too."""
+        """Raise if another thread trains; the training thread itself may read too."""
         if self.writer not in (None, threading.get_ident()):
             raise RuntimeError("this network is being trained in another thread")
 
@@ -47,9 +47,9 @@ class Usage:
             self.writer = None
 
     def forget_other_threads(self) -> None:
-        """After a fork: the child has the forking thread and no other.
+        """Reset after a fork: only the forking thread exists in the child.
 
-        If that thread is predicting, it withdraws from the old list, in which it announced itself.
+        If that thread is predicting, it removes itself from the old list, where it registered.
         """
         self.readers = []
         if self.writer != threading.get_ident():
@@ -57,7 +57,7 @@ class Usage:
 
 
 def forget_other_threads() -> None:
-    """Free all networks, in the child of a fork, of threads that it does not have."""
+    """In a forked child, release all networks from threads that were not copied."""
     for usage in list(_USAGES):
         usage.forget_other_threads()
 

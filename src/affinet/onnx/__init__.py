@@ -1,6 +1,6 @@
 """ONNX files of multilayer perceptrons, written and read with the package onnx (extra ``onnx``).
 
-onnx is imported when a file is written or read, so this module costs nothing before.
+onnx is imported only when a file is written or read, so importing this module is cheap.
 """
 
 from __future__ import annotations
@@ -32,43 +32,43 @@ def export(
 
     The graph takes any number of rows and has the network's dtype. Layers are in evaluation mode,
     so a Dropout is omitted; ``input_scale`` becomes a product at the input. The loss is not
-    written. ``net.metadata`` is, as JSON under ``affinet.metadata``, and its ``classes`` also under
-    ``classes``. :func:`load` reads back a network with the same predictions, to the bit. The file
+    written. ``net.metadata`` is stored as JSON under ``affinet.metadata``, its ``classes`` also
+    under ``classes``. :func:`load` reads back a network with bit-identical predictions. The file
     is written under a temporary name, flushed to disk and then renamed.
 
     Parameters
     ----------
-    net : Sequential, or a fitted estimator of affinet's
-        Made of affinet's own layers, at least one of which fixes the number of inputs. Of an
-        estimator ``net_`` is written, which computes outputs and not labels; its ``classes_``
-        go into the metadata.
+    net : Sequential, or a fitted affinet estimator
+        Made of affinet's own layers, at least one of which fixes the number of inputs. For an
+        estimator, ``net_`` is written, which computes outputs and not labels; its ``classes_``
+        are stored in the metadata.
     path : path
         A name ending in ``.onnx``.
     opset : int
         Version of the ONNX operators, 13 or more, and 17 or more for a LayerNorm. From 20 on a
-        GELU is one operator, before that it is built of Erf.
+        GELU is one operator, before that it is built from Erf.
     probabilities : bool
         True ends the graph with Softmax or Sigmoid, whichever the loss applies to logits, as
         :meth:`Sequential.predict_proba` does.
     input_dtype : dtype, optional
-        What the graph takes where it is not the network's dtype, such as uint8 for images.
+        Dtype of the graph's input if it is not the network's, such as uint8 for images.
     input_name, output_name : str
         Names of the graph's input, of shape (batch, I), and output, of shape (batch, O).
     check : bool
         True runs onnx's checker on the graph before anything is written.
     encoding : bool
-        A model of a table encodes its columns before the network and gives a numeric target its
-        unit after it. A graph cannot hold this yet, so such a model is refused. False writes the
-        network alone, for rows that are encoded already; what is missing stands in the file's
-        ``doc_string``.
+        A model of a table encodes its columns before the network and converts a numeric target
+        back to its unit after it. A graph cannot represent this yet, so such a model is refused.
+        False writes only the network, for rows that are already encoded; the file's ``doc_string``
+        lists the missing steps.
 
     Raises
     ------
     ImportError
         If onnx is not installed.
     TypeError
-        If ``net`` is anything else, a layer is not affinet's own, the loss has no probabilities, or
-        JSON cannot hold the metadata.
+        If ``net`` is any other object, a layer is not affinet's own, the loss has no probabilities,
+        or JSON cannot hold the metadata.
     ValueError
         If the name does not end in ``.onnx``, a layer needs a higher opset, the number of inputs
         is unknown, the parameters exceed the 2 GB that an ONNX file can hold, a number exceeds
@@ -77,10 +77,10 @@ def export(
 
     Notes
     -----
-    ONNX keeps the epsilon of a normalisation in single precision, in a float64 network too. Where
-    that changes it, the exact number stands in the node's ``doc_string``, and :func:`load` uses it.
-    ONNX Runtime 1.31 does not run a float64 network with a GELU, as it has no Erf in double
-    precision, and one with a LeakyReLU in opsets 16 to 18 only.
+    ONNX stores the epsilon of a normalisation in single precision, even in a float64 network. If
+    this changes the value, the exact one is in the node's ``doc_string``, and :func:`load` uses it.
+    ONNX Runtime 1.31 cannot run a float64 network with a GELU, as it lacks Erf in double precision,
+    and runs one with a LeakyReLU only in opsets 16 to 18.
 
     Examples
     --------
@@ -113,31 +113,31 @@ def export(
 def load(path: str | os.PathLike[str]) -> Sequential:
     """Read an ONNX file that holds a multilayer perceptron, such as PyTorch or skl2onnx write.
 
-    It reads Gemm, MatMul and Add, the activations that affinet has, GELU and SiLU also where they
-    are written out as products, BatchNormalization, LayerNormalization, Dropout, Flatten and
+    It reads Gemm, MatMul and Add, affinet's activations, GELU and SiLU also if they are written as
+    products, BatchNormalization, LayerNormalization, Dropout, Flatten and
     Reshape to rows, Identity, Cast to floats, and a positive factor at the input, which becomes
     ``input_scale``. The label branch of an skl2onnx classifier is ignored.
 
     A final Softmax or LogSoftmax becomes ``loss=SoftmaxWithLoss()`` and a final Sigmoid
-    ``loss=SigmoidWithLoss()``, unless :func:`export` noted that it is a layer: ``predict`` then
+    ``loss=SigmoidWithLoss()``, unless :func:`export` recorded that it is a layer: ``predict`` then
     returns logits, ``predict_proba`` probabilities. Otherwise the network has no loss; assign
     ``net.loss`` to train it.
 
     Parameters
     ----------
     path : path
-        An ONNX file; weights that it keeps in files beside it are read too.
+        An ONNX file; weights stored in external files are read too.
 
     Returns
     -------
     Sequential
         In the dtype of the weights. Class names, if the file has them, are in
-        ``metadata["classes"]``; from a file of affinet's all metadata is restored.
+        ``metadata["classes"]``; from a file that affinet wrote, all metadata is restored.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ImportError
         If onnx is not installed.
     ValueError
@@ -161,7 +161,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
 
 
 def require_onnx() -> None:
-    """Raise ImportError, with the way out, if onnx is not installed."""
+    """Raise ImportError, with the install command, if onnx is not installed."""
     try:
         import onnx  # noqa: F401
     except ImportError as error:

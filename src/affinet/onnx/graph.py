@@ -1,4 +1,4 @@
-"""An ONNX graph as its reader needs it: producers of tensors, constants, and the way back."""
+"""An ONNX graph in the form that the reader needs: producers of tensors, and constants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from affinet.onnx.joins import Joins
 STANDARD = ("", "ai.onnx")
 MOST_NODES = 10_000  # after inlining functions, which can call each other exponentially often
 MOST_OUTPUTS = 16  # skl2onnx gives a classifier up to four
-LABEL_OPS = ("ArgMax", "ArrayFeatureExtractor", "Binarizer")  # these give labels, not numbers
+LABEL_OPS = ("ArgMax", "ArrayFeatureExtractor", "Binarizer")  # these return labels, not numbers
 ML_DOMAIN = "ai.onnx.ml"
 FOLDED = ("Constant", "Identity", "Cast", "Transpose")  # operators that pass constants on
 
@@ -30,9 +30,9 @@ class Graph:
     Attributes
     ----------
     input : str
-        Name of the one input.
+        Name of the only input.
     dims : tuple of (int or None), or None
-        Its shape as far as it is declared, None for a number that is open.
+        Its declared shape, with None for an unknown size.
     opset : int
         Version of the standard operators.
     """
@@ -59,7 +59,7 @@ class Graph:
 
     @functools.cached_property
     def joins(self) -> Joins:
-        """Where paths part and meet."""
+        """The tensors where paths split and join."""
         return Joins(self.input, self.nodes)
 
     def producer(self, tensor: str) -> Any:
@@ -69,14 +69,14 @@ class Graph:
         return self._producers[tensor]
 
     def made_by(self, tensor: str, *ops: str) -> Any | None:
-        """The node that a tensor comes from, if it is one of these operators."""
+        """The node that produces a tensor, if it is one of these operators."""
         node = self._producers.get(tensor)
         if node is None or node.op_type not in ops:
             return None
         return node if node.domain in (*STANDARD, ML_DOMAIN) else None
 
     def constant(self, tensor: str) -> Array | None:
-        """The value of a tensor that does not depend on the input, as far as needed here."""
+        """The value of a tensor that does not depend on the input; None if it is not folded."""
         if tensor in self._constants:
             return self._constants[tensor]
         chain, name = [], tensor
@@ -105,7 +105,7 @@ class Graph:
         return [name for name in node.input if name and self.constant(name) is None]
 
     def main_output(self) -> str:
-        """The one output that holds numbers; a classifier of skl2onnx has labels beside it."""
+        """The only numeric output; a classifier from skl2onnx also has labels."""
         found = {self._behind_zipmap(name) for name in self.outputs if not self._is_label(name)}
         if len(found) != 1:
             raise ValueError(f"outputs {self.outputs}, wanted one beside the labels")
@@ -140,12 +140,12 @@ class Graph:
 
 def open_graph(source: Path) -> Graph:
     """The graph of a file, checked; ValueError if it is not one."""
-    with source.open("rb"):  # a missing file is the system's error, not onnx's
+    with source.open("rb"):  # a missing file raises the system's error, not onnx's
         pass
     try:
-        onnx.checker.check_model(str(source))  # by name: a model in memory may have 2 GB at most
+        onnx.checker.check_model(str(source))  # by name: a model in memory is limited to 2 GB
         model = onnx.load(source)
-    # Damaged bytes raise whatever the decoder, the checker or the reader of external data raises.
+    # On damaged bytes, the decoder, the checker or the reader of external data may raise anything.
     except Exception as error:
         raise ValueError(f"not an ONNX model, or damaged: {error}") from error
     return Graph(model)
@@ -168,10 +168,10 @@ def attributes(node: Any) -> dict[str, Any]:
 
 
 def meant_attributes(node: Any) -> dict[str, Any]:
-    """The same with every number as its writer meant it.
+    """The attributes with every number as its writer intended.
 
-    ONNX holds single precision: the exact number is the one that affinet's writer noted beside it,
-    or else the shortest that single precision stands for.
+    ONNX stores single precision: the exact number is the one that affinet's writer recorded next to
+    it, or else the shortest decimal that rounds to it.
     """
     exact = exact_numbers(node)
     values = attributes(node)
@@ -183,15 +183,15 @@ def meant_attributes(node: Any) -> dict[str, Any]:
 
 
 def same_in_single(exact: float, value: float) -> bool:
-    """True if a number in single precision stands for an exact one."""
+    """True if an exact number rounds to this one in single precision."""
     with np.errstate(over="ignore"):
         return bool(np.float32(exact) == value)
 
 
 def shortest(value: float) -> float:
-    """The number that one in single precision stands for: 0.2 for 0.20000000298.
+    """The shortest decimal that rounds to a single-precision number: 0.2 for 0.20000000298.
 
-    A number that single precision cannot hold is an exact one already.
+    A number that single precision cannot represent is already exact.
     """
     with np.errstate(over="ignore"):
         single = np.float32(value)
@@ -199,7 +199,7 @@ def shortest(value: float) -> float:
 
 
 def exact_numbers(node: Any) -> dict[str, float]:
-    """Numbers in double precision that affinet's writer left beside those in single precision."""
+    """Double-precision values that affinet's writer recorded next to single-precision ones."""
     try:
         numbers = json.loads(node.doc_string or "{}")
     except (ValueError, RecursionError):
@@ -210,7 +210,7 @@ def exact_numbers(node: Any) -> dict[str, float]:
 
 
 def cast_target(node: Any) -> np.dtype[Any]:
-    """The dtype that a Cast gives."""
+    """The dtype that a Cast converts to."""
     code = attributes(node)["to"]
     try:
         dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(code))
@@ -220,7 +220,7 @@ def cast_target(node: Any) -> np.dtype[Any]:
 
 
 def require_few_calls(model: Any) -> None:
-    """Raise if the model's functions, written out, would be too many nodes."""
+    """Raise if inlining the model's functions would give too many nodes."""
     functions = {(f.domain, f.name): f for f in model.functions}
     sizes: dict[tuple[str, str], int | None] = {}
 
@@ -247,7 +247,7 @@ def require_few_calls(model: Any) -> None:
 
 
 def folded(node: Any, value: Array | None) -> Array | None:
-    """What a node that passes constants on makes of ``value``; None if that is not constant."""
+    """The result of a folded node for the constant ``value``; None if it is not constant."""
     if node.op_type == "Constant":
         return constant_value(node)
     if value is None or node.op_type == "Identity":
@@ -258,7 +258,7 @@ def folded(node: Any, value: Array | None) -> Array | None:
 
 
 def array_of(tensor: Any) -> Array:
-    """The array that the file holds as a tensor."""
+    """The array of a tensor in the file."""
     try:
         return np.asarray(numpy_helper.to_array(tensor))
     except KeyError:
@@ -268,7 +268,7 @@ def array_of(tensor: Any) -> Array:
 
 
 def constant_value(node: Any) -> Array | None:
-    """What a Constant node holds; None for a sparse tensor or a text."""
+    """The value of a Constant node; None for a sparse tensor or a string."""
     values = attributes(node)
     if "value" in values:
         return array_of(values["value"])
@@ -280,7 +280,7 @@ def constant_value(node: Any) -> Array | None:
 
 
 def declared_dims(value: Any) -> tuple[int | None, ...] | None:
-    """The shape that a graph's input declares, None for what it leaves open."""
+    """The declared shape of a graph's input, with None for unknown sizes."""
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not kind.HasField("shape"):
         return None
@@ -331,7 +331,7 @@ def shape_of_all(graph: Graph, tensor: str) -> bool:
 
 
 def plain(name: Any) -> Any:
-    """A class name as JSON holds it."""
+    """A class name in a type that JSON supports."""
     if isinstance(name, bytes):
         return name.decode()
     return name.item() if isinstance(name, np.generic) else name

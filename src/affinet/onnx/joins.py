@@ -1,4 +1,4 @@
-"""Where the paths of a graph part: for a sum, the tensor from which both of its branches start."""
+"""Where the paths of a graph split: for a sum, the tensor where both of its branches start."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class Joins:
-    """For every tensor the last one before it through which all paths from the input pass.
+    """For every tensor, the last one before it through which all paths from the input pass.
 
-    These make a tree, the dominator tree of the graph. The tensor from which the branches of a sum
-    start is the last common ancestor of its two inputs; it is found in O(log n) steps by a second
-    link of every tensor, which skips ancestors: E. W. Myers, "An applicative random-access stack",
+    These form the dominator tree of the graph. The tensor where the branches of a sum start is the
+    lowest common ancestor of its two inputs; a second link per tensor, which skips ancestors, finds
+    it in O(log n) steps: E. W. Myers, "An applicative random-access stack",
     Information Processing Letters 17, 1983.
 
     Parameters
@@ -19,11 +19,11 @@ class Joins:
     start : str
         The graph's input.
     nodes : iterable of nodes
-        Each after those whose outputs it reads.
+        In topological order.
     """
 
     def __init__(self, start: str, nodes: Iterable[Any]) -> None:
-        # Of every tensor that depends on the input; constants are not among them.
+        # For every tensor that depends on the input; constants are excluded.
         self._parents, self._skips, self._depths = {start: start}, {start: start}, {start: 0}
         for node in nodes:
             known = [name for name in node.input if name in self._depths]

@@ -1,4 +1,4 @@
-"""Products of tensors: which of them spell an activation out."""
+"""Products of tensors that form an activation."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from affinet.layers.activations import GELU, Activation, activation_classes
 from affinet.onnx.graph import Graph
 
-CONSTANT_TOLERANCE = 1e-6  # of sqrt(2) and its like, written in single precision
-MOST_FACTORS_DEEP = 8  # products of products; a file could nest them without end
+CONSTANT_TOLERANCE = 1e-6  # of sqrt(2) and similar constants in single precision
+MOST_FACTORS_DEEP = 8  # products of products; a file could nest them arbitrarily
 
 
 def find_gate(graph: Graph, node: Any) -> tuple[type[Activation], str] | None:
-    """An activation and its x, if the node's product spells the activation out, else None.
+    """An activation and its x, if the node's product forms one, else None.
 
-    ``x (1 + erf(x / sqrt 2)) / 2`` for GELU, and x times a chain of operators of x for those that
-    name one, such as ``x sigmoid(x)`` for SiLU, with the factors in any order. The search goes
-    level by level, because x may be such a product itself.
+    ``x (1 + erf(x / sqrt 2)) / 2`` for GELU, and x times a chain of operators applied to x for
+    activations that define one, such as ``x sigmoid(x)`` for SiLU, with the factors in any order.
+    The search is breadth-first, because x may itself be such a product.
     """
     chains = [cls for cls in activation_classes().values() if cls.onnx_gate]
     queue, seen = [(node.output[0], 0)], set[str]()
@@ -45,7 +45,7 @@ def find_gate(graph: Graph, node: Any) -> tuple[type[Activation], str] | None:
 
 
 def chain_argument(graph: Graph, tensor: str, operators: tuple[str, ...]) -> str | None:
-    """x, if the tensor is what these operators, one after the other, make of x."""
+    """x, if the tensor is the result of applying these operators to x in order."""
     for operator in reversed(operators):
         node = graph.made_by(tensor, operator)
         if node is None:
@@ -75,9 +75,9 @@ def erf_argument(graph: Graph, tensor: str) -> str | None:
 def factors(
     graph: Graph, tensor: str, stop: tuple[str, ...] = (), depth: int = 0
 ) -> tuple[float, list[str]]:
-    """A tensor as a number times tensors: its Mul and Div undone, but for tensors in ``stop``.
+    """A tensor as a number times tensors: its Mul and Div expanded, except for tensors in ``stop``.
 
-    What anything but one constant number divides counts as one tensor.
+    A quotient counts as one tensor unless its divisor is a single constant number.
     """
     node = None if tensor in stop else graph.made_by(tensor, "Mul", "Div")
     if node is None or depth == MOST_FACTORS_DEEP:

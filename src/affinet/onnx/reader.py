@@ -1,4 +1,4 @@
-"""From an ONNX graph to a network: read backwards, from the output to the input."""
+"""Reads an ONNX graph into a network, backwards from the output to the input."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from affinet.onnx.products import factors, find_gate
 
 MATRIX_OPS = ("Gemm", "MatMul")
 A_SUM = "a sum of two tensors that are not the branches of a Residual"
-# Beside ValueError and TypeError: what a node raises that lacks an input or an attribute, or has
-# one of another kind.
+# Errors, besides ValueError and TypeError, raised for a node that lacks an input or an attribute,
+# or has one of the wrong type.
 DAMAGE = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError)
-# A graph may use one matrix in many places, and each of them becomes a layer with its own copy.
+# A graph may use one matrix in many places; each becomes a layer with its own copy.
 SHARED_RATIO, SHARED_BYTES = 16, 1 << 26
 
 
@@ -80,13 +80,13 @@ class Reader:
     Attributes
     ----------
     tensor : str
-        The tensor to explain next; in the end it is the input.
+        The tensor to read next; the graph's input at the end.
     layers : list
-        The layers found so far, which follow the tensor.
+        The layers found so far, which come after the tensor.
     width : int or None
-        The number of values that a row of the tensor must have, where a later node fixes it.
+        The number of values that a row of the tensor must have, if a later node fixes it.
     rows_only : node or None
-        A later node that needs rows (B, n), unless a Flatten stands between.
+        A later node that needs rows (B, n), with no Flatten in between.
     scale : (node, float) or None
         A constant factor found so far; only the input may have one.
     in_branch : bool
@@ -110,7 +110,7 @@ class Reader:
         self.has_probabilities = from_json(graph.properties.get(PROBABILITIES)) is not False
 
     def network(self) -> Sequential:
-        """The network that the graph is."""
+        """The network that the graph represents."""
         while self.tensor != self.graph.input:
             self._read_node()
         self._require_fitting_input()
@@ -119,17 +119,17 @@ class Reader:
 
     @property
     def is_at_end(self) -> bool:
-        """True if nothing was found so far that follows the tensor."""
+        """True if nothing found so far comes after the tensor."""
         return not self.layers and self.loss is None and not self.in_branch
 
     def branch(self, node: Any, tensor: str, start: str) -> Reader:
-        """What lies between ``start`` and a tensor that the node adds to another one."""
+        """The layers between ``start`` and a tensor that the node adds to another one."""
         branch = copy.copy(self)
         branch.tensor, branch.layers = tensor, []
         branch.in_branch, branch.flattened = True, False
         while branch.tensor != start:
             if not self.graph.joins.is_behind(branch.tensor, start):
-                refuse(node, A_SUM)  # start is in the midst of what is one layer
+                refuse(node, A_SUM)  # start is inside a single layer
             branch._read_node()
         branch._require_no_scale()
         self.n_bytes = branch.n_bytes
@@ -139,14 +139,14 @@ class Reader:
         node = self.graph.producer(self.tensor)
         if node.domain not in STANDARD or node.op_type not in READERS:
             refuse(node, "affinet has no layer for it")
-        # Branches that share nodes could be read exponentially often.
+        # Branches that share nodes could be read exponentially many times.
         if self.tensor in self.seen:
             refuse(node, "two branches contain it")
         self.seen.add(self.tensor)
         READERS[node.op_type](self, node)
 
     def put(self, layer: Any, node: Any, tensor: str) -> None:
-        """Put a layer before the others and continue with the tensor that it takes."""
+        """Insert a layer before the others and continue with its input tensor."""
         self._require_no_scale()
         self.n_bytes += sum(getattr(layer, name).nbytes for name in layer.parameters)
         if self.n_bytes > max(SHARED_BYTES, SHARED_RATIO * self.graph.n_bytes):
@@ -155,13 +155,13 @@ class Reader:
         self.tensor = tensor
 
     def put_rows(self, layer: Any, node: Any, tensor: str, n_inputs: int, n_outputs: int) -> None:
-        """Put a layer that takes rows of n_inputs numbers and gives n_outputs."""
+        """Insert a layer that maps rows of n_inputs values to n_outputs."""
         self.require_width(node, n_outputs)
         self.put(layer, node, tensor)
         self.width, self.rows_only = n_inputs, node
 
     def end_with(self, loss: Any, node: Any) -> None:
-        """Let a last activation stand for the loss."""
+        """Convert a final activation into the loss."""
         self._require_no_scale()
         if not self.is_at_end:
             refuse(node, "affinet has it only at the end of a network")
@@ -169,7 +169,7 @@ class Reader:
         self.tensor = node.input[0]
 
     def require_width(self, node: Any, width: int) -> None:
-        """Raise if rows of this many numbers do not fit what comes behind."""
+        """Raise if rows of this width do not fit the following layers."""
         if self.width not in (None, width):
             refuse(node, f"gives {width} numbers a row, what follows takes {self.width}")
 
@@ -200,7 +200,7 @@ class Reader:
 
 
 def read_gemm(reader: Reader, node: Any, more_bias: Array | None = None) -> None:
-    """``alpha A B + beta C``, A and B transposed where transA and transB say so."""
+    """``alpha A B + beta C``, with A and B transposed according to transA and transB."""
     values = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | attributes(node)
     tensor = node.input[0]
     if values["transA"]:
@@ -231,7 +231,7 @@ def put_affine(
 
 
 def read_add(reader: Reader, node: Any) -> None:
-    """A bias behind a matrix product, in either order, or a Residual."""
+    """A bias after a matrix product, in either order, or a Residual."""
     data = reader.graph.data_inputs(node)
     if len(data) == 2:
         read_sum(reader, node, data)
@@ -257,7 +257,7 @@ def matrix(reader: Reader, node: Any) -> Array:
 
 
 def output_columns(reader: Reader, node: Any) -> Array:
-    """A matrix product's second factor, turned so that its columns are the outputs."""
+    """A matrix product's second factor, transposed so that its columns are the outputs."""
     W = matrix(reader, node)
     return W.T if attributes(node).get("transB") else W
 
@@ -274,7 +274,7 @@ def bias(reader: Reader, node: Any, name: str, W: Array) -> Array:
 
 
 def read_sum(reader: Reader, node: Any, tensors: list[str]) -> None:
-    """A branch of layers, plus what it starts from or an Affine of that, in either order."""
+    """A branch of layers plus its input, or plus an Affine of its input, in either order."""
     joins = reader.graph.joins
     if not all(map(joins.depends_on_input, tensors)):
         refuse(node, A_SUM)
@@ -284,7 +284,7 @@ def read_sum(reader: Reader, node: Any, tensors: list[str]) -> None:
         one, other = other, one
     if not is_skip(other):
         refuse(node, A_SUM)
-    # x + x comes from a branch that does nothing when it predicts.
+    # x + x comes from a branch that is the identity in evaluation mode.
     layers = one.layers[::-1] or [Dropout(0.0)]
     widths = {branch.width for branch in (one, other) if branch.width is not None}
     if len(widths) > 1:
@@ -296,13 +296,13 @@ def read_sum(reader: Reader, node: Any, tensors: list[str]) -> None:
     reader.put(layer, node, start)
     reader.width = widths.pop() if widths else None
     if one.flattened != other.flattened:
-        reader.rows_only = node  # what is added has another shape, unless it starts from rows
+        reader.rows_only = node  # without rows, the two summands differ in shape
     else:
         reader.rows_only = one.rows_only if one.rows_only is not None else other.rows_only
 
 
 def is_skip(branch: Reader) -> bool:
-    """True if a branch can be what is added to a Residual's layers: nothing, or an Affine."""
+    """True if a branch can be a Residual's skip connection: empty, or an Affine."""
     return not branch.layers or (len(branch.layers) == 1 and isinstance(branch.layers[0], Affine))
 
 
@@ -314,7 +314,7 @@ def read_batch_norm(reader: Reader, node: Any) -> None:
     if values["training_mode"]:
         refuse(node, "it is in training mode: export the model for inference")
     gamma, beta, mean, var = reader.parameters(node, 1, 2, 3, 4)
-    # ONNX calls the share of the old mean momentum, affinet that of the new one.
+    # ONNX's momentum is the weight of the old mean, affinet's that of the new one.
     momentum = round(1 - values["momentum"], 7)
     layer = BatchNorm(len(gamma), momentum, values["epsilon"])
     layer.gamma, layer.beta = gamma.copy(), beta.copy()
@@ -336,7 +336,7 @@ def read_layer_norm(reader: Reader, node: Any) -> None:
 
 
 def read_activation(layer_type: type[Activation]) -> Callable[[Reader, Any], None]:
-    """A reader of the operator of one of affinet's activations."""
+    """A reader for the operator of one of affinet's activations."""
 
     def read(reader: Reader, node: Any) -> None:
         try:
@@ -377,7 +377,7 @@ def read_softmax(reader: Reader, node: Any) -> None:
 
 
 def read_concat(reader: Reader, node: Any) -> None:
-    """The two columns 1 - p and p that skl2onnx makes of one probability p."""
+    """The two columns 1 - p and p that skl2onnx builds from one probability p."""
     graph = reader.graph
     negative = graph.made_by(node.input[0], "Sub") if len(node.input) == 2 else None
     if (
@@ -405,7 +405,7 @@ def read_dropout(reader: Reader, node: Any) -> None:
 
 
 def read_product(reader: Reader, node: Any) -> None:
-    """An activation written out, or the input's scale."""
+    """An activation written as a product, or the input's scale."""
     found = find_gate(reader.graph, node)
     if found is not None:
         gate, x = found

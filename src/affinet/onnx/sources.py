@@ -1,4 +1,4 @@
-"""What can be exported: networks and estimators, and what of a model a graph cannot hold."""
+"""What can be exported: networks and estimators, and the steps that a graph cannot represent."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from affinet.network import Sequential
 from affinet.tables import Encoding, NumberTarget
 from affinet.tables.table import listing
 
-SHOWN = 6  # names of columns
-STEPS = {  # what an encoding does to columns, by their kind
+SHOWN = 6  # column names to show
+STEPS = {  # effect of an encoding on columns, by kind
     "number": "the standardisation",
     "date": "the days and cycles",
     "category": "the one-hot inputs",
@@ -25,7 +25,7 @@ def network_of(model: Any) -> Sequential:
     Raises
     ------
     TypeError
-        If it is neither a Sequential nor one of affinet's estimators.
+        If it is neither a Sequential nor an affinet estimator.
     ValueError
         If it is an estimator that has not been fitted.
     """
@@ -63,7 +63,7 @@ def left_out(model: Any, net: Sequential) -> str | None:
 
 
 def encoding_in_words(record: Any) -> str:
-    """What a model's table record does, as far as it can be read."""
+    """The steps of a model's table record, as far as it can be read."""
     try:
         return in_words(Encoding.from_json(record))
     except (ValueError, TypeError, LookupError, AttributeError):
@@ -71,7 +71,7 @@ def encoding_in_words(record: Any) -> str:
 
 
 def in_words(encoding: Encoding) -> str:
-    """What an encoding does to inputs and outputs."""
+    """The effect of an encoding on inputs and outputs."""
     steps = []
     for kind, step in STEPS.items():
         names = [column.name for column in encoding.columns if column.kind == kind]

@@ -1,4 +1,4 @@
-"""From a network to an ONNX graph."""
+"""Writes a network as an ONNX graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_BYTES = 2**31 - 2**20  # a protobuf holds 2 GB; the rest is for the graph
 
 
 class Options(NamedTuple):
-    """What a caller of :func:`affinet.onnx.export` chose; see there."""
+    """The options of :func:`affinet.onnx.export`; see there."""
 
     opset: int
     probabilities: bool
@@ -37,22 +37,22 @@ class Options(NamedTuple):
 
 
 class GraphWriter:
-    """Nodes in a row, each after the last: ``add`` appends one and moves ``tensor`` to it."""
+    """A sequence of nodes: ``add`` appends one and sets ``tensor`` to its output."""
 
     def __init__(self, dtype: np.dtype[Any], opset: int, input_name: str) -> None:
         self.dtype = dtype
         self.opset = opset
         self.tensor = input_name
-        self.place = ""  # of the layer that is being written: its path
+        self.place = ""  # path of the layer being written
         self.nodes: list[Any] = []
-        self.used: Counter[str] = Counter()  # names of nodes without their numbers
+        self.used: Counter[str] = Counter()  # node names without their numbers
         self.initializers: dict[str, Any] = {}
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node; its inputs are those named, or else the last node's output.
+        """Append a node; its inputs are those given, or else the last node's output.
 
-        ONNX holds attributes in single precision. A number that this changes stands in the node's
-        documentation too, so that :func:`affinet.onnx.load` reads back the same network.
+        ONNX stores attributes in single precision. If that changes a number, the exact one is also
+        written to the node's documentation, so that :func:`affinet.onnx.load` restores it.
         """
         name = f"{self.place}.{op}"
         self.used[name] += 1
@@ -64,7 +64,7 @@ class GraphWriter:
         return name
 
     def note(self, **numbers: float) -> None:
-        """Keep numbers of the last node in double precision where single precision is not exact."""
+        """Record the last node's numbers in double precision if single precision is not exact."""
         for name, value in numbers.items():
             if not np.isfinite(single(value)):
                 raise ValueError(f"{name} is {value!r}, more than ONNX's single precision holds")
@@ -73,18 +73,18 @@ class GraphWriter:
             self.nodes[-1].doc_string = json.dumps(exact)
 
     def constant(self, name: str, value: Any) -> str:
-        """An array of the graph's dtype; the name in the graph begins with the layer's place."""
+        """Add an array in the graph's dtype; its name in the graph starts with the layer's path."""
         full_name = f"{self.place}.{name}"
         array = np.ascontiguousarray(value, dtype=self.dtype).reshape(np.shape(value))
         self.initializers[full_name] = numpy_helper.from_array(array, full_name)
         return full_name
 
     def parameters(self, layer: Any, *names: str) -> list[str]:
-        """The layer's arrays of these names, as constants."""
+        """Add the layer's arrays with these names as constants."""
         return [self.constant(name, getattr(layer, name)) for name in names]
 
     def write(self, place: int, layer: Any) -> None:
-        """Let a layer add its nodes; ``place`` is where it is in the one that is being written."""
+        """Let a layer add its nodes; ``place`` is its index within the layer being written."""
         outer = self.place
         self.place = f"{outer}.{place}" if outer else str(place)
         require_own(self.place, layer)
@@ -100,13 +100,13 @@ class GraphWriter:
 
 
 def single(value: float) -> np.float32:
-    """The nearest number in single precision."""
+    """Round to the nearest single-precision number."""
     with np.errstate(over="ignore"):
         return np.float32(value)
 
 
 def write_scale(graph: GraphWriter, scale: float) -> None:
-    """Add the factor of a network's inputs, and note it where the graph's dtype changes it."""
+    """Add a network's input scale, and record its exact value if the graph's dtype changes it."""
     with np.errstate(over="ignore"):
         stored = float(graph.dtype.type(scale))
     if not 0 < stored < math.inf:
@@ -150,7 +150,7 @@ def model_of(net: Sequential, options: Options) -> Any:
         producer_name="affinet",
         producer_version=__version__,
     )
-    # The lowest version of the format that has these operators: older runtimes read it too.
+    # The lowest format version with these operators, so that older runtimes can read it.
     model.ir_version = helper.find_min_ir_version_for(model.opset_import)
     properties = {
         names.METADATA: json.dumps(net.metadata),
@@ -192,7 +192,7 @@ def graph_of(net: Sequential, options: Options) -> Any:
 
 
 def name_output(writer: GraphWriter, options: Options) -> None:
-    """Give the last node's output the name that was asked for, if it is free."""
+    """Give the last node's output the requested name, if it is free."""
     names = {*writer.initializers, *(name for node in writer.nodes for name in node.output)}
     for argument in ("input_name", "output_name"):
         if getattr(options, argument) in names:
@@ -203,7 +203,7 @@ def name_output(writer: GraphWriter, options: Options) -> None:
 
 
 def require_options(net: Sequential, options: Options) -> None:
-    """Raise if what the caller chose is impossible, whatever the layers."""
+    """Raise if the options are invalid for any layers."""
     newest = onnx.defs.onnx_opset_version()
     if not FIRST_OPSET <= whole_number("opset", options.opset, FIRST_OPSET) <= newest:
         raise ValueError(
@@ -227,13 +227,13 @@ def require_options(net: Sequential, options: Options) -> None:
 
 
 def require_own(place: str, layer: Any) -> None:
-    """Raise unless the layer's own class, and not one that it inherits from, is affinet's."""
+    """Raise unless the layer's class itself, not just a base class, is affinet's."""
     if getattr(affinet.layers, type(layer).__name__, None) is not type(layer):
         raise TypeError(f"layer {place}: cannot export {layer!r}, only affinet's own layers")
 
 
 def widths(net: Sequential) -> tuple[int, int]:
-    """Numbers a row that the network takes and returns."""
+    """Values per row that the network takes and returns."""
     taken, returned = width_taken(net.layers), width_returned(net.layers)
     if taken is None or returned is None:
         raise ValueError("no layer fixes the number of inputs, wanted at least one Affine")
@@ -246,5 +246,5 @@ def tensor(name: str, dtype: np.dtype[Any], width: int) -> Any:
 
 
 def element_type(dtype: np.dtype[Any]) -> int:
-    """What ONNX calls a dtype."""
+    """ONNX's name for a dtype."""
     return int(helper.np_dtype_to_tensor_dtype(dtype))

@@ -1,4 +1,4 @@
-"""A team of one process: what ``fit`` asks of a team where there is no other process."""
+"""A team of one process: the interface that ``fit`` needs when there is no other process."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any, Protocol
 
 
 class AnyTeam(Protocol):
-    """What ``fit`` asks of a team; :class:`affinet.training.team.Team` has several processes."""
+    """The team interface of ``fit``; :class:`affinet.training.team.Team` has several processes."""
 
     rank: int
     size: int
 
     def part(self, n: int) -> tuple[int, int]:
-        """From which of n things in a row to which they are this process's."""
+        """The range (start, stop) of n items that belongs to this process."""
 
     def setting_up(self) -> AbstractContextManager[None]:
-        """A block in which an error of one process ends all of them."""
+        """A context in which an error in one process ends all of them."""
 
     def agree(self, facts: Mapping[str, Any]) -> None:
-        """Raise unless all processes have the same facts."""
+        """Raise unless the facts are equal on all processes."""
 
     def abort(self, error: BaseException) -> None:
-        """End the other processes, for this one fails."""
+        """End the other processes because this one fails."""
 
 
 class Alone:
@@ -32,15 +32,15 @@ class Alone:
     rank, size = 0, 1
 
     def part(self, n: int) -> tuple[int, int]:
-        """All of n things."""
+        """All n items."""
         return 0, n
 
     def setting_up(self) -> AbstractContextManager[None]:
-        """Nothing around it."""
+        """No context needed."""
         return nullcontext()
 
     def agree(self, facts: Mapping[str, Any]) -> None:
-        """Nothing: there is nobody to disagree."""
+        """Do nothing: there is no other process."""
 
     def abort(self, error: BaseException) -> None:
-        """Nothing: there is nobody to end."""
+        """Do nothing: there is no other process to end."""

@@ -1,16 +1,16 @@
-"""Callbacks: plain callables that are handed the state of the training.
+"""Callbacks: plain callables that receive the state of the training.
 
 A callback is called at the end of every epoch; one with an attribute ``every_steps = k``, or
-wrapped by :func:`every_steps`, after every k-th step instead. An object may have more, each of
-it optional: ``begin(state)`` is called before the first step and ``end(state)`` after a training
-that ended normally; ``state_dict() -> dict`` and ``load_state_dict(dict)`` carry what it
-remembers over an interruption, see :class:`affinet.Checkpoint`. One that wants to see single
-steps, beside the ends of epochs, has ``next_step(step) -> int``, which says after which later step
-``after_step(state)`` is to be called; it is asked anew whenever steps were made. One that promises
-to change neither the network nor the optimizer says ``only_looks = True``: the compiled step then
-goes on without looking at them again. Where processes share a training, each of them calls its
-callbacks; those that say ``on_one_rank = True``, because they write or show, are called on rank 0
-alone.
+wrapped by :func:`every_steps`, after every k-th step instead. All other methods are optional:
+``begin(state)`` is called before the first step and ``end(state)`` after a training that ended
+normally; ``state_dict() -> dict`` and ``load_state_dict(dict)`` save and restore the callback's
+state, see :class:`affinet.Checkpoint`. To be called after single steps as well as at the ends of
+epochs, define ``next_step(step) -> int``, which returns the later step after which
+``after_step(state)`` is called; it is called again after every run of steps. A callback that
+changes neither the network nor the optimizer can set ``only_looks = True``: the compiled step then
+continues without rereading them. If training is split across processes, each process calls its
+callbacks; those with ``on_one_rank = True``, because they write files or show output, are called
+on rank 0 only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from affinet.training.history import History
 
 
 class StopTraining(Exception):  # noqa: N818 - a signal, as StopIteration is, not an error
-    """Raised by a callback to end the training normally; a text with it goes into the history.
+    """Raised by a callback to end the training normally; its message goes into the history.
 
     Examples
     --------
@@ -43,27 +43,27 @@ class StopTraining(Exception):  # noqa: N818 - a signal, as StopIteration is, no
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a callback sees at the end of an epoch, or after a step.
+    """The state passed to a callback at the end of an epoch or after a step.
 
     Attributes
     ----------
     net : Sequential
     optimizer : Optimizer
     epoch : int
-        The epoch that ended, or that the step belongs to: 1, 2, ...
+        The finished epoch, or the epoch of the step: 1, 2, ...
     step : int
         Updates so far.
     metrics : dict
         The epoch's figures, as in ``history.epochs[-1]``; after a step those of the epoch so far.
     history : History
     snapshot : callable
-        ``snapshot()`` is all that is needed to go on from here, as a dict of plain values and
-        arrays; the arrays are those of the training itself, which go on changing.
+        ``snapshot()`` returns everything needed to continue from here, as a dict of plain values
+        and arrays; the arrays are not copies, so they change as training continues.
     data : pair of arrays
-        The rows and targets that are trained on. Values changed in place count from the next step.
+        The training rows and targets. Values changed in place take effect from the next step.
     totals : (float, float, float)
-        Of the epoch, as far as it has come: the weight of its rows (their number), and the sums of
-        their losses and of their hits times their weights.
+        Of the epoch so far: the total weight of its rows (by default their number), and the
+        weighted sums of their losses and of their hits.
 
     Examples
     --------
@@ -92,10 +92,10 @@ Callback = Callable[[TrainingState], None]
 
 
 def every_steps(k: int, callback: Callback) -> Callback:
-    """A callback that is called after every k-th step, in place of the end of an epoch.
+    """Make a callback that is called every k steps instead of at the end of each epoch.
 
-    The steps of the whole training are counted: k, 2k, .... ``fit`` goes on running all the steps
-    between two calls at once.
+    Steps are counted over the whole training: k, 2k, .... ``fit`` still runs all steps between two
+    calls at once.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def every_steps(k: int, callback: Callback) -> Callback:
 
 
 class EverySteps:
-    """Another callback with an ``every_steps`` of its own; see :func:`every_steps`."""
+    """A callback wrapped with its own ``every_steps``; see :func:`every_steps`."""
 
     def __init__(self, k: int, callback: Callback) -> None:
         self.every_steps = k
@@ -135,7 +135,7 @@ class EverySteps:
         self.callback(state)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "callback" or name.startswith("__"):  # not there yet while it is copied
+        if name == "callback" or name.startswith("__"):  # not set yet while being copied
             raise AttributeError(name)
         return getattr(self.callback, name)
 
@@ -144,7 +144,7 @@ class EverySteps:
 
 
 def due_step(callback: Any, step: int) -> int:
-    """The step after ``step`` at which a callback that looks at steps is to be called."""
+    """The next step after ``step`` at which a step callback is due."""
     every = getattr(callback, "every_steps", None)
     if every is None:
         return max(int(callback.next_step(step)), step + 1)
@@ -152,6 +152,6 @@ def due_step(callback: Any, step: int) -> int:
 
 
 def name_of(callback: Any) -> str:
-    """What a callback is called in the history and in errors."""
+    """A callback's name in the history and in errors."""
     inner = callback.callback if isinstance(callback, EverySteps) else callback
     return str(getattr(inner, "__name__", type(inner).__name__))

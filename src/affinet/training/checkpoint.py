@@ -1,4 +1,4 @@
-"""Checkpoints: files from which a training continues, bit for bit."""
+"""Checkpoints: files from which training continues, bit for bit."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from affinet.training.record import Training
 
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
-# Facts of a training that older files lack, as they then were.
+# Values of training facts that older files lack.
 ADDED = {"clip_value": None, "sampler": None, "rows of the first epoch": None}
-MOST_STEPS = 2**53  # whole numbers up to here are exact in the rules' double precision
-FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot: what each must be
+MOST_STEPS = 2**53  # integers up to here are exact in the rules' float64
+FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot, with their types
     "training": dict,
     "network": dict,
     "optimizer": dict,
@@ -40,7 +40,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot: what each must 
 
 
 class Run(Protocol):
-    """What a checkpoint asks of a run of a training, which writes it or continues from it."""
+    """The run interface that writing and resuming a checkpoint need."""
 
     training: Training
     net: Sequential
@@ -54,12 +54,12 @@ class Checkpoint:
     """A callback that writes a file from which an interrupted training can continue.
 
     ``net.fit(..., resume=path)`` with the same arguments then ends with the same bits as a training
-    that was never interrupted. The file holds parameters and buffers, the optimizer's numbers and
+    that was never interrupted. The file holds parameters and buffers, the optimizer's settings and
     averages, the states of the schedule and of callbacks that have ``state_dict``, the history, and
-    the place in the epoch. It is written under a temporary name, flushed to disk and renamed, so
-    the file is whole whenever the process dies. A checkpoint is written after the other callbacks
-    of the same moment, whatever their order. With a ``reducer`` only rank 0 writes, and any number
-    of ranks may continue from the file.
+    the position in the epoch. It is written under a temporary name, flushed to disk and renamed, so
+    the file is complete whenever the process dies. A checkpoint is written after the other
+    callbacks due at the same step, whatever their order. With a ``reducer`` only rank 0 writes, and
+    any number of ranks can continue from the file.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ class Checkpoint:
     ImportError
         If the name ends in ``.safetensors`` and the package is missing.
     FileNotFoundError
-        Before the training, if the folder does not exist.
+        Before training, if the folder does not exist.
     TypeError
-        Before the training, if a custom optimizer has no ``state_dict``; when writing, if JSON and
-        arrays cannot hold a state.
+        Before training, if a custom optimizer has no ``state_dict``; when writing, if a state
+        cannot be stored as JSON and arrays.
     ValueError
         If the name has another suffix.
 
@@ -136,7 +136,7 @@ def write_checkpoint(path: Path, snapshot: Mapping[str, Any]) -> None:
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The snapshot in a file, with every field that it must have."""
+    """The snapshot in a file, with all required fields."""
     description, arrays = read_archive(
         archive_path(path), FORMAT, FORMAT_VERSION, referenced_arrays
     )
@@ -149,7 +149,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 def referenced_arrays(
     description: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
-    """Names of the arrays that a description refers to, once its fields are checked."""
+    """Names of the arrays that a description refers to, after checking its fields."""
     for field, kind in FIELDS.items():
         if field not in description or not isinstance(description[field], kind):
             raise ValueError(f"{field} is {description.get(field)!r:.50}")
@@ -161,7 +161,7 @@ def referenced_arrays(
 
 
 def snapshot(run: Run) -> dict[str, Any]:
-    """Everything a run needs to continue from here; the arrays are the run's own."""
+    """Everything a run needs to continue from here; the arrays are not copies."""
     return {
         "training": identity(run),
         "network": arrays_of(run.net),
@@ -183,7 +183,7 @@ def snapshot(run: Run) -> dict[str, Any]:
 
 
 def identity(run: Run) -> dict[str, Any]:
-    """What must be the same in a training that resumes."""
+    """The facts that must be equal in a resumed training."""
     parts = {f"layer {path}": layer for path, layer in walk(run.net.layers)}
     described = {name: describe(part) for name, part in (parts | {"loss": run.net.loss}).items()}
     drawing = run.training.drawing
@@ -209,7 +209,7 @@ def identity(run: Run) -> dict[str, Any]:
 
 
 def digest(array: Array) -> str:
-    """A short text that differs if the arrays do."""
+    """A short hash of an array's values."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
@@ -239,7 +239,7 @@ def require_state(name: str, optimizer: Any) -> None:
 
 
 def optimizer_state(run: Run) -> dict[str, Any]:
-    """The optimizer's numbers, and its state for the network's parameters."""
+    """The optimizer's settings, and its state for the network's parameters."""
     if not isinstance(run.optimizer, Optimizer):
         return {"state": state_of(run.optimizer)}
     state = run.optimizer.state_of(run.net.params.flat)
@@ -252,12 +252,12 @@ def optimizer_state(run: Run) -> dict[str, Any]:
 
 
 def resume(run: Run, path: str | os.PathLike[str]) -> None:
-    """Set a run to the state of a checkpoint; nothing has changed if the file is refused.
+    """Set a run to the state of a checkpoint; nothing changes if the file is refused.
 
     Raises
     ------
     ValueError
-        If the file is damaged, or of another training; the message names it.
+        If the file is damaged or belongs to another training; the message names the file.
     """
     content = read_checkpoint(path)
     try:
@@ -318,7 +318,7 @@ def history_of(content: Mapping[str, Any]) -> History:
 
 
 def require_position(run: Run, history: History, sums: Any) -> None:
-    """Raise unless the run can stand where the record and the sums of the epoch say it stood."""
+    """Raise unless the position in the history and in the epoch's sums is possible in this run."""
     steps, epoch = run.training.steps, run.training.steps_per_epoch
     if history.steps > steps:
         raise ValueError(
@@ -343,7 +343,7 @@ def schedule_lr(content: Mapping[str, Any] | None) -> float | None:
 
 
 def optimizer_numbers(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of the optimizer's rule, as its class accepts them."""
+    """The settings of the optimizer's rule, validated by its class."""
     if not isinstance(run.optimizer, Optimizer):
         return {}
     numbers: dict[str, Any] = content["numbers"]
@@ -353,7 +353,7 @@ def optimizer_numbers(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
         finite_number(f"the optimizer's {name}", value)
     own = is_compiled(run.optimizer)  # one of affinet's rules, and no subclass of it
     if own and numbers != run.optimizer.config():
-        type(run.optimizer)(**numbers)  # its constructor knows which numbers are possible
+        type(run.optimizer)(**numbers)  # the constructor validates them
     step = whole_number("the optimizer's step", content["step"], 0)
     if step > MOST_STEPS:
         raise ValueError(f"the optimizer's step is {step:.6g}, wanted at most {MOST_STEPS}")
@@ -385,7 +385,7 @@ def parts_with_state(run: Run, content: Mapping[str, Any]) -> list[tuple[Any, An
 
 
 def load_states(parts: list[tuple[Any, Any]]) -> None:
-    """Hand every part its state; if one refuses it, all have the states that they had before."""
+    """Load every part's state; if one refuses, restore the previous states of all."""
     before = [(part, copy.deepcopy(part.state_dict())) for part, _ in parts]
     try:
         for part, state in parts:
@@ -401,7 +401,7 @@ def load_states(parts: list[tuple[Any, Any]]) -> None:
 
 
 def require_arrays(run: Run, content: Mapping[str, Any]) -> None:
-    """Raise unless the arrays of the network and the optimizer are those of the run."""
+    """Raise unless the arrays match those of the run's network and optimizer."""
     wanted: dict[str, Any] = dict(arrays_of(run.net))
     found: dict[str, Any] = dict(content["network"])
     if isinstance(run.optimizer, Optimizer):

@@ -1,4 +1,4 @@
-"""What fit asks of its arguments, before any parameter changes."""
+"""Validation of fit's arguments, before any parameter changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from affinet.training.weights import training_weights
 if TYPE_CHECKING:
     from affinet.training.sampling import Drawing
 
-Part = Callable[[int], tuple[int, int]]  # of n rows, from which to which
+Part = Callable[[int], tuple[int, int]]  # n rows to (start, stop)
 DEFAULT_EPOCHS = 10
 
 
@@ -70,7 +70,7 @@ def checked_training(
     sampler: Any,
     stop_if_not_finite: bool,
 ) -> Training:
-    """The training that ``fit`` was asked for; raises if an argument cannot be used."""
+    """The training that ``fit``'s arguments describe; raises if an argument cannot be used."""
     optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
     require_one_length(epochs, steps)
     require_schedule(schedule, optimizer)
@@ -87,7 +87,7 @@ def checked_training(
             require_meaning(named, predict_unguarded(net, x[:1]), net.loss)
     weights = require_weights(net, x, t, sample_weight, class_weight)
     drawing = require_sampler(net, x, t, sampler, shuffle, seed)
-    rows = len(x) if drawing is None else drawing.length  # of an epoch
+    rows = len(x) if drawing is None else drawing.length  # per epoch
     ends_by = "epochs" if steps is None else "steps"
     if steps is None:
         epochs = DEFAULT_EPOCHS if epochs is None else whole_number("epochs", epochs, 1)
@@ -102,20 +102,20 @@ def checked_training(
 
 
 def require_optimizer(optimizer: Any) -> Any:
-    """The optimizer, if it can be asked for updates."""
+    """The optimizer, if it has a callable ``update``."""
     if isinstance(optimizer, type) or not callable(getattr(optimizer, "update", None)):
         raise TypeError(f"optimizer is {optimizer!r}, wanted an object such as Adam()")
     return optimizer
 
 
 def require_one_length(epochs: int | None, steps: int | None) -> None:
-    """Raise if a training has two lengths."""
+    """Raise if both lengths are given."""
     if epochs is not None and steps is not None:
         raise ValueError("epochs and steps were both given, wanted one of them")
 
 
 def require_metrics(metrics: Metrics, validation_data: Any) -> Mapping[str, Metric]:
-    """Metrics by their names, if there is something to evaluate them on."""
+    """Metrics by name; raises if there is no data to evaluate them on."""
     named = named_metrics(metrics)
     if named and validation_data is None:
         raise ValueError("metrics were given without validation_data to evaluate them on")
@@ -123,7 +123,7 @@ def require_metrics(metrics: Metrics, validation_data: Any) -> Mapping[str, Metr
 
 
 def require_callbacks(callbacks: Iterable[Callback]) -> tuple[Any, ...]:
-    """Callbacks as a tuple of callables, those that want to come last behind the others."""
+    """Callbacks as a tuple of callables, those with ``comes_last`` at the end."""
     try:
         found = tuple(callbacks)
     except TypeError:
@@ -140,7 +140,7 @@ def require_callbacks(callbacks: Iterable[Callback]) -> tuple[Any, ...]:
 
 
 def require_schedule(schedule: Any, optimizer: Any) -> None:
-    """Raise unless the schedule can be asked for a rate and the optimizer has one to set."""
+    """Raise unless the schedule is callable and the optimizer has an ``lr`` to set."""
     if schedule is None:
         return
     if not callable(schedule) or isinstance(schedule, type):
@@ -152,7 +152,7 @@ def require_schedule(schedule: Any, optimizer: Any) -> None:
 
 
 def require_validation_data(net: Sequential, data: Any, part: Part) -> tuple[Array, ...]:
-    """Validation data as checked arrays, two or with weights three."""
+    """Validation data as checked arrays: two, or three with weights."""
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise TypeError(
             f"validation_data is {type(data).__name__}, wanted a pair (x, t) or (x, t, weights)"
@@ -174,7 +174,7 @@ def require_weights(
     sample_weight: ArrayLike | None,
     class_weight: Mapping[int, float] | str | None,
 ) -> Array | None:
-    """Rows' weights to train with, checked before any parameter changes; None if none came."""
+    """Row weights for training, checked before any parameter changes; None if not given."""
     if sample_weight is None and class_weight is None:
         return None
     require_takes_weights(net.loss, "class_weight" if sample_weight is None else "sample_weight")
@@ -185,7 +185,7 @@ def require_weights(
 def require_sampler(
     net: Sequential, x: Array, t: Array, sampler: Any, shuffle: bool, seed: int
 ) -> Drawing | None:
-    """What draws the rows of every epoch, tried for the first; None for each row once."""
+    """The Drawing of every epoch's rows, tested on the first; None uses each row once."""
     if sampler is None:
         return None
     if not shuffle:
@@ -200,7 +200,7 @@ def require_sampler(
 
 
 def require_variances(net: Sequential, n_rows: int, batch_size: int, steps: int) -> None:
-    """Raise if a batch would hold one row, of which a BatchNorm can take no variance."""
+    """Raise if a batch would hold a single row, which has no variance for a BatchNorm."""
     reaches_last = steps >= steps_per_epoch(n_rows, batch_size)
     if batch_size > 1 and not (n_rows % batch_size == 1 and reaches_last):
         return
@@ -217,7 +217,7 @@ def require_data(
 ) -> tuple[Array, Array]:
     """Data to train on or validate with, checked before any parameter changes.
 
-    What each row holds is checked in the ``part`` of the rows that is this process's.
+    Values are checked only in this process's ``part`` of the rows.
     """
     require_loss(net)
     x, t = rows_array(f"{prefix}x", x), rows_array(f"{prefix}t", t)
@@ -238,7 +238,7 @@ def require_data(
 
 
 def require_width(net: Sequential, x: Array, name: str) -> None:
-    """Raise if an Affine or a Residual that meets the rows as they are takes another width."""
+    """Raise if the first Affine or Residual, which reads the raw rows, has another width."""
     first = next((layer for layer in net.layers if not keeps_any_width(layer)), None)
     came = math.prod(x.shape[1:])
     widths = layer_widths(first) if type(first) in (Affine, Residual) else None
@@ -247,7 +247,7 @@ def require_width(net: Sequential, x: Array, name: str) -> None:
 
 
 def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
-    """Raise if targets are of a kind or shape that the loss will refuse later."""
+    """Raise if the loss would later refuse the targets' dtype or shape."""
     if isinstance(net.loss, ElementwiseLoss):
         if t.shape[1:] != y.shape[1:] and (t.ndim, y.shape[1:]) != (1, (1,)):
             raise ValueError(f"{prefix}t has shape {t.shape}, wanted {(len(t), *y.shape[1:])}")
@@ -265,7 +265,7 @@ def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
 
 
 def require_values(net: Sequential, n_outputs: int, t: Array, name: str, first_row: int) -> None:
-    """Raise if one of the targets, the first of them ``t[first_row]``, is out of range."""
+    """Raise if a target is out of range; the first one is ``t[first_row]``."""
     if len(t) == 0:
         return
     if isinstance(net.loss, ElementwiseLoss):

@@ -1,4 +1,4 @@
-"""What a running training has for itself: no other one may use these objects until it ends."""
+"""Exclusive use of a training's stateful parts: no other training may use them meanwhile."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from affinet.network.inner import parameter_names, walk
 from affinet.training.callbacks import EverySteps
 from affinet.training.record import Training
 
-# A callback or schedule with one of these methods remembers something of its training.
+# A callback or schedule with one of these methods keeps state about its training.
 REMEMBERS = ("begin", "end", "observe", "next_step", "state_dict", "load_state_dict")
 
 _LOCK = ForkSafeLock()
-_CLAIMS: list[Claim] = []  # of all trainings that run now
+_CLAIMS: list[Claim] = []  # of all running trainings
 
 
 class Claim(NamedTuple):
@@ -25,13 +25,13 @@ class Claim(NamedTuple):
     Attributes
     ----------
     part, name : object and str
-        What is used, and what it is in the training.
+        The object, and its role in the training.
     thread : int
-        In which the training runs.
+        The thread that runs the training.
     alone : bool
-        False lets it be used together with others that do not want it alone.
+        False allows sharing with other claims that are not exclusive either.
     nests : bool
-        True lets a training inside a callback of the first one, which waits for it, use it too.
+        True also allows a training inside a callback of the first one, which waits for it.
     """
 
     part: Any
@@ -49,12 +49,12 @@ class Claim(NamedTuple):
 
 @contextmanager
 def claimed(training: Training, fused: bool) -> Iterator[None]:
-    """A block in which this training has its stateful parts for itself.
+    """A context in which this training has exclusive use of its stateful parts.
 
     Raises
     ------
     RuntimeError
-        If another training that runs now uses one of them.
+        If another running training uses one of them.
     """
     own = list(claims_of(training, fused))
     with _LOCK:
@@ -62,7 +62,7 @@ def claimed(training: Training, fused: bool) -> Iterator[None]:
             if any(claim.excludes(other) for other in _CLAIMS):
                 raise RuntimeError(
                     f"{claim.name} {claim.part!r} is in use by another training that runs now: "
-                    "give each of them an object of its own, such as copy.deepcopy(...)"
+                    "give each training its own object, such as copy.deepcopy(...)"
                 )
         _CLAIMS.extend(own)
     try:
@@ -73,10 +73,10 @@ def claimed(training: Training, fused: bool) -> Iterator[None]:
 
 
 def claims_of(training: Training, fused: bool) -> Iterator[Claim]:
-    """The objects that this training must not share now.
+    """The objects that this training must not share while it runs.
 
-    Layer by layer, layers and the loss keep what their backward needs in themselves, and a schedule
-    sets the optimizer's rate before every step.
+    In the layer-by-layer step, layers and the loss store what their backward needs, and a schedule
+    sets the optimizer's learning rate before every step.
     """
     thread = threading.get_ident()
     for callback in training.callbacks:
@@ -97,12 +97,12 @@ def claims_of(training: Training, fused: bool) -> Iterator[Claim]:
 
 
 def remembers(part: Any) -> bool:
-    """True for an object that follows a training from its beginning to its end."""
+    """True for an object that keeps state during a training."""
     return any(callable(getattr(part, name, None)) for name in REMEMBERS)
 
 
 def forget_other_threads() -> None:
-    """Drop, in the child of a fork, the claims of threads that it does not have."""
+    """In a forked child, drop the claims of threads that were not copied."""
     _CLAIMS[:] = [claim for claim in _CLAIMS if claim.thread == threading.get_ident()]
 
 

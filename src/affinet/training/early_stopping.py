@@ -1,4 +1,4 @@
-"""Early stopping: end when a figure has stopped improving, and restore the best epoch."""
+"""Early stopping: end when a figure stops improving, and restore the best epoch."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from affinet.training.callbacks import StopTraining, TrainingState
 class EarlyStopping:
     """A callback that ends the training when a figure has not improved for a while.
 
-    At the end, whatever ended it normally, the network gets back the parameters and buffers (such
-    as the running statistics of a normalisation) of its best epoch; those of the optimizer stay.
+    When training ends normally, for whatever reason, the parameters and buffers (such as the
+    running statistics of a normalisation) of the best epoch are restored; the optimizer's state is
+    not.
     ``history.best_epoch`` is that epoch and ``history.stopped_by`` says whether this callback
     ended the training. Prechelt, "Early Stopping - But When?" (1998).
 
     Parameters
     ----------
     monitor : str
-        Name of the figure, as it stands in the history: ``"val_loss"``, ``"val_accuracy"``, ....
+        Name of the figure in the history: ``"val_loss"``, ``"val_accuracy"``, ....
     patience : int
         Number of epochs without improvement before training stops, 1 or more.
     min_delta : float
         Smallest improvement on the best value so far that counts; it must be exceeded.
     mode : str, optional
-        "min" or "max": what is better; left out it is read from the name (a loss or an error is
-        better when it is small, an accuracy, a score, f1, r2 when it is large).
+        "min" or "max": whether lower or higher is better; by default inferred from the name (lower
+        for a loss or an error, higher for an accuracy, a score, f1 or r2).
     restore_best : bool
-        False leaves the network as the last epoch made it.
+        False keeps the network of the last epoch.
 
     Raises
     ------
     ValueError
-        In the first epoch's end, if there is no such figure; it names those that there are.
+        At the end of the first epoch, if no figure has this name; it lists the available ones.
 
     Examples
     --------
@@ -76,13 +77,13 @@ class EarlyStopping:
         return self._monitor.monitor
 
     def begin(self, state: TrainingState) -> None:
-        """Forget an earlier training."""
+        """Reset the state of an earlier training."""
         self._monitor.reset()
         self._best = None
         self._shapes = {name: array.shape for name, array in arrays_of(state.net).items()}
 
     def __call__(self, state: TrainingState) -> None:
-        """Look at an epoch's figure; StopTraining if patience is at its end."""
+        """Check an epoch's figure; raise StopTraining if patience is exhausted."""
         if self._monitor.observe(state.metrics):
             state.history.best_epoch = state.epoch
             if self.restore_best:
@@ -94,16 +95,16 @@ class EarlyStopping:
             )
 
     def end(self, state: TrainingState) -> None:
-        """Give the network back the arrays of its best epoch."""
+        """Restore the arrays of the best epoch."""
         if self._best is not None:
             set_arrays(state.net, self._best)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen and kept, for a checkpoint."""
+        """The state to save in a checkpoint."""
         return {"monitor": self._monitor.state_dict(), "best": self._best}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state_dict; nothing has changed if it is refused."""
+        """Continue from a state_dict; nothing changes if it is refused."""
         best = state["best"]
         if best is not None:
             if not isinstance(best, dict):

@@ -1,4 +1,4 @@
-"""What ``fit`` says and does when the loss or a parameter is not finite."""
+"""Warnings of ``fit`` when the loss or a parameter is not finite."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ STOPPED_BY = "the loss is not finite"
 
 
 def cause_of(x: Any, t: Any, dtype: np.dtype[Any]) -> str | None:
-    """The first number of the data that is not finite in the network's dtype, and its place.
+    """The first value of the data that is not finite in the network's dtype, and its index.
 
     Parameters
     ----------
     x, t : arrays or rows in files
-        The rows trained on, N of each.
+        The N training rows and targets.
     dtype : numpy.dtype
-        Of the network: a number beyond its range is infinite there.
+        The network's dtype: a value beyond its range becomes infinite.
 
     Returns
     -------
     str or None
-        None if all numbers are finite.
+        None if all values are finite.
 
     Examples
     --------
@@ -51,14 +51,14 @@ def cause_of(x: Any, t: Any, dtype: np.dtype[Any]) -> str | None:
 
 
 def first_not_finite(block: Array, dtype: np.dtype[Any]) -> tuple[int, ...] | None:
-    """The place of the first number that is not finite in ``dtype``; None if all are."""
+    """The index of the first value that is not finite in ``dtype``; None if all are."""
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(block.astype(dtype, copy=False))
     return tuple(int(i) for i in np.argwhere(bad)[0]) if bad.any() else None
 
 
 def sentence(what: str, cause: str | None, stopped: bool) -> str:
-    """The warning: ``what`` is not finite, why, and how to go on.
+    """The warning: ``what`` is not finite, the cause, and what to do.
 
     Examples
     --------
@@ -79,9 +79,9 @@ def has_finite(params: Array) -> bool:
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Warn at the line outside affinet that the call came from; no broken stream ends the training.
+    """Warn at the calling line outside affinet; a broken stream does not end training.
 
-    Python writes warnings to standard error, which may be closed or an odd object.
+    Python writes warnings to standard error, which may be closed or a custom object.
     """
     level = 2
     frame: FrameType | None = sys._getframe(1)

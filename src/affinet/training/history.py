@@ -16,19 +16,19 @@ SHOWN = 3  # epochs at the beginning of a table, and at its end
 
 @dataclass(repr=False)
 class History:
-    """What happened in a ``fit``, epoch by epoch.
+    """The record of a ``fit``, epoch by epoch.
 
     Attributes
     ----------
     epochs : list of dict
-        One dict per epoch: ``"epoch"`` (1, 2, ...), ``"loss"`` (mean over the epoch's batches, as
-        they were trained on), ``"accuracy"`` likewise for classes, ``"lr"`` (of the last update)
-        where there is a schedule, ``"seconds"`` (of the training alone), and where validation
-        data was given ``"val_loss"``, ``"val_accuracy"`` and the metrics, each with ``"val_"``.
+        One dict per epoch: ``"epoch"`` (1, 2, ...), ``"loss"`` (mean over the epoch's batches,
+        each computed before its update), ``"accuracy"`` likewise for classes, ``"lr"`` (of the
+        last update) with a schedule, ``"seconds"`` (training only), and with validation data
+        ``"val_loss"``, ``"val_accuracy"`` and the metrics, each prefixed with ``"val_"``.
     steps : int
-        Updates made.
+        Number of updates.
     step_kind : str
-        How a step was computed: ``"fused"`` or ``"layer by layer"``.
+        How steps were computed: ``"fused"`` or ``"layer by layer"``.
     step_reason : str or None
         Why it was not fused, naming the layer, the loss, the optimizer or the data that has no
         compiled form; None if it was fused.
@@ -59,7 +59,7 @@ class History:
     step_reason: str | None = None
 
     def __getitem__(self, name: str) -> list[float]:
-        """One figure over all epochs; KeyError names what there is."""
+        """One figure over all epochs; a KeyError lists the available names."""
         if name not in self.names:
             raise KeyError(f"{name!r} is not one of {', '.join(self.names) or '(no epoch yet)'}")
         return [epoch[name] for epoch in self.epochs]
@@ -74,7 +74,7 @@ class History:
         )
 
     def table(self) -> list[str]:
-        """The figures of the first and the last epochs, a line each under their names."""
+        """The figures of the first and last epochs, one line per epoch under a header."""
         if not self.epochs:
             return []
         names = [name for name in dict.fromkeys(chain(*self.epochs)) if name != "epoch"]
@@ -98,7 +98,7 @@ class History:
         return sum(epoch["seconds"] for epoch in self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, such as JSON holds.
+        """The record as plain values that JSON can hold.
 
         Examples
         --------
@@ -115,12 +115,12 @@ class History:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> History:
-        """The record that :meth:`to_dict` was called on."""
+        """Rebuild a record from :meth:`to_dict`'s result."""
         return cls(**content)
 
 
 def counted(number: int, what: str) -> str:
-    """A number of things.
+    """A count with its noun in singular or plural.
 
     Examples
     --------

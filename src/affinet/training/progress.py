@@ -1,4 +1,4 @@
-"""Progress of a training: a bar where it can be drawn, a line per epoch elsewhere, or silence."""
+"""Training progress: a bar where one can be drawn, a line per epoch elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MOST_LINES = 50  # on a terminal; a log gets a line for every epoch
 
 
 class ProgressDisplay(Protocol):
-    """What the trainer reports to."""
+    """The display that the trainer reports to."""
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
-        """``rows`` more were trained on: the last step's loss, and the accuracy."""
+        """Report ``rows`` more rows, the last step's loss and the accuracy."""
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
-        """An epoch ended with these figures."""
+        """Report the figures of a finished epoch."""
 
     def close(self) -> None:
-        """The training ended, in whatever way."""
+        """Finish the display, however training ended."""
 
 
 class Silent:
@@ -47,19 +47,19 @@ class Lines(Silent):
         self.every = 1 if most is None else max(1, -(-epochs // most))
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
-        """Write the epoch's figures, if it is one of those to show."""
+        """Write the epoch's figures if this epoch is shown."""
         if number % self.every == 0 or number in (1, self.epochs):
             self.write(epoch_line(number, self.epochs, metrics))
 
     def write(self, line: str) -> None:
-        """Print a line, if there is a standard error."""
+        """Print a line if standard error exists."""
         stream = sys.stderr
-        if stream is not None:  # print would take standard output
+        if stream is not None:  # with None, print writes to standard output
             print(printable(line, stream), file=stream, flush=True)
 
 
 class Bar(Lines):
-    """A tqdm bar over the rows, and above it the lines of epochs, 50 or so if there are many.
+    """A tqdm bar over the rows, below the epoch lines, which are thinned to about 50.
 
     tqdm itself adds the rows per second and the remaining time.
     """
@@ -68,11 +68,11 @@ class Bar(Lines):
         super().__init__(epochs, MOST_LINES)
         self.bar = bar
         self.file = file
-        self.rows = 0  # that the bar does not show yet
+        self.rows = 0  # not yet shown by the bar
         self.drawn = -DRAWN_EVERY
 
     def steps(self, rows: int, loss: float, accuracy: float | None) -> None:
-        """Move the bar, if it is worth drawing: steps may be much shorter than a drawing."""
+        """Advance the bar at most every DRAWN_EVERY: drawing may take longer than a step."""
         self.rows += rows
         now = time.perf_counter()
         if now - self.drawn < DRAWN_EVERY:
@@ -89,16 +89,15 @@ class Bar(Lines):
         self.bar.write(line if self.file is None else printable(line, self.file), file=self.file)
 
     def close(self) -> None:
-        """Leave the bar where it stands."""
+        """Close the bar at its last position."""
         self.bar.update(self.rows)
         self.bar.close()
 
 
 class Unbreakable:
-    """A display that falls silent when its stream fails: a training outlives the window it is in.
+    """A display that goes silent when its stream fails, so that training continues.
 
-    Streams are closed, pipes break, and what programs put in place of standard error may raise
-    anything.
+    Streams are closed, pipes break, and replacements of standard error may raise anything.
     """
 
     def __init__(self, display: ProgressDisplay) -> None:
@@ -121,17 +120,17 @@ class Unbreakable:
 
     @contextmanager
     def falling_silent(self) -> Iterator[None]:
-        """A block whose errors, other than Ctrl-C, end the display only."""
+        """A context whose errors, other than Ctrl-C, end only the display."""
         try:
             yield
         except Exception:
             if isinstance(self.display, Bar):
-                self.display.bar.disable = True  # or tqdm draws once more when it is collected
+                self.display.bar.disable = True  # or tqdm draws once more on garbage collection
             self.display = Silent()
 
 
 def printable(line: str, stream: Any) -> str:
-    """The line with what the stream's encoding lacks spelled out.
+    """The line with characters that the stream cannot encode escaped.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def epoch_line(number: int, epochs: int, metrics: dict[str, float]) -> str:
 
 
 def short(value: float) -> str:
-    """A figure in four decimals, or in powers of ten where those would not do.
+    """A figure with four decimals, or in scientific notation if it is very large or small.
 
     Examples
     --------
@@ -173,12 +172,12 @@ def short(value: float) -> str:
 
 
 def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> ProgressDisplay:
-    """A bar on a terminal or in a notebook, if tqdm is there, else lines; or silence.
+    """A bar on a terminal or in a notebook if tqdm is installed, else lines; or nothing.
 
     ``verbose``: 0 is silent; 1 shows progress anywhere; None shows it on a terminal only.
     ``rows`` to train on, ``done`` of them before an interruption.
     """
-    if verbose == 0:  # and touch no stream
+    if verbose == 0:  # does not touch any stream
         return Silent()
     terminal = is_terminal(sys.stderr)
     if verbose is None and not terminal:
@@ -197,7 +196,7 @@ def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> Pro
 
 
 def is_terminal(stream: Any) -> bool:
-    """True for a terminal; a missing, closed or odd stream is none, whatever it raises."""
+    """True for a terminal; False for a missing, closed or unusual stream, whatever it raises."""
     try:
         return bool(stream.isatty())
     except Exception:
@@ -205,15 +204,15 @@ def is_terminal(stream: Any) -> bool:
 
 
 def terminal_bar() -> Any:
-    """The class of tqdm that draws in letters."""
+    """tqdm's text bar class."""
     from tqdm import tqdm
 
     return tqdm
 
 
 def notebook_bar() -> Any:
-    """The class of tqdm that draws as the notebook can."""
-    with warnings.catch_warnings():  # without ipywidgets it warns and draws in letters
+    """tqdm's bar class for notebooks."""
+    with warnings.catch_warnings():  # without ipywidgets it warns and draws text
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm
 
@@ -221,6 +220,6 @@ def notebook_bar() -> Any:
 
 
 def in_notebook() -> bool:
-    """True where IPython runs as the kernel of a notebook."""
+    """True if IPython runs as a notebook kernel."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and hasattr(shell, "kernel")

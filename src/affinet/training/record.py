@@ -1,4 +1,4 @@
-"""All that one training is made of, checked and in one record."""
+"""The validated arguments of one training in one record."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What ``fit`` was asked for; nothing in it changes while the training runs.
+    """The validated arguments of ``fit``; they do not change while training runs.
 
     Attributes
     ----------
     net : Sequential
-        With a loss.
+        It has a loss.
     optimizer : Optimizer, or a custom object with ``update``
     x, t : array of N rows and of N targets
         In memory, in a memory map or in files.
     batch_size : int
-        Rows of a batch, of all processes together.
+        Rows per batch, over all processes.
     steps : int
-        Updates of the whole training.
+        Number of updates in the whole training.
     seed : int
-        Decides the order of the rows and the masks of dropout.
+        Determines the order of the rows and the dropout masks.
     weights : array of shape (N,), optional
-        Of the rows, those of their classes among them.
+        Weights of the rows, multiplied by those of their classes.
     shuffle : bool
     regularization : Regularization
     schedule : callable, optional
-        Gives the learning rates.
+        Returns the learning rates.
     callbacks : tuple of callables
-        Those that come last stand at the end.
+        Callbacks with ``comes_last`` are at the end.
     validation_data : (x, t) or (x, t, weights), optional
     metrics : dict of str to function
-        More figures of the validation data.
+        Additional figures of the validation data.
     ends_by : str
         What ends the training if nothing stops it: "epochs" or "steps".
     stop_if_not_finite : bool
         True ends the training when a loss is not finite.
     drawing : Drawing, optional
-        Draws the rows of every epoch; None for each of them once.
+        Draws the rows of every epoch; None uses each row once.
     """
 
     net: Sequential
@@ -77,7 +77,7 @@ class Training:
 
     @property
     def rows_per_epoch(self) -> int:
-        """Number of rows that an epoch trains on, some of them perhaps more than once."""
+        """Number of rows per epoch, counting repeated rows."""
         return self.n_rows if self.drawing is None else self.drawing.length
 
     def order(self, epoch: int) -> Array:
@@ -88,21 +88,21 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates of a whole epoch."""
+        """Number of updates in a full epoch."""
         return steps_per_epoch(self.rows_per_epoch, self.batch_size)
 
     @property
     def epochs(self) -> int:
-        """Number of epochs, the last of them perhaps begun only."""
+        """Number of epochs, including an unfinished last one."""
         return -(-self.steps // self.steps_per_epoch)
 
     @property
     def rows_to_see(self) -> int:
-        """Rows of all steps together."""
+        """Total number of rows in all steps."""
         whole_epochs, rest = divmod(self.steps, self.steps_per_epoch)
         return whole_epochs * self.rows_per_epoch + rest * self.batch_size
 
     @property
     def held_out(self) -> int:
-        """Number of rows to validate with."""
+        """Number of validation rows."""
         return 0 if self.validation_data is None else len(self.validation_data[1])

@@ -1,4 +1,4 @@
-"""What fit does to a gradient before the update: an L2 penalty on the weights, and clipping."""
+"""Gradient changes before the update: an L2 penalty on the weights, and clipping."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Regularization:
     l2 : float
         Strength of the penalty, 0 or more.
     clip_norm : float, optional
-        Greatest Euclidean norm of a gradient, above 0; None for no bound.
+        Upper bound of the gradient's Euclidean norm, above 0; None for no bound.
     clip_value : float, optional
-        Greatest absolute value of an element of a gradient, above 0; None for no bound.
+        Upper bound of the absolute value of a gradient element, above 0; None for no bound.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class Regularization:
     def apply(self, net: Sequential, weight_sum: float) -> float:
         """Add the penalty's gradient to ``net.grads`` and clip them; returns the penalty.
 
-        The same kernels in the same order as in the fused step. ``weight_sum`` is the sum of the
-        weights of the batch's rows.
+        It calls the same kernels in the same order as the fused step. ``weight_sum`` is the sum of
+        the weights of the batch's rows.
         """
         penalty = 0.0
-        if self.l2 > 0 and weight_sum > 0:  # a batch without weight pulls at nothing
+        if self.l2 > 0 and weight_sum > 0:  # no penalty for a batch of zero weight
             for path, layer in walk(net.layers):
                 for name in getattr(layer, "penalized", ()):
                     W, dW = net.params[f"{path}.{name}"], net.grads[f"{path}.{name}"]

@@ -1,4 +1,4 @@
-"""One training, epoch by epoch, from its first step or from a checkpoint to its end."""
+"""One training, epoch by epoch, from its first step or a checkpoint to its end."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from affinet.training.progress import ProgressDisplay
 from affinet.training.record import Training
 from affinet.training.step import TrainingStep, make_step
 
-PAUSE = 0.05  # seconds of steps in one call: between calls Ctrl-C is seen and progress shown
+PAUSE = 0.05  # seconds per call; Ctrl-C and progress are handled between calls
 
 
 @dataclass
 class Sums:
-    """Of the epoch so far: batches, their weights, losses times weights, hits, seconds.
+    """Sums over the epoch so far: batches, weights, losses times weights, hits, seconds.
 
-    A batch weighs what its rows weigh together: their number, where they have no weights. All are
-    added one by one, so no sum depends on where the epoch was cut into calls.
+    A batch's weight is the sum of its rows' weights, or their number without weights. All values
+    are added one by one, so no sum depends on how the epoch was split into calls.
     """
 
     batches: int = 0
@@ -46,7 +46,7 @@ class Stopping:
 
     def __init__(self, metric: Metric, stop: Callable[[str], None]) -> None:
         self.metric, self.stop = metric, stop
-        self.func = getattr(metric, "func", metric)  # by which affinet knows its own
+        self.func = getattr(metric, "func", metric)  # identifies affinet's own metrics
 
     def __call__(self, *arrays: Any, **options: Any) -> float:
         try:
@@ -57,23 +57,23 @@ class Stopping:
 
 
 def stopped_by(part: Any, stop: StopTraining) -> str:
-    """The name of what stopped a training, with its message, for the history."""
+    """The name of the part that stopped training, with its message, for the history."""
     return f"{name_of(part)}: {stop}".removesuffix(": ")
 
 
 def looks_at_steps(callback: Any) -> bool:
-    """True for a callback that is called after steps, or after steps too."""
+    """True for a callback that is called after steps, even if at ends of epochs too."""
     return getattr(callback, "every_steps", None) is not None or hasattr(callback, "next_step")
 
 
 class Run:
     """One training from its first step to its last."""
 
-    alone = True  # no other process is to be kept waiting
-    broken = False  # by a loss that is not finite, so that the epoch ends and is the last
+    alone = True  # no other process waits for this one
+    broken = False  # a loss is not finite: this epoch ends, and training with it
 
     def __init__(self, training: Training, rows: int | None = None) -> None:
-        """``rows`` of each batch are this process's, all of them if left out."""
+        """``rows`` is this process's number of rows per batch; all by default."""
         self.training = training
         self.net = training.net
         self.optimizer = training.optimizer
@@ -81,22 +81,22 @@ class Run:
         callbacks = training.callbacks
         self.at_epochs = [c for c in callbacks if getattr(c, "every_steps", None) is None]
         self.at_steps = [c for c in callbacks if looks_at_steps(c)]
-        self.due: list[tuple[int, Any]] = []  # what these asked for
+        self.due: list[tuple[int, Any]] = []  # (step, callback) requested next
         self.classes = isinstance(self.net.loss, ClassLoss)
-        self.speaks = True  # of what the user should know
+        self.speaks = True  # this process prints warnings and progress
         self.metrics = {name: Stopping(m, self.stop) for name, m in training.metrics.items()}
-        self.stop_text: str | None = None  # of a StopTraining that ends the training soon
+        self.stop_text: str | None = None  # message of a pending StopTraining
         self.base_lr = float(getattr(self.optimizer, "lr", 0.0))
-        self.lrs: Array | None = None  # of the epoch's updates, where there is a schedule
+        self.lrs: Array | None = None  # of the epoch's updates, with a schedule
         self.batches_a_call = 1
-        self.counted_rows = 0  # of the last call, and of each of its batches
+        self.counted_rows = 0  # in the last call, and per batch
         self.rows_a_batch: list[float] = []
         self.history = History()
         self.sums = Sums()
-        self.whole_epoch = Sums()  # the last one that ended
+        self.whole_epoch = Sums()  # the last finished epoch
 
     def begin(self, resume: str | PathLike[str] | None) -> None:
-        """Notify all that remember something; continue from a checkpoint if there is one."""
+        """Notify stateful parts; continue from a checkpoint if there is one."""
         if hasattr(self.training.schedule, "begin"):
             with self.stopping(self.training.schedule):
                 self.training.schedule.begin()
@@ -115,7 +115,7 @@ class Run:
         self.net.history = self.history
 
     def __call__(self, progress: ProgressDisplay) -> None:
-        """Run to the end, to a StopTraining, or to an exception that passes through."""
+        """Run to the end, to a StopTraining, or until an exception propagates."""
         history = self.history
         try:
             self.settle_stop()
@@ -134,9 +134,9 @@ class Run:
             raise
 
     def train_epochs(self, progress: ProgressDisplay) -> None:
-        """All epochs, up to one in which something stops the training."""
+        """Run all epochs until something stops the training."""
         history, steps = self.history, self.training.steps
-        # A checkpoint may stand between an epoch's last step and what follows the epoch.
+        # A checkpoint may lie between an epoch's last step and its end-of-epoch work.
         while history.stopped_by is None and (history.steps < steps or self.sums.batches):
             figures = self.train_epoch(progress)
             if not self.sums.batches:  # the schedule stopped the training before the first one
@@ -154,29 +154,29 @@ class Run:
                 history.stopped_by = history.stopped_by or STOPPED_BY
 
     def stop(self, text: str) -> None:
-        """Note why the training ends, unless something else has ended it before."""
+        """Record why training ends, unless another reason was recorded before."""
         self.stop_text = self.stop_text or text
 
     @contextmanager
     def stopping(self, part: Any = None) -> Iterator[None]:
-        """A block in which a StopTraining, here of ``part``, ends the training normally."""
+        """A context in which a StopTraining, raised by ``part``, ends training normally."""
         try:
             yield
         except StopTraining as stop:
             self.stop(stopped_by(StopTraining if part is None else part, stop))
 
     def settle_stop(self) -> None:
-        """Let what was noted by :meth:`stop` end the training."""
+        """End training if :meth:`stop` was called."""
         if self.stop_text is not None and self.history.stopped_by is None:
             self.history.stopped_by = self.stop_text
         self.stop_text = None
 
     def watching(self) -> AbstractContextManager[None]:
-        """Around the whole run: nothing, for Ctrl-C raises where it comes."""
+        """Wrap the whole run: nothing to do, since Ctrl-C raises immediately."""
         return nullcontext()
 
     def is_mine(self, callback: Any) -> bool:
-        """True for callbacks that are called in this process."""
+        """True if the callback is called in this process."""
         return True
 
     def evaluate(self, data: tuple[Any, ...]) -> dict[str, float]:
@@ -184,7 +184,7 @@ class Run:
         return self.net.evaluate(*data, metrics=self.metrics)
 
     def train_epoch(self, progress: ProgressDisplay) -> dict[str, float]:
-        """One pass over the rows, or what is left of it; returns its figures."""
+        """Run one epoch, or the rest of it; returns its figures."""
         started = time.perf_counter()
         training, history, sums = self.training, self.history, self.sums
         size = training.batch_size
@@ -220,11 +220,11 @@ class Run:
         return self.training.order(epoch)
 
     def is_broken(self) -> bool:
-        """True if a loss that is not finite ends the training."""
+        """True if a non-finite loss ends the training."""
         return self.training.stop_if_not_finite and not math.isfinite(self.sums.loss)
 
     def warn_not_finite(self, what: str) -> None:
-        """Warn at the line that called ``fit``, with the place in the data that is the cause."""
+        """Warn at the line that called ``fit``, naming the value in the data that is the cause."""
         if self.speaks:
             cause = cause_of(self.training.x, self.training.t, self.net.dtype)
             warn_caller(sentence(what, cause, self.broken), RuntimeWarning)
@@ -250,7 +250,7 @@ class Run:
     def run_steps(
         self, part: Array, weights: list[float], lrs: Array | None
     ) -> tuple[float, float]:
-        """Train on batches that weigh so much; the last one's loss, and the accuracy."""
+        """Train on batches of these weights; returns the last loss and the accuracy."""
         sums, found = self.sums, self.step.run(part, self.history.steps, lrs)
         losses, right = found[0].tolist(), found[1].tolist()
         loss, hits, weight = sums.loss, sums.hits, sums.weight
@@ -263,7 +263,7 @@ class Run:
         return losses[-1], hit_rate
 
     def batch_weights(self, part: Array) -> list[float]:
-        """What the rows of each batch weigh together."""
+        """The total row weight of each batch."""
         size, rows, weights = self.training.batch_size, len(part), self.training.weights
         if weights is not None:
             sums: list[float] = np.add.reduceat(weights[part], range(0, rows, size)).tolist()
@@ -275,7 +275,7 @@ class Run:
         return self.rows_a_batch
 
     def batches_to_run(self) -> int:
-        """Batches of the next call, which ends where a callback is due."""
+        """Number of batches in the next call, which ends where a callback is due."""
         if not self.at_steps:
             return self.batches_a_call
         steps = self.history.steps
@@ -284,13 +284,13 @@ class Run:
         return min([self.batches_a_call, *(step - steps for step, _ in self.due)])
 
     def end_steps(self) -> None:
-        """Call those that are due after this very step."""
+        """Run the callbacks that are due after this step."""
         due = [callback for step, callback in self.due if step == self.history.steps]
         if due:
             self.call(due, self.figures(), after_step=True)
 
     def end_epoch(self, figures: dict[str, float]) -> None:
-        """Show the figures to the schedule, then to the callbacks."""
+        """Pass the figures to the schedule, then to the callbacks."""
         if hasattr(self.training.schedule, "observe"):
             with self.stopping(self.training.schedule):
                 self.training.schedule.observe(figures)
@@ -301,7 +301,7 @@ class Run:
     def call(
         self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False
     ) -> None:
-        """Call one after the other, up to one that stops the training."""
+        """Run callbacks in order until one stops the training."""
         state = self.state(figures)
         for callback in filter(self.is_mine, callbacks):
             single = after_step and getattr(callback, "every_steps", None) is None
@@ -314,7 +314,7 @@ class Run:
             self.step.refresh()
 
     def figures(self) -> dict[str, float]:
-        """The figures of the epoch so far; those of batches without any weight are 0."""
+        """The figures of the epoch so far; 0 if its batches have no weight."""
         sums = self.sums
         weight = sums.weight or 1.0
         figures = {"epoch": len(self.history.epochs) + 1, "loss": sums.loss / weight}
@@ -326,7 +326,7 @@ class Run:
         return figures
 
     def rates(self, before: int, batches: int) -> Array:
-        """The learning rates of this epoch's updates; ``before`` it there were that many."""
+        """The learning rates of this epoch's updates, the first of them number ``before``."""
         start = schedules.Progress(
             step=before,
             epoch=len(self.history.epochs),
@@ -346,13 +346,13 @@ class Run:
         return schedules.rates_of_epoch(lambda p: found[p.step - before], start, len(found))
 
     def rows_done(self) -> int:
-        """Rows that were trained on before a checkpoint."""
+        """Number of rows trained on before a checkpoint."""
         training = self.training
         whole_epochs = len(self.history.epochs) * training.rows_per_epoch
         return whole_epochs + self.sums.batches * training.batch_size
 
     def state(self, figures: dict[str, float]) -> TrainingState:
-        """What callbacks see now."""
+        """The state passed to callbacks now."""
         sums = self.sums if self.sums.batches else self.whole_epoch
         return TrainingState(
             net=self.net,
@@ -367,7 +367,7 @@ class Run:
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """All that is needed to go on from here."""
+        """Everything needed to continue from here."""
         from affinet.training import checkpoint
 
         return checkpoint.snapshot(self)

@@ -1,4 +1,4 @@
-"""The rows that a sampler draws for a training, checked; a function of seed and epoch alone."""
+"""The rows that a sampler draws for a training, validated; they depend on (seed, epoch) alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Drawing:
     sampler : callable
         See :mod:`affinet.samplers`.
     n_rows : int
-        Of the data.
+        Number of rows of the data.
     seed : int
 
     Raises
@@ -33,7 +33,7 @@ class Drawing:
     def __init__(self, sampler: Any, n_rows: int, seed: int) -> None:
         self.sampler, self.n_rows, self.seed = sampler, n_rows, seed
         self.name = f"sampler {name_of(sampler)}"
-        self.length = 0  # rows of an epoch, once the first one was drawn
+        self.length = 0  # rows per epoch, known after the first draw
         first = self.rows(0)
         self.length = len(first)
         if not np.array_equal(first, self.rows(0)):
@@ -48,7 +48,7 @@ class Drawing:
         return self.checked(self.sampler(epoch, self.n_rows, rng), epoch)
 
     def checked(self, drawn: Any, epoch: int) -> Array:
-        """What a sampler returned as row indices of its own; raises if it is anything else."""
+        """A sampler's result as a new array of row indices; raises if it is not valid."""
         what = f"{self.name}: the result for epoch {epoch}"
         rows = array_of(what, drawn)
         if rows.size and rows.dtype.kind not in "iu":
@@ -71,7 +71,7 @@ class Drawing:
         return np.array(rows, np.int64)
 
     def describe(self) -> str:
-        """The sampler in words that differ where its parameters do."""
+        """The sampler as text that differs if its parameters differ."""
         if not callable(getattr(self.sampler, "config", None)):
             return name_of(self.sampler)
         shown = {
@@ -83,21 +83,21 @@ class Drawing:
 
     @cached_property
     def first_epoch(self) -> str:
-        """Letters that differ where the rows of the first epoch do."""
+        """A text that differs if the rows of the first epoch differ."""
         return f"{self.length} rows, {digest(self.rows(0))}"
 
 
 def make_drawing(sampler: Any, loss: Any, t: Array, n_outputs: int, seed: int) -> Drawing | None:
-    """What draws the rows of a training; None for the order that ``fit`` draws itself.
+    """The Drawing of a training; None if ``fit`` shuffles the rows itself.
 
     Parameters
     ----------
     sampler : callable
     loss : loss object
-        With the targets it says what the classes are.
+        Determines the classes, together with the targets.
     t : array of N targets
     n_outputs : int
-        Of the network.
+        Number of outputs of the network.
     seed : int
     """
     if not callable(sampler) or isinstance(sampler, type):
@@ -114,7 +114,7 @@ def make_drawing(sampler: Any, loss: Any, t: Array, n_outputs: int, seed: int) -
 
 
 def name_of(sampler: Any) -> str:
-    """What a sampler is called: the qualified name of the function, or of the object's class."""
+    """A sampler's name: the qualified name of the function or of the object's class."""
     while isinstance(sampler, partial):
         sampler = sampler.func
     named = sampler if hasattr(sampler, "__qualname__") else type(sampler)

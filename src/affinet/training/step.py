@@ -1,9 +1,9 @@
-"""The training step, in two speeds with one meaning.
+"""The training step, in two implementations with the same results.
 
-Both kinds train on a run of batches and return each batch's loss and hits; ``make_step`` picks the
-fused step wherever the network, the loss, the optimizer and the data allow it. Where processes
-split the batches, each does the two halves of a step one by one: ``accumulate_gradients`` and,
-when the gradients of all are summed, ``apply_update``.
+Both train on a sequence of batches and return each batch's loss and hits; ``make_step`` picks the
+fused step if the network, the loss, the optimizer and the data support it. If processes split the
+batches, each calls the two halves of a step separately: ``accumulate_gradients`` and, once the
+gradients of all processes are summed, ``apply_update``.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from affinet.training.record import Training
 
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
-READ_AT_ONCE = 1 << 24  # bytes of inputs in files that are read for one compiled call
+READ_AT_ONCE = 1 << 24  # bytes of inputs read from files per compiled call
 
 
 class TrainingStep(Protocol):
-    """What the trainer asks of a step."""
+    """The step interface that the trainer uses."""
 
     kind: str
     reason: str | None  # why it is not fused
@@ -50,21 +50,21 @@ class TrainingStep(Protocol):
         """Train on the rows of ``order``, batch after batch.
 
         ``first`` is the number of the first batch, the counter of dropout masks; ``lrs`` are the
-        learning rates of the updates, of which the last one stays. Returns the loss and the hits
-        of each batch: the number of rows that the network got right, or the sum of their weights.
-        The next call may overwrite them.
+        learning rates of the updates; the last one is kept. Returns the loss and the hits of each
+        batch: the number of correctly predicted rows, or the sum of their weights. The next call
+        may overwrite them.
         """
 
     def refresh(self) -> None:
-        """Look again at the network and the optimizer, which a callback may have changed."""
+        """Reread the network and the optimizer, which a callback may have changed."""
 
     def accumulate_gradients(
         self, rows: Array, step: int, place: int, total: float
     ) -> tuple[float, float]:
-        """Loss and hits of some rows, perhaps none, of a batch; their gradient into ``net.grads``.
+        """Loss and hits of part of a batch, possibly empty; writes its gradient to ``net.grads``.
 
-        The rows stand from ``place`` on in a batch that weighs ``total``: loss and gradient are
-        their share of its own.
+        The rows start at ``place`` of a batch of total weight ``total``; loss and gradient are
+        this part's share of the batch's.
         """
 
     def apply_update(self, total: float, lr: float | None) -> float:
@@ -72,7 +72,7 @@ class TrainingStep(Protocol):
 
 
 class LayerwiseStep:
-    """The step layer by layer, through each layer's own forward and backward."""
+    """The layer-by-layer step, through each layer's own forward and backward."""
 
     kind = "layer by layer"
 
@@ -108,7 +108,7 @@ class LayerwiseStep:
         weights = None if self.training.weights is None else self.training.weights[rows]
         with self.places.held(step, place):
             x = self.training.x[rows]
-            if weights is None:  # a subclass's own forward may know (x, t) alone
+            if weights is None:  # a subclass's forward may accept only (x, t)
                 loss = self.net.forward(x, t)
             else:
                 loss = self.net.forward(x, t, True, weights)
@@ -129,15 +129,15 @@ class LayerwiseStep:
         return penalty
 
     def refresh(self) -> None:
-        """Nothing: every step asks the layers anew."""
+        """Do nothing: every step reads the layers again."""
 
     def count_hits(self, t: Array, weights: Array | None) -> float:
-        """Rows of the last batch that are right, or the sum of their weights; 0 without classes."""
+        """Number of correct rows in the last batch, or their weights' sum; 0 without classes."""
         loss = self.net.loss
         if not isinstance(loss, ClassLoss):
             return 0.0
         judged = loss.judged if goes_with_forward(loss, "judged") else None
-        # A custom forward may leave nothing to judge, or something of an earlier batch.
+        # A custom forward may leave no predictions, or those of an earlier batch.
         hits = loss.hits(last_outputs(self.net) if judged is None else judged, t)
         return float(hits.sum() if weights is None else weights[hits].sum())
 
@@ -160,12 +160,12 @@ class FusedStep:
         self.state = training.optimizer.state_of(net.params.flat)
         self.updates = 0
         self.keys = {path: dropout_key(training.seed, path) for path, _ in walk(net.layers)}
-        self.losses = self.hits = np.empty(0)  # of the last call's batches
+        self.losses = self.hits = np.empty(0)  # of the batches of the last call
         self.description: Any = None
         self.refresh()
 
     def refresh(self) -> None:
-        """Make the plan anew if a layer has changed; always take over the optimizer's numbers."""
+        """Rebuild the plan if a layer has changed; always copy the optimizer's settings."""
         description = (describe_layers(self.net.layers, self.keys), self.net.input_scale)
         if self.description is not None and not self.in_files:
             self.look_at_targets()
@@ -176,7 +176,7 @@ class FusedStep:
         self.set_rule()
 
     def look_at_targets(self) -> None:
-        """Take over targets that a callback changed in place: the plan may hold converted ones."""
+        """Update targets that a callback changed in place: the plan may hold converted copies."""
         training, loss = self.training, self.net.loss
         if isinstance(loss, ElementwiseLoss):
             loss.require_range("t", training.t)
@@ -207,7 +207,7 @@ class FusedStep:
         return plan
 
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
-        """Let the plan gather from these arrays."""
+        """Make the plan gather rows from these arrays."""
         plan.set_inputs(x.reshape(len(x), -1))
         if self.has_labels():
             plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
@@ -217,7 +217,7 @@ class FusedStep:
             plan.set_weights(weights)
 
     def located(self, rows: Array) -> Array:
-        """The rows' places in what the plan gathers from; rows in files are read for it first."""
+        """Row indices into the arrays that the plan gathers from; rows in files are read first."""
         if not self.in_files or len(rows) == 0:
             return rows
         weights = None if self.training.weights is None else self.training.weights[rows]
@@ -225,7 +225,7 @@ class FusedStep:
         return np.arange(len(rows))
 
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
-        """Train in one compiled call, or a few for rows in files; see :class:`TrainingStep`."""
+        """Train in one compiled call, or several for rows in files; see :class:`TrainingStep`."""
         batches = -(-len(order) // self.batch_size)
         if batches != len(self.losses):
             self.losses, self.hits = np.empty(batches), np.empty(batches)
@@ -245,7 +245,7 @@ class FusedStep:
     def run_plan(
         self, order: Array, first: int, losses: Array, hits: Array, lrs: Array | None
     ) -> None:
-        """One compiled call, and what came of it: updates, though it may have been cut short."""
+        """Make one compiled call and count its updates, even if it was interrupted."""
         try:
             self.plan.run(order, first, losses, hits, lrs)
         finally:
@@ -275,12 +275,12 @@ class FusedStep:
         return penalty
 
     def set_rule(self) -> None:
-        """Hand the optimizer's numbers over to the plan."""
+        """Pass the optimizer's settings to the plan."""
         self.plan.set_rule(self.optimizer.kernel, self.optimizer.rule_numbers(), self.state.step)
 
 
 class DropoutPlaces:
-    """While fit runs it decides every mask: by a key of (seed, path), and the step's number."""
+    """Sets every dropout mask while fit runs, from a key of (seed, path) and the step number."""
 
     def __init__(self, net: Sequential, seed: int) -> None:
         self._thread = threading.get_ident()
@@ -293,7 +293,7 @@ class DropoutPlaces:
 
     @contextmanager
     def held(self, step: int, row: int) -> Iterator[None]:
-        """Draw masks for this step, of which ``row`` is the first; then the layers' own again."""
+        """Draw masks for this step, starting at ``row``; layers draw their own again afterwards."""
         for layer, key in self._keys.items():
             layer.position = (key, step, row)
         try:
@@ -307,7 +307,7 @@ class DropoutPlaces:
             layer.position = None
 
     def forget_other_threads(self) -> None:
-        """In the child of a fork, end the step of a training that the child does not have."""
+        """In a forked child, end the step of a training whose thread was not copied."""
         if self._thread != threading.get_ident():
             self.forget()
 
@@ -316,7 +316,7 @@ _PLACES: weakref.WeakSet[DropoutPlaces] = weakref.WeakSet()
 
 
 def forget_other_threads() -> None:
-    """Let dropout layers, in the child of a fork, draw their own masks again."""
+    """In a forked child, let dropout layers draw their own masks again."""
     for places in list(_PLACES):
         places.forget_other_threads()
 
@@ -325,28 +325,28 @@ in_forked_child(forget_other_threads)
 
 
 def dropout_key(seed: int, path: str) -> int:
-    """64 bits for the dropout layer at this path of a network trained with this seed.
+    """The 64-bit key of the dropout layer at this path of a network trained with this seed.
 
-    They are drawn from the numbers (seed, *path): (5, 2) for layer "2" and the seed 5, (5, 2, 0)
-    for "2.0".
+    It is drawn from the numbers (seed, *path): (5, 2) for layer "2" and seed 5, (5, 2, 0) for
+    "2.0".
     """
     numbers = [seed, *map(int, path.split("."))]
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def make_step(training: Training, rows: int | None = None) -> TrainingStep:
-    """The fused step where it covers everything, else the step layer by layer."""
+    """The fused step if every part is compiled, else the layer-by-layer step."""
     fused = can_fuse(training.net, training.optimizer, training.x)
     return (FusedStep if fused else LayerwiseStep)(training, rows)
 
 
 def can_fuse(net: Sequential, optimizer: Any, x: Array) -> bool:
-    """True if all parts have a compiled form and rows can be gathered from x as it lies."""
+    """True if all parts have a compiled form and rows can be gathered from x without a copy."""
     return why_not_fused(net, optimizer, x) is None
 
 
 def why_not_fused(net: Sequential, optimizer: Any, x: Array) -> str | None:
-    """In words, what has no compiled form: a layer, the loss, the optimizer or the data x."""
+    """Describe the part without a compiled form (layer, loss, optimizer or x); None if none."""
     for method in ("forward", "backward"):
         if getattr(type(net), method) is not getattr(Sequential, method):
             return f"the network's class {type(net).__name__} overrides {method}"

@@ -1,8 +1,8 @@
-"""Several processes that train one network: what they say to each other besides gradients.
+"""Several processes that train one network: what they exchange besides gradients.
 
-A process of them is a rank. All ranks run the same program and meet in the same order; everything
-that one of them could decide for itself is told to the others before any of them acts on it, so
-none waits for a meeting that another will never come to.
+Each process is a rank. All ranks run the same program and communicate in the same order; whatever
+one rank could decide alone is sent to the others before any of them acts on it, so no rank waits
+for an exchange that another will never join.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ import numpy as np
 from affinet._validation import Array
 from affinet._version import __version__
 
-LONGEST = 500  # letters of a fact that are shown
-HERE, REFUSED, LEFT = 0, 1, 2  # how a rank comes to the beginning of a training
-FINE, STOPPED, FAILED = 0, 1, 2  # what a rank's callbacks came to
+LONGEST = 500  # characters of a fact to show
+HERE, REFUSED, LEFT = 0, 1, 2  # a rank's state at the start of a training
+FINE, STOPPED, FAILED = 0, 1, 2  # result of a rank's callbacks
 
 
 @runtime_checkable
 class Reducer(Protocol):
-    """What ``fit(..., reducer=...)`` asks of an engine that connects processes.
+    """The interface that ``fit(..., reducer=...)`` needs to connect processes.
 
     Every rank calls the same methods in the same order with arrays of the same shape and dtype
     (float32, float64, int64 or uint8, contiguous). After :meth:`sum` all ranks hold the same
-    bits, and for the same numbers the same bits again.
+    bits, and equal inputs give equal bits again.
 
-    It may have more: ``abort(error)``, called on a rank whose training fails and ends, which must
-    end the other ranks too; ``sum_patiently(array)``, a sum where other ranks may come much later;
-    ``buffer(size, dtype)``, which returns memory for the array of gradients, or None; and
+    Optional members: ``abort(error)``, called on a rank whose training fails, which must end the
+    other ranks too; ``sum_patiently(array)``, a sum that other ranks may join much later;
+    ``buffer(size, dtype)``, which returns memory for the gradient array, or None; and
     ``average_every``, None or a number of steps: each rank then updates its own parameters, which
-    are averaged after so many steps.
+    are averaged every ``average_every`` steps.
 
     Attributes
     ----------
     rank : int
-        Of this process, 0 .. size - 1.
+        Rank of this process, 0 .. size - 1.
     size : int
         Number of processes.
 
@@ -72,7 +72,7 @@ class Reducer(Protocol):
 
 
 class Team:
-    """One rank's side of the talk between all of them."""
+    """One rank's communication with the others."""
 
     def __init__(self, reducer: Any) -> None:
         if isinstance(reducer, type) or not isinstance(reducer, Reducer):
@@ -83,18 +83,18 @@ class Team:
         self.sum, self.broadcast = reducer.sum, reducer.broadcast
 
     def part(self, n: int) -> tuple[int, int]:
-        """From which of n things in a row to which they are this rank's."""
+        """The range (start, stop) of n items that belongs to this rank."""
         return n * self.rank // self.size, n * (self.rank + 1) // self.size
 
     def gather(self, *own: float, patiently: bool = False) -> Array:
-        """Some numbers of every rank, (size, n): exact, and the same on every rank."""
+        """The n numbers of every rank, (size, n): exact, and equal on every rank."""
         table = np.zeros((self.size, len(own)))
         table[self.rank] = own
         (getattr(self.reducer, "sum_patiently", self.sum) if patiently else self.sum)(table)
         return table
 
     def bytes_of(self, root: int, own: bytes = b"") -> bytes:
-        """What one rank has, on every rank."""
+        """The bytes of one rank, on every rank."""
         length = np.array([len(own)], np.int64)
         self.broadcast(length, root)
         content = np.zeros(int(length[0]), np.uint8)
@@ -112,7 +112,7 @@ class Team:
 
     @contextmanager
     def setting_up(self) -> Iterator[None]:
-        """A block that all ranks end alike: if one of them raises, so do all, before they go on."""
+        """A context that all ranks leave the same way: if one raises, all raise."""
         problem = None
         try:
             yield
@@ -121,9 +121,9 @@ class Team:
         self.meet(HERE if problem is None else REFUSED, problem)
 
     def meet(self, state: int, problem: Exception | None = None) -> None:
-        """Wait for all ranks; raise on all of them if one refuses, has left or is of another kind.
+        """Wait for all ranks; raise on all if one refuses, has left or has another version.
 
-        The first thing that ranks say, so its form is that of every version.
+        This is the ranks' first exchange, so its format must not change between versions.
         """
         table = self.gather(state, number_of(__version__), patiently=True)
         gone = np.flatnonzero(table[:, 0] == LEFT)
@@ -135,7 +135,7 @@ class Team:
         self.compare({"affinet's version": __version__}, table[:, 1:])
 
     def raise_together(self, failed: Array, problem: BaseException | None) -> None:
-        """Raise on every rank if some ``failed``: there their own problem, elsewhere the first."""
+        """Raise on every rank if any ``failed``: its own problem there, the first one elsewhere."""
         if not failed.any():
             return
         root = int(np.argmax(failed))
@@ -147,11 +147,11 @@ class Team:
         raise problem
 
     def agree(self, facts: Mapping[str, Any]) -> None:
-        """Raise on every rank unless they all have the same facts, whose names they share."""
+        """Raise on every rank unless the facts are equal on all; their names must be the same."""
         self.compare(facts, self.gather(*map(number_of, facts.values())))
 
     def compare(self, facts: Mapping[str, Any], table: Array) -> None:
-        """Raise on every rank unless the rows of the table, numbers of the facts, are alike."""
+        """Raise on every rank unless all rows of the table, the facts' numbers, are equal."""
         for column, (name, own) in enumerate(facts.items()):
             other = table[:, column] != table[0, column]
             if other.any():
@@ -164,7 +164,7 @@ class Team:
                 raise error
 
     def abort(self, error: BaseException) -> None:
-        """End all ranks, for this one fails where the others do not know of it."""
+        """End all ranks because this one fails without the others knowing."""
         if is_agreed(error):
             return
         if self.size > 1:
@@ -175,10 +175,10 @@ class Team:
 
 
 def is_agreed(error: BaseException) -> bool:
-    """True if every rank raises at this very place, so that none waits for another."""
+    """True if every rank raises at the same place, so no rank waits for another."""
     return getattr(error, "_affinet_agreed", False)
 
 
 def number_of(fact: Any) -> float:
-    """A whole number below 2^48 that differs where facts do."""
+    """A hash of a fact: an integer below 2^48."""
     return float(int.from_bytes(hashlib.sha256(f"{fact}".encode()).digest()[:6], "big"))

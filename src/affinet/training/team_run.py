@@ -1,10 +1,10 @@
-"""A training that several processes share: the trainer's loop as one of the ranks runs it.
+"""Training split across processes: the training loop of one rank.
 
-Every rank goes through the same batches. Of each it takes its own part of the rows, one behind the
-other by rank, and divides by the weight of the whole batch, which follows from the seed alone; so
-the gradients of all parts add up to that of the batch in one sum over the flat buffer, with
-nothing to be scaled behind it. What is left to tell is told where all ranks stop at the same step:
-at the end of epochs, before callbacks, and every few hundredths of a second for an interruption.
+Every rank iterates over the same batches. It processes its own contiguous part of the rows, in rank
+order, and divides by the weight of the whole batch, which depends on the seed alone; so one sum
+over the flat buffer turns the gradients of the parts into the gradient of the batch, with no
+scaling afterwards. The ranks exchange everything else where all of them stop at the same step: at
+the end of epochs, before callbacks, and every few hundredths of a second to check for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from affinet.training.team import FAILED, FINE, STOPPED, Team, number_of
 
 
 class TeamStep:
-    """A step whose batches the ranks split; it returns this rank's part of each figure."""
+    """A step whose batches are split across ranks; it returns this rank's part of each figure."""
 
     def __init__(self, inner: TrainingStep, team: Team, training: Training) -> None:
         self.inner, self.team, self.weights = inner, team, training.weights
@@ -46,9 +46,9 @@ class TeamStep:
     def run(
         self, order: Array, size: int, totals: list[float], first: int, lrs: Array | None
     ) -> list[tuple[float, float, float]]:
-        """Train on batches of ``size`` rows that weigh ``totals``.
+        """Train on batches of ``size`` rows with total weights ``totals``.
 
-        Returns this rank's share of each one's loss, hits and weight.
+        Returns this rank's share of the loss, hits and weight of each batch.
         """
         told = []
         take = self.one_step if self.average_every is None else self.own_step
@@ -65,7 +65,7 @@ class TeamStep:
     def one_step(
         self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
     ) -> tuple[float, float]:
-        """One step of all ranks together."""
+        """One step that all ranks compute together."""
         loss, hits = self.inner.accumulate_gradients(rows, step, place, total)
         self.team.sum(self.net.grads.flat)
         penalty = self.inner.apply_update(total, lr)
@@ -74,7 +74,7 @@ class TeamStep:
     def own_step(
         self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
     ) -> tuple[float, float]:
-        """A step of this rank's own, on its part of the batch; averaged after so many of them."""
+        """A local step on this rank's part of the batch; averaged every ``average_every`` steps."""
         loss, hits = self.inner.accumulate_gradients(rows, step, place, own)
         share = own / total if total else 0.0
         loss *= 1.0 if getattr(self.net.loss, "is_sum", False) else share
@@ -85,11 +85,11 @@ class TeamStep:
         return loss, hits
 
     def own_weight(self, rows: Array) -> float:
-        """What these rows weigh together."""
+        """The total weight of these rows."""
         return float(len(rows) if self.weights is None else self.weights[rows].sum())
 
     def settle(self) -> None:
-        """Give all ranks the mean of their parameters, and of what their optimizers average."""
+        """Average the parameters and the optimizer's moving averages over all ranks."""
         if self.settled:
             return
         arrays = [self.net.params.flat]
@@ -102,7 +102,7 @@ class TeamStep:
 
 
 class TeamRun(Run):
-    """One rank's side of a training from its first step to its last."""
+    """One rank's part of a training from its first step to its last."""
 
     alone = False
 
@@ -112,12 +112,12 @@ class TeamRun(Run):
         self.team = team
         self.speaks = team.rank == 0
         self.ranks_step = TeamStep(self.step, team, training)
-        self.own = [0.0, 0.0, 0.0]  # of this rank, not yet in the sums: loss, hits, weight
+        self.own = [0.0, 0.0, 0.0]  # this rank's loss, hits and weight, not yet in the sums
         self.interrupted = False
-        self.due_anywhere = 0  # the step after which callbacks of any rank are due
+        self.due_anywhere = 0  # next step after which a callback on any rank is due
 
     def begin(self, resume: str | os.PathLike[str] | None) -> None:
-        """Agree on what is to be trained, and start from the parameters of rank 0."""
+        """Check that all ranks train the same thing, and start from the parameters of rank 0."""
         from affinet.training.checkpoint import identity
 
         team, params = self.team, self.net.params
@@ -146,7 +146,7 @@ class TeamRun(Run):
 
     @contextmanager
     def same_file(self, path: str | os.PathLike[str] | None) -> Iterator[Path | None]:
-        """The file as rank 0 has it, for the others may not see its disk."""
+        """A copy of rank 0's file: the other ranks may not have access to its disk."""
         if path is None:
             yield None
             return
@@ -169,7 +169,7 @@ class TeamRun(Run):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Around the whole run: gradients lie where the reducer wants them, Ctrl-C is noted."""
+        """Wrap the whole run: put gradients into the reducer's buffer and record Ctrl-C."""
         grads = self.net.grads
         with self.noting_interrupts():
             try:
@@ -184,15 +184,15 @@ class TeamRun(Run):
                     self.move_gradients(grads)
 
     def move_gradients(self, grads: Parameters) -> None:
-        """Let the network and the step write their gradients there."""
+        """Make the network and the step write their gradients into ``grads``."""
         set_gradients(self.net, grads)
         if isinstance(self.step, FusedStep):
-            self.step.description = None  # a plan of its own
+            self.step.description = None  # so refresh builds a new plan
         self.step.refresh()
 
     @contextmanager
     def noting_interrupts(self) -> Iterator[None]:
-        """Note the first Ctrl-C, where this is the thread that hears of it; obey the second."""
+        """Record the first Ctrl-C if this is the main thread; raise on the second."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -209,7 +209,7 @@ class TeamRun(Run):
             signal.signal(signal.SIGINT, before)
 
     def order(self, epoch: int) -> Array:
-        """The rows of an epoch; all ranks end if a sampler fails or differs on one of them."""
+        """The rows of an epoch; all ranks end if a sampler fails or differs on any rank."""
         drawing = self.training.drawing
         if drawing is None:
             return super().order(epoch)
@@ -221,9 +221,10 @@ class TeamRun(Run):
         return order
 
     def batches_to_run(self) -> int:
-        """Batches of the next call, the same on all ranks; KeyboardInterrupt if one of them was.
+        """Number of batches in the next call, equal on all ranks.
 
-        The pace is that of rank 0; the call ends where a callback of any rank is due.
+        Rank 0 sets the number; the call ends where a callback on any rank is due. Raises
+        KeyboardInterrupt if any rank was interrupted.
         """
         steps = self.history.steps
         super().batches_to_run()
@@ -239,7 +240,7 @@ class TeamRun(Run):
         return min(self.batches_a_call, self.due_anywhere - steps)
 
     def end_steps(self) -> None:
-        """Call those that are due after this very step, on all ranks if one of them has any."""
+        """Run the callbacks due after this step, on all ranks if any rank has one."""
         if self.history.steps == self.due_anywhere:
             due = [callback for step, callback in self.due if step == self.due_anywhere]
             self.call(due, self.figures(), after_step=True)
@@ -247,7 +248,7 @@ class TeamRun(Run):
     def run_steps(
         self, part: Array, weights: list[float], lrs: Array | None
     ) -> tuple[float, float]:
-        """Train on this rank's parts of these rows; its own last loss and accuracy."""
+        """Train on this rank's parts of these rows; returns its last loss and its accuracy."""
         size, first = self.training.batch_size, self.history.steps
         parts = self.ranks_step.run(part, size, weights, first, lrs)
         for (loss, hits, own), weight in zip(parts, weights, strict=True):
@@ -260,7 +261,7 @@ class TeamRun(Run):
         return loss, sum(hits for _, hits, _ in parts) / (sum(own for _, _, own in parts) or 1.0)
 
     def figures(self) -> dict[str, float]:
-        """The figures of the epoch so far, over all ranks; the same numbers on each."""
+        """The figures of the epoch so far over all ranks, equal on every rank."""
         self.ranks_step.settle()
         sums = self.sums
         for loss, hits, weight in self.team.gather(*self.own).tolist():
@@ -273,7 +274,7 @@ class TeamRun(Run):
         return self.as_on_rank_0(super().figures())
 
     def as_on_rank_0(self, figures: dict[str, float]) -> dict[str, float]:
-        """The same figures with the numbers of rank 0: a clock's reading differs elsewhere."""
+        """The same figures with the values of rank 0: clocks differ between ranks."""
         values = np.array(list(figures.values()), np.float64)
         self.team.broadcast(values)
         numbers = values.tolist()
@@ -283,7 +284,7 @@ class TeamRun(Run):
         }
 
     def evaluate(self, data: tuple[Array, ...]) -> dict[str, float]:
-        """Figures of the validation data, of which every rank predicts its part."""
+        """Figures of the validation data; every rank predicts its own part."""
         x, t, *weights = data
         low, high = self.team.part(len(x))
         mine: Any = x
@@ -297,7 +298,7 @@ class TeamRun(Run):
         return self.as_on_rank_0(figures(self.net, y, t, own, self.metrics))
 
     def settle_stop(self) -> None:
-        """Let what any rank noted end the training of all."""
+        """End training on all ranks if any rank requested a stop."""
         training, own = self.training, self.stop_text or ""
         if training.callbacks or training.metrics or training.schedule is not None:
             stops = self.team.gather(bool(own))[:, 0]
@@ -306,14 +307,14 @@ class TeamRun(Run):
         super().settle_stop()
 
     def rates(self, before: int, batches: int) -> Array:
-        """The learning rates of this epoch's updates, as many as the ranks agree on."""
+        """The learning rates of this epoch's updates, cut to the shortest list of any rank."""
         rates = super().rates(before, batches)
         return rates[: int(self.team.gather(len(rates)).min())]
 
     def call(
         self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False
     ) -> None:
-        """Call one after the other; one that stops or fails does so for all ranks."""
+        """Run callbacks in order; if one stops or fails on one rank, all ranks stop or fail."""
         before = self.history.stopped_by
         problem = None
         try:
@@ -330,11 +331,11 @@ class TeamRun(Run):
             self.history.stopped_by = self.team.text_of(root, own)
 
     def is_mine(self, callback: Any) -> bool:
-        """True unless the callback is one for a single rank, and this is another."""
+        """False for an ``on_one_rank`` callback on any rank but 0, else True."""
         return self.team.rank == 0 or not getattr(callback, "on_one_rank", False)
 
     def what_is_left(self) -> str:
-        """A text that differs where parameters or the optimizer's numbers do."""
+        """A text that differs if the parameters or the optimizer's settings differ."""
         flat = self.net.params.flat
         words = flat.view(np.uint32 if flat.itemsize == 4 else np.uint64)
         mixed = int(np.bitwise_xor.reduce(words)), int(np.add.reduce(words, dtype=np.uint64))
@@ -342,36 +343,36 @@ class TeamRun(Run):
 
 
 def arrays_of(net: Sequential, optimizer: Any) -> list[Array]:
-    """What a training goes on from: parameters, and what the optimizer averages."""
+    """The arrays that training continues from: parameters and the optimizer's averages."""
     if not isinstance(optimizer, Optimizer):
         return [net.params.flat]
     return [net.params.flat, *optimizer.state_of(net.params.flat).averages]
 
 
 def config_of(optimizer: Any) -> str:
-    """An optimizer's numbers in words."""
+    """An optimizer's settings as text."""
     return f"{optimizer.config() if hasattr(optimizer, 'config') else optimizer!r}"
 
 
 def fused_multiply_adds() -> str:
-    """Levels with fused multiply-adds agree to the bit, and with no other."""
+    """Levels with fused multiply-adds give the same bits, and differ from those without."""
     return "with (avx2 or better)" if kernels.build_level()[1] else "without (baseline)"
 
 
 def require_no_buffers(net: Sequential) -> None:
-    """Raise if a layer changes arrays while it trains that are no parameters."""
+    """Raise if a layer updates arrays during training that are not parameters."""
     for path, layer in walk(net.layers):
         names = buffer_names(layer)
         if names:
             raise ValueError(
                 f"layer {path}, {layer!r}, keeps {' and '.join(names)} of the rows that it sees, "
-                "which a reducer does not bring together: wanted a network without such layers"
+                "which a reducer does not combine: wanted a network without such layers"
             )
 
 
 @contextmanager
 def eager(step: TrainingStep) -> Iterator[None]:
-    """Let threads wait awake between the halves of compiled steps."""
+    """Keep threads spinning between the two halves of compiled steps."""
     plan = getattr(step, "plan", None)
     if plan is None:
         yield

@@ -91,11 +91,11 @@ def fit(
         :class:`affinet.Checkpoint` and :class:`affinet.diagnostics.Monitor` are callbacks. An
         object may also have ``begin(state)``, called before the first step, ``end(state)``,
         called after a training that ended normally, and ``state_dict()`` with
-        ``load_state_dict(dict)``, by which checkpoints save its state. What a callback changes
-        counts from the next step on, in every kind of step: the parameters, the numbers of the
-        optimizer, of the layers and of the loss, ``net.input_scale``, and the values of the arrays
-        x and t in place, which must stay in the loss's range. Weights are fixed, and so is
-        ``net.loss`` itself: assigning another one raises RuntimeError.
+        ``load_state_dict(dict)``, by which checkpoints save its state. Changes that a
+        callback makes take effect from the next step on, in every kind of step: to the parameters,
+        to the settings of the optimizer, the layers and the loss, to ``net.input_scale``, and to
+        the values of the arrays x and t in place, which must stay in the loss's range. Weights are
+        fixed, and so is ``net.loss`` itself: assigning another loss raises RuntimeError.
     metrics : list of names and functions, or dict of them, optional
         Further figures of the validation data, recorded with the prefix ``"val_"``; in the form
         that :meth:`Sequential.evaluate` takes.
@@ -168,12 +168,12 @@ def fit(
     ------
     TypeError, ValueError
         If an argument cannot be used, or the file to resume from is damaged or belongs to
-        another training; no parameter has changed then.
+        another training; no parameter has changed in that case.
     RuntimeError
         If the network is being used in another thread, or has no loss; or if another training that
-        runs now uses the same callback or schedule that remembers something, a schedule with the
-        same optimizer, or, layer by layer, the same loss or activation. One after the other they
-        may.
+        runs now uses the same stateful callback or schedule, a schedule with the same optimizer,
+        or, layer by layer, the same loss or activation. Trainings that run one after the other may
+        share them.
 
     Examples
     --------
@@ -215,9 +215,9 @@ def fit(
 
 
 def team_of(reducer: Reducer | None) -> tuple[AnyTeam, Callable[[Training], Run]]:
-    """The processes that train together, and how to make their run.
+    """The processes that train together, and a function that makes their run.
 
-    What several processes need is imported only here: it takes as long as all the rest of affinet.
+    Modules for several processes are imported only here: they take as long as the rest of affinet.
     """
     if reducer is None:
         return Alone(), Run

@@ -1,4 +1,4 @@
-"""Weights of the rows that a training runs over, and of the classes that they belong to."""
+"""Weights of the training rows and of their classes."""
 
 from __future__ import annotations
 
@@ -21,28 +21,27 @@ def training_weights(
     sample_weight: ArrayLike | None,
     class_weight: Mapping[int, float] | str | None,
 ) -> Array | None:
-    """One weight a row, ``sample_weight`` times the weight of its class; None if neither came.
+    """One weight per row, ``sample_weight`` times its class weight; None if neither is given.
 
     Parameters
     ----------
     loss : loss object
     t : array of N targets
     n_outputs : int
-        Of the network.
+        Number of outputs of the network.
     sample_weight : array of shape (N,), optional
     class_weight : dict of class to weight, or "balanced", optional
-        Classes that the dict leaves out have weight 1. "balanced" gives a class that ``count`` of
-        the N rows belong to the weight ``N / (C count)``, where C is the number of classes that
-        occur: King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9,
-        2001.
+        Classes missing in the dict have weight 1. "balanced" gives a class with ``count`` of the N
+        rows the weight ``N / (C count)``, where C is the number of classes that occur: King and
+        Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9, 2001.
 
     Raises
     ------
     TypeError
-        If class_weight is neither, or a class or its weight is no number.
+        If class_weight is neither a dict nor a string, or a class or its weight is not a number.
     ValueError
-        If a weight is negative or not finite, all are 0, a class does not exist or the targets
-        name no classes.
+        If a weight is negative or not finite, all are 0, a class does not exist or the targets are
+        not classes.
     """
     weights = None
     if sample_weight is not None:
@@ -60,9 +59,9 @@ def training_weights(
 def classes_of(
     loss: Any, t: Array, n_outputs: int, what: str = "class_weight"
 ) -> tuple[Array, int]:
-    """Each row's class, and the number of classes; ValueError if the targets name none.
+    """Each row's class, and the number of classes; ValueError if the targets are not classes.
 
-    ``what`` asks for the classes.
+    ``what`` names the argument that needs the classes.
     """
     if isinstance(loss, SoftmaxWithLoss):
         if t.ndim == 1:
@@ -79,7 +78,7 @@ def classes_of(
 
 
 def is_one_hot(t: Array) -> bool:
-    """True if every row of t (N, C) is a 1 among zeros."""
+    """True if every row of t (N, C) has a single 1 and zeros elsewhere."""
     return bool(((t != 0).sum(axis=1) == 1).all() and (t.max(axis=1) == 1).all())
 
 
@@ -88,9 +87,10 @@ def class_weights_from_counts(
 ) -> Array:
     """The weight of each class, from a dict or from the number of its rows.
 
-    "balanced" is ``N / (C count)`` for each of the C classes that occur, ``count`` of the N rows
-    each, whatever those rows weigh. The estimators divide by sums of weights instead, so that a
-    row of weight 2 counts as two rows: see ``estimators.class_weights.class_weights_from_sums``.
+    "balanced" is ``N / (C count)`` for each of the C classes that occur, where ``count`` of the N
+    rows belong to the class, regardless of their weights. The estimators divide by sums of weights
+    instead, so that a row of weight 2 counts as two rows: see
+    ``estimators.class_weights.class_weights_from_sums``.
     """
     if isinstance(class_weight, str) and class_weight == BALANCED:
         counts = np.bincount(classes, minlength=n_classes)
