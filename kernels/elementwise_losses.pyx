@@ -286,7 +286,7 @@ cdef double _loss_door(ElementwiseLoss kind, str name, object y, object t, objec
     cdef Held held
     cdef Py_ssize_t B, O
     cdef const double* w
-    cdef double loss
+    cdef double loss = 0
     hold_nothing(&held)
     try:
         hold_matrix(&held, name, y, READ, ANY, ANY)

@@ -145,7 +145,7 @@ def l2_penalty(W, double scale, dW):
     """
     cdef Held held
     cdef Py_ssize_t n
-    cdef double loss
+    cdef double loss = 0
     hold_nothing(&held)
     try:
         hold_vector(&held, "W", W, READ, ANY)
@@ -197,7 +197,7 @@ def clip_norm(dW, double max_norm, out):
     """
     cdef Held held
     cdef Py_ssize_t n
-    cdef double norm
+    cdef double norm = 0
     if not max_norm > 0:
         raise ValueError(f"max_norm is {max_norm}, wanted a number above 0")
     hold_nothing(&held)

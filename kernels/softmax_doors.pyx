@@ -38,7 +38,7 @@ cdef double _softmax_loss_door(object x, object t, bint labels, object weights, 
     cdef Held held
     cdef Py_ssize_t B, C, bad_row
     cdef const double* w
-    cdef double loss
+    cdef double loss = 0
     _require_smoothing(smoothing)
     hold_nothing(&held)
     try:
