@@ -10,14 +10,15 @@ cdef inlined_void _tiles_of_height(int rows, int vectors, bint adjacent,
         _micro_kernel(MR, vectors, adjacent, True, PACK_PANEL, tiles, last, A, B, start, y, out)
     elif rows == MR:
         _micro_kernel(MR, vectors, adjacent, True, READ_PANEL, tiles, last, A, B, start, y, out)
+    elif rows < 1 or rows == 3 or rows > 4:
+        # In front: of a chain of powers of 2 that ends here clang makes a tzcnt, which no level has.
+        refuse("a tile's number of rows", rows)
     elif rows == 4:
         _micro_kernel(4, vectors, adjacent, True, READ_PANEL, tiles, last, A, B, start, y, out)
     elif rows == 2:
         _micro_kernel(2, vectors, adjacent, True, READ_PANEL, tiles, last, A, B, start, y, out)
-    elif rows == 1:
-        _micro_kernel(1, vectors, adjacent, True, READ_PANEL, tiles, last, A, B, start, y, out)
     else:
-        refuse("a tile's number of rows", rows)
+        _micro_kernel(1, vectors, adjacent, True, READ_PANEL, tiles, last, A, B, start, y, out)
 
 
 cdef inlined_void _tiles_of_width(int rows, int vectors, bint adjacent, const TileOperands* tiles,
