@@ -10,6 +10,7 @@ import pytest
 import affinet as an
 from affinet._foreign_names import EVALUATE_NAMES, FIT_NAMES, SEQUENTIAL_NAMES
 from affinet.training import fit
+from affinet.training.trainer import method_doc
 
 
 def parameters_of(function):
@@ -141,3 +142,10 @@ def test_odd_histories():
     assert len(repr(an.History(epochs=[{"loss": 1.0}] * 8)).splitlines()) == 9
     mixed = an.History(epochs=[{"loss": 1.0}, {"loss": float("nan"), "extra": 1e-9}], steps=1)
     assert repr(mixed).splitlines()[2:] == ["    1  1.0000", "    2     nan  1e-09"]
+
+
+def test_the_methods_text_is_the_same_without_indentation():
+    """Python 3.13 compiles docstrings without it."""
+    text = inspect.cleandoc(an.training.fit.__doc__)
+    assert method_doc(text) == method_doc(an.training.fit.__doc__) == an.Sequential.fit.__doc__
+    assert "net : Sequential" not in an.Sequential.fit.__doc__

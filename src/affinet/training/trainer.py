@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
@@ -232,8 +233,9 @@ def method_doc(doc: str | None) -> str | None:
     """The docstring of :func:`fit` for ``net.fit``, which has no argument ``net``."""
     if doc is None:  # python -OO
         return None
-    before, rest = doc.split("    net : Sequential\n", 1)
-    return before + rest[rest.index("    x : array") :]
+    # From Python 3.13 on the compiler has taken the indentation away.
+    before, rest = inspect.cleandoc(doc).split("net : Sequential\n", 1)
+    return before + rest[rest.index("x : array") :]
 
 
 Sequential.fit.__doc__ = method_doc(fit.__doc__)
