@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,6 +53,7 @@ class Graph:
             raise ValueError(f"inputs {[i.name for i in inputs]}, wanted one")
         self.input = inputs[0].name
         self.dims = declared_dims(inputs[0])
+        require_no_cycle(self.nodes, self._producers)
         self.outputs = [o.name for o in graph.output]
         if len(self.outputs) > MOST_OUTPUTS:
             raise ValueError(f"{len(self.outputs)} outputs, wanted one beside the labels")
@@ -277,6 +278,26 @@ def constant_value(node: Any) -> Array | None:
             if key in values:
                 return np.asarray(values[key], dtype)
     return None
+
+
+def require_no_cycle(nodes: Sequence[Any], producers: Mapping[str, Any]) -> None:
+    """Raise ValueError if a tensor depends on itself: walks back through it would never end."""
+    places = {id(node): place for place, node in enumerate(nodes)}
+    readers: list[list[int]] = [[] for _ in nodes]
+    missing = [0] * len(nodes)
+    for place, node in enumerate(nodes):
+        for name in node.input:
+            if name in producers:
+                readers[places[id(producers[name])]].append(place)
+                missing[place] += 1
+    ready = [place for place, count in enumerate(missing) if count == 0]
+    for place in ready:  # grows while it is gone through
+        for reader in readers[place]:
+            missing[reader] -= 1
+            if missing[reader] == 0:
+                ready.append(reader)
+    if len(ready) < len(nodes):
+        raise ValueError("the nodes form a cycle: a tensor depends on itself")
 
 
 def declared_dims(value: Any) -> tuple[int | None, ...] | None:
