@@ -11,7 +11,7 @@ cdef inlined_void _tiles_of_height(int rows, int vectors, bint adjacent,
     elif rows == MR:
         _micro_kernel(MR, vectors, adjacent, True, READ_PANEL, tiles, last, A, B, start, y, out)
     elif rows < 1 or rows == 3 or rows > 4:
-        # In front: of a chain of powers of 2 that ends here clang makes a tzcnt, which no level has.
+        # In front: of a chain of powers of 2 that ends here clang makes tzcnt, which no level has.
         refuse("a tile's number of rows", rows)
     elif rows == 4:
         _micro_kernel(4, vectors, adjacent, True, READ_PANEL, tiles, last, A, B, start, y, out)
