@@ -82,10 +82,14 @@ cdef extern from *:
     typedef uint64_t vwords_u AFFINET_VECTOR(AFFINET_VECTOR_BYTES, 8);
     typedef uint32_t vhalves AFFINET_VECTOR(AFFINET_VECTOR_BYTES / 2, AFFINET_VECTOR_BYTES / 2);
     typedef uint32_t vhalves_u AFFINET_VECTOR(AFFINET_VECTOR_BYTES / 2, 1);
+    /* The single numbers at p, as many as a vector has double ones. */
+    typedef float vhalf_u AFFINET_VECTOR(AFFINET_VECTOR_BYTES / 2, 4);
+    #define vwiden(p) __builtin_convertvector(*(const vhalf_u*)(p), vdouble)
     #define vstore_halves(p, x) (*(vhalves_u*)(p) = __builtin_convertvector(x, vhalves))
 
     """
     vdouble vabs_d(vdouble x) noexcept nogil
+    vdouble vwiden(const float* p) noexcept nogil
     vdouble vexponent_d(vdouble x) noexcept nogil
     vdouble vmantissa_d(vdouble x) noexcept nogil
     ctypedef uint64_t vwords "vwords_d"

@@ -56,6 +56,7 @@ include "gemm.pyx"
 
 # Kernels of parts
 include "affine.pyx"
+include "other_classes.pyx"
 include "softmax.pyx"
 include "softmax_losses.pyx"
 include "softmax_doors.pyx"

@@ -31,19 +31,39 @@ cdef inline vdouble _log_of_parts(vdouble k, vdouble f) noexcept nogil:
     return vfmadd(k, vnumber(&k, LOG2_HIGH), f - (half_square - p))
 
 
+cdef inline vdouble _parts_of(vdouble x, vdouble* k) noexcept nogil:
+    """f with x = 2^k (1 + f), as _log_of_parts wants it."""
+    cdef vdouble root = vnumber(&x, 1.4142135623730951), m = vmantissa_d(x)
+    k[0] = vexponent_d(x)
+    k[0] = vselect_less(root, m, k[0] + 1, k[0])
+    return vselect_less(root, m, m * vnumber(&x, 0.5), m) - 1
+
+
+cdef inline vdouble _parts_of_1_plus(vdouble x, vdouble* k) noexcept nogil:
+    """f with 1 + x = 2^k (1 + f) for 0 <= x <= 1."""
+    cdef vdouble most = vnumber(&x, 0.4142135623730951)
+    k[0] = vselect_less(most, x, vnumber(&x, 1), vnumber(&x, 0))
+    return vselect_less(most, x, (x - 1) * vnumber(&x, 0.5), x)
+
+
 cdef inline vdouble vlog(vdouble x) noexcept nogil:
     """log(x) for normal x > 0; NaN stays NaN."""
-    cdef vdouble root = vnumber(&x, 1.4142135623730951), k, f
-    cdef vdouble m = vmantissa_d(x)
-    k = vexponent_d(x)
-    k = vselect_less(root, m, k + 1, k)
-    f = vselect_less(root, m, m * vnumber(&x, 0.5), m) - 1
+    cdef vdouble k
+    cdef vdouble f = _parts_of(x, &k)
     return _log_of_parts(k, f) + (x - x)
 
 
 cdef inline vdouble vlog1p(vdouble x) noexcept nogil:
     """log(1 + x) for 0 <= x <= 1; NaN stays NaN. Nothing is lost where x is small."""
-    cdef vdouble most = vnumber(&x, 0.4142135623730951), k, f
-    k = vselect_less(most, x, vnumber(&x, 1), vnumber(&x, 0))
-    f = vselect_less(most, x, (x - 1) * vnumber(&x, 0.5), x)
+    cdef vdouble k
+    cdef vdouble f = _parts_of_1_plus(x, &k)
     return _log_of_parts(k, f)
+
+
+cdef inline vdouble vlog_of_sum(vdouble total, vdouble rest) noexcept nogil:
+    """vlog1p(rest) where rest < 1, vlog(total) elsewhere."""
+    cdef vdouble k, k_of_rest, one = vnumber(&total, 1)
+    cdef vdouble f = _parts_of(total, &k), f_of_rest = _parts_of_1_plus(rest, &k_of_rest)
+    k = vselect_less(rest, one, k_of_rest, k)
+    f = vselect_less(rest, one, f_of_rest, f)
+    return _log_of_parts(k, f) + (total - total)

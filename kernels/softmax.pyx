@@ -8,11 +8,6 @@ product.pyx.
 
 from libc.math cimport INFINITY
 
-cdef enum:
-    ROWS_AT_ONCE = 16       # so that a row's stores complete before it is read again
-    FEW_CLASSES = 16        # at most the number of running sums in single precision
-
-
 cdef inline double _row_maximum(Py_ssize_t C, const vector* x) noexcept nogil:
     """The maximum of C numbers, C >= 1; unspecified if one of them is NaN."""
     cdef vector[4] most
@@ -48,19 +43,22 @@ cdef inline double _row_exponentials(Py_ssize_t C, const vector* x, double maxim
     return vsum(<const vector*> sums)
 
 
-cdef inline void _lane_exponentials(Py_ssize_t C, vfloat* x, double* maxima,
-                                    double* totals) noexcept nogil:
-    """x = exp(x - max x) in each lane of C <= FEW_CLASSES vectors, ROWS_AT_ONCE numbers apart."""
+cdef inline void _lane_exponentials(Py_ssize_t C, const vfloat* x, vfloat* e, double* maxima,
+                                    double* totals, double* others) noexcept nogil:
+    """_exponentials in each lane of C <= FEW_CLASSES vectors, ROWS_AT_ONCE numbers apart."""
     cdef vfloat[FEW_CLASSES] terms
     cdef float[ROWS_AT_ONCE] maximum, total
-    cdef float* numbers = <float*> x
+    cdef const float* logits = <const float*> x
+    cdef float* exponentials = <float*> e
     cdef vfloat most = vload(x, vlanes(x))
     cdef Py_ssize_t j, half = FEW_CLASSES // 2
     for j in range(1, C):
-        most = vmax(vload(<vfloat*> (numbers + j * ROWS_AT_ONCE), vlanes(x)), most)
+        most = vmax(vload(<const vfloat*> (logits + j * ROWS_AT_ONCE), vlanes(x)), most)
     for j in range(C):
-        terms[j] = vexp(vload(<vfloat*> (numbers + j * ROWS_AT_ONCE), vlanes(x)) - most)
-        vstore(<vfloat*> (numbers + j * ROWS_AT_ONCE), terms[j], vlanes(x))
+        terms[j] = vexp(vload(<const vfloat*> (logits + j * ROWS_AT_ONCE), vlanes(x)) - most)
+        vstore(<vfloat*> (exponentials + j * ROWS_AT_ONCE), terms[j], vlanes(x))
+    if others != NULL:
+        _lane_sums_of_others(C, most, logits, exponentials, others)
     while half > 0:
         for j in range(min(half, C - half)):
             terms[j] = terms[j] + terms[j + half]
@@ -69,31 +67,38 @@ cdef inline void _lane_exponentials(Py_ssize_t C, vfloat* x, double* maxima,
     vstore(<vfloat*> total, terms[0], vlanes(x))
     for j in range(vlanes(x)):
         maxima[j], totals[j] = maximum[j], total[j]
+        if others != NULL and not totals[j] < 2:
+            others[j] = 2
 
 
 cdef void _exponentials_in_lanes(Py_ssize_t C, const float* x, float* e, double* maxima,
-                                 double* totals) noexcept nogil:
+                                 double* totals, double* others) noexcept nogil:
     """_exponentials for ROWS_AT_ONCE rows of few classes, with the rows along the lanes."""
-    cdef char[FEW_CLASSES * LINE + LINE] memory
-    cdef float* transposed = _aligned_panel(memory, <float*> NULL)
+    cdef char[2 * FEW_CLASSES * LINE + LINE] memory
+    cdef float* logits = _aligned_panel(memory, <float*> NULL)
+    cdef float* exponentials = logits + FEW_CLASSES * ROWS_AT_ONCE
     cdef Py_ssize_t i = 0
-    _transpose(ROWS_AT_ONCE, C, x, C, transposed, ROWS_AT_ONCE)
+    _transpose(ROWS_AT_ONCE, C, x, C, logits, ROWS_AT_ONCE)
     while i < ROWS_AT_ONCE:
-        _lane_exponentials(C, <vfloat*> (transposed + i), maxima + i, totals + i)
+        _lane_exponentials(C, <const vfloat*> (logits + i), <vfloat*> (exponentials + i),
+                           maxima + i, totals + i, others + i if others != NULL else NULL)
         i += VECTOR_BYTES // <Py_ssize_t> sizeof(float)
-    _transpose(C, ROWS_AT_ONCE, transposed, ROWS_AT_ONCE, e, C)
+    _transpose(C, ROWS_AT_ONCE, exponentials, ROWS_AT_ONCE, e, C)
 
 
 cdef void _exponentials(Py_ssize_t rows, Py_ssize_t C, const real* x, real* e, double* maxima,
-                        double* totals) noexcept nogil:
+                        double* totals, double* others) noexcept nogil:
     """e = exp(x - max x) row by row, with each row's maximum and sum of exponentials.
+
+    others, if not NULL, receives the sums without that of the maximum, where they are below 1,
+    and 2 elsewhere; e may be x only without them.
 
     Subtracting the maximum keeps every exponent at or below zero, so logits of any finite size
     neither overflow nor divide by zero.
     """
     cdef Py_ssize_t i
     if real is float and rows == ROWS_AT_ONCE and C <= FEW_CLASSES:
-        _exponentials_in_lanes(C, x, e, maxima, totals)
+        _exponentials_in_lanes(C, x, e, maxima, totals, others)
         return
     for i in range(rows):
         if real is float:
@@ -104,6 +109,10 @@ cdef void _exponentials(Py_ssize_t rows, Py_ssize_t C, const real* x, real* e, d
             maxima[i] = _row_maximum(C, <const vdouble*> (x + i * C))
             totals[i] = _row_exponentials(C, <const vdouble*> (x + i * C), maxima[i],
                                           <vdouble*> (e + i * C))
+        if others != NULL:
+            others[i] = 2
+            if totals[i] < 2:
+                others[i] = _sum_of_others(C, <real> maxima[i], x + i * C, e + i * C)
 
 
 cdef inline void _scale_row(Py_ssize_t C, double scale, vector* y) noexcept nogil:
@@ -126,7 +135,7 @@ cdef void _softmax_forward(Py_ssize_t B, Py_ssize_t C, const real* x, real* y) n
     cdef double[ROWS_AT_ONCE] maxima, totals
     while i < B:
         rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
-        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
+        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals, NULL)
         for r in range(rows):
             _scale_row_of(C, 1 / totals[r], y + (i + r) * C)
         i += rows

@@ -4,89 +4,26 @@ Each kernel returns the loss, summed in double precision, and writes the gradien
 its first argument. Weights of rows and the order of sums are those of sums.pyx.
 """
 
-from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-cdef double FEW_DIGITS = 1e-30      # below it single exponentials, or many of them, are subnormal
-
-
-cdef inlined_void _add_others(Py_ssize_t n, real maximum, const real* x, const real* e,
-                              double* sums, double* lost) noexcept nogil:
-    """sums + lost += exp(x - maximum) where x is below it, n numbers each on its own.
-
-    e is the exponential of the rounded difference d, whose rounding, exact by Knuth's two-sum, is
-    the relative error of e. The rounding of the sums themselves matters only in double precision.
-    """
-    cdef Py_ssize_t k
-    cdef real d, part, rest
-    cdef double term, total
-    for k in range(n):
-        d = x[k] - maximum
-        part = d - x[k]
-        rest = (x[k] - (d - part)) - (maximum + part)
-        term = e[k] + e[k] * <double> rest if d < 0 and e[k] > 0 else 0
-        total = sums[k] + term
-        if real is double:
-            part = total - sums[k]
-            lost[k] += (sums[k] - (total - part)) + (term - part)
-        sums[k] = total
-
-
-cdef inlined_void _add_exponentials(Py_ssize_t n, real maximum, const real* x,
-                                    double* sums) noexcept nogil:
-    """sums += exp(x - maximum) where x is below it, at most SUMS of n numbers, in double."""
-    cdef double[SUMS] d
-    cdef vdouble e
-    cdef Py_ssize_t k, lanes = VECTOR_BYTES // sizeof(double)
-    for k in range(SUMS):
-        d[k] = x[k] - <double> maximum if k < n and x[k] < maximum else -INFINITY
-    for k in range(BLOCK_VECTORS):
-        e = vexp(vload(<const vdouble*> (d + k * lanes), lanes))
-        e = e + vload(<const vdouble*> (sums + k * lanes), lanes)
-        vstore(<vdouble*> (sums + k * lanes), e, lanes)
-
-
-cdef double _sum_of_others(Py_ssize_t C, real maximum, const real* x, const real* e) noexcept nogil:
-    """The sum of a row's exponentials without the one of its maximum, which is 1."""
-    cdef double[SUMS] sums, lost
-    cdef double s
-    cdef Py_ssize_t j = 0
-    _clear(SUMS, sums)
-    _clear(SUMS, lost)
-    while j + SUMS <= C:
-        _add_others(SUMS, maximum, x + j, e + j, sums, lost)
-        j += SUMS
-    _add_others(C - j, maximum, x + j, e + j, sums, lost)
-    s = vsum(<const vdouble*> sums) + vsum(<const vdouble*> lost)
-    if real is float and s < FEW_DIGITS:
-        _clear(SUMS, sums)
-        j = 0
-        while j < C:
-            _add_exponentials(C - j, maximum, x + j, sums)
-            j += SUMS
-        s = vsum(<const vdouble*> sums)
-    return s
-
-
-cdef void _logs(Py_ssize_t rows, Py_ssize_t C, const real* x, const real* e, const double* maxima,
-                const double* totals, double* out) noexcept nogil:
+cdef void _logs(Py_ssize_t rows, Py_ssize_t C, const real* x, const double* maxima,
+                const double* totals, double* others, double* out) noexcept nogil:
     """out = log(totals), as log(1 + s) for the sum s of the other exponentials where s < 1.
 
-    In a confidently predicted row the loss is about s, which totals may have lost next to the 1.
+    Where s is tiny it is computed again in double.
     """
-    cdef double[ROWS_AT_ONCE] others
-    cdef Py_ssize_t i = 0, n = rows, lanes = VECTOR_BYTES // sizeof(double)
+    cdef Py_ssize_t i = 0, lanes = VECTOR_BYTES // sizeof(double)
     cdef vdouble total, s
-    for i in range(n):
-        others[i] = 2
-        if totals[i] < 2:
-            others[i] = _sum_of_others(C, <real> maxima[i], x + i * C, e + i * C)
+    if real is float:
+        for i in range(rows):
+            if others[i] < FEW_DIGITS:
+                others[i] = _tiny_sum_of_others(C, <real> maxima[i], x + i * C)
     i = 0
-    while i < n:
-        total = vload(<const vdouble*> (totals + i), n - i)
-        s = vload(<const vdouble*> (others + i), n - i)
-        vstore(<vdouble*> (out + i), vselect_less(s, vnumber(&s, 1), vlog1p(s), vlog(total)), n - i)
+    while i < rows:
+        total = vload(<const vdouble*> (totals + i), rows - i)
+        s = vload(<const vdouble*> (others + i), rows - i)
+        vstore(<vdouble*> (out + i), vlog_of_sum(total, s), rows - i)
         i += lanes
 
 
@@ -145,14 +82,14 @@ cdef double _softmax_cross_entropy_labels(Py_ssize_t B, Py_ssize_t C, const real
                                           double weight_sum, double smoothing, real* y,
                                           real* dx) noexcept nogil:
     cdef Py_ssize_t i = 0, r, rows, start, own
-    cdef double[ROWS_AT_ONCE] maxima, totals, logs
+    cdef double[ROWS_AT_ONCE] maxima, totals, others, logs
     cdef real p
     cdef double scale, weight, factor, term, loss = 0, one_row = 1 / weight_sum
     cdef double base = smoothing / C, target = (1 - smoothing) + base
     while i < B:
         rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
-        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
-        _logs(rows, C, x + i * C, y + i * C, maxima, totals, logs)
+        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals, others)
+        _logs(rows, C, x + i * C, maxima, totals, others, logs)
         for r in range(rows):
             start, scale = (i + r) * C, 1 / totals[r]
             weight = _weight_of(weights, i + r)
@@ -213,13 +150,13 @@ cdef double _softmax_cross_entropy_rows(Py_ssize_t B, Py_ssize_t C, const real* 
                                         double weight_sum, double smoothing, real* y,
                                         real* dx) noexcept nogil:
     cdef Py_ssize_t i = 0, r, rows, start
-    cdef double[ROWS_AT_ONCE] maxima, totals, logs
+    cdef double[ROWS_AT_ONCE] maxima, totals, others, logs
     cdef double scale, weight, factor, total, term, loss = 0, one_row = 1 / weight_sum
     cdef double keep = 1 - smoothing, base = smoothing / C
     while i < B:
         rows = min(<Py_ssize_t> ROWS_AT_ONCE, B - i)
-        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals)
-        _logs(rows, C, x + i * C, y + i * C, maxima, totals, logs)
+        _exponentials(rows, C, x + i * C, y + i * C, maxima, totals, others)
+        _logs(rows, C, x + i * C, maxima, totals, others, logs)
         for r in range(rows):
             start, scale = (i + r) * C, 1 / totals[r]
             weight = _weight_of(weights, i + r)

@@ -8,7 +8,7 @@ import decimal
 import numpy as np
 import pytest
 
-DIGITS = 400  # enough for exp(-700) beside 1
+DIGITS = {4: 100, 8: 360}  # enough for exp(-100) or exp(-700) beside 1, by bytes of a number
 
 
 def loss_of(kernels, row, label, smoothing=0.0, *, rows=1):
@@ -21,7 +21,7 @@ def loss_of(kernels, row, label, smoothing=0.0, *, rows=1):
 
 def exact_loss(row, label):
     """log sum_j exp(x_j - x_label) in ``DIGITS`` digits."""
-    with decimal.localcontext(decimal.Context(prec=DIGITS)):
+    with decimal.localcontext(decimal.Context(prec=DIGITS[row.dtype.itemsize])):
         x = [decimal.Decimal(value) for value in row.tolist()]
         return sum((value - x[label]).exp() for value in x).ln()
 
@@ -47,6 +47,17 @@ def test_a_sure_row_is_within_four_units(kernels, dtype, C, rows):
             exact = exact_loss(row, label)
             found = units(loss_of(kernels, row, label, rows=rows), exact, dtype)
             assert found <= 4, (found, gap, spread, level)
+
+
+@pytest.mark.parametrize("C", [2, 3, 10, 16, 17])
+def test_a_row_alone_has_the_loss_that_it_has_among_others(kernels, dtype, C):
+    """To the bit: sixteen rows of few classes take another way through the lanes than one."""
+    rng = np.random.default_rng(C)
+    for gap in [0, 0.1, 1, 5, 14, 30.1, 69, 71, 85, 200, np.inf]:
+        row = rng.standard_normal(C).astype(dtype)
+        row[1] = row.max() + dtype.type(gap) if gap < np.inf else 0
+        row[0] = -np.inf if gap == np.inf else row[0]
+        assert loss_of(kernels, row, 1) == loss_of(kernels, row, 1, rows=16), gap
 
 
 def test_targets_as_rows_and_smoothing_use_the_same_logarithm(kernels, dtype):
