@@ -72,6 +72,7 @@ class Parameters(dict[str, Array]):
     ) -> None:
         size = sum(math.prod(shape) for shape in shapes.values())
         self._flat = flat_zeros(size, dtype) if flat is None else flat
+        self._layout = tuple(shapes.items())  # equal layouts are compared at every update
         start = 0
         for name, shape in shapes.items():
             end = start + math.prod(shape)
@@ -92,7 +93,7 @@ class Parameters(dict[str, Array]):
             self._flat[...] = array
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("flat", "_flat"):
+        if name not in ("flat", "_flat", "_layout"):
             raise AttributeError(
                 f"Parameters has no attribute {name!r} that can be set; "
                 "for a parameter's values write params[name] = array"
@@ -102,7 +103,7 @@ class Parameters(dict[str, Array]):
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of each array, in order."""
-        return {name: array.shape for name, array in self.items()}
+        return dict(self._layout)
 
     def like(self) -> Parameters:
         """Zeros with the same names, shapes and dtype, in a new buffer."""
@@ -113,9 +114,7 @@ class Parameters(dict[str, Array]):
 
         For another :class:`Parameters` with the same layout this is its buffer, not a copy.
         """
-        if isinstance(arrays, Parameters) and list(arrays.shapes.items()) == list(
-            self.shapes.items()
-        ):
+        if isinstance(arrays, Parameters) and arrays._layout == self._layout:
             return arrays.flat
         missing = [name for name in self if name not in arrays]
         if missing:

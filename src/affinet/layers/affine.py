@@ -131,16 +131,17 @@ class Affine(ParameterLayer):
         array of shape (B, O), or (O,) for one-dimensional x
         """
         x = number_array("x", x)
-        rows = self._fold(x)
-        out = self._apply(rows)
-        out = self._unfold_output(out, x)
+        W = self.W
+        rows = fold_inputs(x, W)
+        out = unfold_outputs(self._apply(rows, W), x, W)
         self.__dict__["_forward"] = rows, x.shape, out.shape  # as in Activation
         return out
 
     def predict(self, x: ArrayLike) -> Array:
         """``x W + b``; keeps nothing. Shapes as in :meth:`forward`."""
         x = number_array("x", x)
-        return self._unfold_output(self._apply(self._fold(x)), x)
+        W = self.W
+        return unfold_outputs(self._apply(fold_inputs(x, W), W), x, W)
 
     def backward(self, dout: ArrayLike, need_dx: bool = True) -> Array:
         """Gradients of the last forward: stores dW and db, returns dx.
@@ -158,9 +159,12 @@ class Affine(ParameterLayer):
         """
         x, x_shape, out_shape = self._kept(self._forward)
         dout = gradient_array(dout, out_shape)
-        dtype = compute_dtype(dout, x, self.W)
-        W = ready(self.W, dtype)
-        dout = ready(dout, dtype).reshape(x.shape[0], W.shape[1])
+        W = self.W
+        dtype = compute_dtype(dout, x, W)
+        W = ready(W, dtype)
+        dout = ready(dout, dtype)
+        if dout.ndim != 2:
+            dout = dout.reshape(x.shape[0], W.shape[1])
 
         dW = self._gradient_target("W", W.shape, dtype)
         db = self._gradient_target("b", W.shape[1:], dtype)
@@ -172,7 +176,7 @@ class Affine(ParameterLayer):
             return np.empty(0, dtype)
         dx = np.empty(x.shape, dtype)
         kernels.affine_backward_dx(dout, W, dx)
-        return dx.reshape(x_shape)
+        return dx if dx.shape == x_shape else dx.reshape(x_shape)
 
     def widths(self) -> tuple[int, int]:
         """I and O."""
@@ -191,28 +195,14 @@ class Affine(ParameterLayer):
         """Add a Gemm."""
         graph.add("Gemm", graph.tensor, *graph.parameters(self, "W", "b"))
 
-    def _apply(self, x: Array) -> Array:
-        W, b = self.W, self.b
-        self._require_matching_bias()
+    def _apply(self, x: Array, W: Array) -> Array:
+        b = self.b
+        if b.shape != W.shape[1:]:
+            self._require_matching_bias()
         dtype = compute_dtype(x, W, b)
         out = np.empty((x.shape[0], W.shape[1]), dtype)
         kernels.affine_forward(ready(x, dtype), ready(W, dtype), ready(b, dtype), out)
         return out
-
-    def _fold(self, x: Array) -> Array:
-        """x as (B, I), contiguous, at least float32."""
-        if x.ndim == 0:
-            raise ValueError("x has shape (), wanted (B, ...) or (I,)")
-        n_inputs = self.W.shape[0]
-        rows = x.reshape(-1, 1) if x.ndim == 1 and n_inputs == 1 else fold_rows(x)
-        if rows.shape[1] != n_inputs:
-            raise ValueError(
-                f"x has shape {x.shape}: {rows.shape[1]} numbers a row, wanted {n_inputs}"
-            )
-        return ready(rows, compute_dtype(rows))
-
-    def _unfold_output(self, out: Array, x: Array) -> Array:
-        return out.reshape(-1) if x.ndim == 1 and self.W.shape[0] != 1 else out
 
     def _require_matching_bias(self) -> None:
         if self.b.shape != self.W.shape[1:]:
@@ -224,3 +214,21 @@ class Affine(ParameterLayer):
     def __repr__(self) -> str:
         n_inputs, n_outputs = self.W.shape
         return f"Affine({n_inputs} -> {n_outputs})"
+
+
+def fold_inputs(x: Array, W: Array) -> Array:
+    """x as (B, I), contiguous, at least float32, for weights of shape (I, O)."""
+    n_inputs = W.shape[0]
+    rows = x
+    if x.ndim != 2:
+        if x.ndim == 0:
+            raise ValueError("x has shape (), wanted (B, ...) or (I,)")
+        rows = x.reshape(-1, 1) if x.ndim == 1 and n_inputs == 1 else fold_rows(x)
+    if rows.shape[1] != n_inputs:
+        raise ValueError(f"x has shape {x.shape}: {rows.shape[1]} numbers a row, wanted {n_inputs}")
+    return ready(rows, compute_dtype(rows))
+
+
+def unfold_outputs(out: Array, x: Array, W: Array) -> Array:
+    """The outputs for the rows of x in the shape that belongs to x: flat for a single row."""
+    return out.reshape(-1) if x.ndim == 1 and W.shape[0] != 1 else out

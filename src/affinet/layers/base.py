@@ -190,9 +190,11 @@ class ParameterLayer(Layer):
 
     def _keep_gradient(self, name: str, gradient: Array) -> None:
         view = self._gradients.get(name)
+        if gradient is view:  # the network's own, which _gradient_target returned
+            return
         if not self.in_network or view is None:
             setattr(self, f"d{name}", gradient)
-        elif gradient is not view:
+        else:
             view[...] = gradient
 
     def __getstate__(self) -> dict[str, Any]:

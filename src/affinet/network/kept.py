@@ -40,30 +40,6 @@ def desk_of(part: Any) -> Desk:
         return _DESKS.setdefault(id(part), Desk(part))
 
 
-class Declared:
-    """A part that declares in ``keeps`` what its forward stores."""
-
-    __slots__ = ("attributes", "first", "left", "names", "others")
-
-    def __init__(self, part: Any, names: tuple[str, ...]) -> None:
-        self.attributes, self.names = vars(part), names
-        # Most parts keep one thing only, and this runs at every step.
-        self.first, self.others = names[0] if names else "", names[1:]
-        self.left: list[Any] = []
-
-    def note(self) -> None:
-        """Save the state that the forward left."""
-        get = self.attributes.get
-        self.left = [get(self.first), *map(get, self.others)] if self.others else [get(self.first)]
-
-    def put_back(self) -> None:
-        """Restore the part's state from this network's forward."""
-        if self.left and self.attributes.get(self.first) is not self.left[0]:
-            self.attributes[self.first] = self.left[0]
-        if self.others:
-            self.attributes.update(zip(self.others, self.left[1:], strict=False))
-
-
 class Undeclared:
     """A custom part that does not declare what its forward stores."""
 
@@ -129,9 +105,14 @@ class Kept:
     """
 
     def __init__(self, layers: Iterable[Any]) -> None:
-        self.layers = [keeper(layer, f"layer {path}") for path, layer in walk(layers)]
-        self.parts: list[Declared | Undeclared] = self.layers
-        self.custom: list[Undeclared] = undeclared(self.parts)
+        # Where the parts that declare it keep their state: the part's attributes and a name. These
+        # are flat lists because every step goes through them.
+        self.layer_places: list[tuple[dict[str, Any], str]] = []
+        self.layer_custom: list[Undeclared] = []
+        for path, layer in walk(layers):
+            sort_in(layer, f"layer {path}", self.layer_places, self.layer_custom)
+        self.places, self.custom = self.layer_places, self.layer_custom
+        self.left: list[Any] = []
         self.loss: Any = None
         self.out: Any = None
         self.shape: tuple[int, ...] | None = None
@@ -141,17 +122,19 @@ class Kept:
         self.forget()
         if loss is not self.loss:
             self.loss = loss
-            own = [] if loss is None else [keeper(loss, "the loss")]
-            self.parts = [*self.layers, *own]
-            self.custom = undeclared(self.parts)
+            self.places, self.custom = self.layer_places, self.layer_custom
+            if loss is not None:
+                self.places, self.custom = self.places.copy(), self.custom.copy()
+                sort_in(loss, "the loss", self.places, self.custom)
         for part in self.custom:  # of the others, what was left is put back before it is needed
             part.enter()
 
     def note(self, out: Any) -> None:
         """Save the state after the forward that returned these outputs."""
-        for part in self.parts:
+        self.left = [attributes.get(name) for attributes, name in self.places]
+        for part in self.custom:
             part.note()
-        self.out, self.shape = out, np.shape(out)
+        self.out, self.shape = out, out.shape if type(out) is np.ndarray else np.shape(out)
 
     def note_again(self) -> None:
         """Record the state of custom parts after a backward, so that backward can be repeated."""
@@ -163,7 +146,10 @@ class Kept:
         """Restore every part's state from this network's forward; RuntimeError if it is lost."""
         if self.shape is None:
             raise RuntimeError("Sequential.backward came before forward")
-        for part in self.parts:
+        for (attributes, name), value in zip(self.places, self.left, strict=True):
+            if attributes.get(name) is not value:
+                attributes[name] = value
+        for part in self.custom:
             part.put_back()
 
     def forget(self) -> None:
@@ -179,15 +165,18 @@ class Kept:
         return self.loss is not None, self.out
 
 
-def undeclared(parts: Iterable[Declared | Undeclared]) -> list[Undeclared]:
-    """The parts that do not declare what they store."""
-    return [part for part in parts if isinstance(part, Undeclared)]
-
-
-def keeper(part: Any, what: str) -> Declared | Undeclared:
-    """The object that saves and restores this part's state."""
+def sort_in(
+    part: Any,
+    what: str,
+    places: list[tuple[dict[str, Any], str]],
+    custom: list[Undeclared],
+) -> None:
+    """Append a part's declared attributes to ``places``, or the part to ``custom``."""
     names = declared(part)
-    return Undeclared(part, what) if names is None else Declared(part, names)
+    if names is None:
+        custom.append(Undeclared(part, what))
+    else:
+        places += [(vars(part), name) for name in names]
 
 
 def declared(part: Any) -> tuple[str, ...] | None:
