@@ -253,18 +253,24 @@ cdef double _row_of_elements(ElementwiseLoss kind, Py_ssize_t n, const real* y, 
 
 cdef double _elementwise_loss(ElementwiseLoss kind, Py_ssize_t B, Py_ssize_t O, const real* y,
                               const real* t, const double* weights, double weight_sum,
-                              double number, real* dx) noexcept nogil:
-    """The loss of B rows, its gradient in dx, which may be y or t."""
+                              double number, real* dx, double* terms) noexcept nogil:
+    """The loss of B rows, its gradient in dx, which may be y or t.
+
+    terms, unless NULL, receives what each row adds to the sum, if rows have weights.
+    """
     cdef Py_ssize_t i
-    cdef double divisor = _divisor(kind, weight_sum, O), factor = 1 / divisor, loss = 0
+    cdef double divisor = _divisor(kind, weight_sum, O), factor = 1 / divisor, loss = 0, term
     if weights == NULL:
         return _row_of_elements(kind, B * O, y, t, number, factor, dx) / divisor
     for i in range(B):
         if weights[i] == 0:
             memset(dx + i * O, 0, O * sizeof(real))
+            _keep_term(terms, i, 0)
         else:
-            loss += weights[i] * _row_of_elements(kind, O, y + i * O, t + i * O, number,
-                                                  weights[i] * factor, dx + i * O)
+            term = weights[i] * _row_of_elements(kind, O, y + i * O, t + i * O, number,
+                                                 weights[i] * factor, dx + i * O)
+            _keep_term(terms, i, term)
+            loss += term
     return loss / divisor if weight_sum != 0 else 0
 
 
@@ -277,7 +283,7 @@ cdef double _loss_of_held(ElementwiseLoss kind, const Held* held, const double* 
     cdef Py_ssize_t B = held_size(held, 0, 0)
     return _elementwise_loss(kind, B, held_size(held, 0, 1), <real*> held_data(held, 0),
                              <real*> held_data(held, 1), weights, _weight_sum(B, weights),
-                             number, <real*> held_data(held, 2))
+                             number, <real*> held_data(held, 2), NULL)
 
 
 cdef double _loss_door(ElementwiseLoss kind, str name, object y, object t, object weights,

@@ -107,6 +107,16 @@ cdef void _gemm_tn(Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A, cons
     _gemm(&p, out)
 
 
+cdef void _gemm_tn_rows(Py_ssize_t first, Py_ssize_t rows, Py_ssize_t M, Py_ssize_t K,
+                        Py_ssize_t N, const real* A, const real* B, real* out) noexcept nogil:
+    """Some rows of _gemm_tn's out, from row ``first`` on."""
+    cdef Product p
+    _lay_out(&p, M, K, N, True, False)
+    _point_at(&p, A + first, B, out + first * N)
+    p.M = rows
+    _gemm(&p, out)
+
+
 cdef void _product_held(const Held* held, Product* p, real* precision) noexcept nogil:
     """A product that is laid out, over A, B and out, held in this order."""
     _point_at(p, <real*> held_data(held, 0), <real*> held_data(held, 1),

@@ -138,16 +138,32 @@ cdef void _layer_norm_row(Py_ssize_t O, const real* x, const real* dout, const r
                          shift, slope, vectors_into(dx))
 
 
+cdef void _layer_norm_columns(Py_ssize_t first, Py_ssize_t end, Py_ssize_t B, Py_ssize_t O,
+                              const real* x, const real* dout, const real* mean,
+                              const real* variance, double eps, real* dgamma,
+                              real* dbeta) noexcept nogil:
+    """dgamma and dbeta of the columns from ``first`` to before ``end``."""
+    cdef Py_ssize_t j = first, n
+    while j < end:
+        n = min(<Py_ssize_t> COLUMNS, end - j)
+        _layer_norm_parameters(B, O, n, x + j, dout + j, mean, variance, eps, dgamma + j,
+                               dbeta + j)
+        j += n
+
+
+cdef void _layer_norm_dx(Py_ssize_t B, Py_ssize_t O, const real* x, const real* dout,
+                         const real* gamma, const real* mean, const real* variance, double eps,
+                         real* dx) noexcept nogil:
+    """dx, or nothing if it is NULL."""
+    cdef Py_ssize_t i
+    for i in range(B if dx != NULL else 0):
+        _layer_norm_row(O, x + i * O, dout + i * O, gamma, mean[i],
+                        1 / sqrt(variance[i] + eps), dx + i * O)
+
+
 cdef void _layer_norm_backward(Py_ssize_t B, Py_ssize_t O, const real* x, const real* dout,
                                const real* gamma, const real* mean, const real* variance,
                                double eps, real* dx, real* dgamma, real* dbeta) noexcept nogil:
     """dgamma, dbeta and, unless it is NULL, dx; reference.layer_norm_backward."""
-    cdef Py_ssize_t j = 0, i, n
-    while j < O:
-        n = min(<Py_ssize_t> COLUMNS, O - j)
-        _layer_norm_parameters(B, O, n, x + j, dout + j, mean, variance, eps, dgamma + j,
-                               dbeta + j)
-        j += n
-    for i in range(B if dx != NULL else 0):
-        _layer_norm_row(O, x + i * O, dout + i * O, gamma, mean[i],
-                        1 / sqrt(variance[i] + eps), dx + i * O)
+    _layer_norm_columns(0, O, B, O, x, dout, mean, variance, eps, dgamma, dbeta)
+    _layer_norm_dx(B, O, x, dout, gamma, mean, variance, eps, dx)

@@ -2,7 +2,8 @@
 
 Softmax's takes class indices or rows as targets and counts a row as a hit where its highest output
 is the target's (softmax_losses.pyx); all others compare element by element
-(elementwise_losses.pyx). What hits are is in hits.pyx.
+(elementwise_losses.pyx). What hits are is in hits.pyx. terms, unless NULL, receives what each row
+adds to the loss's sum; an elementwise loss of rows without weights has none.
 """
 
 from libc.math cimport NAN
@@ -48,21 +49,22 @@ cdef int _set_loss_number(Loss* loss, str name, double number) except -1:
 
 cdef double _loss_of_labels(const Loss* loss, Py_ssize_t B, Py_ssize_t C, const real* x,
                             const int64_t* t, const double* weights, double weight_sum, real* y,
-                            real* dx, double* hits) noexcept nogil:
+                            real* dx, double* hits, double* terms) noexcept nogil:
     """For targets that are class indices, all of them in range: softmax's."""
     cdef double result = _softmax_cross_entropy_labels(B, C, x, t, weights, weight_sum,
-                                                       loss.number, y, dx)
+                                                       loss.number, y, dx, terms)
     hits[0] = _label_hits(B, C, y, t, weights)
     return result
 
 
 cdef double _loss_of_rows(const Loss* loss, Py_ssize_t B, Py_ssize_t O, const real* x,
                           const real* t, const double* weights, double weight_sum, real* y,
-                          real* dx, double* hits) noexcept nogil:
+                          real* dx, double* hits, double* terms) noexcept nogil:
     """For targets that are rows. y: softmax's output, written by softmax's loss only."""
     cdef double result
     if loss.softmax:
-        result = _softmax_cross_entropy_rows(B, O, x, t, weights, weight_sum, loss.number, y, dx)
+        result = _softmax_cross_entropy_rows(B, O, x, t, weights, weight_sum, loss.number, y, dx,
+                                             terms)
         hits[0] = _row_hits(B, O, y, t, weights)
         return result
     if loss.hits == NO_HITS:
@@ -71,4 +73,5 @@ cdef double _loss_of_rows(const Loss* loss, Py_ssize_t B, Py_ssize_t O, const re
         hits[0] = _side_hits(B, O, x, t, weights)
     else:
         hits[0] = NAN
-    return _elementwise_loss(loss.elementwise, B, O, x, t, weights, weight_sum, loss.number, dx)
+    return _elementwise_loss(loss.elementwise, B, O, x, t, weights, weight_sum, loss.number, dx,
+                             terms)

@@ -19,8 +19,10 @@ cdef class Plan:
     cdef str loss
     cdef str rule
     cdef Workspace w
+    cdef Team* team         # NULL if a second thread does not pay
 
     def __dealloc__(self):
+        _free_team(self.team)
         free(self.w.memory)
         free(self.w.spaces)
 
@@ -28,6 +30,16 @@ cdef class Plan:
     def weight_sum(self):
         """The total weight of the last batch, including rows of other processes."""
         return self.w.weight_sum
+
+    @property
+    def team_size(self):
+        """The number of threads that a step of full size is worth; 1 means no team."""
+        return 1 if self.team == NULL else self.team.size
+
+    @property
+    def team_steps(self):
+        """How many steps a team of threads has done so far."""
+        return 0 if self.team == NULL else self.team.steps
 
     @property
     def updates(self):
@@ -117,8 +129,9 @@ cdef class Plan:
             if n % self.w.batch_size == 1 or self.w.batch_size == 1:
                 _require_no_batch_norm(self.w.graph)
             with nogil:
-                status = _run(&self.w, n, <int64_t*> held_data(&held, 0), step,
-                              <double*> held_data(&held, 1), <double*> held_data(&held, 2), rates)
+                status = _run(&self.w, self.team, n, <int64_t*> held_data(&held, 0), step,
+                              <double*> held_data(&held, 1), <double*> held_data(&held, 2),
+                              rates)
         finally:
             let_go(&held)
         _require_good_labels(status)
@@ -191,7 +204,7 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
     cdef Plan plan = Plan.__new__(Plan)
     cdef Workspace* w = &plan.w
     cdef tuple row
-    cdef int k
+    cdef int k, size
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, wanted 1 or more")
     plan.owners, plan.network, plan.loss, plan.rule = {}, network, loss, rule
@@ -205,7 +218,11 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
     w.update.W, w.update.dW = w.graph.params, w.grads
     for k in range(len(averages)):
         w.update.averages[k] = _own_parameters(plan, row[2][k], averages[k])
+    size = _team_size(w.graph, batch_size, _threads)
+    w.keeps_gradients = size > 1
     _set_memory_aside(w)
+    if size > 1:
+        plan.team = _new_team(w, size)
     return plan
 
 

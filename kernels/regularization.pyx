@@ -92,13 +92,18 @@ cdef void _bounded_part(void* job_, int part, int parts, real* precision) noexce
     _write_bounded(n, <real> job.factor, <const real*> job.x + i, <real*> job.out + i)
 
 
+cdef inline int _segments(Py_ssize_t n) noexcept nogil:
+    """Into how many segments a sum over n numbers is cut."""
+    return <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> SEGMENTS, n // SEGMENT))
+
+
 cdef double _sum_of_squares(Py_ssize_t n, const real* x) noexcept nogil:
     cdef Sweep job
     cdef double[SEGMENTS] sums
     cdef double total = 0
     cdef int s
     job.n, job.x, job.sums = n, <const char*> x, sums
-    job.segments = <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> SEGMENTS, n // SEGMENT))
+    job.segments = _segments(n)
     _run_parts(precision_of(x), _squares_part, _squares_part, &job,
                _parts(n, ENOUGH_UPDATES, ENOUGH_UPDATES_TO_WAKE))
     for s in range(job.segments):

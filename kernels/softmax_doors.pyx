@@ -28,9 +28,9 @@ cdef double _softmax_loss_of_held(const Held* held, const double* weights, doubl
     cdef real* dx = <real*> held_data(held, 2)
     if held.buffers[3].ndim == 1:
         return _softmax_cross_entropy_labels(B, C, x, <int64_t*> held_data(held, 3), weights,
-                                             weight_sum, smoothing, y, dx)
+                                             weight_sum, smoothing, y, dx, NULL)
     return _softmax_cross_entropy_rows(B, C, x, <real*> held_data(held, 3), weights, weight_sum,
-                                       smoothing, y, dx)
+                                       smoothing, y, dx, NULL)
 
 
 cdef double _softmax_loss_door(object x, object t, bint labels, object weights, double smoothing,

@@ -1,7 +1,8 @@
 """Softmax and the cross-entropy with targets: the mean loss and its gradient in one pass.
 
 Each kernel returns the loss, summed in double precision, and writes the gradient with respect to
-its first argument. Weights of rows and the order of sums are those of sums.pyx.
+its first argument; terms, unless NULL, receives what each row adds to the sum. Weights of rows and
+the order of sums are those of sums.pyx.
 """
 
 from libc.stdint cimport int64_t
@@ -80,7 +81,7 @@ cdef double _mean_distance(Py_ssize_t C, double maximum, const real* x) noexcept
 cdef double _softmax_cross_entropy_labels(Py_ssize_t B, Py_ssize_t C, const real* x,
                                           const int64_t* t, const double* weights,
                                           double weight_sum, double smoothing, real* y,
-                                          real* dx) noexcept nogil:
+                                          real* dx, double* terms) noexcept nogil:
     cdef Py_ssize_t i = 0, r, rows, start, own
     cdef double[ROWS_AT_ONCE] maxima, totals, others, logs
     cdef real p
@@ -96,6 +97,7 @@ cdef double _softmax_cross_entropy_labels(Py_ssize_t B, Py_ssize_t C, const real
             if weight == 0:
                 _scale_row_of(C, scale, y + start)
                 memset(dx + start, 0, C * sizeof(real))
+                _keep_term(terms, i + r, 0)
                 continue
             own, factor = start + t[i + r], weight * one_row
             # (max - x_t) first: both have similar size, so nothing small is lost.
@@ -103,7 +105,9 @@ cdef double _softmax_cross_entropy_labels(Py_ssize_t B, Py_ssize_t C, const real
             if smoothing != 0:
                 term = ((1 - smoothing) * term
                         + smoothing * (logs[r] + _mean_distance(C, maxima[r], x + start)))
-            loss += weight * term
+            term = weight * term
+            _keep_term(terms, i + r, term)
+            loss += term
             p = y[own] * <real> scale
             if real is float:
                 _label_gradient(C, scale, factor, base, <vfloat*> (y + start),
@@ -148,7 +152,7 @@ cdef double _row_loss_of(Py_ssize_t C, double log_total, double maximum, const r
 cdef double _softmax_cross_entropy_rows(Py_ssize_t B, Py_ssize_t C, const real* x,
                                         const real* t, const double* weights,
                                         double weight_sum, double smoothing, real* y,
-                                        real* dx) noexcept nogil:
+                                        real* dx, double* terms) noexcept nogil:
     cdef Py_ssize_t i = 0, r, rows, start
     cdef double[ROWS_AT_ONCE] maxima, totals, others, logs
     cdef double scale, weight, factor, total, term, loss = 0, one_row = 1 / weight_sum
@@ -163,6 +167,7 @@ cdef double _softmax_cross_entropy_rows(Py_ssize_t B, Py_ssize_t C, const real* 
             if weight == 0:
                 _scale_row_of(C, scale, y + start)
                 memset(dx + start, 0, C * sizeof(real))
+                _keep_term(terms, i + r, 0)
                 continue
             factor = weight * one_row
             term = _row_loss_of(C, logs[r], maxima[r], x + start, t + start, &total)
@@ -170,7 +175,9 @@ cdef double _softmax_cross_entropy_rows(Py_ssize_t B, Py_ssize_t C, const real* 
                 total = keep * total + smoothing
                 term = keep * term + smoothing * (logs[r]
                                                   + _mean_distance(C, maxima[r], x + start))
-            loss += weight * term
+            term = weight * term
+            _keep_term(terms, i + r, term)
+            loss += term
             if real is float:
                 _row_gradient(C, scale, factor, total, keep, base, <const vfloat*> (t + start),
                               <vfloat*> (y + start), <vfloat*> (dx + start))

@@ -69,22 +69,3 @@ cdef void _apply_update(Workspace* w) noexcept nogil:
     """One step of the optimizer over the flat buffers, and its count."""
     w.update.step += 1
     _run_update(&w.update, w.graph.precision)
-
-
-cdef int _run(Workspace* w, Py_ssize_t n, const int64_t* order, uint64_t step, double* losses,
-              double* hits, const double* lrs) noexcept nogil:
-    """Batch after batch of the n rows; -1 for a class index out of range."""
-    cdef Py_ssize_t start = 0, i = 0
-    cdef int status = 0
-    _pool_eager(True)
-    while start < n and status == 0:
-        status = _gradients(w, min(w.batch_size, n - start), order + start, step + <uint64_t> i,
-                            0, -1, losses + i, hits + i)
-        if status == 0:
-            losses[i] += _regularize(w)
-            if lrs != NULL:
-                w.rule_numbers[0] = lrs[i]
-            _apply_update(w)
-        start, i = start + w.batch_size, i + 1
-    _pool_eager(False)
-    return status

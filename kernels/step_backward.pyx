@@ -23,7 +23,7 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
     cdef const Space* space = &w.spaces[i]
     cdef const real* x = <real*> _output(w, op.sources[0])
     cdef const real* y = <real*> space.out
-    cdef real* dout = <real*> _gradient(w, space.dout)
+    cdef real* dout = <real*> space.dout
     cdef real* dx = dout
     cdef Py_ssize_t n = rows * op.n_outputs
     if op.kind == AFFINE:
@@ -32,6 +32,8 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
         if not op.gradient_done:
             _map(op.gradient, n, x if op.needs_input else y, dout, op.numbers[0], dx)
     elif op.kind in (BATCH_NORM, LAYER_NORM):
+        if space.dx != NULL:
+            dx = <real*> space.dx
         _normalize_backward(w, i, rows, x, dout, dx if _trains(w.graph, op.sources[0]) else NULL)
     elif op.kind == DROPOUT:
         _dropout_backward(n, dout, <uint8_t*> space.kept[0], <real> (1 / (1 - op.numbers[0])), dx)
@@ -49,7 +51,7 @@ cdef void _pass_on(Workspace* w, int i, Py_ssize_t rows, const real* dx) noexcep
     for k in range(op.n_sources):
         if not _trains(w.graph, op.sources[k]):
             continue
-        to = <real*> _gradient(w, w.spaces[op.sources[k]].dout)
+        to = <real*> w.spaces[op.sources[k]].dout
         if w.spaces[i].adds[k]:
             _add_forward(n, to, dx, to)
         elif to != dx:
@@ -63,13 +65,14 @@ cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
     cdef int source = op.sources[0]
     cdef const real* y = NULL
     cdef real* dx
-    _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, <real*> w.grads + op.starts[0])
-    _affine_backward_db(rows, op.n_outputs, dout, <real*> w.grads + op.starts[1])
+    if not w.of_a_member:
+        _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, <real*> w.grads + op.starts[0])
+        _affine_backward_db(rows, op.n_outputs, dout, <real*> w.grads + op.starts[1])
     if not _trains(w.graph, source):
         return NULL
     if w.graph.operations[source].gradient_done:
         y = <real*> w.spaces[source].out
-    dx = <real*> _gradient(w, w.spaces[i].dx)
+    dx = <real*> w.spaces[i].dx
     _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, <real*> w.graph.params + op.starts[0], y, dx)
     return dx
 
@@ -83,7 +86,9 @@ cdef void _normalize_backward(Workspace* w, int i, Py_ssize_t rows, const real* 
     cdef real* dbeta = <real*> w.grads + op.starts[1]
     cdef const real* mean = <real*> w.spaces[i].kept[0]
     cdef const real* variance = <real*> w.spaces[i].kept[1]
-    if op.kind == LAYER_NORM:
+    if op.kind == LAYER_NORM and w.of_a_member:
+        _layer_norm_dx(rows, op.n_outputs, x, dout, gamma, mean, variance, op.numbers[0], dx)
+    elif op.kind == LAYER_NORM:
         _layer_norm_backward(rows, op.n_outputs, x, dout, gamma, mean, variance, op.numbers[0],
                              dx, dgamma, dbeta)
     elif op.kind == BATCH_NORM:

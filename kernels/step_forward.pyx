@@ -11,27 +11,34 @@ cdef int _batch_loss(Workspace* w, Py_ssize_t rows, const int64_t* order, uint64
     A ``total`` below 0 means the weight of these rows themselves. -1 for a class index out
     of range.
     """
-    cdef int last = w.graph.n_operations - 1
-    cdef Py_ssize_t O = w.graph.n_outputs
     cdef const double* weights = NULL
-    cdef real* out = <real*> w.spaces[last].out
-    cdef real* dout = <real*> _gradient(w, w.spaces[last].dout)
-    _gather(&w.x, rows, order, w.input_scale, <real*> w.batch)
-    _forward(w, rows, step, place, precision)
     if w.weights != NULL:
         _gather_weights(w.weights, rows, order, w.batch_weights)
         weights = w.batch_weights
     w.weight_sum = total if total >= 0 else _weight_sum(rows, weights)
+    _gather(&w.x, rows, order, w.input_scale, <real*> w.batch)
+    _forward(w, rows, step, place, precision)
+    return _loss_of_batch(w, rows, order, weights, loss, hits, NULL, precision)
+
+
+cdef int _loss_of_batch(Workspace* w, Py_ssize_t rows, const int64_t* order,
+                        const double* weights, double* loss, double* hits, double* terms,
+                        real* precision) noexcept nogil:
+    """The loss after a forward; -1 for a class index out of range. terms: see losses.pyx."""
+    cdef int last = w.graph.n_operations - 1
+    cdef Py_ssize_t O = w.graph.n_outputs
+    cdef real* out = <real*> w.spaces[last].out
+    cdef real* dout = <real*> w.spaces[last].dout
     if w.t.n_columns > 0:
         _gather(&w.t, rows, order, 1, <real*> w.targets)
         loss[0] = _loss_of_rows(&w.loss, rows, O, out, <real*> w.targets, weights, w.weight_sum,
-                                <real*> w.y, dout, hits)
+                                <real*> w.y, dout, hits, terms)
         return 0
     _gather_labels(&w.t, rows, order, <int64_t*> w.targets)
     if _first_bad_label(rows, O, <int64_t*> w.targets) >= 0:
         return -1
     loss[0] = _loss_of_labels(&w.loss, rows, O, out, <int64_t*> w.targets, weights, w.weight_sum,
-                              <real*> w.y, dout, hits)
+                              <real*> w.y, dout, hits, terms)
     return 0
 
 

@@ -30,6 +30,21 @@ cdef double _weight_sum(Py_ssize_t B, const double* weights) noexcept nogil:
     return total
 
 
+cdef inline void _keep_term(double* terms, Py_ssize_t i, double term) noexcept nogil:
+    """What row i adds to a sum over rows, for a caller who wants to add the rows up itself."""
+    if terms != NULL:
+        terms[i] = term
+
+
+cdef double _sum_in_order(Py_ssize_t B, const double* terms) noexcept nogil:
+    """The sum of the rows' terms, from the first to the last."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(B):
+        total += terms[i]
+    return total
+
+
 cdef inline double _weight_of(const double* weights, Py_ssize_t i) noexcept nogil:
     return 1 if weights == NULL else weights[i]
 

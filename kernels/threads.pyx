@@ -14,33 +14,45 @@ cdef extern from *:
         }
     }
 
+    /* Threads that the caller has for itself until it releases the pool, itself among them: up to
+       ``parts``, or 0 if the pool is busy. */
+    static int affinet_pool_claim(int parts) {
+        if (!affinet_try_lock(&affinet_busy)) return 0;
+        if (affinet_workers < parts - 1) affinet_pool_grow(parts - 1);
+        affinet_pool_place();
+        return affinet_workers + 1 < parts ? affinet_workers + 1 : parts;
+    }
+    static void affinet_pool_release(void) { affinet_unlock(&affinet_busy); }
+
+    /* Run a job on ``called`` claimed threads; the caller takes the parts beyond them. */
+    static void affinet_pool_share(affinet_part work, void* job, int called, int parts) {
+        affinet_work = work;
+        affinet_job = job;
+        affinet_parts = parts;
+        affinet_callers_mode = affinet_read_mode();
+        __atomic_store_n(&affinet_pending, called - 1, __ATOMIC_RELAXED);
+        for (int i = 1; i < called; i++)
+            __atomic_add_fetch(&affinet_slots[i].called, 1, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&affinet_sleepers, __ATOMIC_SEQ_CST) > 0) {
+            affinet_do_lock(&affinet_lock);
+            affinet_wake_all(&affinet_wake);
+            affinet_unlock(&affinet_lock);
+        }
+        work(job, 0, parts);
+        for (int part = called; part < parts; part++) work(job, part, parts);
+        for (int turn = 0; __atomic_load_n(&affinet_pending, __ATOMIC_ACQUIRE) > 0; turn++) {
+            if (turn < AFFINET_SPINS) affinet_pause();
+            else affinet_yield();
+        }
+    }
+
     static void affinet_pool_run(affinet_part work, void* job, int parts) {
-        int called = 1;
+        int called = 0;
         if (parts > AFFINET_MAX_THREADS) parts = AFFINET_MAX_THREADS;
-        if (parts > 1 && affinet_try_lock(&affinet_busy)) {
-            if (affinet_workers < parts - 1) affinet_pool_grow(parts - 1);
-            affinet_pool_place();
-            /* Where threads could not be started, the caller takes their parts too. */
-            called = affinet_workers + 1 < parts ? affinet_workers + 1 : parts;
-            affinet_work = work;
-            affinet_job = job;
-            affinet_parts = parts;
-            affinet_callers_mode = affinet_read_mode();
-            __atomic_store_n(&affinet_pending, called - 1, __ATOMIC_RELAXED);
-            for (int i = 1; i < called; i++)
-                __atomic_add_fetch(&affinet_slots[i].called, 1, __ATOMIC_SEQ_CST);
-            if (__atomic_load_n(&affinet_sleepers, __ATOMIC_SEQ_CST) > 0) {
-                affinet_do_lock(&affinet_lock);
-                affinet_wake_all(&affinet_wake);
-                affinet_unlock(&affinet_lock);
-            }
-            work(job, 0, parts);
-            for (int part = called; part < parts; part++) work(job, part, parts);
-            for (int turn = 0; __atomic_load_n(&affinet_pending, __ATOMIC_ACQUIRE) > 0; turn++) {
-                if (turn < AFFINET_SPINS) affinet_pause();
-                else affinet_yield();
-            }
-            affinet_unlock(&affinet_busy);
+        if (parts > 1) called = affinet_pool_claim(parts);
+        if (called > 0) {
+            affinet_pool_share(work, job, called, parts);
+            affinet_pool_release();
         } else {
             for (int part = 0; part < parts; part++) work(job, part, parts);
         }
@@ -57,6 +69,10 @@ cdef extern from *:
     ctypedef void (*part_function "affinet_part")(void* job, int part, int parts) noexcept nogil
     const int MAX_THREADS "AFFINET_MAX_THREADS"
     void _pool_run "affinet_pool_run"(part_function work, void* job, int parts) noexcept nogil
+    int _pool_claim "affinet_pool_claim"(int parts) noexcept nogil
+    void _pool_release "affinet_pool_release"() noexcept nogil
+    void _pool_share "affinet_pool_share"(part_function work, void* job, int called,
+                                          int parts) noexcept nogil
     int _pool_workers "affinet_pool_workers"() noexcept nogil
     void _pool_eager "affinet_pool_eager"(int on) noexcept nogil
     bint _pool_is_eager "affinet_pool_is_eager"() noexcept nogil
@@ -83,6 +99,8 @@ cdef inline int _parts(Py_ssize_t work, Py_ssize_t enough, Py_ssize_t to_wake) n
     ``to_wake`` applies if the workers must be woken first, which takes about 25 microseconds.
     """
     cdef Py_ssize_t most = work // (enough if _pool_is_eager() else to_wake)
+    if most <= 1 or _is_in_team():
+        return 1
     return <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> _threads, most))
 
 

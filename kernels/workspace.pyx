@@ -47,8 +47,10 @@ cdef struct Space:          # per operation
     # A dropout's mask (batch_size, n_outputs); a normalization's mean and variance:
     # (n_outputs,) by columns or (batch_size,) by rows.
     char* kept[MOST_KEPT]
-    int dout                # index of its output's gradient; NO_SLOT if none is needed
-    int dx                  # where an affine operation's dx goes
+    char* dout              # its output's gradient, NULL if none is needed
+    char* dx                # where its dx goes, unless over dout
+    int dout_slot           # which of the gradients these two are
+    int dx_slot
     bint[MOST_SOURCES] adds     # its gradient for a source is added to the existing one
 
 cdef struct Workspace:
@@ -56,14 +58,15 @@ cdef struct Workspace:
     Space* spaces           # one for each operation
     Py_ssize_t batch_size
     double input_scale
+    bint of_a_member        # of a team: some rows, and gradients of parameters follow later
+    bint keeps_gradients    # each operation's until the step's end, none written over another's
     char* grads             # the flat buffer of gradients
-    char* memory            # contains everything below down to gradients
+    char* memory            # contains everything below, the operations' spaces too
     char* batch             # (batch_size, n_inputs)
     char* targets           # (batch_size, n_outputs), or class indices (batch_size,)
     char* y                 # softmax output (batch_size, n_outputs)
     double* batch_weights   # (batch_size,)
-    char* gradients         # n_gradients of (batch_size, the widest operation)
-    int n_gradients
+    int n_gradients         # each (batch_size, the widest operation)
     Py_ssize_t gradient_size
     RowSource x
     RowSource t
@@ -145,14 +148,19 @@ cdef int _take_slot(Workspace* w, char* taken) noexcept:
     return slot
 
 
+cdef bint _has_own_dx(const Workspace* w, const Operation* op) noexcept nogil:
+    """Whether dx has separate memory; other operations write it over dout."""
+    return op.kind == AFFINE or (w.keeps_gradients and op.kind == LAYER_NORM)
+
+
 cdef void _assign_gradients(Workspace* w) noexcept:
     """Assign each gradient's buffer, from the last operation back to the first that trains.
 
     The first gradient of an output, from the last of its readers, is written; the others are added
-    to it, in order of their readers from last to first. All operations except affine work in place
-    on dout, which then belongs to one of their sources.
+    to it, in order of their readers from last to first. Nearly all operations except affine work in
+    place on dout, which then belongs to one of their sources.
     """
-    cdef char[MAX_OPERATIONS + 1] taken
+    cdef char[2 * MAX_OPERATIONS + 1] taken
     cdef int i, k, slot, n = w.graph.n_operations
     cdef const Operation* op
     cdef Space* space
@@ -160,29 +168,29 @@ cdef void _assign_gradients(Workspace* w) noexcept:
     cdef bint passed_on
     memset(taken, 0, sizeof(taken))
     for i in range(n):
-        w.spaces[i].dout = w.spaces[i].dx = NO_SLOT
-    w.n_gradients, w.spaces[n - 1].dout, taken[0] = 1, 0, True
+        w.spaces[i].dout_slot = w.spaces[i].dx_slot = NO_SLOT
+    w.n_gradients, w.spaces[n - 1].dout_slot, taken[0] = 1, 0, True
     for i in range(n - 1, -1, -1):
         op, space = &w.graph.operations[i], &w.spaces[i]
         if not op.trains:
             continue
-        slot, passed_on = space.dout, False
+        slot, passed_on = space.dout_slot, False
         for k in range(op.n_sources):
             if not _trains(w.graph, op.sources[k]):
                 continue
             source = &w.spaces[op.sources[k]]
-            space.adds[k] = source.dout != NO_SLOT
-            if op.kind == AFFINE:
-                space.dx = _take_slot(w, taken)
-                if space.adds[k]:
-                    taken[space.dx] = False     # only until it is added
-                else:
-                    source.dout = space.dx
+            space.adds[k] = source.dout_slot != NO_SLOT
+            if _has_own_dx(w, op):
+                space.dx_slot = _take_slot(w, taken)
+                if not space.adds[k]:
+                    source.dout_slot = space.dx_slot
+                elif not w.keeps_gradients:
+                    taken[space.dx_slot] = False    # only until it is added
             elif not space.adds[k] and not passed_on:
-                source.dout, passed_on = slot, True
+                source.dout_slot, passed_on = slot, True
             elif not space.adds[k]:
-                source.dout = _take_slot(w, taken)
-        if not passed_on:
+                source.dout_slot = _take_slot(w, taken)
+        if not passed_on and not w.keeps_gradients:
             taken[slot] = False
 
 
@@ -199,8 +207,11 @@ cdef inline void* _output(const Workspace* w, int i) noexcept nogil:
     return w.batch if i == THE_INPUT else w.spaces[i].out
 
 
-cdef inline void* _gradient(const Workspace* w, int slot) noexcept nogil:
-    return w.gradients + slot * w.gradient_size
+cdef inline char* _gradient(char* gradients, const Workspace* w, int slot) noexcept nogil:
+    """The address of one of the gradients; NULL without memory or without a slot."""
+    if gradients == NULL or slot == NO_SLOT:
+        return NULL
+    return gradients + slot * w.gradient_size
 
 
 cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
@@ -218,11 +229,12 @@ cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
     """Split the memory from start on into aligned pieces; returns their total size."""
     cdef const Graph* graph = w.graph
     cdef Py_ssize_t B = w.batch_size, itemsize = bytes_of(graph.precision), used = 0
+    cdef char* gradients
     cdef int i, k, source
     cdef const Operation* op
     w.gradient_size = _aligned(B * graph.widest * itemsize)
     w.batch = _cut_off(start, &used, B * graph.n_inputs * itemsize)
-    w.gradients = _cut_off(start, &used, w.n_gradients * w.gradient_size)
+    gradients = _cut_off(start, &used, w.n_gradients * w.gradient_size)
     # A class index takes 8 bytes.
     w.targets = _cut_off(start, &used, B * max(graph.n_outputs * itemsize, <Py_ssize_t> 8))
     w.y = _cut_off(start, &used, B * graph.n_outputs * itemsize)
@@ -234,6 +246,8 @@ cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
             w.spaces[i].out = _cut_off(start, &used, B * op.n_outputs * itemsize)
         else:
             w.spaces[i].out = <char*> _output(w, source)
+        w.spaces[i].dout = _gradient(gradients, w, w.spaces[i].dout_slot)
+        w.spaces[i].dx = _gradient(gradients, w, w.spaces[i].dx_slot)
         for k in range(MOST_KEPT):
             w.spaces[i].kept[k] = _cut_off(start, &used, _kept_size(op, k, B, itemsize))
     return used

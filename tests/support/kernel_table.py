@@ -57,6 +57,7 @@ from parts.optimizers import RULES
 
 NOT_KERNELS = {
     "Plan",
+    "always_team",
     "build_level",
     "known_losses",
     "known_operations",

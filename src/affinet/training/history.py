@@ -32,6 +32,9 @@ class History:
     step_reason : str or None
         Why it was not fused, naming the layer, the loss, the optimizer or the data that has no
         compiled form; None if it was fused.
+    threads : int
+        Number of threads that share each step. 1 if one is enough: :func:`affinet.set_num_threads`
+        sets the most, and a cost model decides how many pay. No result depends on it.
     stopped_by : str or None
         Why the training ended: ``"epochs"`` or ``"steps"`` if it made all of them, the name of
         the callback that stopped it with its message, or the name of the exception that ended it.
@@ -57,6 +60,7 @@ class History:
     stopped_by: str | None = None
     best_epoch: int | None = None
     step_reason: str | None = None
+    threads: int = field(default=1, compare=False)
 
     def __getitem__(self, name: str) -> list[float]:
         """One figure over all epochs; a KeyError lists the available names."""

@@ -112,6 +112,7 @@ class Run:
             self.step.updates = self.history.steps
         self.history.step_kind = self.step.kind
         self.history.step_reason = self.step.reason
+        self.history.threads = self.step.threads
         self.net.history = self.history
 
     def __call__(self, progress: ProgressDisplay) -> None:

@@ -44,6 +44,11 @@ class TrainingStep(Protocol):
 
     kind: str
     reason: str | None  # why it is not fused
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that share a step."""
+
     updates: int  # made by this step so far
 
     def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
@@ -75,6 +80,7 @@ class LayerwiseStep:
     """The layer-by-layer step, through each layer's own forward and backward."""
 
     kind = "layer by layer"
+    threads = 1  # for each product, the kernels decide
 
     def __init__(self, training: Training, rows: int | None = None) -> None:
         """``rows`` of each batch are this process's, all of them if left out."""
@@ -163,6 +169,11 @@ class FusedStep:
         self.losses = self.hits = np.empty(0)  # of the batches of the last call
         self.description: Any = None
         self.refresh()
+
+    @property
+    def threads(self) -> int:
+        """The number of threads that the plan has each step shared by."""
+        return int(self.plan.team_size)
 
     def refresh(self) -> None:
         """Rebuild the plan if a layer has changed; always copy the optimizer's settings."""

@@ -1,0 +1,85 @@
+"""Many steps in one call: by a team where the plan has one and the threads are free."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef int _run(Workspace* w, Team* team, Py_ssize_t n, const int64_t* order, uint64_t step,
+              double* losses, double* hits, const double* lrs) noexcept nogil:
+    """Batch after batch of the n rows; -1 for a class index out of range."""
+    cdef Py_ssize_t batch = 0
+    cdef int status = 0
+    cdef bint rests, teams = team != NULL
+    if teams:
+        team.order, team.n, team.step = order, n, step
+        team.losses, team.hits, team.lrs = losses, hits, lrs
+        team.updates = w.update.step
+    _pool_eager(True)
+    while batch * w.batch_size < n and status == 0:
+        rests = teams and team.rest_until > 0 and _nanoseconds() < team.rest_until
+        if teams and not rests and _team_takes_over(team, &batch):
+            status = team.status
+            continue
+        teams = rests                   # without free threads not in this run any more
+        _set_in_team(rests)             # alone at rest: the late member would delay its parts too
+        status = _one_step(w, n, order, step, batch, losses, hits, lrs)
+        _set_in_team(False)
+        batch += 1
+    _pool_eager(False)
+    return status
+
+
+cdef int _one_step(Workspace* w, Py_ssize_t n, const int64_t* order, uint64_t step,
+                   Py_ssize_t batch, double* losses, double* hits,
+                   const double* lrs) noexcept nogil:
+    """One of the run's batches, its products split one by one."""
+    cdef Py_ssize_t start = batch * w.batch_size
+    if _gradients(w, min(w.batch_size, n - start), order + start, step + <uint64_t> batch, 0, -1,
+                  losses + batch, hits + batch) < 0:
+        return -1
+    losses[batch] += _regularize(w)
+    if lrs != NULL:
+        w.rule_numbers[0] = lrs[batch]
+    _apply_update(w)
+    return 0
+
+
+cdef bint _team_takes_over(Team* team, Py_ssize_t* batch) noexcept nogil:
+    """Run on from this batch with the threads that are free; False if there is no second one."""
+    cdef Workspace* w = team.w
+    cdef int members = _team_size(w.graph, w.batch_size, min(_threads, team.size))
+    cdef Py_ssize_t first = batch[0]
+    if members > 1:
+        members = _pool_claim(members)
+        if members == 1:
+            _pool_release()
+    if members < 2:
+        return False
+    _call_members(team, members, first)
+    _reset_meetings(members)
+    team.since, team.first = _nanoseconds(), first
+    _pool_share(_team_part, team, members, members)
+    _pool_release()
+    batch[0] = team.of[0].batch
+    team.steps += batch[0] - first
+    if batch[0] > first:
+        w.update.step = team.updates + <uint64_t> batch[0]
+        w.weight_sum = team.of[0].view.weight_sum
+        if team.lrs != NULL:
+            w.rule_numbers[0] = team.lrs[batch[0] - 1]
+    return True
+
+
+cdef void _call_members(Team* team, int members, Py_ssize_t batch) noexcept nogil:
+    """Give each member the plan's workspace and numbers as they are now."""
+    cdef Member* m
+    cdef Space* spaces
+    cdef int i, k
+    team.members, team.stop, team.status = members, False, 0
+    for i in range(members):
+        m = &team.of[i]
+        spaces = m.view.spaces
+        m.view = team.w[0]
+        m.view.spaces, m.view.of_a_member = spaces, True
+        m.batch, m.batch_rows = batch, 0
+        for k in range(MOST_NUMBERS):
+            m.numbers[k] = team.w.rule_numbers[k]

@@ -1,0 +1,265 @@
+"""A step that several threads share computes the same bits as on one thread.
+
+``always_team`` has teams also where they do not pay, so that small networks can be tried.
+"""
+
+import itertools
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import affinet as an
+import parts.losses
+import parts.optimizers
+from affinet import schedules
+from affinet._dispatch import kernels
+from parts.activations import ACTIVATIONS
+
+TEAMS = [2, 3, 8]  # more threads than this machine may have, and than a small batch has tiles
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = an.get_num_threads()
+    yield
+    kernels.always_team(False)
+    an.set_num_threads(before)
+
+
+def trained(members, make, x, t, optimizer=None, **options):
+    """What a training by this many threads leaves."""
+    an.set_num_threads(members)
+    kernels.always_team(members > 1)
+    net = make()
+    history = net.fit(
+        x, t, optimizer=an.SGD(0.1) if optimizer is None else optimizer(), verbose=0,
+        stop_if_not_finite=False, **options,
+    )  # fmt: skip
+    assert history.threads == members
+    return net.params.flat.tobytes(), net.grads.flat.tobytes(), history
+
+
+def require_same_bits(make, x, t, optimizer=None, **options):
+    alone = trained(1, make, x, t, optimizer, **options)
+    for members in TEAMS:
+        shared = trained(members, make, x, t, optimizer, **options)
+        assert shared[:2] == alone[:2], members
+        for name in set(alone[2].names) - {"seconds"}:
+            np.testing.assert_array_equal(shared[2][name], alone[2][name], err_msg=name)
+
+
+def random_case(seed):
+    """A random network, data and options."""
+    rng = np.random.default_rng(seed)
+    dtype = rng.choice(["float32", "float64"])
+    widths = [int(w) for w in rng.integers(1, 70, rng.integers(2, 5))]
+    names = sorted(ACTIVATIONS)
+    acts = [ACTIVATIONS[names[int(rng.integers(len(names)))]] for _ in widths]
+    with_dropout, with_norm, with_residual = rng.random(3) < 0.4
+    row = list(parts.losses.LOSSES.values())[int(rng.integers(len(parts.losses.LOSSES)))]
+
+    def make():
+        layers = []
+        for place, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
+            layers.append(an.Affine.init(n_in, n_out, rng=place, dtype=dtype))
+            if place == len(widths) - 2:
+                break
+            layers.append(acts[place].make())
+            if with_dropout:
+                layers.append(an.Dropout(0.3, rng=0))
+            if with_norm:
+                layers.append(an.LayerNorm(n_out, dtype=dtype))
+            if with_residual:
+                inner = an.Affine.init(n_out, n_out, rng=9, dtype=dtype)
+                layers.append(an.Residual(inner, acts[place].make()))
+        return an.Sequential(*layers, loss=row.make(), input_scale=rng_scale)
+
+    rng_scale = float(rng.choice([1.0, 0.25]))
+    n = int(rng.integers(5, 300))
+    x = rng.standard_normal((n, widths[0])).astype(rng.choice(["float32", "float64"]))
+    targets = [row.targets, *row.other_targets.values()]
+    t = targets[int(rng.integers(len(targets)))](rng.standard_normal((n, widths[-1])))
+    weights = rng.random(n) * (rng.random(n) > 0.2)
+    options = {
+        "epochs": 2,
+        "batch_size": int(rng.integers(1, 130)),
+        "l2": float(rng.choice([0, 0.1])),
+        "clip_norm": [None, 0.5][int(rng.integers(2))],
+        "clip_value": [None, 0.01][int(rng.integers(2))],
+        "sample_weight": [None, weights][int(rng.integers(2))],
+        "schedule": [None, schedules.Exponential(0.1, 0.99)][int(rng.integers(2))],
+        "seed": seed,
+    }
+    optimizers = list(parts.optimizers.SETTINGS.values())
+    return make, x, t, optimizers[int(rng.integers(len(optimizers)))], options
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.filterwarnings("ignore:the loss of epoch")
+def test_no_bit_depends_on_the_team(seed):
+    make, x, t, optimizer, options = random_case(seed)
+    require_same_bits(make, x, t, optimizer, **options)
+
+
+def small_net(loss=None):
+    return an.Sequential(
+        an.Affine.init(6, 40, rng=0), an.ReLU(), an.Affine.init(40, 3, rng=1),
+        loss=an.SoftmaxWithLoss() if loss is None else loss,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((101, 6)), rng.integers(0, 3, 101)
+
+
+@pytest.mark.parametrize("name", sorted(parts.losses.LOSSES))
+def test_every_loss(name, rows):
+    row = parts.losses.LOSSES[name]
+    t = row.targets(np.random.default_rng(1).standard_normal((101, 3)))
+    for weights in (None, np.arange(101) % 4):
+        require_same_bits(
+            lambda: small_net(row.make()), rows[0], t, an.Adam, epochs=2, batch_size=24,
+            sample_weight=weights,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(parts.optimizers.SETTINGS))
+def test_every_optimizer(name, rows):
+    require_same_bits(
+        small_net, *rows, parts.optimizers.SETTINGS[name], epochs=2, batch_size=24, clip_norm=0.3
+    )
+
+
+def test_inputs_of_every_kind(rows):
+    x = np.random.default_rng(2).integers(0, 255, (101, 6), np.uint8)
+    for inputs in (x, x[:, ::-1], np.asfortranarray(x.astype(float))):
+        require_same_bits(small_net, inputs, rows[1], epochs=2, batch_size=32)
+
+
+def test_a_normalization_by_columns_keeps_its_own_way(rows):
+    """Its statistics are sums over rows: no team, and the history says so."""
+    an.set_num_threads(3)
+    kernels.always_team(True)
+    net = an.Sequential(
+        an.Affine.init(6, 8, rng=0), an.BatchNorm(8), an.Affine.init(8, 3, rng=1),
+        loss=an.SoftmaxWithLoss(),
+    )  # fmt: skip
+    history = net.fit(*rows, epochs=1, verbose=0)
+    assert history.step_kind == "fused"
+    assert history.threads == 1
+
+
+def test_a_class_index_out_of_range_ends_the_run_before_its_update():
+    """Through a plan, as fit checks targets before it begins."""
+    an.set_num_threads(2)
+    kernels.always_team(True)
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((64, 6)).astype(np.float32), np.zeros(64, np.int64)
+    net = small_net()
+    operations = kernels.make_operations(
+        net.params.flat,
+        [
+            ("affine", (), 40, (0, 240), (), 0, ()),
+            ("relu", (), None, (), (), 0, ()),
+            ("affine", (), 3, (280, 400), (), 0, ()),
+        ],
+        6,
+    )
+    plan = kernels.make_plan(
+        operations, net.grads.flat, "softmax_cross_entropy", "sgd", [], 16, None
+    )
+    plan.set_inputs(x)
+    t[40] = 3  # in the third batch, and in the second member's rows
+    plan.set_labels(t)
+    plan.set_loss("softmax_cross_entropy", 0.0)
+    plan.set_rule("sgd", (0.1, 0.0), 7)
+    losses, hits = np.empty(4), np.empty(4)
+    with pytest.raises(ValueError, match="class index"):
+        plan.run(np.arange(64), 0, losses, hits)
+    assert (plan.updates, plan.team_size, plan.team_steps) == (9, 2, 2)
+    plan.run(np.arange(32), 0, losses[:2], hits[:2])
+    assert (plan.updates, plan.team_steps) == (11, 4)
+
+
+def test_two_trainings_at_once(rows):
+    """The second finds the pool taken and runs alone, to the same bits."""
+    alone = trained(1, small_net, *rows, epochs=40, batch_size=24)[:2]
+    an.set_num_threads(2)
+    kernels.always_team(True)
+    nets, gate = [small_net() for _ in range(4)], threading.Barrier(4)
+
+    def fit(net):
+        gate.wait()
+        net.fit(*rows, epochs=40, batch_size=24, optimizer=an.SGD(0.1), verbose=0)
+
+    workers = [threading.Thread(target=fit, args=(net,)) for net in nets]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for net in nets:
+        assert (net.params.flat.tobytes(), net.grads.flat.tobytes()) == alone
+
+
+def test_fewer_threads_in_the_middle(rows):
+    """A callback that sets the number of threads takes effect at the next call."""
+    alone = trained(1, small_net, *rows, epochs=6, batch_size=24)[:2]
+    an.set_num_threads(3)
+    kernels.always_team(True)
+    net, numbers = small_net(), iter([2, 1, 8, 3, 1, 2])
+    net.fit(
+        *rows, epochs=6, batch_size=24, optimizer=an.SGD(0.1), verbose=0,
+        callbacks=[lambda _: an.set_num_threads(next(numbers))],
+    )  # fmt: skip
+    assert (net.params.flat.tobytes(), net.grads.flat.tobytes()) == alone
+
+
+SPINNING = """
+import threading, numpy as np, affinet as an
+from affinet import schedules
+from affinet._dispatch import kernels
+
+rng = np.random.default_rng(0)
+x, t = rng.standard_normal((4000, 30)).astype("f4"), rng.integers(0, 3, 4000)
+
+def make():
+    return an.Sequential(an.Affine.init(30, 60, rng=0), an.ReLU(), an.Affine.init(60, 3, rng=1),
+                         loss=an.SoftmaxWithLoss())
+
+def fit(threads):
+    an.set_num_threads(threads)
+    kernels.always_team(threads > 1)
+    net = make()
+    net.fit(x, t, epochs=30, batch_size=40, verbose=0)
+    return net.params.flat.tobytes()
+
+alone = fit(1)
+import os, signal
+hogs = []
+for _ in range(2 * (os.cpu_count() or 1)):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            pass
+    hogs.append(pid)
+try:
+    print(fit(2) == alone)
+finally:
+    for pid in hogs:
+        os.kill(pid, signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_late_members_change_no_bit():
+    """With twice as many busy processes as processors, the leader rests from its team."""
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SPINNING],
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert result.stdout.split() == ["True"], result.stderr
