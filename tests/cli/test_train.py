@@ -400,7 +400,7 @@ REFUSED = {
     "negative seed": (["digits", "--seed", "-1"], "--seed"),
     "initial weights of zero": (["digits", "--init", "0"], "--init"),
     "unknown optimizer": (["digits", "--optimizer", "lamb"], "lamb"),
-    "unknown activation": (["digits", "--activation", "softsign"], "softsign"),
+    "unknown activation": (["digits", "--activation", "nothing-like-it"], "nothing-like-it"),
     "unknown dtype": (["digits", "--dtype", "float16"], "float16"),
     "unknown option": (["digits", "--epoch", "3"], "--epoch"),
     "model of another suffix": (["digits", "--out", "model.h5"], "model.h5"),

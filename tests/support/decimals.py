@@ -22,7 +22,7 @@ class Oracle:
     in_decimal, in_double : callables
         Of a Decimal, and of a float64 array.
     eps : float
-        The error that the kernel is held to, in eps of its dtype; kernels/elementary.pyx says what
+        The error that the kernel is held to, in eps of its dtype; the files of kernels/ say what
         was measured. No function is given more than 5.
     free : callable
         How many least subnormal numbers are allowed besides, of x.

@@ -15,7 +15,17 @@ from affinet._validation import Array, compute_dtype, ready, real_number
 from affinet.layers.base import Layer, gradient_array, input_array
 from affinet.layers.operation import OnnxGraph
 
-__all__ = ["ReLU", "LeakyReLU", "Sigmoid", "Tanh", "GELU", "SiLU", "Mish", "SELU", "Softplus"]  # noqa: RUF022 (as shown)
+__all__ = [  # noqa: RUF022 - in the order in which the shell and the docs show them
+    "ReLU",
+    "LeakyReLU",
+    "Sigmoid",
+    "Tanh",
+    "GELU",
+    "SiLU",
+    "Mish",
+    "SELU",
+    "Softplus",
+]
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # lambda and alpha
 GELU_OPSET = 20  # the first ONNX opset that has the operator
