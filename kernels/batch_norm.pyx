@@ -69,17 +69,18 @@ cdef void _column_statistics(Py_ssize_t B, Py_ssize_t O, Py_ssize_t n, const rea
         variance[k] = <real> (sums[k] / count)
 
 
-cdef void _batch_norm_forward(Py_ssize_t B, Py_ssize_t O, const real* x, const real* gamma,
-                              const real* beta, double eps, real* out, real* mean,
-                              real* variance) noexcept nogil:
+cdef void _batch_norm_forward(Py_ssize_t B, Py_ssize_t O, Py_ssize_t columns, const real* x,
+                              const real* gamma, const real* beta, double eps, real* out,
+                              real* mean, real* variance) noexcept nogil:
     """out = gamma (x - mean) / sqrt(variance + eps) + beta; reference.batch_norm_forward.
 
-    COLUMNS columns at a time: mean_j = sum_i x_ij / B, variance_j = sum_i (x_ij - mean_j)^2 / B.
+    Of ``columns`` columns, where rows are O numbers apart, COLUMNS at a time:
+    mean_j = sum_i x_ij / B, variance_j = sum_i (x_ij - mean_j)^2 / B.
     """
     cdef real[COLUMNS] scale
     cdef Py_ssize_t j = 0, n, k, i
-    while j < O:
-        n = min(<Py_ssize_t> COLUMNS, O - j)
+    while j < columns:
+        n = min(<Py_ssize_t> COLUMNS, columns - j)
         _column_statistics(B, O, n, x + j, mean + j, variance + j)
         for k in range(n):
             scale[k] = <real> (gamma[j + k] / sqrt(variance[j + k] + eps))
@@ -111,13 +112,13 @@ cdef void _batch_norm_predict(Py_ssize_t B, Py_ssize_t O, const real* x, const r
         j += n
 
 
-cdef void _batch_norm_backward(Py_ssize_t B, Py_ssize_t O, const real* x, const real* dout,
-                               const real* gamma, const real* mean, const real* variance,
-                               double eps, bint train, real* dx, real* dgamma,
-                               real* dbeta) noexcept nogil:
-    """dgamma, dbeta and, unless it is NULL, dx; reference.batch_norm_backward.
+cdef void _batch_norm_backward(Py_ssize_t B, Py_ssize_t O, Py_ssize_t columns, const real* x,
+                               const real* dout, const real* gamma, const real* mean,
+                               const real* variance, double eps, bint train, real* dx,
+                               real* dgamma, real* dbeta) noexcept nogil:
+    """dgamma, dbeta and, unless it is NULL, dx of ``columns`` columns; rows are O numbers apart.
 
-    With inverse_j = 1 / sqrt(variance_j + eps) the forward pass was
+    reference.batch_norm_backward. With inverse_j = 1 / sqrt(variance_j + eps) the forward pass was
     out_ij = gamma_j (x_ij - mean_j) inverse_j + beta_j, so now, summed over the rows i,
 
         dbeta_j = sum dout_ij,  dgamma_j = inverse_j sum dout_ij (x_ij - mean_j),
@@ -129,8 +130,8 @@ cdef void _batch_norm_backward(Py_ssize_t B, Py_ssize_t O, const real* x, const 
     cdef real[COLUMNS] scale, shift, slope
     cdef double inverse
     cdef Py_ssize_t j = 0, n, k, i
-    while j < O:
-        n = min(<Py_ssize_t> COLUMNS, O - j)
+    while j < columns:
+        n = min(<Py_ssize_t> COLUMNS, columns - j)
         _clear(n, sums)
         _clear(n, products)
         for i in range(B):

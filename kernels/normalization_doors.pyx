@@ -63,7 +63,7 @@ cdef void _normalize_held(Normalization kind, const Held* held, double eps,
     cdef real* mean = <real*> held_data(held, 4)
     cdef real* variance = <real*> held_data(held, 5)
     if kind == NORMALIZE_BATCH:
-        _batch_norm_forward(B, O, x, gamma, beta, eps, out, mean, variance)
+        _batch_norm_forward(B, O, O, x, gamma, beta, eps, out, mean, variance)
     elif kind == NORMALIZE_AS_TRAINED:
         _batch_norm_predict(B, O, x, gamma, beta, mean, variance, eps, out)
     elif kind == NORMALIZE_ROWS:
@@ -107,7 +107,8 @@ cdef void _unnormalize_held(Normalization kind, const Held* held, double eps, bi
     if kind == NORMALIZE_ROWS:
         _layer_norm_backward(B, O, x, dout, gamma, mean, variance, eps, dx, dgamma, dbeta)
     elif kind == NORMALIZE_BATCH:
-        _batch_norm_backward(B, O, x, dout, gamma, mean, variance, eps, train, dx, dgamma, dbeta)
+        _batch_norm_backward(B, O, O, x, dout, gamma, mean, variance, eps, train, dx, dgamma,
+                             dbeta)
     else:
         refuse("normalization with a gradient", kind)
 

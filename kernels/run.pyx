@@ -80,6 +80,6 @@ cdef void _call_members(Team* team, int members, Py_ssize_t batch) noexcept nogi
         spaces = m.view.spaces
         m.view = team.w[0]
         m.view.spaces, m.view.of_a_member = spaces, True
-        m.batch, m.batch_rows = batch, 0
+        m.batch, m.batch_rows, m.meeting, m.lost = batch, 0, 0, 0
         for k in range(MOST_NUMBERS):
             m.numbers[k] = team.w.rule_numbers[k]

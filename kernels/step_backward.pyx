@@ -10,8 +10,14 @@ from libc.string cimport memcpy
 
 
 cdef void _backward(Workspace* w, Py_ssize_t rows, real* precision) noexcept nogil:
+    _backward_some(w, w.graph.n_operations - 1, -1, rows, precision)
+
+
+cdef void _backward_some(Workspace* w, int last, int before, Py_ssize_t rows,
+                         real* precision) noexcept nogil:
+    """The operations from the last one down to the one after ``before``."""
     cdef int i
-    for i in range(w.graph.n_operations - 1, -1, -1):
+    for i in range(last, before, -1):
         if w.graph.operations[i].trains:
             _backward_through(w, i, rows, precision)
 
@@ -92,8 +98,8 @@ cdef void _normalize_backward(Workspace* w, int i, Py_ssize_t rows, const real* 
         _layer_norm_backward(rows, op.n_outputs, x, dout, gamma, mean, variance, op.numbers[0],
                              dx, dgamma, dbeta)
     elif op.kind == BATCH_NORM:
-        _batch_norm_backward(rows, op.n_outputs, x, dout, gamma, mean, variance, op.numbers[0],
-                             True, dx, dgamma, dbeta)
+        _batch_norm_backward(rows, op.n_outputs, op.n_outputs, x, dout, gamma, mean, variance,
+                             op.numbers[0], True, dx, dgamma, dbeta)
     else:
         _fill_with_nan(op.n_outputs, dgamma)
         _fill_with_nan(op.n_outputs, dbeta)

@@ -45,11 +45,17 @@ cdef int _loss_of_batch(Workspace* w, Py_ssize_t rows, const int64_t* order,
 cdef void _forward(Workspace* w, Py_ssize_t rows, uint64_t step, uint64_t place,
                    real* precision) noexcept nogil:
     """The network's forward in training, which keeps what the backward needs."""
+    _forward_some(w, 0, w.graph.n_operations, rows, step, place, precision)
+
+
+cdef void _forward_some(Workspace* w, int first, int end, Py_ssize_t rows, uint64_t step,
+                        uint64_t place, real* precision) noexcept nogil:
+    """The operations from the first one to before the end."""
     cdef int i
     cdef const Operation* op
     cdef const real* x
     cdef real* out
-    for i in range(w.graph.n_operations):
+    for i in range(first, end):
         op = &w.graph.operations[i]
         x, out = <real*> _output(w, op.sources[0]), <real*> w.spaces[i].out
         if op.kind == DROPOUT:
@@ -74,8 +80,8 @@ cdef void _normalize(Workspace* w, int i, Py_ssize_t rows, const real* x,
         _layer_norm_forward(rows, op.n_outputs, x, gamma, beta, op.numbers[0], out, mean,
                             variance)
     elif op.kind == BATCH_NORM:
-        _batch_norm_forward(rows, op.n_outputs, x, gamma, beta, op.numbers[0], out, mean,
-                            variance)
+        _batch_norm_forward(rows, op.n_outputs, op.n_outputs, x, gamma, beta, op.numbers[0], out,
+                            mean, variance)
         _batch_norm_update(op.n_outputs, mean, variance, op.numbers[1], rows,
                            <real*> op.arrays[0], <real*> op.arrays[1])
     else:

@@ -1,4 +1,4 @@
-"""A run by a team of threads: two meetings a step, four where the gradient's norm is bounded.
+"""A run by a team of threads, which meets twice a step.
 
     rows        each member runs its rows of the batch through the whole network (team_rows.pyx)
     meeting
@@ -7,8 +7,9 @@
     meeting
 
 With a bound on the norm, all meet twice more in between: after the gradients, and after their
-squares. No cut changes a bit: a row's numbers depend on no other row, an output's sum on no other
-output, and sums over rows are the leader's, in the order of one thread.
+squares. Each normalization by columns adds four meetings: before and after it, in the forward and
+in the backward. No cut changes a bit: a row's numbers depend on no other row, an output's sum on no
+other output, and sums over rows are the leader's, in the order of one thread.
 
 A member whose processor another thread takes holds up all others. If the leader has waited for a
 millisecond twice, it ends the run early and works alone for a while (run.pyx).
@@ -41,28 +42,24 @@ cdef void _member_run(Team* team, int index, real* precision) noexcept nogil:
     """Step after step, until the run ends or the leader stops it."""
     cdef Member* m = &team.of[index]
     cdef Py_ssize_t batches = (team.n + team.w.batch_size - 1) // team.w.batch_size
-    cdef unsigned long meeting = 0
-    cdef uint64_t lost = 0
     while not team.stop:
         _rows_of_member(team, index, precision)
-        meeting += 1
-        lost += _meet(index, team.members, meeting)
+        _meet_others(team, index)
         if _any_bad_label(team):
             team.status = -1
             return
         _parameters_of_member(team, index, precision)
         if team.w.max_norm > 0:
-            lost += _meet(index, team.members, meeting + 1)
+            _meet_others(team, index)
             _squares_of_gradient(team, index, precision)
-            lost += _meet(index, team.members, meeting + 2)
-            meeting += 2
+            _meet_others(team, index)
             _clip_and_update(team, index, precision)
         m.batch += 1
         if index == 0:
             _record(team, m.batch - 1, precision)
-            team.stop = m.batch == batches or _late(team, lost)
-        meeting += 1
-        lost = _meet(index, team.members, meeting)
+            team.stop = m.batch == batches or _late(team, m.lost)
+            m.lost = 0
+        _meet_others(team, index)
 
 
 cdef bint _any_bad_label(const Team* team) noexcept nogil:

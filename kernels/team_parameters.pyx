@@ -22,8 +22,8 @@ cdef void _parameters_of_member(Team* team, int index, real* precision) noexcept
     for i in range(graph.n_operations - 1, -1, -1):
         if graph.operations[i].kind == AFFINE:
             _affine_part(team, index, i, precision)
-        elif graph.operations[i].kind == LAYER_NORM:
-            _layer_norm_part(team, index, i, precision)
+        elif graph.operations[i].kind in (LAYER_NORM, BATCH_NORM):
+            _normalization_part(team, index, i, precision)
 
 
 cdef void _affine_part(Team* team, int index, int i, real* precision) noexcept nogil:
@@ -44,8 +44,8 @@ cdef void _affine_part(Team* team, int index, int i, real* precision) noexcept n
         _finish_part(m, op.starts[1], O, False, precision)
 
 
-cdef void _layer_norm_part(Team* team, int index, int i, real* precision) noexcept nogil:
-    """A member's columns."""
+cdef void _normalization_part(Team* team, int index, int i, real* precision) noexcept nogil:
+    """A member's columns; those of batch_norm have their gradients already."""
     cdef Workspace* w = team.w
     cdef Member* m = &team.of[index]
     cdef const Operation* op = &w.graph.operations[i]
@@ -53,21 +53,13 @@ cdef void _layer_norm_part(Team* team, int index, int i, real* precision) noexce
     cdef Py_ssize_t O = op.n_outputs, first = _cut(O, index, team.members, PART_GRAIN)
     cdef Py_ssize_t end = _cut(O, index + 1, team.members, PART_GRAIN)
     cdef int k
-    _layer_norm_columns(first, end, m.batch_rows, O, <const real*> _output(w, op.sources[0]),
-                        <const real*> space.dout, <const real*> space.kept[0],
-                        <const real*> space.kept[1], op.numbers[0],
-                        <real*> w.grads + op.starts[0], <real*> w.grads + op.starts[1])
+    if op.kind == LAYER_NORM:
+        _layer_norm_columns(first, end, m.batch_rows, O, <const real*> _output(w, op.sources[0]),
+                            <const real*> space.dout, <const real*> space.kept[0],
+                            <const real*> space.kept[1], op.numbers[0],
+                            <real*> w.grads + op.starts[0], <real*> w.grads + op.starts[1])
     for k in range(2):
         _finish_part(m, op.starts[k] + first, end - first, False, precision)
-
-
-cdef inline Py_ssize_t _first_row_of_W(const Operation* op, int index,
-                                       int members) noexcept nogil:
-    """Whole lines of x's columns to each member, if there are enough."""
-    cdef Py_ssize_t grain = PART_GRAIN
-    while grain > 1 and op.n_inputs < members * grain:
-        grain //= 2
-    return _cut(op.n_inputs, index, members, grain)
 
 
 cdef void _begin_update(Team* team, Member* m) noexcept nogil:

@@ -2,13 +2,13 @@
 
 It gathers them, runs the network, the loss and the backward down to the first operation that is
 trained, all in its own cache. Its workspace is the plan's, with every pointer at its first row.
+
+A normalization by columns needs the whole batch: all meet before it, each takes some of its
+columns, and all meet again; likewise in the backward.
 """
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
-
-cdef enum:
-    ROW_GRAIN = 2           # rows: an even cut gains more than whole tiles do
 
 cdef struct Member:
     Workspace view          # of its rows
@@ -16,7 +16,10 @@ cdef struct Member:
     Py_ssize_t rows
     Py_ssize_t batch_rows   # for which these two were cut; 0 for none yet
     Py_ssize_t batch        # the run's batch that it is at
+    unsigned long meeting   # the last one that it has been to in this run,
+    uint64_t lost           # and nanoseconds that it has waited in this step
     double* weights         # (batch_size,): of the whole batch, for its own use
+    int64_t* labels         # likewise
     double hits             # of its rows
     bint bad_label
     Update update           # of some of the parameters, with its own copy of the numbers
@@ -27,6 +30,7 @@ cdef struct Team:
     Workspace* w
     int size                # members that its memory is for
     int members             # that take part in this run
+    bint by_columns         # whether some operation needs the whole batch
     Member* of
     double* terms           # (batch_size,): what each row adds to the loss
     double* penalties       # (n_operations, SEGMENTS): sums of squares of weights
@@ -78,6 +82,13 @@ cdef void _look_at(Member* m, const Workspace* w, int index, int members,
             own.adds[k] = whole.adds[k]
 
 
+cdef void _meet_others(Team* team, int index) noexcept nogil:
+    """The next meeting of all members."""
+    cdef Member* m = &team.of[index]
+    m.meeting += 1
+    m.lost += _meet(index, team.members, m.meeting)
+
+
 cdef void _rows_of_member(Team* team, int index, real* precision) noexcept nogil:
     """Everything that the rows of this step's batch need, down to the gradients of outputs."""
     cdef Member* m = &team.of[index]
@@ -89,25 +100,107 @@ cdef void _rows_of_member(Team* team, int index, real* precision) noexcept nogil
     cdef const double* weights = NULL
     cdef double loss = 0
     _look_at(m, w, index, team.members, rows)
-    m.hits, m.bad_label = 0, False
+    m.hits, m.bad_label = 0, team.by_columns and _has_bad_label(m, w, rows, order)
+    if m.bad_label:                     # each member sees that, so nobody waits in between
+        return
     if w.weights != NULL:
         _gather_weights(w.weights, rows, order, m.weights)
         weights = m.weights
     view.weight_sum = _weight_sum(rows, weights)
     if w.l2 > 0 and view.weight_sum > 0:
         _squares_of_weights(team, index, precision)
-    if m.rows == 0:
-        return
     order += m.first
     _gather(&view.x, m.rows, order, view.input_scale, <real*> view.batch)
-    _forward(view, m.rows, team.step + <uint64_t> m.batch, m.first, precision)
+    _forward_of_member(team, index, precision)
     if weights != NULL:
         weights = weights + m.first
-    if _loss_of_batch(view, m.rows, order, weights, &loss, &m.hits, team.terms + m.first,
-                      precision) < 0:
+    if m.rows > 0 and _loss_of_batch(view, m.rows, order, weights, &loss, &m.hits,
+                                     team.terms + m.first, precision) < 0:
         m.bad_label = True
         return
-    _backward(view, m.rows, precision)
+    _backward_of_member(team, index, precision)
+
+
+cdef void _forward_of_member(Team* team, int index, real* precision) noexcept nogil:
+    """The member's rows, and between meetings its columns of what goes by columns."""
+    cdef Member* m = &team.of[index]
+    cdef const Graph* graph = team.w.graph
+    cdef int i = 0, end
+    while i < graph.n_operations:
+        end = i
+        while end < graph.n_operations and graph.operations[end].kind != BATCH_NORM:
+            end += 1
+        if m.rows > 0:
+            _forward_some(&m.view, i, end, m.rows, team.step + <uint64_t> m.batch, m.first,
+                          precision)
+        if end < graph.n_operations:
+            _meet_others(team, index)
+            _columns_forward(team, index, end, precision)
+            _meet_others(team, index)
+        i = end + 1
+
+
+cdef void _backward_of_member(Team* team, int index, real* precision) noexcept nogil:
+    """As the forward, from the end."""
+    cdef Member* m = &team.of[index]
+    cdef const Graph* graph = team.w.graph
+    cdef int i = graph.n_operations - 1, before
+    while i >= 0:
+        before = i
+        while before >= 0 and graph.operations[before].kind != BATCH_NORM:
+            before -= 1
+        if m.rows > 0:
+            _backward_some(&m.view, i, before, m.rows, precision)
+        if before >= 0:
+            _meet_others(team, index)
+            _columns_backward(team, index, before, precision)
+            _meet_others(team, index)
+            if m.rows > 0:
+                _pass_on(&m.view, before, m.rows, <real*> m.view.spaces[before].dout)
+        i = before - 1
+
+
+cdef void _columns_forward(Team* team, int index, int i, real* precision) noexcept nogil:
+    """A normalization of the whole batch, in the member's columns."""
+    cdef Workspace* w = team.w
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef Py_ssize_t rows = team.of[index].batch_rows, O = op.n_outputs
+    cdef Py_ssize_t j = _cut(O, index, team.members, PART_GRAIN)
+    cdef Py_ssize_t n = _cut(O, index + 1, team.members, PART_GRAIN) - j
+    cdef real* mean = <real*> w.spaces[i].kept[0] + j
+    cdef real* variance = <real*> w.spaces[i].kept[1] + j
+    _batch_norm_forward(rows, O, n, <const real*> _output(w, op.sources[0]) + j,
+                        <const real*> w.graph.params + op.starts[0] + j,
+                        <const real*> w.graph.params + op.starts[1] + j, op.numbers[0],
+                        <real*> w.spaces[i].out + j, mean, variance)
+    _batch_norm_update(n, mean, variance, op.numbers[1], rows, <real*> op.arrays[0] + j,
+                       <real*> op.arrays[1] + j)
+
+
+cdef void _columns_backward(Team* team, int index, int i, real* precision) noexcept nogil:
+    """Its gradients over the whole batch, in the member's columns; dx over dout."""
+    cdef Workspace* w = team.w
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef Py_ssize_t rows = team.of[index].batch_rows, O = op.n_outputs
+    cdef Py_ssize_t j = _cut(O, index, team.members, PART_GRAIN)
+    cdef Py_ssize_t n = _cut(O, index + 1, team.members, PART_GRAIN) - j
+    cdef real* dout = <real*> w.spaces[i].dout + j
+    cdef real* nothing = NULL
+    _batch_norm_backward(rows, O, n, <const real*> _output(w, op.sources[0]) + j, dout,
+                         <const real*> w.graph.params + op.starts[0] + j,
+                         <const real*> w.spaces[i].kept[0] + j,
+                         <const real*> w.spaces[i].kept[1] + j, op.numbers[0], True,
+                         dout if _trains(w.graph, op.sources[0]) else nothing,
+                         <real*> w.grads + op.starts[0] + j, <real*> w.grads + op.starts[1] + j)
+
+
+cdef bint _has_bad_label(Member* m, const Workspace* w, Py_ssize_t rows,
+                         const int64_t* order) noexcept nogil:
+    """Whether a class index of the whole batch is out of range."""
+    if w.t.n_columns > 0:
+        return False
+    _gather_labels(&w.t, rows, order, m.labels)
+    return _first_bad_label(rows, w.graph.n_outputs, m.labels) >= 0
 
 
 cdef void _squares_of_weights(Team* team, int index, real* precision) noexcept nogil:
@@ -134,7 +227,7 @@ cdef Team* _new_team(Workspace* w, int size) except NULL:
     cdef int i
     cdef bint whole = team != NULL
     if whole:
-        team.w, team.size = w, size
+        team.w, team.size, team.by_columns = w, size, _batch_norms(w.graph) > 0
         team.of = <Member*> calloc(size, sizeof(Member))
         team.terms = <double*> calloc(w.batch_size, sizeof(double))
         team.penalties = <double*> calloc(w.graph.n_operations * SEGMENTS, sizeof(double))
@@ -146,7 +239,9 @@ cdef Team* _new_team(Workspace* w, int size) except NULL:
             m = &team.of[i]
             m.view.spaces = <Space*> calloc(w.graph.n_operations, sizeof(Space))
             m.weights = <double*> calloc(w.batch_size, sizeof(double))
-            whole = whole and m.view.spaces != NULL and m.weights != NULL
+            m.labels = <int64_t*> calloc(w.batch_size, sizeof(int64_t))
+            whole = (whole and m.view.spaces != NULL and m.weights != NULL
+                     and m.labels != NULL)
     if not whole:
         _free_team(team)
         raise MemoryError(f"no memory for a team of {size} threads over batches of "
@@ -162,6 +257,7 @@ cdef void _free_team(Team* team) noexcept:
         for i in range(team.size):
             free(team.of[i].view.spaces)
             free(team.of[i].weights)
+            free(team.of[i].labels)
     free(team.of)
     free(team.terms)
     free(team.penalties)

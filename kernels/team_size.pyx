@@ -1,24 +1,28 @@
 """How many threads a training step is worth: a cost model of sizes alone, never of timings.
 
-A team shares a step's arithmetic; what it pays is two meetings, and each cache line that one member
-writes and another reads (6 to 8 ns; flags take 0.15 us to cross). The model counts both for a batch
-of full size:
+A team shares a step's arithmetic; what it pays is the meetings, and each cache line that one member
+writes and another reads (6 to 8 ns; a flag takes 0.15 us to cross). The model counts them for a
+batch of full size:
 
 - arithmetic: multiply-adds of the products, and those that an update costs for each parameter;
 - lines: each member reads the others' new weights and writes its own, which the others have read;
   it reads its part of the inputs of each layer but the first, and all gradients, of the others'
-  rows, and these rows are written again at the next step.
+  rows, and these rows are written again at the next step; a normalization by columns has its
+  inputs, outputs and both their gradients cross.
 
-The constants were measured on AMD EPYC (Zen 4) with AVX-512: the smallest networks, for which a
-team does not pay, decide them, so they err on the side of one thread.
+The constants were measured on AMD EPYC (Zen 4) with AVX-512 and two cores; a line counts more than
+it took there, as cores may be farther apart. So the model errs on the side of one thread, and that
+decides only for the smallest networks.
 """
 
 cdef enum:
     PICOSECONDS_A_MULTIPLY_ADD = 24
     PICOSECONDS_A_LINE = 10000
-    PICOSECONDS_A_MEETING = 600000      # with the wait for the other's last instructions
+    PICOSECONDS_A_MEETING = 600000      # with the wait for the last one's last instructions,
+    PICOSECONDS_A_MEMBER = 50000        # and each further flag that the leader looks at
     UPDATE_MULTIPLY_ADDS = 12           # that an update of one parameter is worth
     PART_GRAIN = 16                     # rows of W to a whole line of x's columns
+    ROW_GRAIN = 2           # rows of a batch: an even cut gains more than whole tiles do
 
 
 cdef bint _always_team = False
@@ -30,16 +34,12 @@ def always_team(bint on):
     _always_team = on
 
 
-cdef bint _team_capable(const Graph* graph) noexcept nogil:
-    """Whether every operation treats rows apart, up to the gradients of parameters.
-
-    batch_norm does not: its statistics are sums over rows.
-    """
-    cdef int i
+cdef int _batch_norms(const Graph* graph) noexcept nogil:
+    """How many operations need the whole batch."""
+    cdef int i, count = 0
     for i in range(graph.n_operations):
-        if graph.operations[i].kind == BATCH_NORM:
-            return False
-    return True
+        count += graph.operations[i].kind == BATCH_NORM
+    return count
 
 
 cdef double _step_arithmetic(const Graph* graph, Py_ssize_t rows) noexcept nogil:
@@ -62,7 +62,9 @@ cdef double _lines_crossed(const Graph* graph, Py_ssize_t rows, int members) noe
     cdef int i
     for i in range(graph.n_operations):
         op = &graph.operations[i]
-        if op.kind == AFFINE:
+        if op.kind == BATCH_NORM:
+            numbers += 8 * others * rows * op.n_outputs / members
+        elif op.kind == AFFINE:
             numbers += 2 * others * rows * op.n_outputs
             if op.sources[0] != THE_INPUT:
                 numbers += 2 * others * rows * op.n_inputs / members
@@ -76,14 +78,15 @@ cdef double _step_cost(const Graph* graph, Py_ssize_t rows, int members) noexcep
     if members == 1:
         return own
     return (own + _lines_crossed(graph, rows, members) * PICOSECONDS_A_LINE
-            + 2.0 * PICOSECONDS_A_MEETING)
+            + (2 + 4 * _batch_norms(graph))
+            * <double> (PICOSECONDS_A_MEETING + members * PICOSECONDS_A_MEMBER))
 
 
 cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads) noexcept nogil:
     """The number of threads, up to ``threads``, whose step costs least; 1 means no team."""
     cdef int members, best = 1
     cdef double cost, least
-    if threads < 2 or not _team_capable(graph):
+    if threads < 2:
         return 1
     if _always_team:
         return threads
@@ -93,3 +96,38 @@ cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads) noexcept n
         if cost < least:
             best, least = members, cost
     return best
+
+
+cdef inline Py_ssize_t _first_row_of_W(const Operation* op, int index,
+                                       int members) noexcept nogil:
+    """Whole lines of x's columns to each member, if there are enough."""
+    cdef Py_ssize_t grain = PART_GRAIN
+    while grain > 1 and op.n_inputs < members * grain:
+        grain //= 2
+    return _cut(op.n_inputs, index, members, grain)
+
+
+def team_plan(Operations network not None, Py_ssize_t batch_size, int threads):
+    """How a team of up to ``threads`` threads divides a step of ``batch_size`` rows.
+
+    Returns its size; the model's microseconds of a step on 1, 2, ..., ``threads`` threads, and the
+    cache lines that cross to one of them; where each member's rows start; and for each affine
+    operation where W starts in the flat buffer and where each member's rows of W start.
+    """
+    cdef const Graph* graph = &network.graph
+    cdef const Operation* op
+    cdef int size, i, members
+    if batch_size < 1 or threads < 1:
+        raise ValueError(f"batch_size is {batch_size} and threads {threads}, wanted 1 or more")
+    size = _team_size(graph, batch_size, threads)
+    costs = [_step_cost(graph, batch_size, members) * 1e-6 for members in range(1, threads + 1)]
+    lines = [0.0 if members == 1 else _lines_crossed(graph, batch_size, members)
+             for members in range(1, threads + 1)]
+    rows = [_cut(batch_size, i, size, ROW_GRAIN) for i in range(size)]
+    cuts = []
+    for i in range(graph.n_operations):
+        op = &graph.operations[i]
+        if op.kind == AFFINE:
+            cuts.append((op.starts[0], [_first_row_of_W(op, members, size)
+                                        for members in range(size)]))
+    return size, costs, lines, rows, cuts

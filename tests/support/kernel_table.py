@@ -66,6 +66,7 @@ NOT_KERNELS = {
     "make_plan",
     "set_cache_sizes",
     "set_threads",
+    "team_plan",
     "threads",
 }  # public names of a kernel module that compute nothing
 

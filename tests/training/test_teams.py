@@ -71,21 +71,23 @@ def random_case(seed):
             if with_dropout:
                 layers.append(an.Dropout(0.3, rng=0))
             if with_norm:
-                layers.append(an.LayerNorm(n_out, dtype=dtype))
+                norm = an.LayerNorm if rng_norm < 0.5 or batch_size == 1 else an.BatchNorm
+                layers.append(norm(n_out, dtype=dtype))
             if with_residual:
                 inner = an.Affine.init(n_out, n_out, rng=9, dtype=dtype)
                 layers.append(an.Residual(inner, acts[place].make()))
         return an.Sequential(*layers, loss=row.make(), input_scale=rng_scale)
 
-    rng_scale = float(rng.choice([1.0, 0.25]))
-    n = int(rng.integers(5, 300))
+    rng_scale, rng_norm = float(rng.choice([1.0, 0.25])), rng.random()
+    n, batch_size = int(rng.integers(5, 300)), int(rng.integers(1, 130))
+    n += n % batch_size == 1  # BatchNorm takes no batch of one row
     x = rng.standard_normal((n, widths[0])).astype(rng.choice(["float32", "float64"]))
     targets = [row.targets, *row.other_targets.values()]
     t = targets[int(rng.integers(len(targets)))](rng.standard_normal((n, widths[-1])))
     weights = rng.random(n) * (rng.random(n) > 0.2)
     options = {
         "epochs": 2,
-        "batch_size": int(rng.integers(1, 130)),
+        "batch_size": batch_size,
         "l2": float(rng.choice([0, 0.1])),
         "clip_norm": [None, 0.5][int(rng.integers(2))],
         "clip_value": [None, 0.01][int(rng.integers(2))],
@@ -141,37 +143,64 @@ def test_inputs_of_every_kind(rows):
         require_same_bits(small_net, inputs, rows[1], epochs=2, batch_size=32)
 
 
-def test_a_normalization_by_columns_keeps_its_own_way(rows):
-    """Its statistics are sums over rows: no team, and the history says so."""
-    an.set_num_threads(3)
-    kernels.always_team(True)
-    net = an.Sequential(
-        an.Affine.init(6, 8, rng=0), an.BatchNorm(8), an.Affine.init(8, 3, rng=1),
+def normalized():
+    """Normalizations by columns first, last, next to each other, and in a branch."""
+    return an.Sequential(
+        an.BatchNorm(6, momentum=0.3),
+        an.Affine.init(6, 40, rng=0),
+        an.BatchNorm(40),
+        an.BatchNorm(40),
+        an.GELU(),
+        an.Dropout(0.2, rng=0),
+        an.Residual(an.Affine.init(40, 40, rng=2), an.BatchNorm(40), an.ReLU()),
+        an.LayerNorm(40),
+        an.Affine.init(40, 3, rng=1),
+        an.BatchNorm(3),
         loss=an.SoftmaxWithLoss(),
-    )  # fmt: skip
-    history = net.fit(*rows, epochs=1, verbose=0)
-    assert history.step_kind == "fused"
-    assert history.threads == 1
+    )
 
 
-def test_a_class_index_out_of_range_ends_the_run_before_its_update():
+def running(net):
+    return [array.tobytes() for name, array in net._arrays().items() if "running" in name]
+
+
+def test_normalizations_by_columns(rows):
+    for options in ({}, {"clip_norm": 0.5, "l2": 0.1, "sample_weight": np.arange(101) % 3}):
+        require_same_bits(normalized, *rows, an.Adam, epochs=2, batch_size=24, **options)
+    found = []
+    for members in (1, 2, 3, 8):
+        an.set_num_threads(members)
+        kernels.always_team(members > 1)
+        net = normalized()
+        net.fit(*rows, epochs=2, batch_size=24, verbose=0)
+        found.append(running(net))
+    assert found[1:] == found[:1] * 3
+
+
+def running_arrays(n):
+    return np.zeros(n, np.float32), np.ones(n, np.float32)
+
+
+@pytest.mark.parametrize("activation", ["relu", "batch_norm"])
+def test_a_class_index_out_of_range_ends_the_run_before_its_update(activation):
     """Through a plan, as fit checks targets before it begins."""
     an.set_num_threads(2)
     kernels.always_team(True)
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((64, 6)).astype(np.float32), np.zeros(64, np.int64)
-    net = small_net()
+    middle = {
+        "relu": ("relu", (), None, (), (), 0, ()),
+        "batch_norm": ("batch_norm", (), None, (403, 443), (1e-5, 0.1), 0, running_arrays(40)),
+    }[activation]
+    size = 483 if activation == "batch_norm" else 403
+    params = rng.standard_normal(size).astype(np.float32)
     operations = kernels.make_operations(
-        net.params.flat,
-        [
-            ("affine", (), 40, (0, 240), (), 0, ()),
-            ("relu", (), None, (), (), 0, ()),
-            ("affine", (), 3, (280, 400), (), 0, ()),
-        ],
+        params,
+        [("affine", (), 40, (0, 240), (), 0, ()), middle, ("affine", (), 3, (280, 400), (), 0, ())],
         6,
     )
     plan = kernels.make_plan(
-        operations, net.grads.flat, "softmax_cross_entropy", "sgd", [], 16, None
+        operations, np.zeros(size, np.float32), "softmax_cross_entropy", "sgd", [], 16, None
     )
     plan.set_inputs(x)
     t[40] = 3  # in the third batch, and in the second member's rows
@@ -263,3 +292,52 @@ def test_late_members_change_no_bit():
         capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert result.stdout.split() == ["True"], result.stderr
+
+
+def test_the_plan_in_words():
+    an.set_num_threads(2)
+    net = small_net()
+    assert net.summary(plan=True, batch_size=8).splitlines()[-2:] == [
+        "a step of 8 rows: 1 thread of 2",
+        "  expected microseconds: "
+        + ", ".join(f"{cost:,.1f} on {n}" for n, cost in enumerate(costs_of(net, 8), 1)),
+    ]
+    kernels.always_team(True)
+    assert net.summary(True, 50).splitlines()[-3:] == [
+        "  rows of the batch: 0-23, 24-49",
+        "  rows of 0.W: 0-1, 2-5",
+        "  rows of 2.W: 0-15, 16-39",
+    ]
+
+
+def costs_of(net, rows):
+    return kernels.team_plan(net._operations, rows, 2)[1]
+
+
+def test_the_model_knows_small_steps_from_large_ones():
+    """One thread for the smallest network and batch; more for what has work for them."""
+
+    def size(widths, rows, threads=2):
+        layers = [an.Affine.init(n_in, n_out) for n_in, n_out in itertools.pairwise(widths)]
+        return kernels.team_plan(an.Sequential(*layers)._operations, rows, threads)[0]
+
+    tiny = (8, 64, 64, 4)
+    assert [size(tiny, rows) for rows in (1, 32, 128, 1024)] == [1, 1, 2, 2]
+    assert size((784, 50, 10), 100) == 2
+    assert [size((784, 512, 512, 10), 128, n) for n in (1, 2, 4)] == [1, 2, 4]
+    assert size(tiny, 32, 64) == 1
+
+
+def test_a_custom_layer_has_no_plan():
+    net = an.Sequential(an.Affine.init(2, 2), Doubles())
+    assert net.summary(plan=True).endswith("no plan: the network trains layer by layer")
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        an.Sequential(an.Affine.init(2, 2)).summary(plan=True, batch_size=0)
+
+
+class Doubles:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dout):
+        return 2 * dout

@@ -10,6 +10,7 @@ from affinet.cli.arguments import add_json, add_model
 from affinet.cli.labelled import encoding_of
 from affinet.cli.models import monitor_record, n_inputs, training_record
 from affinet.cli.output import figure, named_lines, print_json, printable, table
+from affinet.cli.values import positive_count
 from affinet.diagnostics.monitor import record_rows
 from affinet.diagnostics.numbering import advice_of
 from affinet.model_file import load
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``affinet inspect MODEL``."""
     add_model(parser)
     add_json(parser)
+    parser.add_argument(
+        "--plan",
+        type=positive_count,
+        metavar="ROWS",
+        help="also show how threads would share a training step of this many rows",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(as_values(net, options.model))
         return 0
-    print("\n".join(map(printable, net.summary().splitlines())))
+    shown = net.summary() if options.plan is None else net.summary(True, options.plan)
+    print("\n".join(map(printable, shown.splitlines())))
     if net.input_scale is not None:
         print(f"inputs are multiplied by {net.input_scale:g}")
     lines = metadata_lines(net.metadata)

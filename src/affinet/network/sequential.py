@@ -353,8 +353,17 @@ class Sequential(Prediction):
 
         save(self, path)
 
-    def summary(self) -> str:
+    def summary(self, plan: bool = False, batch_size: int = 32) -> str:
         """A table of the layers and their parameters.
+
+        Parameters
+        ----------
+        plan : bool
+            True adds how many threads would share a training step of ``batch_size`` rows, up to
+            :func:`affinet.get_num_threads`, with the cost model's expectation and each thread's
+            part. The model counts arithmetic and the cache lines that cross between processors;
+            it depends on sizes alone.
+        batch_size : int
 
         Examples
         --------
@@ -364,7 +373,11 @@ class Sequential(Prediction):
         1  ReLU()
         9 parameters, float32
         """
-        return summary_of(self)
+        if not plan:
+            return summary_of(self)
+        from affinet.network.team_plan import plan_lines
+
+        return "\n".join([summary_of(self), *plan_lines(self, batch_size)])
 
     def __repr__(self) -> str:
         inside = [repr(layer) for layer in self.layers]
