@@ -4,6 +4,7 @@
 """
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -341,3 +342,64 @@ class Doubles:
 
     def backward(self, dout):
         return 2 * dout
+
+
+CHILD = """
+import os, numpy as np, affinet as an
+from affinet._dispatch import kernels
+
+rng = np.random.default_rng(0)
+x, t = rng.standard_normal((400, 30)).astype("f4"), rng.integers(0, 3, 400)
+
+def fit():
+    net = an.Sequential(an.Affine.init(30, 60, rng=0), an.ReLU(), an.Affine.init(60, 3, rng=1),
+                        loss=an.SoftmaxWithLoss())
+    assert net.fit(x, t, epochs=5, batch_size=40, verbose=0).threads == 3
+    return net.params.flat.tobytes()
+
+an.set_num_threads(3)
+kernels.always_team(True)
+before = fit()
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if fit() == before else 1)
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(code, fit() == before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_forked_child_has_a_team_of_its_own():
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHILD],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert result.stdout.split() == ["0", "True"], result.stderr
+
+
+INTERRUPTED = """
+import signal, threading, time, numpy as np, affinet as an
+from affinet._dispatch import kernels
+
+rng = np.random.default_rng(0)
+x, t = rng.standard_normal((4000, 30)).astype("f4"), rng.integers(0, 3, 4000)
+an.set_num_threads(2)
+kernels.always_team(True)
+net = an.Sequential(an.Affine.init(30, 60, rng=0), an.ReLU(), an.Affine.init(60, 3, rng=1),
+                    loss=an.SoftmaxWithLoss())
+threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+try:
+    net.fit(x, t, epochs=10**6, batch_size=40, verbose=0)
+except KeyboardInterrupt:
+    print("interrupted", net.history.threads, np.isfinite(net.params.flat).all())
+net.fit(x, t, epochs=1, batch_size=40, verbose=0)
+print("again")
+"""
+
+
+def test_an_interrupt_ends_a_run_and_leaves_the_team_usable():
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", INTERRUPTED],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert result.stdout.split() == ["interrupted", "2", "True", "again"], result.stderr
