@@ -35,7 +35,23 @@ def test_a_long_record_is_thinned_and_ends_with_the_last_epoch(shell, net, tmp_p
     assert "1 epoch in 5" in note
 
 
+def test_inspect_shows_how_threads_would_share_a_step(shell, model, net):
+    with an.num_threads(2):
+        out, _ = shell("inspect", model, "--plan", 64)
+        plan = json.loads(shell("inspect", model, "--plan", 64, "--json")[0])["plan"]
+        assert net.summary(plan=True, batch_size=64) in out
+    assert f"a step of 64 rows: {plan['threads']} thread" in out
+    assert plan["most_threads"] == len(plan["expected_microseconds"]) == 2
+    assert plan["batch"][0] == 0
+    assert plan["batch"][-1] == 64
+    assert plan["weights"]["1.W"][-1] == 64
+
+
 def test_inspect_a_model_without_metadata(shell, regression):
     out, _ = shell("inspect", regression)
     assert out == an.load(regression).summary() + "\n"
     assert json.loads(shell("inspect", regression, "--json")[0])["loss"] == "MeanSquaredError"
+
+
+def test_inspect_refuses_a_plan_for_no_rows(refused, model):
+    assert "--plan" in refused("inspect", model, "--plan", 0)

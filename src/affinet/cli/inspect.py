@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the network, its metadata and its training record; 0."""
     net = load(options.model)
     if options.json:
-        print_json(as_values(net, options.model))
+        values = as_values(net, options.model)
+        print_json(values if options.plan is None else values | {"plan": plan_of(net, options)})
         return 0
     shown = net.summary() if options.plan is None else net.summary(True, options.plan)
     print("\n".join(map(printable, shown.splitlines())))
@@ -62,6 +63,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"\n{table(record_rows(watched))}")
         print("\n".join(advice_of(watched) or ["no problems found"]))
     return 0
+
+
+def plan_of(net: Sequential, options: argparse.Namespace) -> dict[str, Any]:
+    """How threads would share a training step."""
+    from affinet.network.inner import plan_values
+
+    return plan_values(net, options.plan)
 
 
 def as_values(net: Sequential, path: str) -> dict[str, Any]:

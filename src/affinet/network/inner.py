@@ -30,6 +30,7 @@ from affinet.layers.tree import (
 from affinet.network.figures import figures, require_loss
 from affinet.network.operations import describe_layers, first_width, why_not_compiled
 from affinet.network.sequential import Sequential
+from affinet.network.team_plan import plan_values
 from affinet.parameters import Parameters
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "layer_widths",
     "outputs",
     "parameter_names",
+    "plan_values",
     "predict_unguarded",
     "predictions",
     "require_loss",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from affinet._dispatch import kernels
@@ -11,34 +12,60 @@ if TYPE_CHECKING:
     from affinet.network.sequential import Sequential
 
 
-def plan_lines(net: Sequential, batch_size: int) -> list[str]:
-    """The threads of a step, what the model expects of each number, and where work is cut."""
+def plan_values(net: Sequential, batch_size: int) -> dict[str, Any]:
+    """The plan of a step as plain values; without compiled form only a ``reason``.
+
+    ``threads`` of ``most_threads`` share it; ``expected_microseconds`` are the model's for one
+    thread, two, ...; ``batch`` and ``weights`` say where each thread's rows start, and where they
+    end.
+    """
     whole_number("batch_size", batch_size, 1)
     if net._operations is None:
-        return ["no plan: the network trains layer by layer"]
-    threads = int(kernels.threads()[0])
-    size, costs, _, rows, cuts = kernels.team_plan(net._operations, batch_size, threads)
+        return {"batch_size": batch_size, "reason": "the network trains layer by layer"}
+    most = int(kernels.threads()[0])
+    size, costs, _, rows, cuts = kernels.team_plan(net._operations, batch_size, most)
+    return {
+        "batch_size": batch_size,
+        "threads": size,
+        "most_threads": most,
+        "expected_microseconds": costs,
+        "batch": [*rows, batch_size],
+        "weights": weight_cuts(net, cuts),
+    }
+
+
+def weight_cuts(net: Sequential, cuts: list[tuple[int, list[int]]]) -> dict[str, list[int]]:
+    """Each weight's cut by its name, given where it starts in the flat buffer."""
+    places, start = {}, 0
+    for name, array in net.params.items():
+        places[start] = name
+        start += array.size
+    return {(name := places[place]): [*cut, len(net.params[name])] for place, cut in cuts}
+
+
+def plan_lines(net: Sequential, batch_size: int) -> list[str]:
+    """The threads of a step, what the model expects of each number, and where work is cut."""
+    plan = plan_values(net, batch_size)
+    if "reason" in plan:
+        return [f"no plan: {plan['reason']}"]
+    size, most = plan["threads"], plan["most_threads"]
     shared = "1 thread" if size == 1 else f"{size} threads"
-    lines = [f"a step of {batch_size:,} rows: {shared} of {threads}"]
-    shown = sorted({1, size, threads})
-    expected = ", ".join(f"{costs[n - 1]:,.1f} on {n}" for n in shown)
+    costs = plan["expected_microseconds"]
+    expected = ", ".join(f"{costs[n - 1]:,.1f} on {n}" for n in sorted({1, size, most}))
+    lines = [f"a step of {batch_size:,} rows: {shared} of {most}"]
     lines.append(f"  expected microseconds: {expected}")
     if size > 1:
-        lines.append(f"  rows of the batch: {starts(rows, batch_size)}")
-        lines += [f"  rows of {name}: {starts(cut, n)}" for name, cut, n in named(net, cuts)]
+        lines.append(f"  rows of the batch: {parts(plan['batch'])}")
+        lines += [f"  rows of {name}: {parts(cut)}" for name, cut in plan["weights"].items()]
     return lines
 
 
-def named(net: Sequential, cuts: list[Any]) -> list[tuple[str, list[int], int]]:
-    """The weights with their cuts and their number of rows."""
-    places, start = {}, 0
-    for name, array in net.params.items():
-        places[start] = name, len(array)
-        start += array.size
-    return [(places[place][0], cut, places[place][1]) for place, cut in cuts]
+def parts(cut: list[int]) -> str:
+    """Consecutive parts, such as ``0-47, 48-99``; a part may be empty.
 
-
-def starts(cut: list[int], n: int) -> str:
-    """Consecutive parts of n, such as ``0-47, 48-99``; a part may be empty."""
-    ends = [*cut[1:], n]
-    return ", ".join(f"{a}-{b - 1}" if b > a else "-" for a, b in zip(cut, ends, strict=True))
+    Examples
+    --------
+    >>> parts([0, 48, 100]), parts([0, 0, 8])
+    ('0-47, 48-99', '-, 0-7')
+    """
+    return ", ".join(f"{a}-{b - 1}" if b > a else "-" for a, b in pairwise(cut))
