@@ -37,7 +37,7 @@ cdef inlined_void _add_others(Py_ssize_t n, real maximum, const real* x, const r
         sums[k] = total
 
 
-cdef inlined_void _add_exponentials(Py_ssize_t n, real maximum, const real* x,
+cdef inlined_void _add_exponentials(Py_ssize_t n, float maximum, const float* x,
                                     double* sums) noexcept nogil:
     """sums += exp(x - maximum) where x is below it, at most SUMS of n numbers, in double."""
     cdef double[SUMS] d
@@ -51,7 +51,7 @@ cdef inlined_void _add_exponentials(Py_ssize_t n, real maximum, const real* x,
         vstore(<vdouble*> (sums + k * lanes), e, lanes)
 
 
-cdef double _tiny_sum_of_others(Py_ssize_t C, real maximum, const real* x) noexcept nogil:
+cdef double _tiny_sum_of_others(Py_ssize_t C, float maximum, const float* x) noexcept nogil:
     """The sum of the others from exponentials in double."""
     cdef double[SUMS] sums
     cdef Py_ssize_t j = 0

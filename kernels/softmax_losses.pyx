@@ -19,7 +19,7 @@ cdef void _logs(Py_ssize_t rows, Py_ssize_t C, const real* x, const double* maxi
     if real is float:
         for i in range(rows):
             if others[i] < FEW_DIGITS:
-                others[i] = _tiny_sum_of_others(C, <real> maxima[i], x + i * C)
+                others[i] = _tiny_sum_of_others(C, <float> maxima[i], x + i * C)
     i = 0
     while i < rows:
         total = vload(<const vdouble*> (totals + i), rows - i)
