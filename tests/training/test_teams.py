@@ -18,6 +18,7 @@ import parts.optimizers
 from affinet import schedules
 from affinet._dispatch import kernels
 from parts.activations import ACTIVATIONS
+from rank_threads import on_ranks
 
 TEAMS = [2, 3, 8]  # more threads than this machine may have, and than a small batch has tiles
 
@@ -342,6 +343,17 @@ class Doubles:
 
     def backward(self, dout):
         return 2 * dout
+
+
+def test_ranks_divide_the_rows_themselves(rows):
+    """Each of several processes has its part of every batch, and no team of threads."""
+    kernels.always_team(True)
+    an.set_num_threads(2)
+
+    def fit(reducer):
+        return small_net().fit(*rows, epochs=1, verbose=0, reducer=reducer).threads
+
+    assert on_ranks(2, fit) == [1, 1]
 
 
 CHILD = """

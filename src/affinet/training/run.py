@@ -112,7 +112,7 @@ class Run:
             self.step.updates = self.history.steps
         self.history.step_kind = self.step.kind
         self.history.step_reason = self.step.reason
-        self.history.threads = self.step.threads
+        self.history.threads = self.step.threads if self.alone else 1  # ranks divide the rows
         self.net.history = self.history
 
     def __call__(self, progress: ProgressDisplay) -> None:
