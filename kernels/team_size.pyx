@@ -22,6 +22,7 @@ cdef enum:
     PICOSECONDS_A_MEMBER = 50000        # and each further flag that the leader looks at
     UPDATE_MULTIPLY_ADDS = 12           # that an update of one parameter is worth
     PART_GRAIN = 16                     # rows of W to a whole line of x's columns
+    LEAST_ROWS = 8          # of a member: a tile, at the levels with the largest ones
     ROW_GRAIN = 2           # rows of a batch: an even cut gains more than whole tiles do
 
 
@@ -91,7 +92,7 @@ cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads) noexcept n
     if _always_team:
         return threads
     least = _step_cost(graph, rows, 1)
-    for members in range(2, min(<Py_ssize_t> threads, (rows + MR - 1) // MR) + 1):
+    for members in range(2, min(<Py_ssize_t> threads, (rows + LEAST_ROWS - 1) // LEAST_ROWS) + 1):
         cost = _step_cost(graph, rows, members)
         if cost < least:
             best, least = members, cost
