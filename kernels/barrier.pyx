@@ -11,7 +11,7 @@ cdef extern from *:
     #if !defined(_WIN32)
     #include <time.h>
     #endif
-    /* What a member has reached, each on a cache line of its own; the leader's is the release. */
+    /* What a member has reached, each on a separate cache line; the leader's is the release. */
     typedef struct { _Alignas(64) unsigned long reached; } affinet_arrival;
     static affinet_arrival affinet_arrivals[AFFINET_MAX_THREADS];
     static _Thread_local int affinet_in_team;

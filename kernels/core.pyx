@@ -19,7 +19,8 @@ length alone (regularization.pyx). Losses add up rows from the first to the last
 (elementwise_losses.pyx: without weights, all rows as one), softmax its exponentials as softmax.pyx
 says, and normalizations their statistics as normalization.pyx says. Where branches of a network
 meet, gradients are added from the last reader to the first (step_backward.pyx), and penalties from
-the first operation to the last (step.pyx).
+the first operation to the last (step.pyx). Where threads share a step as a team, its leader adds up
+what is summed over rows, in the same order (team.pyx).
 """
 
 # Memory, lanes and threads

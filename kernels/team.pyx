@@ -20,7 +20,7 @@ from libc.stdint cimport int64_t, uint64_t
 cdef enum:
     LATE = 1000000          # nanoseconds that the leader has waited in a step,
     LATE_SHARE = 4          # which also is more than this part of a step of this run
-    REST_FACTOR = 20        # it works alone for so many times what it lost,
+    REST_FACTOR = 20        # it works alone for this many times what it lost,
     LONGEST_REST = 200000000    # but no longer than this
     FORGIVEN = 2000         # steps on time after which a late one counts as the first again
 

@@ -86,7 +86,7 @@ cdef void _finish_part(Member* m, Py_ssize_t start, Py_ssize_t n, bint penalized
 cdef void _update_some(Member* m, Py_ssize_t start, Py_ssize_t n, real* precision) noexcept nogil:
     """The rule for n parameters from number ``start`` on.
 
-    Others have read the parameters, so a store to them waits for its line, and only so many stores
+    Others have read the parameters, so a store to them waits for its line, and only a few stores
     wait at a time. Between stores to averages, which need not wait, there would be half as many: so
     the parameters of a rule with averages change in a copy, which is then written as a whole.
     """

@@ -3,7 +3,7 @@
 Outputs stay until the backward, each in separate memory unless its operation may overwrite its
 input. A gradient is needed wherever an earlier operation is trained, and only from its last
 reader's backward to its own operation's: so a network without branches has two gradients that
-alternate.
+alternate. A team of threads (team.pyx) reads all of them after the backward: its plan keeps each.
 """
 
 from libc.stdlib cimport calloc
