@@ -16,7 +16,7 @@ from cpython.buffer cimport (
 )
 
 cdef enum:
-    MOST_HELD = 8           # arrays of one call
+    MOST_HELD = 14          # arrays of one call
     ANY = -1                # any size is accepted
 
 cdef enum Access:
@@ -165,6 +165,19 @@ cdef char* own_vector(dict owners, str name, object array, Precision precision,
     hold_nothing(&held)
     try:
         hold(&held, name, array, _numbers_of_precision(precision), 1, WRITE)
+        require_held_length(&held, name, length)
+        owners[name, len(owners)] = memoryview(array)
+        return <char*> held_data(&held, 0)
+    finally:
+        let_go(&held)
+
+
+cdef char* own_indices(dict owners, str name, object array, Py_ssize_t length) except? NULL:
+    """The address of an int64 array (length,), readable as long as owners exist."""
+    cdef Held held
+    hold_nothing(&held)
+    try:
+        hold(&held, name, array, INT64, 1, READ)
         require_held_length(&held, name, length)
         owners[name, len(owners)] = memoryview(array)
         return <char*> held_data(&held, 0)

@@ -21,11 +21,11 @@ cdef enum:
 cdef int _overwritten(const Graph* graph, int i) noexcept:
     """The operation whose output operation i may overwrite in a prediction; -1 for none.
 
-    All operations except products work in place if no later operation reads their source.
+    All operations except products and embeddings work in place if no later operation reads their source.
     """
     cdef const Operation* op = &graph.operations[i]
     cdef int k
-    if op.kind != AFFINE:
+    if op.kind not in (AFFINE, PERIODIC, EMBEDDING):
         for k in range(op.n_sources - 1, -1, -1):
             if op.sources[k] >= 0 and graph.operations[op.sources[k]].last_reader == i:
                 return op.sources[k]
@@ -69,10 +69,12 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
                  const real* other, real* out) noexcept nogil:
     """out = the operation of x, and of ``other`` if it has two sources, in evaluation mode.
 
-    All but an affine one may work in place; NaN for a kind that is not named here.
+    All but a product and an embedding may work in place; NaN for a kind that is not named here.
     """
     cdef real* nothing = NULL
     cdef Py_ssize_t n = rows * op.n_outputs
+    cdef Waves waves
+    cdef Tables tables
     if op.kind == AFFINE:
         _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
                  params + op.starts[1], RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
@@ -87,6 +89,20 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
                             op.numbers[0], out, nothing, nothing)
     elif op.kind == ADD:
         _add_forward(n, x, other, out)
+    elif op.kind == MULTIPLY:
+        _multiply(n, x, op.numbers[0], out)
+    elif op.kind == SCALE:
+        _scale_forward(rows, op.n_outputs, x, params + op.starts[0], out)
+    elif op.kind == PARAMETRIC:
+        _parametric_forward(op.function, op.numbers[0], rows, op.n_outputs, x,
+                            params + op.starts[0], out, nothing)
+    elif op.kind == PERIODIC:
+        waves = _waves_of(op)
+        _periodic_forward(&waves, rows, x, params + op.starts[0], params + op.starts[1],
+                          params + op.starts[2], params + op.starts[3], out)
+    elif op.kind == EMBEDDING:
+        tables = _tables_of(op)
+        _embedding_forward(&tables, rows, x, params + op.starts[0], out)
     elif op.kind in (DROPOUT, IDENTITY):
         if x != out:
             memcpy(out, x, n * sizeof(real))

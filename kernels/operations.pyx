@@ -7,25 +7,31 @@ An operation is a record (kernel, sources, n_outputs, starts, numbers, key, arra
   tuple means the previous operation, or the input for the first one.
 - n_outputs: values per row of its output; None for the same number as its input.
 - starts: where its parameters start in the flat buffer: W (I, O) and b (O,) of an affine
-  operation, gamma and beta (O,) of a normalization. Together they fill it.
-- numbers: the slope of leaky_relu, p of dropout, eps of a normalization, and momentum of
-  batch_norm.
+  operation, gamma and beta (O,) of a normalization, s (O,) of scale, a (O,) of a parametric
+  activation, and those of embeddings (periodic.pyx, embedding.pyx). Together they fill it.
+- numbers: the slope of leaky_relu, p of dropout, eps of a normalization, momentum of batch_norm,
+  the factor of multiply, and the sizes and switches of embeddings.
 - key: of dropout's masks; 0 for all others.
-- arrays: running_mean and running_var (O,) of batch_norm, read and written where they are.
+- arrays: running_mean and running_var (O,) of batch_norm, read and written where they are; int64
+  column indices of embeddings.
+
+The kernel "parametric_<activation>" is x + a (activation(x) - x).
 
 The last operation computes the network's output. Every other operation has a reader.
 """
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc
 
 cdef enum:
     MAX_OPERATIONS = 1000
     THE_INPUT = -1          # as a source
     MOST_SOURCES = 2        # per operation, like the next three
-    MOST_STARTS = 2
-    MOST_OPERATION_NUMBERS = 2
+    MOST_STARTS = 4
+    MOST_OPERATION_NUMBERS = 5
     MOST_ARRAYS = 2
+
+cdef double MOST_SIZE = 1 << 24          # of an embedding's
 
 cdef enum Kind:
     NO_KIND
@@ -36,6 +42,13 @@ cdef enum Kind:
     LAYER_NORM
     ADD
     IDENTITY
+    MULTIPLY
+    SCALE
+    PARAMETRIC
+    PERIODIC
+    EMBEDDING
+
+_PARAMETRIC = "parametric_"             # before the name of an elementwise kernel
 
 # By kernel name: the kind, its number of sources, and the names of its parameters, numbers and
 # arrays. Elementwise kernels are in _ELEMENTWISE.
@@ -47,6 +60,11 @@ _KINDS = {
     "layer_norm": (LAYER_NORM, 1, ("gamma", "beta"), ("eps",), ()),
     "add": (ADD, 2, (), (), ()),
     "identity": (IDENTITY, 1, (), (), ()),
+    "multiply": (MULTIPLY, 1, (), ("factor",), ()),
+    "scale": (SCALE, 1, ("s",), (), ()),
+    "periodic_embedding": (PERIODIC, 1, ("w", "b", "V", "c"),
+                           ("K", "M", "sines", "with_x", "rectified"), ("columns",)),
+    "embedding": (EMBEDDING, 1, ("E",), ("rows", "d"), ("columns", "firsts")),
 }
 
 cdef struct Operation:
@@ -62,6 +80,8 @@ cdef struct Operation:
     double[MOST_OPERATION_NUMBERS] numbers
     uint64_t key
     char* arrays[MOST_ARRAYS]
+    int n_starts
+    Py_ssize_t n_columns                # that an embedding replaces
     int readers             # how many sources this operation is; the network's output is one too
     int last_reader         # the last operation that reads it; n_operations for the output
     bint trains             # it has parameters, or something before it has
@@ -129,21 +149,84 @@ cdef int _write_operation(Graph* graph, dict owners, int i, tuple record) except
     arrays = _of_length(i, kernel, "has arrays", record[6], parts[2])
     _set_sources(graph, i, kernel, record[1])
     op.n_outputs = op.n_inputs if n_outputs is None else n_outputs
-    if op.n_outputs < 1 or (op.kind != AFFINE and op.n_outputs != op.n_inputs):
-        _refuse(i, kernel, "gives numbers a row:", n_outputs, f"{op.n_inputs}, as it takes")
+    for k in range(len(numbers)):
+        op.numbers[k] = numbers[k]
+    _own_arrays(graph, owners, op, parts[2], arrays)
+    _require_numbers(op)
+    _require_outputs(op, i, kernel)
+    op.n_starts = len(starts)
     for k in range(len(starts)):
         op.starts[k] = starts[k]
     _require_parameters(graph, i, kernel)
-    for k in range(len(numbers)):
-        op.numbers[k] = numbers[k]
-    _require_numbers(op)
     op.key = record[5]
     if op.key != 0 and op.kind != DROPOUT:
         _refuse(i, kernel, "has the key", op.key, "0: only dropout has one")
-    for k in range(len(arrays)):
-        op.arrays[k] = own_vector(owners, parts[2][k], arrays[k],
-                                  graph.precision, op.n_outputs)
     return 0
+
+
+cdef int _own_arrays(const Graph* graph, dict owners, Operation* op, tuple names,
+                     tuple arrays) except -1:
+    """Statistics (n_outputs,), or an embedding's int64 arrays with one element a column."""
+    cdef int k
+    for k in range(len(arrays)):
+        if op.kind in (PERIODIC, EMBEDDING):
+            op.n_columns = len(arrays[0])
+            op.arrays[k] = own_indices(owners, names[k], arrays[k], op.n_columns)
+        else:
+            op.arrays[k] = own_vector(owners, names[k], arrays[k], graph.precision, op.n_outputs)
+    return 0
+
+
+cdef int _require_outputs(const Operation* op, int i, object kernel) except -1:
+    """Raise unless the operation gives as many values as it computes from its input."""
+    cdef Py_ssize_t wanted = op.n_inputs
+    if op.kind == AFFINE:
+        wanted = max(op.n_outputs, <Py_ssize_t> 1)
+    elif op.kind == PERIODIC:
+        wanted += op.n_columns * (_periodic_width(op) - 1)
+    elif op.kind == EMBEDDING:
+        wanted += op.n_columns * (<Py_ssize_t> op.numbers[1] - 1)
+    if op.n_outputs < 1 or op.n_outputs != wanted:
+        _refuse(i, kernel, "gives numbers a row:", op.n_outputs, wanted)
+    return 0
+
+
+cdef inline Py_ssize_t _periodic_width(const Operation* op) noexcept nogil:
+    """Values that a periodic embedding puts in place of one: M, and x itself if asked for."""
+    return <Py_ssize_t> (op.numbers[1] + (op.numbers[3] != 0))
+
+
+cdef Waves _waves_of(const Operation* op) noexcept nogil:
+    """A periodic embedding's sizes, switches and columns."""
+    cdef Waves e
+    e.n, e.K, e.M = op.n_columns, <Py_ssize_t> op.numbers[0], <Py_ssize_t> op.numbers[1]
+    e.sines, e.with_x, e.rectified = op.numbers[2] != 0, op.numbers[3] != 0, op.numbers[4] != 0
+    e.I, e.O, e.columns = op.n_inputs, op.n_outputs, <int64_t*> op.arrays[0]
+    return e
+
+
+cdef Tables _tables_of(const Operation* op) noexcept nogil:
+    """An embedding's sizes, columns and first rows."""
+    cdef Tables e
+    e.n, e.R, e.d = op.n_columns, <Py_ssize_t> op.numbers[0], <Py_ssize_t> op.numbers[1]
+    e.I, e.O = op.n_inputs, op.n_outputs
+    e.columns, e.firsts = <int64_t*> op.arrays[0], <int64_t*> op.arrays[1]
+    return e
+
+
+cdef Py_ssize_t _parameter_size(const Operation* op, int k) noexcept nogil:
+    """Number of elements of an operation's k-th parameter; 0 if it has no such one."""
+    cdef Py_ssize_t n = op.n_columns, K = <Py_ssize_t> op.numbers[0]
+    cdef Py_ssize_t M = <Py_ssize_t> op.numbers[1], waves = K * (2 if op.numbers[2] != 0 else 1)
+    if k >= op.n_starts:
+        return 0
+    elif op.kind == AFFINE:
+        return op.n_inputs * op.n_outputs if k == 0 else op.n_outputs
+    elif op.kind == PERIODIC:
+        return n * (K if k < 2 else M * waves if k == 2 else M)
+    elif op.kind == EMBEDDING:
+        return K * M                    # rows and their length
+    return op.n_outputs
 
 
 cdef tuple _set_kind(Operation* op, int i, object kernel):
@@ -153,12 +236,15 @@ cdef tuple _set_kind(Operation* op, int i, object kernel):
         row = _KINDS[kernel]
         op.kind, op.n_sources = row[0], row[1]
         return row[2:]
-    if kernel not in _ELEMENTWISE:
+    cdef bint parametric = isinstance(kernel, str) and kernel.startswith(_PARAMETRIC)
+    name = kernel[len(_PARAMETRIC):] if parametric else kernel
+    if name not in _ELEMENTWISE:
         _refuse(i, kernel, "is", "no kernel", f"one of {', '.join(known_operations())}")
-    row = _ELEMENTWISE[kernel]
-    op.kind, op.n_sources, op.needs_input = ELEMENTWISE, 1, row[2] == NEEDS_INPUT
+    row = _ELEMENTWISE[name]
+    op.kind, op.n_sources = PARAMETRIC if parametric else ELEMENTWISE, 1
+    op.needs_input = row[2] == NEEDS_INPUT
     op.function, op.gradient = row[0], row[1]
-    return (), row[3], ()
+    return ("a",) if parametric else (), row[3], ()
 
 
 cdef tuple _of_length(int i, object kernel, str what, object values, tuple names):
@@ -190,40 +276,36 @@ cdef int _set_sources(Graph* graph, int i, object kernel, object sources) except
 
 
 cdef int _require_parameters(const Graph* graph, int i, object kernel) except -1:
-    """Raise unless W (I, O), or gamma (O,), and b or beta (O,) are within the flat buffer."""
+    """Raise unless all parameters are within the flat buffer."""
     cdef const Operation* op = &graph.operations[i]
-    cdef Py_ssize_t n = graph.n_parameters, I = _rows_of_parameters(op), O = op.n_outputs
-    if I > 0 and (O > n // I or not (0 <= op.starts[0] <= n - I * O
-                                     and 0 <= op.starts[1] <= n - O)):
-        _refuse(i, kernel, "has parameters at", (op.starts[0], op.starts[1]),
-                f"{I} x {O} and {O} numbers within {n}")
+    cdef Py_ssize_t n = graph.n_parameters
+    cdef int k
+    if op.kind == AFFINE and op.n_outputs > n // op.n_inputs:
+        _refuse(i, kernel, "has parameters:", f"{op.n_inputs} x {op.n_outputs}",
+                f"at most {n}")
+    for k in range(op.n_starts):
+        if not 0 <= op.starts[k] <= n - _parameter_size(op, k):
+            _refuse(i, kernel, "has parameters at", op.starts[k],
+                    f"{_parameter_size(op, k)} numbers within {n}")
     return 0
 
 
 cdef int _require_all_covered(const Graph* graph) except -1:
     """Check that each element of the flat buffer is a parameter of exactly one operation."""
     cdef const Operation* op
-    cdef Py_ssize_t end = 0, start, I
-    cdef int i
+    cdef Py_ssize_t end = 0, start
+    cdef int i, k
     cdef list pieces = [(graph.n_parameters, 0)]
     for i in range(graph.n_operations):
         op = &graph.operations[i]
-        I = _rows_of_parameters(op)
-        if I > 0:
-            pieces += [(op.starts[0], I * op.n_outputs), (op.starts[1], op.n_outputs)]
+        for k in range(op.n_starts):
+            pieces.append((op.starts[k], _parameter_size(op, k)))
     for start, size in sorted(pieces):
         if start != end:
             raise ValueError(f"the operations' parameters end at {end} and go on at {start}, "
                              f"wanted each of the {graph.n_parameters} numbers to be one's")
         end += size
     return 0
-
-
-cdef Py_ssize_t _rows_of_parameters(const Operation* op) noexcept nogil:
-    """Number of rows of the first parameter, n_outputs values each; 0 without parameters."""
-    if op.kind == AFFINE:
-        return op.n_inputs
-    return 1 if op.kind in (BATCH_NORM, LAYER_NORM) else 0
 
 
 cdef int _require_numbers(const Operation* op) except -1:
@@ -234,8 +316,54 @@ cdef int _require_numbers(const Operation* op) except -1:
         _require_momentum(op.numbers[1])
     elif op.kind == LAYER_NORM:
         _require_epsilon(op.numbers[0])
-    elif op.kind not in (AFFINE, ELEMENTWISE, ADD, IDENTITY):
+    elif op.kind == PERIODIC:
+        _require_periodic(op)
+    elif op.kind == EMBEDDING:
+        _require_embedding(op)
+    elif op.kind not in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PARAMETRIC):
         _refuse_kind(op.kind)
+    return 0
+
+
+cdef int _require_periodic(const Operation* op) except -1:
+    cdef int k
+    if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_WAVE_OUTPUTS):
+        raise ValueError(f"K is {op.numbers[0]:g} and M {op.numbers[1]:g}, wanted 1 or more and "
+                         f"1 to {MOST_WAVE_OUTPUTS}")
+    for k in range(2, 5):
+        if op.numbers[k] not in (0, 1):
+            raise ValueError(f"a switch is {op.numbers[k]:g}, wanted 0 or 1")
+    return _require_columns(op)
+
+
+cdef int _require_embedding(const Operation* op) except -1:
+    """The tables of the columns lie behind each other and fill E."""
+    cdef const int64_t* firsts = <int64_t*> op.arrays[1]
+    cdef int64_t before = 0
+    cdef Py_ssize_t p
+    _require_columns(op)
+    if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_SIZE):
+        raise ValueError(f"rows and d are {op.numbers[0]:g} and {op.numbers[1]:g}, wanted 1 or "
+                         "more")
+    for p in range(op.n_columns):
+        if firsts[p] < before or (p == 0 and firsts[p] != 0) or firsts[p] >= op.numbers[0]:
+            raise ValueError(f"firsts[{p}] is {firsts[p]}, wanted ascending rows below "
+                             f"{op.numbers[0]:g} from 0 on")
+        before = firsts[p] + 1
+    return 0
+
+
+cdef int _require_columns(const Operation* op) except -1:
+    cdef const int64_t* columns = <int64_t*> op.arrays[0]
+    cdef int64_t before = -1
+    cdef Py_ssize_t p
+    if op.n_columns < 1:
+        raise ValueError("columns is empty, wanted one column or more")
+    for p in range(op.n_columns):
+        if not before < columns[p] < op.n_inputs:
+            raise ValueError(f"columns[{p}] is {columns[p]}, wanted ascending ones below "
+                             f"{op.n_inputs}")
+        before = columns[p]
     return 0
 
 
@@ -246,7 +374,7 @@ cdef int _count_readers(Graph* graph) except -1:
     cdef Operation* source
     for i in range(n):
         op = &graph.operations[i]
-        op.trains = _rows_of_parameters(op) > 0
+        op.trains = op.n_starts > 0
         for k in range(op.n_sources):
             if op.sources[k] == THE_INPUT:
                 graph.input_readers += 1
@@ -276,7 +404,8 @@ cdef void _fuse(Graph* graph) noexcept:
         source = &graph.operations[op.sources[0]]
         if source.readers != 1:
             continue
-        if op.function == RELU_OF and source.kind == AFFINE:
+        if op.kind == ELEMENTWISE and op.function == RELU_OF and source.kind == AFFINE:
             source.with_relu = op.done_before = True
-        elif op.kind == AFFINE and source.gradient == RELU_GRADIENT:
+        elif (op.kind == AFFINE and source.kind == ELEMENTWISE
+              and source.gradient == RELU_GRADIENT):
             source.gradient_done = True

@@ -24,7 +24,7 @@ cdef void _backward_some(Workspace* w, int last, int before, Py_ssize_t rows,
 
 cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
                             real* precision) noexcept nogil:
-    """One operation's gradients; all but an affine one write dx over dout."""
+    """One operation's gradients; most write dx over dout."""
     cdef const Operation* op = &w.graph.operations[i]
     cdef const Space* space = &w.spaces[i]
     cdef const real* x = <real*> _output(w, op.sources[0])
@@ -41,6 +41,10 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
         if space.dx != NULL:
             dx = <real*> space.dx
         _normalize_backward(w, i, rows, x, dout, dx if _trains(w.graph, op.sources[0]) else NULL)
+    elif op.kind == MULTIPLY:
+        _multiply(n, dout, op.numbers[0], dx)
+    elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
+        dx = _learned_backward(w, i, rows, x, dout)
     elif op.kind == DROPOUT:
         _dropout_backward(n, dout, <uint8_t*> space.kept[0], <real> (1 / (1 - op.numbers[0])), dx)
     elif op.kind not in (ADD, IDENTITY):
@@ -81,6 +85,65 @@ cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
     dx = <real*> w.spaces[i].dx
     _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, <real*> w.graph.params + op.starts[0], y, dx)
     return dx
+
+
+cdef real* _learned_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
+                             real* dout) noexcept nogil:
+    """Gradients of a scale, a parametric activation or an embedding; returns where dx is.
+
+    Those of its parameters follow later for a member of a team.
+    """
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef const Space* space = &w.spaces[i]
+    cdef const real* params = <real*> w.graph.params
+    cdef real* dx = dout if space.dx == NULL else <real*> space.dx
+    cdef bint passes = _trains(w.graph, op.sources[0])
+    cdef Waves waves
+    cdef Tables tables
+    if op.kind == PARAMETRIC:           # its dx leaves what da is the sum of
+        _parametric_dx(op.function, op.gradient, op.needs_input, op.numbers[0], rows,
+                       op.n_outputs, x, dout, params + op.starts[0], <real*> space.kept[0], dx)
+    if not w.of_a_member:
+        _learned_columns(w, i, 0, _learned_width(op), rows, x, dout)
+    if op.kind == SCALE and passes:
+        _scale_forward(rows, op.n_outputs, dout, params + op.starts[0], dx)
+    elif op.kind == PERIODIC and passes:
+        waves = _waves_of(op)
+        _periodic_dx(&waves, rows, x, <real*> space.out, dout, params + op.starts[0],
+                     params + op.starts[1], params + op.starts[2], dx)
+    elif op.kind == EMBEDDING and passes:
+        tables = _tables_of(op)
+        _embedding_dx(&tables, rows, dout, dx)
+    return dx
+
+
+cdef inline Py_ssize_t _learned_width(const Operation* op) noexcept nogil:
+    """How many columns the parameters of such an operation belong to."""
+    return op.n_columns if op.kind in (PERIODIC, EMBEDDING) else op.n_outputs
+
+
+cdef void _learned_columns(Workspace* w, int i, Py_ssize_t first, Py_ssize_t end,
+                           Py_ssize_t rows, const real* x, const real* dout) noexcept nogil:
+    """Gradients of the parameters of the columns from ``first`` to before ``end``."""
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef const real* params = <real*> w.graph.params
+    cdef real* grads = <real*> w.grads
+    cdef Waves waves
+    cdef Tables tables
+    if op.kind == SCALE:
+        _scale_columns(first, end, rows, op.n_outputs, x, dout, grads + op.starts[0])
+    elif op.kind == PARAMETRIC:
+        _parametric_columns(first, end, rows, op.n_outputs, <real*> w.spaces[i].kept[0],
+                            grads + op.starts[0])
+    elif op.kind == PERIODIC:
+        waves = _waves_of(op)
+        _periodic_parameters(&waves, first, end, rows, x, <real*> w.spaces[i].out, dout,
+                             params + op.starts[0], params + op.starts[1], params + op.starts[2],
+                             grads + op.starts[0], grads + op.starts[1], grads + op.starts[2],
+                             grads + op.starts[3])
+    elif op.kind == EMBEDDING:
+        tables = _tables_of(op)
+        _embedding_rows(&tables, first, end, rows, x, dout, grads + op.starts[0])
 
 
 cdef void _normalize_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,

@@ -63,6 +63,10 @@ cdef void _forward_some(Workspace* w, int first, int end, Py_ssize_t rows, uint6
                              <uint8_t*> w.spaces[i].kept[0])
         elif op.kind in (BATCH_NORM, LAYER_NORM):
             _normalize(w, i, rows, x, out)
+        elif op.kind == PARAMETRIC:
+            _parametric_forward(op.function, op.numbers[0], rows, op.n_outputs, x,
+                                <real*> w.graph.params + op.starts[0], out,
+                                <real*> w.spaces[i].kept[0])
         else:
             _apply(op, rows, <real*> w.graph.params, x,
                    <real*> _output(w, op.sources[op.n_sources - 1]), out)

@@ -6,7 +6,7 @@ behind its gradient, while the part is in its cache.
 """
 
 from libc.math cimport NAN, isfinite, sqrt
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 cdef enum:
@@ -24,6 +24,36 @@ cdef void _parameters_of_member(Team* team, int index, real* precision) noexcept
             _affine_part(team, index, i, precision)
         elif graph.operations[i].kind in (LAYER_NORM, BATCH_NORM):
             _normalization_part(team, index, i, precision)
+        elif graph.operations[i].n_starts > 0:
+            _learned_part(team, index, i, precision)
+
+
+cdef void _learned_part(Team* team, int index, int i, real* precision) noexcept nogil:
+    """A member's columns of a scale, a parametric activation or an embedding."""
+    cdef Workspace* w = team.w
+    cdef Member* m = &team.of[index]
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef Py_ssize_t n = _learned_width(op)
+    cdef Py_ssize_t grain = 1 if op.kind in (PERIODIC, EMBEDDING) else PART_GRAIN
+    cdef Py_ssize_t first = _cut(n, index, team.members, grain)
+    cdef Py_ssize_t end = _cut(n, index + 1, team.members, grain), start, size
+    cdef int k
+    _learned_columns(w, i, first, end, m.batch_rows, <const real*> _output(w, op.sources[0]),
+                     <const real*> w.spaces[i].dout)
+    for k in range(op.n_starts):
+        start = _parameter_start(op, k, first)
+        size = _parameter_start(op, k, end) - start
+        _finish_part(m, op.starts[k] + start, size, False, precision)
+
+
+cdef Py_ssize_t _parameter_start(const Operation* op, int k, Py_ssize_t column) noexcept nogil:
+    """Where what belongs to a column starts in the k-th parameter."""
+    cdef const int64_t* firsts = <int64_t*> op.arrays[1]
+    if op.kind == EMBEDDING:
+        if column == op.n_columns:
+            return _parameter_size(op, k)
+        return firsts[column] * <Py_ssize_t> op.numbers[1]
+    return _parameter_size(op, k) // _learned_width(op) * column
 
 
 cdef void _affine_part(Team* team, int index, int i, real* precision) noexcept nogil:

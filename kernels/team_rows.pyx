@@ -75,6 +75,8 @@ cdef void _look_at(Member* m, const Workspace* w, int index, int members,
         own.dx = NULL if whole.dx == NULL else whole.dx + first * op.n_inputs * size
         if op.kind == DROPOUT:
             own.kept[0] = whole.kept[0] + first * op.n_outputs
+        elif op.kind == PARAMETRIC:
+            own.kept[0] = whole.kept[0] + first * op.n_outputs * size
         elif op.kind == LAYER_NORM:
             for k in range(MOST_KEPT):
                 own.kept[k] = whole.kept[k] + first * size

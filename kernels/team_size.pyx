@@ -20,7 +20,8 @@ cdef enum:
     PICOSECONDS_A_LINE = 10000
     PICOSECONDS_A_MEETING = 600000      # with the wait for the last one's last instructions,
     PICOSECONDS_A_MEMBER = 50000        # and each further flag that the leader looks at
-    UPDATE_MULTIPLY_ADDS = 12           # that an update of one parameter is worth
+    UPDATE_MULTIPLY_ADDS = 12           # that an update of one parameter is worth,
+    WAVE_MULTIPLY_ADDS = 20             # and a sine with its cosine
     PART_GRAIN = 16                     # rows of W to a whole line of x's columns
     LEAST_ROWS = 8          # of a member: a tile, at the levels with the largest ones
     ROW_GRAIN = 2           # rows of a batch: an even cut gains more than whole tiles do
@@ -53,6 +54,9 @@ cdef double _step_arithmetic(const Graph* graph, Py_ssize_t rows) noexcept nogil
         if op.kind == AFFINE:
             total += (<double> rows * op.n_inputs * op.n_outputs
                       * (3 if _trains(graph, op.sources[0]) else 2))
+        elif op.kind == PERIODIC:       # a wave takes as long as WAVE_MULTIPLY_ADDS
+            total += (<double> rows * op.n_columns * op.numbers[0]
+                      * (2 * WAVE_MULTIPLY_ADDS + 4 * op.numbers[1]))
     return total
 
 
@@ -65,6 +69,8 @@ cdef double _lines_crossed(const Graph* graph, Py_ssize_t rows, int members) noe
         op = &graph.operations[i]
         if op.kind == BATCH_NORM:
             numbers += 8 * others * rows * op.n_outputs / members
+        elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
+            numbers += 2 * others * rows * op.n_outputs / members
         elif op.kind == AFFINE:
             numbers += 2 * others * rows * op.n_outputs
             if op.sources[0] != THE_INPUT:

@@ -45,7 +45,8 @@ cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size 
 cdef struct Space:          # per operation
     char* out               # (batch_size, n_outputs), possibly its source's memory
     # A dropout's mask (batch_size, n_outputs); a normalization's mean and variance:
-    # (n_outputs,) by columns or (batch_size,) by rows.
+    # (n_outputs,) by columns or (batch_size,) by rows; a parametric activation's f(x) - x, in its
+    # backward times dout.
     char* kept[MOST_KEPT]
     char* dout              # its output's gradient, NULL if none is needed
     char* dx                # where its dx goes, unless over dout
@@ -89,7 +90,10 @@ cdef int _needs_output(const Operation* op) except -1:
     """Whether an operation's backward needs its output."""
     if op.kind == ELEMENTWISE:
         return not op.needs_input
-    elif op.kind in (AFFINE, DROPOUT, BATCH_NORM, LAYER_NORM, ADD, IDENTITY):
+    elif op.kind == PERIODIC:
+        return op.numbers[4] != 0       # rectified
+    elif op.kind in (AFFINE, DROPOUT, BATCH_NORM, LAYER_NORM, ADD, IDENTITY, MULTIPLY, SCALE,
+                     PARAMETRIC, EMBEDDING):
         return False
     return _refuse_kind(op.kind)
 
@@ -98,9 +102,9 @@ cdef int _needs_input(const Operation* op) except -1:
     """Whether an operation's backward needs its input."""
     if op.kind == ELEMENTWISE:
         return op.needs_input
-    elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM):
+    elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM, SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
         return True
-    elif op.kind in (DROPOUT, ADD, IDENTITY):
+    elif op.kind in (DROPOUT, ADD, IDENTITY, MULTIPLY):
         return False
     return _refuse_kind(op.kind)
 
@@ -114,7 +118,9 @@ cdef Py_ssize_t _kept_size(const Operation* op, int k, Py_ssize_t B,
         return op.n_outputs * itemsize
     elif op.kind == LAYER_NORM:
         return B * itemsize
-    elif op.kind in (AFFINE, ELEMENTWISE, ADD, IDENTITY):
+    elif op.kind == PARAMETRIC:
+        return B * op.n_outputs * itemsize if k == 0 else 0
+    elif op.kind in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PERIODIC, EMBEDDING):
         return 0
     return _refuse_kind(op.kind)
 
@@ -150,7 +156,8 @@ cdef int _take_slot(Workspace* w, char* taken) noexcept:
 
 cdef bint _has_own_dx(const Workspace* w, const Operation* op) noexcept nogil:
     """Whether dx has separate memory; other operations write it over dout."""
-    return op.kind == AFFINE or (w.keeps_gradients and op.kind == LAYER_NORM)
+    return (op.kind in (AFFINE, PERIODIC, EMBEDDING)
+            or (w.keeps_gradients and op.kind in (LAYER_NORM, SCALE)))
 
 
 cdef void _assign_gradients(Workspace* w) noexcept:

@@ -52,6 +52,9 @@ class Subject(ABC):
         self.parts = list(nested(layers, prefixes))
         self.states = States((*layers, loss))
         self._found: dict[int, tuple[str, ...]] = {}
+        # Codes of categories do not move: the value does not depend on small changes to them.
+        codes = [c for layer in layers[:1] for c in getattr(layer, "code_columns", ())]
+        self._codes = codes, self.x[..., codes].copy() if codes else None
 
     @property
     def moves_input(self) -> bool:
@@ -61,7 +64,11 @@ class Subject(ABC):
     def value(self) -> float:
         """The function at the arrays' current values; a backward may follow."""
         self.states.put_back()
-        value = self._forward(self.x.copy(), copy.deepcopy(self.t))
+        x = self.x.copy()
+        codes, unmoved = self._codes
+        if codes:
+            x[..., codes] = unmoved
+        value = self._forward(x, copy.deepcopy(self.t))
         return float(scalar(value, "the loss"))
 
     def gradients(self) -> dict[str, Any]:

@@ -5,8 +5,24 @@ from affinet.layers.activations import *  # noqa: F403
 from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
+from affinet.layers.embeddings import Embedding, PeriodicEmbedding
 from affinet.layers.normalization import BatchNorm, LayerNorm
+from affinet.layers.ntk import NTKAffine
+from affinet.layers.parametric import Parametric
 from affinet.layers.residual import Residual
+from affinet.layers.scale import Scale
 
-__all__ = ["Affine", "BatchNorm", "Dropout", "Layer", "LayerNorm", "Residual"]
+__all__ = [
+    "Affine",
+    "BatchNorm",
+    "Dropout",
+    "Embedding",
+    "Layer",
+    "LayerNorm",
+    "NTKAffine",
+    "Parametric",
+    "PeriodicEmbedding",
+    "Residual",
+    "Scale",
+]
 __all__ += activations.__all__

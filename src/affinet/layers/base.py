@@ -109,6 +109,13 @@ class Layer(KnownAttributes, ABC):
             raise TypeError(f"{self!r} has no compiled form")
         return Operation(self.kernel, starts=starts, numbers=self.numbers())
 
+    def operations(self, starts: tuple[int, ...], key: int) -> list[Operation]:
+        """The layer as one operation or more, each reading the previous one's output.
+
+        Parameters as in :meth:`operation`, which most layers are.
+        """
+        return [self.operation(starts, key)]
+
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add the layer, in evaluation mode, to an ONNX graph."""
         raise TypeError(f"{self!r} has no form in ONNX")

@@ -48,13 +48,13 @@ class Flattened:
                 self.add(layer, path)
 
     def add(self, layer: Any, path: str, sources: tuple[int, ...] = ()) -> None:
-        """Add a layer's operation; without ``sources`` it reads the previous operation."""
+        """Add a layer's operations; without ``sources`` it reads the previous operation."""
         starts = []
         for name in layer.parameters:
             starts.append(self.start)
             self.start += math.prod(getattr(layer, name).shape)
-        operation = layer.operation(tuple(starts), self.keys.get(path, 0))
-        self.operations.append(operation._replace(sources=sources))
+        first, *more = layer.operations(tuple(starts), self.keys.get(path, 0))
+        self.operations += [first._replace(sources=sources), *more]
 
     def add_residual(self, layer: Any, path: str) -> None:
         """Add a branch, the projection of its input if there is one, and the sum of both."""
@@ -78,8 +78,9 @@ def why_not_compiled(layers: Sequence[Any]) -> str | None:
     for path, layer in inside:
         if not is_compiled(layer):
             return f"layer {path}, {type(layer).__name__}, has no compiled form"
-    if len(inside) > MOST_LAYERS:
-        return f"there are {len(inside)} layers, the compiled code takes {MOST_LAYERS}"
+    operations = len(describe_layers(layers))
+    if operations > MOST_LAYERS:
+        return f"there are {operations} operations, the compiled code takes {MOST_LAYERS}"
     widths = {path: found for path, layer in inside if (found := layer_widths(layer)) is not None}
     if not widths:
         return "no layer fixes how many numbers a row has"
