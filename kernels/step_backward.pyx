@@ -42,7 +42,8 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
             dx = <real*> space.dx
         _normalize_backward(w, i, rows, x, dout, dx if _trains(w.graph, op.sources[0]) else NULL)
     elif op.kind == DROPOUT:
-        _dropout_backward(n, dout, <uint8_t*> space.kept[0], <real> (1 / (1 - op.numbers[0])), dx)
+        _dropout_backward(n, dout, <uint8_t*> space.kept[0],
+                          <real> (1 / (1 - w.dropout * op.numbers[0])), dx)
     elif op.kind not in (ADD, IDENTITY):
         _fill_with_nan(n, dx)
     _pass_on(w, i, rows, dx)
