@@ -1,7 +1,8 @@
 """Update rules over flat buffers: W and its averages change in place, dW is only read.
 
-A rule is a name in ``Rule``, a row of ``_RULES``, its formula, a branch in ``_update_part`` and a
-entry point; the training step uses these. The first of its numbers is the learning rate.
+A rule is a name in ``Rule``, a row of ``_RULES``, its formula, a branch in ``_update_range`` and an
+entry point; the training step uses these. The first of its numbers is the learning rate, and
+``weight_decay`` is the one that schedules and groups of parameters multiply.
 """
 
 from libc.math cimport NAN, sqrt
@@ -152,14 +153,30 @@ cdef void _lion_update(Py_ssize_t n, const real* dW, real lr, real beta1, real r
 
 
 cdef void _update_part(void* job_, int part, int parts, real* precision) noexcept nogil:
-    """Update some of the parameters; NaN for an unknown rule."""
+    """Update some of the parameters, those of each group with its numbers."""
     cdef const Update* job = <const Update*> job_
     cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
-    cdef Py_ssize_t n = _cut(job.n, part + 1, parts, GRAIN) - i, k
+    cdef Py_ssize_t end = _cut(job.n, part + 1, parts, GRAIN), stop
+    cdef const Group* group
+    cdef double[MOST_NUMBERS] numbers
+    if job.groups == NULL:
+        _update_range(job, i, end - i, job.numbers, precision)
+        return
+    while i < end:
+        group = _group_at(job, job.first + i)
+        stop = min(end, group.end - job.first)
+        _numbers_of_group(job, group, numbers)
+        _update_range(job, i, stop - i, numbers, precision)
+        i = stop
+
+
+cdef void _update_range(const Update* job, Py_ssize_t i, Py_ssize_t n, const double* c,
+                        real* precision) noexcept nogil:
+    """Update n parameters from number i on, with the rule's numbers c; NaN for an unknown rule."""
     cdef const real* dW = <const real*> job.dW + i
     cdef real* W = <real*> job.W + i
-    cdef const double* c = job.numbers
     cdef double eps
+    cdef Py_ssize_t k
     if job.rule == SGD:
         _sgd_update(n, dW, <real> c[0], <real> c[1], W)
     elif job.rule == MOMENTUM:
@@ -207,6 +224,12 @@ cdef tuple _row_of_rule(str name, object n_numbers, object n_averages):
     return row
 
 
+cdef int _decay_of_rule(str name) except -2:
+    """Which of the rule's numbers is its weight decay; NO_DECAY for none."""
+    cdef tuple numbers = _RULES[name][1]
+    return numbers.index("weight_decay") if "weight_decay" in numbers else NO_DECAY
+
+
 def known_optimizers():
     """The names of all update rules, for plans; ``<name>_update`` is the rule's own kernel."""
     return tuple(_RULES)
@@ -230,6 +253,7 @@ cdef int _update_door(str name, object dW, tuple numbers, uint64_t step, tuple a
         for k in range(len(numbers)):
             values[k] = numbers[k]
         job.rule, job.numbers, job.step = row[0], values, step
+        job.groups = NULL
         job.dW, job.W = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
         with nogil:
             _run_update(&job, held.precision)

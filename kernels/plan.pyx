@@ -7,7 +7,7 @@ halves of a step; ``run`` alternates them over many batches. For a part of a bat
 
 from libc.math cimport INFINITY, isnan
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 
@@ -20,9 +20,11 @@ cdef class Plan:
     cdef str rule
     cdef Workspace w
     cdef Team* team         # NULL if a second thread does not pay
+    cdef Group* groups      # NULL if all parameters have the rule's own numbers
 
     def __dealloc__(self):
         _free_team(self.team)
+        free(self.groups)
         free(self.w.memory)
         free(self.w.spaces)
 
@@ -90,6 +92,20 @@ cdef class Plan:
         for k in range(len(numbers)):
             self.w.rule_numbers[k] = numbers[k]
         self.w.update.step = updates
+        if self.w.update.decay != NO_DECAY:
+            self.w.weight_decay = numbers[self.w.update.decay]
+
+    def set_groups(self, list groups not None):
+        """Multiply the learning rate and the weight decay of ranges of the flat buffer.
+
+        groups: tuples (start, end, lr, weight_decay) in order, each starting where the previous one
+        ends, which together hold all parameters; lr and weight_decay are factors. An empty list
+        gives all parameters the rule's own numbers.
+        """
+        cdef Group* own = _own_groups(groups, self.w.update.n)
+        free(self.groups)
+        self.groups = own
+        self.w.update.groups, self.w.update.n_groups = own, len(groups)
 
     def set_regularization(self, double l2, object clip_norm, object clip_value=None):
         """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient.
@@ -104,7 +120,7 @@ cdef class Plan:
         cdef double max_value = _bound("clip_value", clip_value)
         self.w.l2, self.w.max_norm, self.w.max_value = l2, max_norm, max_value
 
-    def run(self, order, uint64_t step, losses, hits, lrs=None):
+    def run(self, order, uint64_t step, losses, hits, lrs=None, decays=None, dropouts=None):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
@@ -113,11 +129,14 @@ cdef class Plan:
         sigmoid's outputs are on their targets' sides; 0 for other losses. Overwritten.
         lrs: (number of batches,): the learning rate of each update, the first of every rule's
         numbers; None keeps the rate from set_rule. The last one is kept.
+        decays, dropouts: (number of batches,): the factors by which each update multiplies the
+        weight decay from set_rule, and the p of every dropout; None is 1.
         """
         cdef Held held
         cdef Py_ssize_t n, batches
-        cdef const double* rates = NULL
+        cdef Rates rates
         cdef int status
+        rates.lrs = rates.decays = rates.dropouts = NULL
         hold_nothing(&held)
         try:
             n = _hold_order(self, &held, order)
@@ -125,23 +144,31 @@ cdef class Plan:
             _hold_numbers(&held, "losses", losses, WRITE, batches)
             _hold_numbers(&held, "hits", hits, WRITE, batches)
             if lrs is not None:
-                rates = _hold_numbers(&held, "lrs", lrs, READ, batches)
+                rates.lrs = _hold_numbers(&held, "lrs", lrs, READ, batches)
+            if decays is not None:
+                rates.decays = _hold_numbers(&held, "decays", decays, READ, batches)
+                _require_decays(&self.w, self.rule, batches, rates.decays)
+            if dropouts is not None:
+                rates.dropouts = _hold_numbers(&held, "dropouts", dropouts, READ, batches)
+                _require_dropouts(self.w.graph, batches, rates.dropouts)
             if n % self.w.batch_size == 1 or self.w.batch_size == 1:
                 _require_no_batch_norm(self.w.graph)
             with nogil:
                 status = _run(&self.w, self.team, n, <int64_t*> held_data(&held, 0), step,
                               <double*> held_data(&held, 1), <double*> held_data(&held, 2),
-                              rates)
+                              &rates)
         finally:
             let_go(&held)
+            _forget_factors(&self.w)
         _require_good_labels(status)
 
-    def gradients(self, order, uint64_t step, uint64_t place=0, total=None):
+    def gradients(self, order, uint64_t step, uint64_t place=0, total=None, double dropout=1):
         """Gather, forward, loss and backward for one batch; returns the loss and the hits.
 
         place: index of the first of these rows in the whole batch; dropout depends on it.
         total: None, or the total weight of the batch that these rows, possibly none, are part of:
         loss and gradients are then this part's share, without the regularization.
+        dropout: the factor of every dropout's p.
         """
         cdef Held held
         cdef Py_ssize_t n
@@ -149,8 +176,10 @@ cdef class Plan:
         cdef int status = 0
         if total is not None and not 0 <= whole < INFINITY:
             raise ValueError(f"total is {total}, wanted 0 <= total, finite")
+        _require_dropouts(self.w.graph, 1, &dropout)
         hold_nothing(&held)
         try:
+            self.w.dropout = dropout
             n = _hold_order(self, &held, order)
             if not (total is None) <= n <= self.w.batch_size:
                 raise ValueError(f"order has shape ({n},), wanted {int(total is None)} to "
@@ -168,6 +197,7 @@ cdef class Plan:
                     loss += _regularize(&self.w)
         finally:
             let_go(&held)
+            _forget_factors(&self.w)
         _require_good_labels(status)
         return loss, hits
 
@@ -182,10 +212,22 @@ cdef class Plan:
             penalty = _regularize(&self.w)
         return penalty
 
-    def update(self):
-        """One step of the optimizer over the flat buffers."""
+    def update(self, decay=None):
+        """One step of the optimizer over the flat buffers.
+
+        decay: None, or the factor of the weight decay from set_rule.
+        """
+        cdef Rates rates
+        cdef double factor
+        rates.lrs = rates.decays = rates.dropouts = NULL
+        if decay is not None:
+            factor, rates.decays = decay, &factor
+            _require_decays(&self.w, self.rule, 1, rates.decays)
         with nogil:
+            _numbers_of_update(&rates, 0, self.w.update.decay, self.w.weight_decay,
+                               self.w.rule_numbers)
             _apply_update(&self.w)
+            _forget_factors(&self.w)
 
     def eager(self, bint on):
         """Set whether threads spin between calls, as they do inside ``run``."""
@@ -213,7 +255,7 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
     _set_loss(&w.loss, loss)
     w.input_scale = 1.0 if input_scale is None else input_scale
     row = _row_of_rule(rule, None, len(averages))
-    w.update.rule = row[0]
+    w.update.rule, w.update.decay, w.dropout = row[0], _decay_of_rule(rule), 1
     w.update.n, w.update.numbers = w.graph.n_parameters, w.rule_numbers
     w.update.W, w.update.dW = w.graph.params, w.grads
     for k in range(len(averages)):
@@ -230,6 +272,66 @@ cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
     """The address of a flat array as the parameters are."""
     return own_vector(plan.owners, name, array, plan.w.graph.precision,
                       plan.w.graph.n_parameters)
+
+
+cdef Group* _own_groups(list groups, Py_ssize_t n_parameters) except? NULL:
+    """A copy of the groups, for free(); NULL for none."""
+    cdef Py_ssize_t i, start, end, last = 0
+    cdef double lr, decay
+    cdef Group* own
+    for group in groups:
+        start, end, lr, decay = group
+        if start != last or end <= start:
+            raise ValueError(f"a group of parameters is {group}, wanted one that starts at {last} "
+                             "and ends after it")
+        if not 0 <= lr < INFINITY or not 0 <= decay < INFINITY:
+            raise ValueError(f"a group of parameters is {group}, wanted factors of 0 or more, "
+                             "finite")
+        last = end
+    if len(groups) == 0:
+        return NULL
+    if last != n_parameters:
+        raise ValueError(f"the groups of parameters end at {last}, wanted {n_parameters}")
+    own = <Group*> malloc(len(groups) * sizeof(Group))
+    if own == NULL:
+        raise MemoryError(f"no memory for {len(groups)} groups of parameters")
+    for i in range(len(groups)):
+        _, own[i].end, own[i].lr, own[i].decay = groups[i]
+    return own
+
+
+cdef void _forget_factors(Workspace* w) noexcept nogil:
+    """Undo what the factors of a run's last update have left."""
+    w.dropout = 1
+    if w.update.decay != NO_DECAY:
+        w.rule_numbers[w.update.decay] = w.weight_decay
+
+
+cdef int _require_decays(const Workspace* w, str rule, Py_ssize_t n,
+                         const double* decays) except -1:
+    """Factors of a weight decay that the rule has."""
+    cdef Py_ssize_t i
+    if w.update.decay == NO_DECAY:
+        raise ValueError(f"factors of the weight decay came, but {rule} has none")
+    for i in range(n):
+        if not 0 <= decays[i] < INFINITY:
+            raise ValueError(f"decays[{i}] is {decays[i]}, wanted 0 or more, finite")
+    return 0
+
+
+cdef int _require_dropouts(const Graph* graph, Py_ssize_t n, const double* dropouts) except -1:
+    """Factors that leave every dropout's p a probability below 1."""
+    cdef Py_ssize_t i
+    cdef int k
+    cdef double most = 0
+    for k in range(graph.n_operations):
+        if graph.operations[k].kind == DROPOUT:
+            most = max(most, graph.operations[k].numbers[0])
+    for i in range(n):
+        if not (0 <= dropouts[i] < INFINITY and dropouts[i] * most < 1):
+            raise ValueError(f"dropouts[{i}] is {dropouts[i]}, wanted 0 or more, and less than 1 "
+                             f"times the largest p, {most}")
+    return 0
 
 
 cdef double _bound(str name, object bound) except -1:

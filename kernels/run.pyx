@@ -4,14 +4,14 @@ from libc.stdint cimport int64_t, uint64_t
 
 
 cdef int _run(Workspace* w, Team* team, Py_ssize_t n, const int64_t* order, uint64_t step,
-              double* losses, double* hits, const double* lrs) noexcept nogil:
+              double* losses, double* hits, const Rates* rates) noexcept nogil:
     """Batch after batch of the n rows; -1 for a class index out of range."""
     cdef Py_ssize_t batch = 0
     cdef int status = 0
     cdef bint rests, teams = team != NULL
     if teams:
         team.order, team.n, team.step = order, n, step
-        team.losses, team.hits, team.lrs = losses, hits, lrs
+        team.losses, team.hits, team.rates = losses, hits, rates[0]
         team.updates = w.update.step
     _pool_eager(True)
     while batch * w.batch_size < n and status == 0:
@@ -21,7 +21,7 @@ cdef int _run(Workspace* w, Team* team, Py_ssize_t n, const int64_t* order, uint
             continue
         teams = rests                   # without free threads not in this run any more
         _set_in_team(rests)             # alone at rest: the late member would delay its parts too
-        status = _one_step(w, n, order, step, batch, losses, hits, lrs)
+        status = _one_step(w, n, order, step, batch, losses, hits, rates)
         _set_in_team(False)
         batch += 1
     _pool_eager(False)
@@ -30,15 +30,16 @@ cdef int _run(Workspace* w, Team* team, Py_ssize_t n, const int64_t* order, uint
 
 cdef int _one_step(Workspace* w, Py_ssize_t n, const int64_t* order, uint64_t step,
                    Py_ssize_t batch, double* losses, double* hits,
-                   const double* lrs) noexcept nogil:
+                   const Rates* rates) noexcept nogil:
     """One of the run's batches, its products split one by one."""
     cdef Py_ssize_t start = batch * w.batch_size
+    if rates.dropouts != NULL:
+        w.dropout = rates.dropouts[batch]
     if _gradients(w, min(w.batch_size, n - start), order + start, step + <uint64_t> batch, 0, -1,
                   losses + batch, hits + batch) < 0:
         return -1
     losses[batch] += _regularize(w)
-    if lrs != NULL:
-        w.rule_numbers[0] = lrs[batch]
+    _numbers_of_update(rates, batch, w.update.decay, w.weight_decay, w.rule_numbers)
     _apply_update(w)
     return 0
 
@@ -64,8 +65,8 @@ cdef bint _team_takes_over(Team* team, Py_ssize_t* batch) noexcept nogil:
     if batch[0] > first:
         w.update.step = team.updates + <uint64_t> batch[0]
         w.weight_sum = team.of[0].view.weight_sum
-        if team.lrs != NULL:
-            w.rule_numbers[0] = team.lrs[batch[0] - 1]
+        if team.rates.lrs != NULL:
+            w.rule_numbers[0] = team.rates.lrs[batch[0] - 1]
     return True
 
 

@@ -46,7 +46,8 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
     elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
         dx = _learned_backward(w, i, rows, x, dout)
     elif op.kind == DROPOUT:
-        _dropout_backward(n, dout, <uint8_t*> space.kept[0], <real> (1 / (1 - op.numbers[0])), dx)
+        _dropout_backward(n, dout, <uint8_t*> space.kept[0],
+                          <real> (1 / (1 - w.dropout * op.numbers[0])), dx)
     elif op.kind not in (ADD, IDENTITY):
         _fill_with_nan(n, dx)
     _pass_on(w, i, rows, dx)

@@ -59,8 +59,8 @@ cdef void _forward_some(Workspace* w, int first, int end, Py_ssize_t rows, uint6
         op = &w.graph.operations[i]
         x, out = <real*> _output(w, op.sources[0]), <real*> w.spaces[i].out
         if op.kind == DROPOUT:
-            _dropout_forward(rows, op.n_outputs, x, op.numbers[0], op.key, step, place, out,
-                             <uint8_t*> w.spaces[i].kept[0])
+            _dropout_forward(rows, op.n_outputs, x, w.dropout * op.numbers[0], op.key, step,
+                             place, out, <uint8_t*> w.spaces[i].kept[0])
         elif op.kind in (BATCH_NORM, LAYER_NORM):
             _normalize(w, i, rows, x, out)
         elif op.kind == PARAMETRIC:

@@ -95,8 +95,7 @@ cdef void _normalization_part(Team* team, int index, int i, real* precision) noe
 cdef void _begin_update(Team* team, Member* m) noexcept nogil:
     """The optimizer's numbers and count for this step."""
     m.update.step = team.updates + <uint64_t> m.batch + 1
-    if team.lrs != NULL:
-        m.numbers[0] = team.lrs[m.batch]
+    _numbers_of_update(&team.rates, m.batch, m.view.update.decay, m.view.weight_decay, m.numbers)
 
 
 cdef void _finish_part(Member* m, Py_ssize_t start, Py_ssize_t n, bint penalized,
@@ -126,8 +125,10 @@ cdef void _update_some(Member* m, Py_ssize_t start, Py_ssize_t n, real* precisio
     cdef Py_ssize_t size = sizeof(real), end = start + n
     cdef int k
     cdef bint apart = whole.averages[0] != NULL
-    part.rule, part.numbers = whole.rule, m.numbers
+    part.rule, part.numbers, part.decay = whole.rule, m.numbers, whole.decay
+    part.groups, part.n_groups = whole.groups, whole.n_groups
     while start < end:
+        part.first = start
         part.n = min(UPDATE_BYTES // size, end - start) if apart else end - start
         part.dW, part.W = whole.dW + start * size, whole.W + start * size
         for k in range(MOST_AVERAGES):

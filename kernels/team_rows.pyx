@@ -40,7 +40,7 @@ cdef struct Team:
     uint64_t step
     double* losses
     double* hits
-    const double* lrs
+    Rates rates
     uint64_t updates        # before the run's first batch
     bint stop               # after this step; the leader's decision before the last meeting
     int status              # -1 for a class index out of range
@@ -102,6 +102,8 @@ cdef void _rows_of_member(Team* team, int index, real* precision) noexcept nogil
     cdef const double* weights = NULL
     cdef double loss = 0
     _look_at(m, w, index, team.members, rows)
+    if team.rates.dropouts != NULL:
+        view.dropout = team.rates.dropouts[m.batch]
     m.hits, m.bad_label = 0, team.by_columns and _has_bad_label(m, w, rows, order)
     if m.bad_label:                     # each member sees that, so nobody waits in between
         return

@@ -16,17 +16,63 @@ cdef enum:
     GRAIN = 64              # parameters: parts begin at whole cache lines
     MOST_NUMBERS = 5        # of a rule
     MOST_AVERAGES = 2       # of a rule, each as long as the parameters
+    NO_DECAY = -1           # in place of a number's index
 
 cdef double SETTLING_EPS = 1e-10
 
+cdef struct Group:          # parameters whose rate and weight decay are multiplied
+    Py_ssize_t end          # in the flat buffer; it starts where the group before it ends
+    double lr
+    double decay
+
+cdef struct Rates:          # of a run's updates, (number of batches,) each, or NULL
+    const double* lrs
+    const double* decays    # factors of the weight decay,
+    const double* dropouts  # and of the dropouts' p
+
 cdef struct Update:         # one optimizer step
     int rule                # a Rule of optimizers.pyx
+    int decay               # which of the numbers is the weight decay; NO_DECAY for none
+    const Group* groups     # of the whole flat buffer, in order; NULL for the numbers as they are
+    Py_ssize_t n_groups
+    Py_ssize_t first        # where these parameters start in the flat buffer
     Py_ssize_t n
     const double* numbers
     uint64_t step           # counts from 1
     const char* dW
     char* averages[MOST_AVERAGES]
     char* W
+
+
+cdef const Group* _group_at(const Update* job, Py_ssize_t i) noexcept nogil:
+    """The group of parameter i of the flat buffer."""
+    cdef Py_ssize_t low = 0, high = job.n_groups - 1, middle
+    while low < high:
+        middle = (low + high) // 2
+        if job.groups[middle].end <= i:
+            low = middle + 1
+        else:
+            high = middle
+    return &job.groups[low]
+
+
+cdef void _numbers_of_group(const Update* job, const Group* group, double* numbers) noexcept nogil:
+    """The rule's numbers, with the group's learning rate and weight decay."""
+    cdef int k
+    for k in range(MOST_NUMBERS):
+        numbers[k] = job.numbers[k]
+    numbers[0] *= group.lr
+    if job.decay != NO_DECAY:
+        numbers[job.decay] *= group.decay
+
+
+cdef void _numbers_of_update(const Rates* rates, Py_ssize_t batch, int decay, double weight_decay,
+                             double* numbers) noexcept nogil:
+    """Set the learning rate and the weight decay of one of a run's updates."""
+    if rates.lrs != NULL:
+        numbers[0] = rates.lrs[batch]
+    if rates.decays != NULL:
+        numbers[decay] = weight_decay * rates.decays[batch]
 
 
 cdef inline real* _average(const Update* job, int k, Py_ssize_t i, real* precision) noexcept nogil:

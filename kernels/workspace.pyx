@@ -78,6 +78,8 @@ cdef struct Workspace:
     Loss loss
     Update update           # rule, numbers and averages, with the number of updates so far
     double[MOST_NUMBERS] rule_numbers
+    double weight_decay     # the rule's own, which the factors of updates multiply
+    double dropout          # factor of each dropout's p
     double l2
     double max_value        # of an element of a gradient; 0 for no bound
     double max_norm         # of a gradient; 0 for no bound

@@ -249,10 +249,10 @@ def test_a_shallow_copy_shares_the_buffer(params):
 def test_a_read_only_copy_can_be_written_to(params, tmp_path):
     """joblib gives its workers large arrays as read-only maps of files."""
     params["0.W"] = np.arange(6).reshape(2, 3)
-    rebuild, (shapes, dtype, flat) = params.__reduce__()
+    rebuild, (shapes, dtype, flat, penalized) = params.__reduce__()
     np.save(tmp_path / "flat.npy", flat)
     twin = rebuild(shapes, dtype, np.load(tmp_path / "flat.npy", mmap_mode="r"))
     np.testing.assert_array_equal(twin.flat, params.flat)
     twin["0.W"] = np.full((2, 3), 8)
     assert (twin.flat[:6] == 8).all()
-    assert rebuild(shapes, dtype, flat).flat is flat
+    assert rebuild(shapes, dtype, flat, penalized).flat is flat

@@ -24,6 +24,12 @@ class State:
         twin.step, twin.averages = self.step, [average.copy() for average in self.averages]
         return twin
 
+    def part(self, start: int, end: int) -> State:
+        """The state of elements ``start`` to ``end``, as views."""
+        own = State.__new__(State)
+        own.step, own.averages = self.step, [average[start:end] for average in self.averages]
+        return own
+
     def __setstate__(self, saved: dict[str, Any]) -> None:
         self.step, self.averages = saved["step"], [in_memory(a) for a in saved["averages"]]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -54,12 +54,16 @@ class Parameters(dict[str, Array]):
         Dtype of the buffer and all views.
     flat : array of shape (n,), optional
         The buffer to use, n the total number of elements; zeros by default.
+    penalized : iterable of str, optional
+        Names of the arrays that penalties and weight decay are meant for; by default those of two
+        dimensions or more.
 
     Attributes
     ----------
     flat : array of shape (n,)
         All values, concatenated. Assigning copies into it, so
         ``target.params.flat = 0.5 * a.params.flat + 0.5 * b.params.flat`` averages two networks.
+    penalized : frozenset of str
 
     Examples
     --------
@@ -74,10 +78,14 @@ class Parameters(dict[str, Array]):
         shapes: Mapping[str, tuple[int, ...]],
         dtype: DTypeLike,
         flat: Array | None = None,
+        penalized: Iterable[str] | None = None,
     ) -> None:
         size = sum(math.prod(shape) for shape in shapes.values())
         self._flat = flat_zeros(size, dtype) if flat is None else flat
         self._layout = tuple(shapes.items())  # equal layouts are compared at every update
+        if penalized is None:
+            penalized = (name for name, shape in shapes.items() if len(shape) > 1)
+        self._penalized = frozenset(penalized)
         start = 0
         for name, shape in shapes.items():
             end = start + math.prod(shape)
@@ -97,8 +105,13 @@ class Parameters(dict[str, Array]):
             require_shape("flat", array, self._flat.shape)
             self._flat[...] = array
 
+    @property
+    def penalized(self) -> frozenset[str]:
+        """Names of the arrays that penalties and weight decay are meant for."""
+        return self._penalized
+
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("flat", "_flat", "_layout"):
+        if name not in ("flat", "_flat", "_layout", "_penalized"):
             raise AttributeError(
                 f"Parameters has no attribute {name!r} that can be set; "
                 "for a parameter's values write params[name] = array"
@@ -112,7 +125,7 @@ class Parameters(dict[str, Array]):
 
     def like(self) -> Parameters:
         """Zeros with the same names, shapes and dtype, in a new buffer."""
-        return Parameters(self.shapes, self.flat.dtype)
+        return Parameters(self.shapes, self.flat.dtype, penalized=self.penalized)
 
     def gather(self, arrays: Mapping[str, ArrayLike]) -> Array:
         """Arrays with these names and shapes as one flat array in this buffer's order.
@@ -154,15 +167,20 @@ class Parameters(dict[str, Array]):
     __delitem__ = pop = popitem = clear = setdefault = _fixed
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return restored, (self.shapes, self.flat.dtype, self.flat)
+        return restored, (self.shapes, self.flat.dtype, self.flat, self.penalized)
 
 
-def restored(shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike, flat: Array) -> Parameters:
+def restored(
+    shapes: Mapping[str, tuple[int, ...]],
+    dtype: DTypeLike,
+    flat: Array,
+    penalized: Iterable[str] | None = None,
+) -> Parameters:
     """Unpickled or copied Parameters, with their own buffer.
 
     joblib passes large arrays to its workers as memory maps, and can load them as such.
     """
-    return Parameters(shapes, dtype, in_memory(flat))
+    return Parameters(shapes, dtype, in_memory(flat), penalized)
 
 
 def in_memory(array: Array) -> Array:

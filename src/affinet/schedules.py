@@ -2,7 +2,8 @@
 
 A schedule is any callable ``schedule(progress) -> learning rate`` that depends only on the
 training's progress, a :class:`Progress`. ``fit(..., schedule=...)`` calls it at the start of each
-epoch for the rates of that epoch's updates.
+epoch for the rates of that epoch's updates. ``decay_schedule`` and ``dropout_schedule`` take the
+same schedules: what they return multiplies the weight decay and the p of every dropout.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ MOST_REDUCTIONS = 1_000_000  # at most one per epoch; a damaged checkpoint may c
 
 __all__ = [
     "Constant",
+    "CosLog4",
     "Cosine",
     "Exponential",
+    "FlatCosine",
+    "OneCycle",
     "Progress",
     "ReduceOnPlateau",
     "Schedule",
@@ -43,7 +47,7 @@ class Progress(NamedTuple):
     steps_per_epoch : int
         Number of updates per epoch.
     lr : float
-        The optimizer's learning rate at the start of the training.
+        The optimizer's learning rate at the start of the training; 1 for a factor.
 
     Examples
     --------
@@ -216,6 +220,120 @@ class Cosine(Schedule):
         return np.where(steps < self.warmup, rising, self.final + (self.lr - self.final) * falling)
 
 
+class FlatCosine(Schedule):
+    """Constant, then cosine decay to 0.
+
+    ``lr`` until the share ``flat`` of the training is done, then ``lr (1 + cos(pi s)) / 2`` where s
+    grows from 0 to 1 until the end.
+
+    Parameters
+    ----------
+    lr : float
+        The rate of the first part, 0 or more.
+    flat : float
+        The share of the training that has this rate, 0 <= flat < 1.
+
+    Examples
+    --------
+    Dropout that fades out in the second half of a training:
+
+    >>> import affinet as an
+    >>> rule = an.schedules.FlatCosine(1.0)
+    >>> rule.rates(an.schedules.Progress(step=0, epoch=0, steps=6, steps_per_epoch=6, lr=1.0), 6)
+    array([1.  , 1.  , 1.  , 1.  , 0.75, 0.25])
+    """
+
+    def __init__(self, lr: float, flat: float = 0.5) -> None:
+        self.lr = real_number("lr", lr, 0.0)
+        self.flat = real_number("flat", flat, 0.0, 1.0)
+
+    def rates(self, progress: Progress, n: int) -> Array:
+        """The rates of n updates."""
+        share = (share_done(progress, n) - self.flat) / (1 - self.flat)
+        return np.asarray(self.lr * 0.5 * (1 + np.cos(np.pi * np.clip(share, 0, 1))))
+
+
+class CosLog4(Schedule):
+    """Four cosine waves, each twice as long as the one before.
+
+    ``lr (1 - cos(2 pi log2(1 + 15 t))) / 2``, t the share of the training that is done: 0 at the
+    first update, ``lr`` in the middle of each wave. Holzmüller, Grinsztajn, Steinwart, "Better by
+    default", NeurIPS 2024, with RealMLP.
+
+    Parameters
+    ----------
+    lr : float
+        The highest rate, 0 or more.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> rule = an.schedules.CosLog4(0.1)
+    >>> rule.rates(an.schedules.Progress(step=0, epoch=0, steps=15, steps_per_epoch=15, lr=1.0), 4)
+    array([0.       , 0.       , 0.0930431, 0.       ])
+    """
+
+    def __init__(self, lr: float) -> None:
+        self.lr = real_number("lr", lr, 0.0)
+
+    def rates(self, progress: Progress, n: int) -> Array:
+        """The rates of n updates."""
+        waves = np.log2(1 + 15 * share_done(progress, n))
+        return np.asarray(self.lr * 0.5 * (1 - np.cos(2 * np.pi * waves)))
+
+
+class OneCycle(Schedule):
+    """One cosine rise to ``lr``, then one cosine decay, as PyTorch's ``OneCycleLR``.
+
+    From ``start_factor lr`` at the first update to ``lr`` at update ``rise steps``, counted from 1,
+    then down to ``final_factor lr`` at the last. Smith, Topin, "Super-convergence" (2017), with the
+    cosines of fastai.
+
+    Parameters
+    ----------
+    lr : float
+        The highest rate, 0 or more.
+    rise : float
+        The share of the training before the highest rate, 0 <= rise < 1.
+    start_factor, final_factor : float
+        The first and the last rate, as shares of ``lr``, 0 or more.
+
+    Examples
+    --------
+    >>> import affinet as an
+    >>> rule = an.schedules.OneCycle(0.8, rise=0.5, final_factor=0)
+    >>> rule.rates(an.schedules.Progress(step=0, epoch=0, steps=6, steps_per_epoch=6, lr=1.0), 6)
+    array([0.032, 0.416, 0.8  , 0.6  , 0.2  , 0.   ])
+    """
+
+    def __init__(
+        self,
+        lr: float,
+        rise: float = 0.3,
+        start_factor: float = 0.04,
+        final_factor: float = 4e-6,
+    ) -> None:
+        self.lr = real_number("lr", lr, 0.0)
+        self.rise = real_number("rise", rise, 0.0, 1.0)
+        self.start_factor = real_number("start_factor", start_factor, 0.0)
+        self.final_factor = real_number("final_factor", final_factor, 0.0)
+
+    def rates(self, progress: Progress, n: int) -> Array:
+        """The rates of n updates."""
+        steps = np.arange(progress.step, progress.step + n, dtype=np.float64)
+        top, last = max(self.rise * progress.steps - 1, 0.0), progress.steps - 1
+        rising = 0.5 * (1 - np.cos(np.pi * np.clip(steps / (top or 1.0), 0, 1)))
+        falling = 0.5 * (1 + np.cos(np.pi * np.clip((steps - top) / ((last - top) or 1.0), 0, 1)))
+        up = self.start_factor + (1 - self.start_factor) * rising
+        down = self.final_factor + (1 - self.final_factor) * falling
+        return np.asarray(self.lr * np.where(steps < top, up, down))
+
+
+def share_done(progress: Progress, n: int) -> Array:
+    """The share of the training that is done before each of n updates."""
+    return np.arange(progress.step, progress.step + n, dtype=np.float64) / progress.steps
+
+
 class ReduceOnPlateau(Schedule):
     """Reduces the rate by a factor when a metric stops improving.
 
@@ -300,19 +418,27 @@ class ReduceOnPlateau(Schedule):
         self._reductions = reductions
 
 
-def rates_of_epoch(schedule: Any, start: Progress, n: int) -> Array:
-    """The rates of an epoch's n updates, checked."""
+def rates_of_epoch(
+    schedule: Any,
+    start: Progress,
+    n: int,
+    name: str = "schedule",
+    what: str = "a learning rate",
+    below: float = np.inf,
+) -> Array:
+    """The rates of an epoch's n updates, checked: ``name`` gave ``what``, 0 or more."""
     if isinstance(schedule, Schedule):
         rates = schedule.rates(start, n)
     else:
         rates = np.array(
             [float(schedule(start._replace(step=start.step + i))) for i in range(n)], np.float64
         )
-    bad = ~((rates >= 0) & (rates < np.inf))
+    bad = ~((rates >= 0) & (rates < below))
     if bad.any():
         place = int(bad.argmax())
+        limit = "finite" if below == np.inf else f"less than {below:.6g}"
         raise ValueError(
-            f"schedule gave a learning rate of {rates[place]} for step {start.step + place}, "
-            "wanted 0 or more, finite"
+            f"{name} gave {what} of {rates[place]} for step {start.step + place}, "
+            f"wanted 0 or more, {limit}"
         )
     return np.ascontiguousarray(rates, np.float64)

@@ -192,15 +192,28 @@ class Plan:
         self, l2: float, clip_norm: float | None, clip_value: float | None = None
     ) -> None: ...
     def set_rule(self, name: str, numbers: tuple[float, ...], updates: int) -> None: ...
+    def set_groups(self, groups: list[Any]) -> None: ...
     def run(
-        self, order: Array, step: int, losses: Array, hits: Array, lrs: Array | None = None
+        self,
+        order: Array,
+        step: int,
+        losses: Array,
+        hits: Array,
+        lrs: Array | None = None,
+        decays: Array | None = None,
+        dropouts: Array | None = None,
     ) -> None: ...
     def gradients(
-        self, order: Array, step: int, place: int = 0, total: float | None = None
+        self,
+        order: Array,
+        step: int,
+        place: int = 0,
+        total: float | None = None,
+        dropout: float = 1.0,
     ) -> tuple[float, float]: ...
     def regularize(self, total: float) -> float: ...
     def eager(self, on: bool) -> None: ...
-    def update(self) -> None: ...
+    def update(self, decay: float | None = None) -> None: ...
 
 def make_plan(
     network: Operations,

@@ -73,6 +73,13 @@ def named_arrays(layers: tuple[Any, ...]) -> dict[str, Array]:
     }
 
 
+def penalized_names(layers: tuple[Any, ...]) -> list[str]:
+    """The parameters that their layers name in ``penalized``."""
+    return [
+        f"{path}.{name}" for path, layer in walk(layers) for name in getattr(layer, "penalized", ())
+    ]
+
+
 def common_dtype(arrays: dict[str, Array]) -> np.dtype[Any]:
     """The common dtype of all parameters, at least float32; float32 if there are none."""
     dtypes = {array.dtype.newbyteorder("=") for array in arrays.values()}

@@ -25,7 +25,13 @@ from affinet.losses import loss_of
 from affinet.metrics import Metrics, named_metrics
 from affinet.network.figures import figures, require_loss
 from affinet.network.kept import Kept
-from affinet.network.parts import common_dtype, named_arrays, remember, require_layers
+from affinet.network.parts import (
+    common_dtype,
+    named_arrays,
+    penalized_names,
+    remember,
+    require_layers,
+)
 from affinet.network.prediction import Prediction
 from affinet.network.summary import summary_of
 from affinet.network.usage import Usage
@@ -129,7 +135,8 @@ class Sequential(Prediction):
         self.check_finite = check_finite
         self.history = None
         self.metadata = {}
-        self._params = Parameters({name: a.shape for name, a in arrays.items()}, self._dtype)
+        shapes = {name: array.shape for name, array in arrays.items()}
+        self._params = Parameters(shapes, self._dtype, penalized=penalized_names(layers))
         self._params.update(arrays)
         self._grads = self._params.like()
         self._bind()
@@ -322,6 +329,8 @@ class Sequential(Prediction):
         callbacks: Iterable[Callable[[Any], None]] = (),
         metrics: Metrics = (),
         schedule: Callable[[Any], float] | None = None,
+        decay_schedule: Callable[[Any], float] | None = None,
+        dropout_schedule: Callable[[Any], float] | None = None,
         seed: int = 0,
         verbose: int | None = None,
         sample_weight: ArrayLike | None = None,
@@ -341,7 +350,9 @@ class Sequential(Prediction):
         return fit(
             self, x, t, epochs=epochs, steps=steps, batch_size=batch_size, optimizer=optimizer,
             validation_data=validation_data, callbacks=callbacks, metrics=metrics,
-            schedule=schedule, seed=seed, verbose=verbose, sample_weight=sample_weight,
+            schedule=schedule, decay_schedule=decay_schedule,
+            dropout_schedule=dropout_schedule, seed=seed, verbose=verbose,
+            sample_weight=sample_weight,
             class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
             reducer=reducer, resume=resume, shuffle=shuffle, sampler=sampler,
             stop_if_not_finite=stop_if_not_finite,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,6 +23,14 @@ from affinet._validation import (
     require_shape,
 )
 from affinet.optimizer_state import State, States
+from affinet.optimizers.groups import (
+    Factors,
+    Group,
+    Segment,
+    factors_of,
+    require_groups,
+    segments_of,
+)
 from affinet.parameters import Parameters
 
 FLOATS = (float, np.floating)
@@ -40,9 +48,16 @@ class Optimizer(KnownAttributes, ABC):
     ----------
     lr : float
         Learning rate, 0 or more. May be changed between updates.
+    groups : sequence of Group, optional
+        Parameters whose learning rate and weight decay are multiplied. A custom rule is applied to
+        each group by a copy of the optimizer that has the group's numbers.
 
     Attributes
     ----------
+    decay_bias : bool
+        False exempts from weight decay all parameters but those that the layers name in
+        ``penalized``; in a mapping other than ``net.params``, all arrays of fewer than two
+        dimensions.
     kernel : str or None
         The kernel function is ``<kernel>_update``. None means no compiled form: training with it
         runs layer by layer. Subclasses do not inherit it, as their rule may differ.
@@ -70,6 +85,8 @@ class Optimizer(KnownAttributes, ABC):
     array([0.5, 2.5])
     """
 
+    _groups: tuple[Group, ...] = ()
+    decay_bias: bool = True
     kernel: ClassVar[str | None] = None
     n_averages: ClassVar[int] = 0
     counts_steps: ClassVar[bool] = False
@@ -83,10 +100,20 @@ class Optimizer(KnownAttributes, ABC):
             require_known_names(cls.__name__, kwargs, inspect.signature(cls.__init__).parameters)
         return super().__new__(cls)
 
-    def __init__(self, lr: float) -> None:
+    def __init__(self, lr: float, groups: Iterable[Group] | None = None) -> None:
         self.lr = real_number("lr", lr, 0.0)
+        self.groups = groups
         self._states = States()
         self._scalar_states: dict[Any, State] = {}
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of parameters; may be changed between updates."""
+        return self._groups
+
+    @groups.setter
+    def groups(self, groups: Iterable[Group] | None) -> None:
+        self._groups = require_groups(groups)
 
     def update(self, params: Any, grads: Any) -> None:
         """One step, in place.
@@ -104,20 +131,70 @@ class Optimizer(KnownAttributes, ABC):
         KeyError
             If a parameter has no gradient.
         TypeError, ValueError
-            If a parameter is read-only or not of a float dtype, or a gradient's shape differs;
-            nothing is changed then.
+            If a parameter is read-only or not of a float dtype, or a gradient's shape differs; if
+            an optimizer with groups, or with ``decay_bias=False``, gets an array without a name, or
+            a group matches no name. Nothing is changed then.
         """
         if isinstance(params, Mapping):
             if not isinstance(grads, Mapping):
                 raise TypeError(f"grads is {type(grads).__name__}, wanted a mapping as params is")
             if isinstance(params, Parameters):
                 require_parameter("params.flat", params.flat)
-                self._update_array(params.flat, params.gather(grads))
+                segments = self.segments(params)
+                self._update_array(params.flat, params.gather(grads), segments)
             else:
                 self._update_mapping(params, grads)
         else:
             require_parameter("params", params)
+            if self.groups or not self.decay_bias:
+                what = "groups" if self.groups else "decay_bias=False"
+                raise TypeError(
+                    f"params is an array, but {type(self).__name__} has {what}, which depends on "
+                    "the names of parameters: wanted a mapping such as net.params or {'W': W}"
+                )
             self._update_array(params, require_gradient("grads", grads, params))
+
+    def segments(self, params: Parameters) -> tuple[Segment, ...]:
+        """The ranges of ``params.flat`` with different factors; none if all have the factor 1.
+
+        Raises
+        ------
+        ValueError
+            If a group matches no parameter, or multiplies a weight decay that the rule lacks.
+        """
+        factors = self._factors(params)
+        if factors is None:
+            return ()
+        return segments_of((array.size for array in params.values()), factors)
+
+    def _factors(self, params: Mapping[Any, Any]) -> tuple[Factors, ...] | None:
+        """Each parameter's factors; None without groups."""
+        if not self.groups and self.decay_bias:
+            return None
+        if not hasattr(self, "weight_decay"):
+            for group in self.groups:
+                if group.weight_decay != 1:
+                    raise ValueError(
+                        f"groups has {group!r}, but {type(self).__name__} has no weight decay to "
+                        "multiply: wanted weight_decay=1.0, or an optimizer such as AdamW"
+                    )
+        exempt: frozenset[str] = frozenset()
+        if not self.decay_bias and isinstance(params, Parameters):
+            exempt = frozenset(params) - params.penalized
+        elif not self.decay_bias:
+            exempt = frozenset(f"{name}" for name, W in params.items() if np.ndim(W) < 2)
+        return factors_of(tuple(f"{name}" for name in params), self.groups, exempt)
+
+    def _scaled(self, factors: Factors) -> Self:
+        """This rule with its learning rate and weight decay multiplied; the states are shared."""
+        if factors == Factors():
+            return self
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.lr = self.lr * factors.lr
+        if hasattr(self, "weight_decay"):
+            twin.weight_decay = self.weight_decay * factors.weight_decay
+        return twin
 
     def config(self) -> dict[str, float]:
         """The rule's hyperparameters, by the names of the constructor's arguments."""
@@ -128,14 +205,20 @@ class Optimizer(KnownAttributes, ABC):
         return tuple(self.config().values())
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
-        return f"{type(self).__name__}({arguments})"
+        arguments: dict[str, Any] = {**self.config()}
+        if not self.decay_bias:
+            arguments["decay_bias"] = False
+        if self.groups:
+            arguments["groups"] = list(self.groups)
+        shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        return f"{type(self).__name__}({shown})"
 
     @abstractmethod
     def _apply(self, dW: Array, W: Array, state: State) -> None:
         """The rule on flat contiguous arrays of one dtype; ``state.step`` counts this step."""
 
     def _update_mapping(self, params: Mapping[Any, Any], grads: Mapping[Any, Any]) -> None:
+        factors = self._factors(params)
         checked = {}
         for name, parameter in params.items():  # check all of them before changing any
             if name not in grads:
@@ -145,18 +228,25 @@ class Optimizer(KnownAttributes, ABC):
             elif not isinstance(params, MutableMapping):
                 raise TypeError("params holds Python floats but does not let them be replaced")
             checked[name] = require_gradient(f"grads[{name!r}]", grads[name], parameter)
-        for name, gradient in checked.items():
+        each = factors or [Factors()] * len(checked)
+        for (name, gradient), own in zip(checked.items(), each, strict=True):
+            rule = self._scaled(own)
             if isinstance(params[name], FLOATS):
-                self._update_float(params, name, gradient)  # type: ignore[arg-type]
+                rule._update_float(params, name, gradient)  # type: ignore[arg-type]
             else:
-                self._update_array(params[name], gradient)
+                rule._update_array(params[name], gradient)
 
-    def _update_array(self, W: Array, dW: Array) -> None:
+    def _update_array(self, W: Array, dW: Array, segments: tuple[Segment, ...] = ()) -> None:
         dtype = compute_dtype(W)
         state = self.state_of(W)
         flat = ready(W, dtype).reshape(-1)  # W itself unless it is strided, float16 or byte-swapped
+        dW = ready(dW, dtype).reshape(-1)
         state.step += 1
-        self._apply(ready(dW, dtype).reshape(-1), flat, state)
+        if not segments:
+            self._apply(dW, flat, state)
+        for start, end, *factors in segments:
+            rule = self._scaled(Factors(*factors))
+            rule._apply(dW[start:end], flat[start:end], state.part(start, end))
         if not np.may_share_memory(flat, W):
             W[...] = flat.reshape(W.shape)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from affinet._validation import positive_in_single, real_number
 from affinet.optimizers.base import CompiledOptimizer, Optimizer
+from affinet.optimizers.groups import Group
 
 # In the order of the shell and the plots: simplest rule first.
 __all__ = ["SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW", "Lion"]  # noqa: RUF022
@@ -19,8 +21,12 @@ class SGD(CompiledOptimizer):
     lr : float
         Learning rate.
     weight_decay : float
-        Shrinks every parameter, including biases, towards 0; 0 or more. To penalize only weights,
-        use ``l2`` of :meth:`Sequential.fit`.
+        Shrinks every parameter towards 0; 0 or more. To add a penalty on weights to the loss, use
+        ``l2`` of :meth:`Sequential.fit`.
+    decay_bias : bool
+        False exempts biases and normalizations from the decay; see :class:`Optimizer`.
+    groups : sequence of Group, optional
+        Parameters whose learning rate and weight decay are multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -36,9 +42,17 @@ class SGD(CompiledOptimizer):
     shell_lr = 0.1
     picture_lr = 0.15
 
-    def __init__(self, lr: float = 0.01, weight_decay: float = 0.0) -> None:
-        super().__init__(lr)
+    def __init__(
+        self,
+        lr: float = 0.01,
+        weight_decay: float = 0.0,
+        *,
+        decay_bias: bool = True,
+        groups: Sequence[Group] | None = None,
+    ) -> None:
+        super().__init__(lr, groups)
         self.weight_decay = real_number("weight_decay", weight_decay, 0.0)
+        self.decay_bias = bool(decay_bias)
 
     def config(self) -> dict[str, float]:
         """Learning rate and weight decay."""
@@ -54,6 +68,8 @@ class Momentum(CompiledOptimizer):
         Learning rate.
     momentum : float
         Fraction of the previous step that is kept, 0 <= momentum < 1.
+    groups : sequence of Group, optional
+        Parameters whose learning rate is multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -71,8 +87,14 @@ class Momentum(CompiledOptimizer):
     picture_lr = 0.02
     n_averages = 1
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.9) -> None:
-        super().__init__(lr)
+    def __init__(
+        self,
+        lr: float = 0.01,
+        momentum: float = 0.9,
+        *,
+        groups: Sequence[Group] | None = None,
+    ) -> None:
+        super().__init__(lr, groups)
         self.momentum = real_number("momentum", momentum, 0.0, 1.0)
 
     def config(self) -> dict[str, float]:
@@ -93,6 +115,8 @@ class Nesterov(Momentum):
         Learning rate.
     momentum : float
         Fraction of the previous step that is kept, 0 <= momentum < 1.
+    groups : sequence of Group, optional
+        Parameters whose learning rate is multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -116,6 +140,8 @@ class AdaGrad(CompiledOptimizer):
     ----------
     lr : float
         Learning rate.
+    groups : sequence of Group, optional
+        Parameters whose learning rate is multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -133,8 +159,8 @@ class AdaGrad(CompiledOptimizer):
     n_averages = 1
     eps: ClassVar[float] = 1e-7
 
-    def __init__(self, lr: float = 0.01) -> None:
-        super().__init__(lr)
+    def __init__(self, lr: float = 0.01, *, groups: Sequence[Group] | None = None) -> None:
+        super().__init__(lr, groups)
 
     def rule_numbers(self) -> tuple[float, ...]:
         """Learning rate and epsilon."""
@@ -154,6 +180,8 @@ class RMSprop(CompiledOptimizer):
         Fraction of the average kept at each step, 0 <= decay < 1.
     eps : float
         Added outside the root, above 0.
+    groups : sequence of Group, optional
+        Parameters whose learning rate is multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -170,8 +198,15 @@ class RMSprop(CompiledOptimizer):
     picture_lr = 0.1
     n_averages = 1
 
-    def __init__(self, lr: float = 0.01, decay: float = 0.99, eps: float = 1e-8) -> None:
-        super().__init__(lr)
+    def __init__(
+        self,
+        lr: float = 0.01,
+        decay: float = 0.99,
+        eps: float = 1e-8,
+        *,
+        groups: Sequence[Group] | None = None,
+    ) -> None:
+        super().__init__(lr, groups)
         self.decay = real_number("decay", decay, 0.0, 1.0)
         self.eps = positive_in_single("eps", eps)
 
@@ -195,6 +230,8 @@ class Adam(CompiledOptimizer):
         Decay of the two averages, 0 <= beta < 1.
     eps : float
         Added outside the root, above 0.
+    groups : sequence of Group, optional
+        Parameters whose learning rate is multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -213,9 +250,15 @@ class Adam(CompiledOptimizer):
     n_averages = 2
 
     def __init__(
-        self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+        self,
+        lr: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        *,
+        groups: Sequence[Group] | None = None,
     ) -> None:
-        super().__init__(lr)
+        super().__init__(lr, groups)
         self.beta1 = real_number("beta1", beta1, 0.0, 1.0)
         self.beta2 = real_number("beta2", beta2, 0.0, 1.0)
         self.eps = positive_in_single("eps", eps)
@@ -228,7 +271,8 @@ class Adam(CompiledOptimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= lr weight_decay W``, then Adam's step.
 
-    The decay bypasses Adam's averages, so it is the same for all parameters, including biases.
+    The decay bypasses Adam's averages, so it is the same for all parameters, including biases
+    unless ``decay_bias=False``.
     Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2; the
     decay is multiplied by the learning rate, as in PyTorch.
 
@@ -242,6 +286,10 @@ class AdamW(Adam):
         Added outside the root, above 0.
     weight_decay : float
         Strength of the decay, 0 or more.
+    decay_bias : bool
+        False exempts biases and normalizations from the decay; see :class:`Optimizer`.
+    groups : sequence of Group, optional
+        Parameters whose learning rate and weight decay are multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -264,9 +312,13 @@ class AdamW(Adam):
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.01,
+        *,
+        decay_bias: bool = True,
+        groups: Sequence[Group] | None = None,
     ) -> None:
-        super().__init__(lr, beta1, beta2, eps)
+        super().__init__(lr, beta1, beta2, eps, groups=groups)
         self.weight_decay = real_number("weight_decay", weight_decay, 0.0)
+        self.decay_bias = bool(decay_bias)
 
     def config(self) -> dict[str, float]:
         """Learning rate, decays of the averages, epsilon and weight decay."""
@@ -289,6 +341,10 @@ class Lion(CompiledOptimizer):
         Decay of the average that sets the step's direction, and of the stored one, 0 <= beta < 1.
     weight_decay : float
         Strength of the decay, 0 or more.
+    decay_bias : bool
+        False exempts biases and normalizations from the decay; see :class:`Optimizer`.
+    groups : sequence of Group, optional
+        Parameters whose learning rate and weight decay are multiplied, see :class:`Group`.
 
     Examples
     --------
@@ -311,8 +367,12 @@ class Lion(CompiledOptimizer):
         beta1: float = 0.9,
         beta2: float = 0.99,
         weight_decay: float = 0.0,
+        *,
+        decay_bias: bool = True,
+        groups: Sequence[Group] | None = None,
     ) -> None:
-        super().__init__(lr)
+        super().__init__(lr, groups)
+        self.decay_bias = bool(decay_bias)
         self.beta1 = real_number("beta1", beta1, 0.0, 1.0)
         self.beta2 = real_number("beta2", beta2, 0.0, 1.0)
         self.weight_decay = real_number("weight_decay", weight_decay, 0.0)

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,21 +19,29 @@ from affinet._version import __version__
 from affinet.archive import archive_path, array_names, pack, read_archive, unpack, write_archive
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, is_compiled, set_arrays, walk
-from affinet.optimizers import Optimizer
+from affinet.optimizers import Group, Optimizer
 from affinet.training.callbacks import TrainingState, name_of
 from affinet.training.history import History
-from affinet.training.record import Training
+from affinet.training.record import SCHEDULES, Training
 
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
 # Values of training facts that older files lack.
-ADDED = {"clip_value": None, "sampler": None, "rows of the first epoch": None}
+ADDED = {
+    "clip_value": None,
+    "sampler": None,
+    "rows of the first epoch": None,
+    "decay_schedule": None,
+    "dropout_schedule": None,
+}
 MOST_STEPS = 2**53  # integers up to here are exact in the rules' float64
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot, with their types
     "training": dict,
     "network": dict,
     "optimizer": dict,
     "schedule": (dict, type(None)),
+    "decay_schedule": (dict, type(None)),
+    "dropout_schedule": (dict, type(None)),
     "callbacks": list,
     "history": dict,
     "epoch": dict,
@@ -55,7 +64,7 @@ class Checkpoint:
 
     ``net.fit(..., resume=path)`` with the same arguments then ends with the same bits as a training
     that was never interrupted. The file holds parameters and buffers, the optimizer's settings and
-    averages, the states of the schedule and of callbacks that have ``state_dict``, the history, and
+    averages, the states of schedules and of callbacks that have ``state_dict``, the history, and
     the position in the epoch. It is written under a temporary name, flushed to disk and renamed, so
     the file is complete whenever the process dies. A checkpoint is written after the other
     callbacks due at the same step, whatever their order. With a ``reducer`` only rank 0 writes, and
@@ -141,7 +150,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         archive_path(path), FORMAT, FORMAT_VERSION, referenced_arrays
     )
     try:
-        return {field: unpack(description[field], arrays) for field in FIELDS}
+        return {field: unpack(description.get(field), arrays) for field in FIELDS}
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{Path(path)}: {error}") from error
 
@@ -151,9 +160,11 @@ def referenced_arrays(
 ) -> list[str]:
     """Names of the arrays that a description refers to, after checking its fields."""
     for field, kind in FIELDS.items():
-        if field not in description or not isinstance(description[field], kind):
+        if (field not in description and field not in ADDED) or not isinstance(
+            description.get(field), kind
+        ):
             raise ValueError(f"{field} is {description.get(field)!r:.50}")
-    names = list(dict.fromkeys(array_names([description[field] for field in FIELDS])))
+    names = list(dict.fromkeys(array_names([description.get(field) for field in FIELDS])))
     missing = next((name for name in names if name not in shapes), None)
     if missing is not None:
         raise ValueError(f"array {missing} is missing")
@@ -166,13 +177,7 @@ def snapshot(run: Run) -> dict[str, Any]:
         "training": identity(run),
         "network": arrays_of(run.net),
         "optimizer": optimizer_state(run),
-        "schedule": None
-        if run.training.schedule is None
-        else {
-            "type": name_of(run.training.schedule),
-            "lr": run.base_lr,
-            "state": state_of(run.training.schedule),
-        },
+        **{name: schedule_state(run, name) for name in SCHEDULES},
         "callbacks": [
             {"type": name_of(callback), "state": callback.state_dict()}
             for callback in with_state(run)
@@ -197,7 +202,7 @@ def identity(run: Run) -> dict[str, Any]:
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
         "optimizer": type(run.optimizer).__name__,
-        "schedule": None if run.training.schedule is None else name_of(run.training.schedule),
+        **{name: schedule_name(run, name) for name in SCHEDULES},
         "l2": run.training.regularization.l2,
         "clip_norm": run.training.regularization.clip_norm,
         "clip_value": run.training.regularization.clip_value,
@@ -206,6 +211,21 @@ def identity(run: Run) -> dict[str, Any]:
         "number of layers": len(parts),
         **described,
     }
+
+
+def schedule_name(run: Run, name: str) -> str | None:
+    """The name of one of the run's schedules, None without it."""
+    schedule = run.training.schedules.get(name)
+    return None if schedule is None else name_of(schedule)
+
+
+def schedule_state(run: Run, name: str) -> dict[str, Any] | None:
+    """One of the run's schedules with its state, None without it."""
+    schedule = run.training.schedules.get(name)
+    if schedule is None:
+        return None
+    lr = run.base_lr if name == "schedule" else 1.0
+    return {"type": name_of(schedule), "lr": lr, "state": state_of(schedule)}
 
 
 def digest(array: Array) -> str:
@@ -245,6 +265,8 @@ def optimizer_state(run: Run) -> dict[str, Any]:
     state = run.optimizer.state_of(run.net.params.flat)
     return {
         "numbers": run.optimizer.config(),
+        "groups": [group.config() for group in run.optimizer.groups],
+        "decay_bias": run.optimizer.decay_bias,
         "step": state.step,
         "averages": dict(zip(map(str, range(len(state.averages))), state.averages, strict=True)),
         "state": state_of(run.optimizer),
@@ -268,6 +290,7 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
         require_position(run, history, sums)
         base_lr = schedule_lr(content["schedule"])
         numbers = optimizer_numbers(run, content["optimizer"])
+        groups = optimizer_groups(run, content["optimizer"])
         load_states(parts_with_state(run, content))
     except (ValueError, TypeError) as error:
         raise ValueError(f"resume: {Path(path)}: {error}") from error
@@ -278,6 +301,8 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
         run.base_lr = base_lr
     set_arrays(run.net, content["network"])
     for name, value in numbers.items():
+        setattr(run.optimizer, name, value)
+    for name, value in groups.items():
         setattr(run.optimizer, name, value)
     if isinstance(run.optimizer, Optimizer):
         state = run.optimizer.state_of(run.net.params.flat)
@@ -361,6 +386,21 @@ def optimizer_numbers(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
     return numbers
 
 
+def optimizer_groups(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The optimizer's groups, and whether biases decay; older files have neither."""
+    if not isinstance(run.optimizer, Optimizer):
+        return {}
+    groups = tuple(Group(**group) for group in content.get("groups", []))
+    decay_bias = content.get("decay_bias", True)
+    if not isinstance(decay_bias, bool):
+        raise TypeError(f"the optimizer's decay_bias is {decay_bias!r:.50}, wanted a bool")
+    for group in groups:
+        for pattern in group.parameters:
+            if not any(fnmatchcase(name, pattern) for name in run.net.params):
+                raise ValueError(f"the optimizer's {group!r:.80} matches no parameter")
+    return {"groups": groups, "decay_bias": decay_bias}
+
+
 def finite_number(name: str, value: Any) -> float:
     """``value`` as a float, refused by name unless it is a finite number."""
     if type(value) not in (int, float):
@@ -372,11 +412,12 @@ def finite_number(name: str, value: Any) -> float:
 
 
 def parts_with_state(run: Run, content: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """Schedule, callbacks and custom optimizer, each with the state that the checkpoint holds."""
+    """Schedules, callbacks and custom optimizer, each with the state that the checkpoint holds."""
     parts: list[tuple[Any, Any]] = []
-    schedule, states = content["schedule"], content["callbacks"]
-    if schedule is not None and schedule["state"] is not None:
-        parts.append((run.training.schedule, schedule["state"]))
+    states = content["callbacks"]
+    for name, schedule in run.training.schedules.items():
+        if content[name]["state"] is not None:
+            parts.append((schedule, content[name]["state"]))
     parts += [
         (callback, part["state"]) for callback, part in zip(with_state(run), states, strict=True)
     ]

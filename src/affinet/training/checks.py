@@ -18,7 +18,7 @@ from affinet._validation import (
     rows_array,
     whole_number,
 )
-from affinet.layers import Affine, BatchNorm, Residual
+from affinet.layers import Affine, BatchNorm, Dropout, Residual
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.metrics import Metric, Metrics, named_metrics
 from affinet.metrics.named import require_meaning
@@ -30,7 +30,7 @@ from affinet.network.inner import (
     require_loss,
     walk,
 )
-from affinet.optimizers import Adam
+from affinet.optimizers import Adam, Optimizer
 from affinet.threads import register_with_threadpoolctl
 from affinet.training.alone import AnyTeam
 from affinet.training.batches import steps_per_epoch
@@ -60,6 +60,8 @@ def checked_training(
     callbacks: Iterable[Callback],
     metrics: Metrics,
     schedule: Any,
+    decay_schedule: Any,
+    dropout_schedule: Any,
     seed: int,
     sample_weight: ArrayLike | None,
     class_weight: Mapping[int, float] | str | None,
@@ -73,7 +75,11 @@ def checked_training(
     """The training that ``fit``'s arguments describe; raises if an argument cannot be used."""
     optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
     require_one_length(epochs, steps)
-    require_schedule(schedule, optimizer)
+    require_schedule("schedule", schedule, optimizer, "lr")
+    require_schedule("decay_schedule", decay_schedule, optimizer, "weight_decay")
+    require_dropout_schedule(net, dropout_schedule)
+    if isinstance(optimizer, Optimizer):
+        optimizer.segments(net.params)  # raises if a group matches no parameter
     named = require_metrics(metrics, validation_data)
     callbacks = require_callbacks(callbacks)
     batch_size = whole_number("batch_size", batch_size, 1)
@@ -97,7 +103,7 @@ def checked_training(
     return Training(
         net, optimizer, x, t, batch_size, steps, seed, weights, shuffle, regularization,
         schedule, callbacks, validation_data, named, ends_by, bool(stop_if_not_finite),
-        drawing=drawing,
+        drawing=drawing, decay_schedule=decay_schedule, dropout_schedule=dropout_schedule,
     )  # fmt: skip
 
 
@@ -139,16 +145,31 @@ def require_callbacks(callbacks: Iterable[Callback]) -> tuple[Any, ...]:
     return tuple(sorted(found, key=lambda callback: bool(getattr(callback, "comes_last", False))))
 
 
-def require_schedule(schedule: Any, optimizer: Any) -> None:
-    """Raise unless the schedule is callable and the optimizer has an ``lr`` to set."""
+def require_schedule(name: str, schedule: Any, optimizer: Any, number: str) -> None:
+    """Raise unless the schedule is callable and the optimizer has the number that it sets."""
     if schedule is None:
         return
-    if not callable(schedule) or isinstance(schedule, type):
+    require_callable(name, schedule)
+    if not hasattr(optimizer, number):
+        verb = "set" if number == "lr" else "multiply"
         raise TypeError(
-            f"schedule is {schedule!r}, wanted a callable such as schedules.Cosine(0.1)"
+            f"{name} was given, but the optimizer {optimizer!r} has no {number} to {verb}"
         )
-    if not hasattr(optimizer, "lr"):
-        raise TypeError(f"schedule was given, but the optimizer {optimizer!r} has no lr to set")
+
+
+def require_dropout_schedule(net: Sequential, schedule: Any) -> None:
+    """Raise unless the schedule is callable and the network has a Dropout layer."""
+    if schedule is None:
+        return
+    require_callable("dropout_schedule", schedule)
+    if not any(isinstance(layer, Dropout) for _, layer in walk(net.layers)):
+        raise ValueError("dropout_schedule was given, but the network has no Dropout layer")
+
+
+def require_callable(name: str, schedule: Any) -> None:
+    """Raise unless the schedule is a callable object."""
+    if not callable(schedule) or isinstance(schedule, type):
+        raise TypeError(f"{name} is {schedule!r}, wanted a callable such as schedules.Cosine(0.1)")
 
 
 def require_validation_data(net: Sequential, data: Any, part: Part) -> tuple[Array, ...]:

@@ -75,8 +75,8 @@ def claimed(training: Training, fused: bool) -> Iterator[None]:
 def claims_of(training: Training, fused: bool) -> Iterator[Claim]:
     """The objects that this training must not share while it runs.
 
-    In the layer-by-layer step, layers and the loss store what their backward needs, and a schedule
-    sets the optimizer's learning rate before every step.
+    In the layer-by-layer step, layers and the loss store what their backward needs, and schedules
+    set the optimizer's learning rate and weight decay before every step.
     """
     thread = threading.get_ident()
     for callback in training.callbacks:
@@ -84,10 +84,11 @@ def claims_of(training: Training, fused: bool) -> Iterator[Claim]:
             callback = callback.callback
         if remembers(callback):
             yield Claim(callback, "the callback", thread)
-    if training.schedule is not None and remembers(training.schedule):
-        yield Claim(training.schedule, "the schedule", thread)
-    optimizer = training.optimizer
-    yield Claim(optimizer, "the optimizer", thread, alone=training.schedule is not None, nests=True)
+    for name, schedule in training.schedules.items():
+        if remembers(schedule):
+            yield Claim(schedule, f"the {name}", thread)
+    changes = not training.schedules.keys().isdisjoint({"schedule", "decay_schedule"})
+    yield Claim(training.optimizer, "the optimizer", thread, alone=changes, nests=True)
     if fused:
         return
     yield Claim(training.net.loss, "the loss", thread, nests=True)

@@ -15,6 +15,8 @@ from affinet.training.regularization import Regularization
 if TYPE_CHECKING:
     from affinet.training.sampling import Drawing
 
+SCHEDULES = ("schedule", "decay_schedule", "dropout_schedule")  # arguments of fit
+
 
 @dataclass(frozen=True, eq=False)
 class Training:
@@ -39,6 +41,8 @@ class Training:
     regularization : Regularization
     schedule : callable, optional
         Returns the learning rates.
+    decay_schedule, dropout_schedule : callable, optional
+        Return factors of the optimizer's weight decay and of every Dropout's p.
     callbacks : tuple of callables
         Callbacks with ``comes_last`` are at the end.
     validation_data : (x, t) or (x, t, weights), optional
@@ -69,6 +73,14 @@ class Training:
     ends_by: str = "steps"
     stop_if_not_finite: bool = True
     drawing: Drawing | None = None
+    decay_schedule: Any = None
+    dropout_schedule: Any = None
+
+    @property
+    def schedules(self) -> dict[str, Any]:
+        """The schedules that there are, by the names of ``fit``'s arguments."""
+        found = {name: getattr(self, name) for name in SCHEDULES}
+        return {name: schedule for name, schedule in found.items() if schedule is not None}
 
     @property
     def n_rows(self) -> int:

@@ -14,12 +14,15 @@ import numpy as np
 
 from affinet import schedules
 from affinet._validation import Array
+from affinet.layers import Dropout
 from affinet.losses import ClassLoss
 from affinet.metrics import Metric
+from affinet.network.inner import walk
 from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
 from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence, warn_caller
 from affinet.training.history import History
 from affinet.training.progress import ProgressDisplay
+from affinet.training.rates import Rates
 from affinet.training.record import Training
 from affinet.training.step import TrainingStep, make_step
 
@@ -87,7 +90,9 @@ class Run:
         self.metrics = {name: Stopping(m, self.stop) for name, m in training.metrics.items()}
         self.stop_text: str | None = None  # message of a pending StopTraining
         self.base_lr = float(getattr(self.optimizer, "lr", 0.0))
-        self.lrs: Array | None = None  # of the epoch's updates, with a schedule
+        self.rates = Rates()  # of the epoch's updates, from the schedules
+        found = {id(schedule): schedule for schedule in training.schedules.values()}
+        self.schedules = list(found.values())  # each once, even if it sets two things
         self.batches_a_call = 1
         self.counted_rows = 0  # in the last call, and per batch
         self.rows_a_batch: list[float] = []
@@ -97,9 +102,10 @@ class Run:
 
     def begin(self, resume: str | PathLike[str] | None) -> None:
         """Notify stateful parts; continue from a checkpoint if there is one."""
-        if hasattr(self.training.schedule, "begin"):
-            with self.stopping(self.training.schedule):
-                self.training.schedule.begin()
+        for schedule in self.schedules:
+            if hasattr(schedule, "begin"):
+                with self.stopping(schedule):
+                    schedule.begin()
         for callback in filter(self.is_mine, self.training.callbacks):
             if hasattr(callback, "begin"):
                 with self.stopping(callback):
@@ -194,9 +200,9 @@ class Run:
         rows = (training.steps - before) * size
         if rows < len(order):
             order = order[:rows]
-        if training.schedule is not None:
-            self.lrs = self.rates(before, -(-len(order) // size))
-            order = order[: len(self.lrs) * size]
+        if self.schedules:
+            self.rates = self.rates_of_epoch(before, -(-len(order) // size))
+            order = order[: (self.rates.shortest or 0) * size]
         start = sums.batches * size
         while start < len(order) and history.stopped_by is None and not self.broken:
             end = start + self.batches_to_run() * size
@@ -233,13 +239,12 @@ class Run:
     def train_on(self, part: Array, progress: ProgressDisplay) -> None:
         """Train on these rows in one call, and add up its losses and hits."""
         started = time.perf_counter()
-        sums, lrs = self.sums, self.lrs
+        sums = self.sums
         weights = self.batch_weights(part)
         batches = len(weights)
-        if lrs is not None:
-            lrs = lrs[sums.batches : sums.batches + batches]
+        rates = self.rates.part(sums.batches, sums.batches + batches)
         try:
-            last, hit_rate = self.run_steps(part, weights, lrs)
+            last, hit_rate = self.run_steps(part, weights, rates)
         finally:
             self.history.steps = self.step.updates
         sums.batches += batches
@@ -248,11 +253,9 @@ class Run:
             self.batches_a_call = max(1, int(PAUSE * batches / max(seconds, 1e-9)))
         progress.steps(len(part), last, hit_rate if self.classes else None)
 
-    def run_steps(
-        self, part: Array, weights: list[float], lrs: Array | None
-    ) -> tuple[float, float]:
+    def run_steps(self, part: Array, weights: list[float], rates: Rates) -> tuple[float, float]:
         """Train on batches of these weights; returns the last loss and the accuracy."""
-        sums, found = self.sums, self.step.run(part, self.history.steps, lrs)
+        sums, found = self.sums, self.step.run(part, self.history.steps, rates)
         losses, right = found[0].tolist(), found[1].tolist()
         loss, hits, weight = sums.loss, sums.hits, sums.weight
         for batch, own in enumerate(weights):
@@ -291,10 +294,12 @@ class Run:
             self.call(due, self.figures(), after_step=True)
 
     def end_epoch(self, figures: dict[str, float]) -> None:
-        """Pass the figures to the schedule, then to the callbacks."""
-        if hasattr(self.training.schedule, "observe"):
-            with self.stopping(self.training.schedule):
-                self.training.schedule.observe(figures)
+        """Pass the figures to the schedules, then to the callbacks."""
+        for schedule in self.schedules:
+            if hasattr(schedule, "observe"):
+                with self.stopping(schedule):
+                    schedule.observe(figures)
+        if self.schedules:
             self.settle_stop()
         if self.at_epochs and self.history.stopped_by is None:
             self.call(self.at_epochs, figures)
@@ -321,21 +326,49 @@ class Run:
         figures = {"epoch": len(self.history.epochs) + 1, "loss": sums.loss / weight}
         if self.classes:
             figures["accuracy"] = sums.hits / weight
-        if self.lrs is not None and sums.batches:
-            figures["lr"] = float(self.lrs[sums.batches - 1])
+        if self.rates.lrs is not None and sums.batches:
+            figures["lr"] = float(self.rates.lrs[sums.batches - 1])
         figures["seconds"] = sums.seconds
         return figures
 
-    def rates(self, before: int, batches: int) -> Array:
-        """The learning rates of this epoch's updates, the first of them number ``before``."""
+    def rates_of_epoch(self, before: int, batches: int) -> Rates:
+        """What the schedules set for this epoch's updates, the first of them number ``before``.
+
+        A schedule that stops the training ends the lists.
+        """
+        training, factor = self.training, "a factor"
+        lrs = decays = dropouts = None
+        if training.schedule is not None:
+            lrs = self.values(before, batches, "schedule", "a learning rate", self.base_lr)
+        if training.decay_schedule is not None:
+            decays = self.values(before, batches, "decay_schedule", factor)
+        if training.dropout_schedule is not None:
+            drops = [layer.p for _, layer in walk(self.net.layers) if isinstance(layer, Dropout)]
+            most = max(drops, default=0.0)
+            below = 1 / most if most > 0 else math.inf  # factors from here on drop everything
+            dropouts = self.values(before, batches, "dropout_schedule", factor, below=below)
+        rates = Rates(lrs, decays, dropouts)
+        return rates.part(0, rates.shortest)
+
+    def values(
+        self,
+        before: int,
+        batches: int,
+        name: str,
+        what: str,
+        lr: float = 1.0,
+        below: float = math.inf,
+    ) -> Array:
+        """A schedule's numbers for this epoch's updates."""
         start = schedules.Progress(
             step=before,
             epoch=len(self.history.epochs),
             steps=self.training.steps,
             steps_per_epoch=self.training.steps_per_epoch,
-            lr=self.base_lr,
+            lr=lr,
         )
-        schedule, found = self.training.schedule, list[float]()
+        schedule, found = self.training.schedules[name], list[float]()
+        limits = (name, what, below)
 
         def noted(progress: schedules.Progress) -> float:
             found.append(schedule(progress))
@@ -343,8 +376,11 @@ class Run:
 
         whole = isinstance(schedule, schedules.Schedule)
         with self.stopping(schedule):
-            return schedules.rates_of_epoch(schedule if whole else noted, start, batches)
-        return schedules.rates_of_epoch(lambda p: found[p.step - before], start, len(found))
+            return schedules.rates_of_epoch(schedule if whole else noted, start, batches, *limits)
+        # It stopped the training.
+        return schedules.rates_of_epoch(
+            lambda p: found[p.step - before], start, len(found), *limits
+        )
 
     def rows_done(self) -> int:
         """Number of rows trained on before a checkpoint."""

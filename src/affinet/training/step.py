@@ -32,11 +32,13 @@ from affinet.network.inner import (
     walk,
     why_not_compiled,
 )
+from affinet.training.rates import Rates
 from affinet.training.record import Training
 
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
 READ_AT_ONCE = 1 << 24  # bytes of inputs read from files per compiled call
+NO_RATES = Rates()
 
 
 class TrainingStep(Protocol):
@@ -51,29 +53,32 @@ class TrainingStep(Protocol):
 
     updates: int  # made by this step so far
 
-    def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
+    def run(self, order: Array, first: int, rates: Rates = NO_RATES) -> tuple[Array, Array]:
         """Train on the rows of ``order``, batch after batch.
 
-        ``first`` is the number of the first batch, the counter of dropout masks; ``lrs`` are the
-        learning rates of the updates; the last one is kept. Returns the loss and the hits of each
-        batch: the number of correctly predicted rows, or the sum of their weights. The next call
-        may overwrite them.
+        ``first`` is the number of the first batch, the counter of dropout masks; ``rates`` are what
+        schedules set for the updates; the last learning rate is kept. Returns the loss and the hits
+        of each batch: the number of correctly predicted rows, or the sum of their weights. The next
+        call may overwrite them.
         """
 
     def refresh(self) -> None:
         """Reread the network and the optimizer, which a callback may have changed."""
 
     def accumulate_gradients(
-        self, rows: Array, step: int, place: int, total: float
+        self, rows: Array, step: int, place: int, total: float, dropout: float | None = None
     ) -> tuple[float, float]:
         """Loss and hits of part of a batch, possibly empty; writes its gradient to ``net.grads``.
 
         The rows start at ``place`` of a batch of total weight ``total``; loss and gradient are
-        this part's share of the batch's.
+        this part's share of the batch's. ``dropout`` is a factor of every Dropout's p.
         """
 
-    def apply_update(self, total: float, lr: float | None) -> float:
-        """Regularize a batch's whole gradient and update; returns the penalty."""
+    def apply_update(self, total: float, lr: float | None, decay: float | None = None) -> float:
+        """Regularize a batch's whole gradient and update; returns the penalty.
+
+        ``decay`` is a factor of the weight decay.
+        """
 
 
 class LayerwiseStep:
@@ -91,20 +96,20 @@ class LayerwiseStep:
         self.places = DropoutPlaces(training.net, training.seed)
         self.updates = 0
 
-    def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
+    def run(self, order: Array, first: int, rates: Rates = NO_RATES) -> tuple[Array, Array]:
         """Train batch by batch; see :class:`TrainingStep`."""
         losses, hits, weights = [], [], self.training.weights
         for number, start in enumerate(range(0, len(order), self.batch_size)):
             batch = order[start : start + self.batch_size]
             total = len(batch) if weights is None else float(weights[batch].sum())
-            loss, found = self.accumulate_gradients(batch, first + number, 0, total)
-            lr = None if lrs is None else float(lrs[number])
-            losses.append(loss + self.apply_update(total, lr))
+            rate = rates.at(number)
+            loss, found = self.accumulate_gradients(batch, first + number, 0, total, rate.dropout)
+            losses.append(loss + self.apply_update(total, rate.lr, rate.decay))
             hits.append(found)
         return np.array(losses), np.array(hits)
 
     def accumulate_gradients(
-        self, rows: Array, step: int, place: int, total: float
+        self, rows: Array, step: int, place: int, total: float, dropout: float | None = None
     ) -> tuple[float, float]:
         """The first half of a step; see :class:`TrainingStep`."""
         if len(rows) == 0:
@@ -112,25 +117,33 @@ class LayerwiseStep:
             return 0.0, 0.0
         t = self.training.t[rows]
         weights = None if self.training.weights is None else self.training.weights[rows]
-        with self.places.held(step, place):
+        with self.places.held(step, place, dropout):
             x = self.training.x[rows]
             if weights is None:  # a subclass's forward may accept only (x, t)
                 loss = self.net.forward(x, t)
             else:
                 loss = self.net.forward(x, t, True, weights)
-        self.net.backward()
+            self.net.backward()
         own = len(rows) if weights is None else float(weights.sum())
         if own != total and not getattr(self.net.loss, "is_sum", False):
             loss *= own / total
             self.net.grads.flat *= self.net.dtype.type(own / total)
         return loss, self.count_hits(t, weights)
 
-    def apply_update(self, total: float, lr: float | None) -> float:
+    def apply_update(self, total: float, lr: float | None, decay: float | None = None) -> float:
         """The second half of a step; see :class:`TrainingStep`."""
         penalty = self.training.regularization.apply(self.net, total)
         if lr is not None:
             self.optimizer.lr = lr
-        self.optimizer.update(self.net.params, self.net.grads)
+        if decay is None:
+            self.optimizer.update(self.net.params, self.net.grads)
+        else:
+            own = self.optimizer.weight_decay
+            self.optimizer.weight_decay = own * decay
+            try:
+                self.optimizer.update(self.net.params, self.net.grads)
+            finally:
+                self.optimizer.weight_decay = own
         self.updates += 1
         return penalty
 
@@ -184,6 +197,7 @@ class FusedStep:
             self.plan = self.make_plan(*description)
             self.description = description
         self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
+        self.plan.set_groups(list(self.optimizer.segments(self.net.params)))
         self.set_rule()
 
     def look_at_targets(self) -> None:
@@ -235,52 +249,52 @@ class FusedStep:
         self.set_rows(self.plan, self.training.x[rows], self.training.t[rows], weights)
         return np.arange(len(rows))
 
-    def run(self, order: Array, first: int, lrs: Array | None = None) -> tuple[Array, Array]:
+    def run(self, order: Array, first: int, rates: Rates = NO_RATES) -> tuple[Array, Array]:
         """Train in one compiled call, or several for rows in files; see :class:`TrainingStep`."""
         batches = -(-len(order) // self.batch_size)
         if batches != len(self.losses):
             self.losses, self.hits = np.empty(batches), np.empty(batches)
         losses, hits = self.losses, self.hits
         if not self.in_files:
-            self.run_plan(order, first, losses, hits, lrs)
+            self.run_plan(order, first, losses, hits, rates)
             return losses, hits
         row_bytes = max(1, self.n_inputs * self.training.x.dtype.itemsize)
         at_once = max(1, READ_AT_ONCE // (row_bytes * self.batch_size))
         for start in range(0, batches, at_once):
             part = slice(start, start + at_once)
             rows = order[start * self.batch_size : (start + at_once) * self.batch_size]
-            rates = None if lrs is None else lrs[part]
-            self.run_plan(self.located(rows), first + start, losses[part], hits[part], rates)
+            some = rates.part(start, start + at_once)
+            self.run_plan(self.located(rows), first + start, losses[part], hits[part], some)
         return losses, hits
 
-    def run_plan(
-        self, order: Array, first: int, losses: Array, hits: Array, lrs: Array | None
-    ) -> None:
+    def run_plan(self, order: Array, first: int, losses: Array, hits: Array, rates: Rates) -> None:
         """Make one compiled call and count its updates, even if it was interrupted."""
         try:
-            self.plan.run(order, first, losses, hits, lrs)
+            self.plan.run(order, first, losses, hits, *rates)
         finally:
             updates = self.plan.updates
             made = updates - self.state.step
             self.updates += made
             self.state.step = updates
-            if lrs is not None and made:
-                self.optimizer.lr = float(lrs[made - 1])
+            if rates.lrs is not None and made:
+                self.optimizer.lr = float(rates.lrs[made - 1])
 
     def accumulate_gradients(
-        self, rows: Array, step: int, place: int, total: float
+        self, rows: Array, step: int, place: int, total: float, dropout: float | None = None
     ) -> tuple[float, float]:
         """The first half of a step, in one compiled call; see :class:`TrainingStep`."""
-        found: tuple[float, float] = self.plan.gradients(self.located(rows), step, place, total)
+        factor = 1.0 if dropout is None else dropout
+        found: tuple[float, float]
+        found = self.plan.gradients(self.located(rows), step, place, total, factor)
         return found
 
-    def apply_update(self, total: float, lr: float | None) -> float:
+    def apply_update(self, total: float, lr: float | None, decay: float | None = None) -> float:
         """The second half of a step; see :class:`TrainingStep`."""
         penalty: float = self.plan.regularize(total)
         if lr is not None:
             self.optimizer.lr = lr
             self.set_rule()
-        self.plan.update()
+        self.plan.update(decay)
         self.updates += 1
         self.state.step = self.plan.updates
         return penalty
@@ -291,11 +305,14 @@ class FusedStep:
 
 
 class DropoutPlaces:
-    """Sets every dropout mask while fit runs, from a key of (seed, path) and the step number."""
+    """Sets every dropout while fit runs: its mask, from a key of (seed, path) and the step number,
+    and its p where a schedule multiplies it.
+    """
 
     def __init__(self, net: Sequential, seed: int) -> None:
         self._thread = threading.get_ident()
         _PLACES.add(self)
+        self._own: dict[Dropout, float] = {}  # p of each layer where it is multiplied
         self._keys = {
             layer: dropout_key(seed, path)
             for path, layer in walk(net.layers)
@@ -303,10 +320,17 @@ class DropoutPlaces:
         }
 
     @contextmanager
-    def held(self, step: int, row: int) -> Iterator[None]:
-        """Draw masks for this step, starting at ``row``; layers draw their own again afterwards."""
+    def held(self, step: int, row: int, factor: float | None = None) -> Iterator[None]:
+        """Draw masks for this step, starting at ``row``, with p multiplied by ``factor``.
+
+        Layers draw their own again afterwards.
+        """
         for layer, key in self._keys.items():
             layer.position = (key, step, row)
+        if factor is not None:
+            self._own = {layer: layer.p for layer in self._keys}
+            for layer, p in self._own.items():
+                layer.p = factor * p
         try:
             yield
         finally:
@@ -316,6 +340,9 @@ class DropoutPlaces:
         """Let the layers draw their own masks again."""
         for layer in self._keys:
             layer.position = None
+        for layer, p in self._own.items():
+            layer.p = p
+        self._own = {}
 
     def forget_other_threads(self) -> None:
         """In a forked child, end the step of a training whose thread was not copied."""

@@ -27,6 +27,7 @@ from affinet.network.inner import buffer_names, figures, set_gradients, walk
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
 from affinet.training.callbacks import name_of
+from affinet.training.rates import Rate, Rates
 from affinet.training.record import Training
 from affinet.training.run import Run
 from affinet.training.step import FusedStep, TrainingStep
@@ -44,7 +45,7 @@ class TeamStep:
         self.settled = True  # the parameters are the same on all ranks
 
     def run(
-        self, order: Array, size: int, totals: list[float], first: int, lrs: Array | None
+        self, order: Array, size: int, totals: list[float], first: int, rates: Rates
     ) -> list[tuple[float, float, float]]:
         """Train on batches of ``size`` rows with total weights ``totals``.
 
@@ -57,28 +58,27 @@ class TeamStep:
                 batch = order[number * size : (number + 1) * size]
                 low, high = self.team.part(len(batch))
                 rows = batch[low:high]
-                lr = None if lrs is None else float(lrs[number])
-                weight = self.own_weight(rows)
-                told.append((*take(rows, first + number, low, weight, total, lr), weight))
+                weight, rate = self.own_weight(rows), rates.at(number)
+                told.append((*take(rows, first + number, low, weight, total, rate), weight))
         return told
 
     def one_step(
-        self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
+        self, rows: Array, step: int, place: int, own: float, total: float, rate: Rate
     ) -> tuple[float, float]:
         """One step that all ranks compute together."""
-        loss, hits = self.inner.accumulate_gradients(rows, step, place, total)
+        loss, hits = self.inner.accumulate_gradients(rows, step, place, total, rate.dropout)
         self.team.sum(self.net.grads.flat)
-        penalty = self.inner.apply_update(total, lr)
+        penalty = self.inner.apply_update(total, rate.lr, rate.decay)
         return (loss + penalty if self.team.rank == 0 else loss), hits
 
     def own_step(
-        self, rows: Array, step: int, place: int, own: float, total: float, lr: float | None
+        self, rows: Array, step: int, place: int, own: float, total: float, rate: Rate
     ) -> tuple[float, float]:
         """A local step on this rank's part of the batch; averaged every ``average_every`` steps."""
-        loss, hits = self.inner.accumulate_gradients(rows, step, place, own)
+        loss, hits = self.inner.accumulate_gradients(rows, step, place, own, rate.dropout)
         share = own / total if total else 0.0
         loss *= 1.0 if getattr(self.net.loss, "is_sum", False) else share
-        loss += self.inner.apply_update(own, lr) * share
+        loss += self.inner.apply_update(own, rate.lr, rate.decay) * share
         self.settled = False
         if (step + 1) % self.average_every == 0:  # type: ignore[operator]
             self.settle()
@@ -245,12 +245,10 @@ class TeamRun(Run):
             due = [callback for step, callback in self.due if step == self.due_anywhere]
             self.call(due, self.figures(), after_step=True)
 
-    def run_steps(
-        self, part: Array, weights: list[float], lrs: Array | None
-    ) -> tuple[float, float]:
+    def run_steps(self, part: Array, weights: list[float], rates: Rates) -> tuple[float, float]:
         """Train on this rank's parts of these rows; returns its last loss and its accuracy."""
         size, first = self.training.batch_size, self.history.steps
-        parts = self.ranks_step.run(part, size, weights, first, lrs)
+        parts = self.ranks_step.run(part, size, weights, first, rates)
         for (loss, hits, own), weight in zip(parts, weights, strict=True):
             self.own[0] += loss * weight
             self.own[1] += hits
@@ -300,16 +298,16 @@ class TeamRun(Run):
     def settle_stop(self) -> None:
         """End training on all ranks if any rank requested a stop."""
         training, own = self.training, self.stop_text or ""
-        if training.callbacks or training.metrics or training.schedule is not None:
+        if training.callbacks or training.metrics or self.schedules:
             stops = self.team.gather(bool(own))[:, 0]
             if stops.any():
                 self.stop_text = self.team.text_of(int(np.argmax(stops)), own)
         super().settle_stop()
 
-    def rates(self, before: int, batches: int) -> Array:
-        """The learning rates of this epoch's updates, cut to the shortest list of any rank."""
-        rates = super().rates(before, batches)
-        return rates[: int(self.team.gather(len(rates)).min())]
+    def rates_of_epoch(self, before: int, batches: int) -> Rates:
+        """What the schedules set for this epoch's updates, cut to the shortest list of any rank."""
+        rates = super().rates_of_epoch(before, batches)
+        return rates.part(0, int(self.team.gather(rates.shortest or 0).min()))
 
     def call(
         self, callbacks: list[Any], figures: dict[str, float], after_step: bool = False
@@ -351,7 +349,10 @@ def arrays_of(net: Sequential, optimizer: Any) -> list[Array]:
 
 def config_of(optimizer: Any) -> str:
     """An optimizer's settings as text."""
-    return f"{optimizer.config() if hasattr(optimizer, 'config') else optimizer!r}"
+    if not hasattr(optimizer, "config"):
+        return f"{optimizer!r}"
+    groups = getattr(optimizer, "groups", ()), getattr(optimizer, "decay_bias", True)
+    return f"{optimizer.config()}{groups if groups != ((), True) else ''}"
 
 
 def fused_multiply_adds() -> str:

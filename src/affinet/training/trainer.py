@@ -45,6 +45,8 @@ def fit(
     callbacks: Iterable[Callback] = (),
     metrics: Metrics = (),
     schedule: Callable[[schedules.Progress], float] | None = None,
+    decay_schedule: Callable[[schedules.Progress], float] | None = None,
+    dropout_schedule: Callable[[schedules.Progress], float] | None = None,
     seed: int = 0,
     verbose: int | None = None,
     sample_weight: ArrayLike | None = None,
@@ -103,6 +105,13 @@ def fit(
     schedule : callable, optional
         Returns the learning rate of every update, such as ``schedules.Cosine(0.1)``; see
         :mod:`affinet.schedules`. It overrides the optimizer's own: ``optimizer.lr`` is set to it.
+    decay_schedule : callable, optional
+        Returns the factor by which each update multiplies the optimizer's ``weight_decay``, that of
+        all its groups, such as ``schedules.FlatCosine(1.0)``; ``progress.lr`` is 1 there. The
+        optimizer's own number stays as it is.
+    dropout_schedule : callable, optional
+        Returns the factor by which each update multiplies the p of every :class:`Dropout` layer,
+        in the same way. At 0 nothing is dropped.
     seed : int
         Determines the order of the rows and the masks of dropout.
     verbose : int, optional
@@ -195,7 +204,8 @@ def fit(
                 training = checked_training(
                     net, x, t, team, epochs=epochs, steps=steps, batch_size=batch_size,
                     optimizer=optimizer, validation_data=validation_data, callbacks=callbacks,
-                    metrics=metrics, schedule=schedule, seed=seed, sample_weight=sample_weight,
+                    metrics=metrics, schedule=schedule, decay_schedule=decay_schedule,
+                    dropout_schedule=dropout_schedule, seed=seed, sample_weight=sample_weight,
                     class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
                     shuffle=shuffle, sampler=sampler, stop_if_not_finite=stop_if_not_finite,
                 )  # fmt: skip

@@ -419,3 +419,24 @@ CLASSES = [type(row.make(0.1)) for row in OPTIMIZERS.values()]
 def row_of(optimizer):
     """The row of an optimizer's class."""
     return OPTIMIZERS[type(optimizer).__name__]
+
+
+def decays(optimizer):
+    """Whether the rule has a weight decay for groups to multiply."""
+    return hasattr(optimizer, "weight_decay")
+
+
+def grouped(make, lr):
+    """An optimizer whose parameters fall into several groups, one of which does not move."""
+    optimizer = make(lr)
+    small = 0.25 if decays(optimizer) else 1.0
+    optimizer.groups = [
+        an.Group("2.beta", lr=0.0),
+        an.Group(["*.b", "2.gamma"], lr=0.5),
+        an.Group("0.W", lr=2.0, weight_decay=small),
+    ]
+    return optimizer
+
+
+# Every optimizer in every setting, with groups, for networks with the parameters that these name.
+GROUPED = {name: partial(grouped, make) for name, make in SETTINGS.items()}
