@@ -12,7 +12,16 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.cells import foreign_number, has_leading_zero, is_missing, number_label
-from affinet.tables.dates import AMBIGUOUS, FORMATS, cycles, date_format, days_of, first_other
+from affinet.tables.dates import (
+    AMBIGUOUS,
+    FORMATS,
+    ISO,
+    cycles,
+    date_format,
+    days_in,
+    days_of,
+    first_other,
+)
 from affinet.tables.table import ColumnError, Table, listing
 
 IMPUTATIONS = ("mean", "median")
@@ -126,13 +135,7 @@ class DateColumn:
     @classmethod
     def fit(cls, table: Table, name: str, rows: Array, impute: str | None) -> DateColumn:
         """Take the notation and the statistics of some rows of a table's column."""
-        notation = date_format([text for text in table.texts(name) if text])
-        if notation is None or notation == AMBIGUOUS:
-            raise ColumnError(
-                table.source,
-                f"column {name!r} holds dates that may have the month or the day first, or none",
-                "write them as YYYY-MM-DD, or leave the column out with ignore (--ignore NAME)",
-            )
+        notation = notation_of(table, name)
         days = dates(table, name, notation)
         mean, std, fill = statistics_of(table, name, days, rows, impute)
         known = days[rows][~np.isnan(days[rows])]
@@ -344,10 +347,28 @@ def require_few(
         )
 
 
+def notation_of(table: Table, name: str) -> str:
+    """The notation of a column of dates; that of ISO for an array of them."""
+    if not isinstance(table.columns[name], list):
+        return ISO
+    notation = date_format([text for text in dict.fromkeys(table.texts(name)) if text])
+    if notation is None or notation == AMBIGUOUS:
+        raise ColumnError(
+            table.source,
+            f"column {name!r} holds dates that may have the month or the day first, or none",
+            "write them as YYYY-MM-DD, or leave the column out with ignore (--ignore NAME)",
+        )
+    return notation
+
+
 def dates(table: Table, name: str, notation: str) -> Array:
     """A column as days since 1970-01-01, float64 (N,), NaN where a value is missing."""
+    column = table.columns[name]
+    if not isinstance(column, list) and column.dtype.kind == "M":
+        return days_in(column)
     cells = table.texts(name)
-    days = np.array([days_of(cell, notation) if cell else math.nan for cell in cells])
+    known = {cell: days_of(cell, notation) if cell else math.nan for cell in {*cells}}
+    days = np.array([known[cell] for cell in cells], np.float64)
     for row in map(int, np.flatnonzero(np.isnan(days))):
         if not is_missing(cells[row]):
             raise ColumnError(
