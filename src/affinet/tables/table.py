@@ -155,12 +155,13 @@ class Table:
             return "mixed"
         return "text" if date_format(known) is None else "date"
 
-    def first_text(self, name: str) -> int:
-        """The first row of a column whose cell is neither missing nor a number."""
-        for row, cell in enumerate(self.columns[name]):
-            if not is_missing(cell) and math.isnan(number_of(cell, self.decimal)):
-                return row
-        raise ValueError(f"{self.source}: column {name!r} holds only numbers")
+    def text_cells(self, name: str) -> list[str]:
+        """The different cells of a column of text that are neither missing nor a number."""
+        return [
+            cell
+            for cell in dict.fromkeys(self.columns[name])
+            if not is_missing(cell) and math.isnan(number_of(cell, self.decimal))
+        ]
 
     def resolve(self, column: str) -> str:
         """The name of a column given by its name, or by its place: 1 the first, -1 the last.
