@@ -67,7 +67,7 @@ def test_dates_the_decimal_mark_and_the_character_encoding_are_named(tmp_path, p
     rows = [f"{1 + i % 28:02}.03.2024;{i},5;{towns[i % 2]};{i}" for i in range(30)]
     csv.write_bytes("\n".join(["day;width;town;price", *rows]).encode("latin-1"))
     encoding = Encoding.fit(read_table(csv), "price", task="regression")
-    assert {column.kind for column in encoding.columns} == set(STEPS)
+    assert {column.kind for column in encoding.columns} == {"number", "date", "category"}
     width = sum(column.width for column in encoding.columns)
     net = an.Sequential(an.Affine.init(width, 1, rng=0))
     net.metadata["table"] = encoding.to_json()

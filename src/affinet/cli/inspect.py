@@ -16,6 +16,9 @@ from affinet.diagnostics.numbering import advice_of
 from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tables import CategoryColumn, DateColumn, Encoding, NumberTarget
+from affinet.tables.categories import Categories
+from affinet.tables.records import Column
+from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn
 from affinet.tables.table import listing
 
 SHOWN_EPOCHS = 20
@@ -126,15 +129,7 @@ def column_table(encoding: Encoding) -> str:
     """The columns of the inputs, and the target; only the first ones if there are many."""
     rows = [["column", "inputs", "mean", "std", "if missing", "categories"]]
     for column in encoding.columns[:SHOWN_COLUMNS]:
-        fill = "refused" if column.fill is None else as_part(column.fill)
-        width, rest = str(column.width), "-"
-        if isinstance(column, CategoryColumn):
-            rest = listing(column.categories, SHOWN_CATEGORIES)
-            rows.append([column.name, width, "-", "-", fill, rest])
-            continue
-        if isinstance(column, DateColumn):
-            rest = f"dates {column.notation}, in days"
-        rows.append([column.name, width, as_part(column.mean), as_part(column.std), fill, rest])
+        rows.append([column.name, str(column.width), *column_cells(column)])
     target = encoding.target
     name = f"{target.name} (target)"
     if isinstance(target, NumberTarget):
@@ -145,6 +140,28 @@ def column_table(encoding: Encoding) -> str:
     if len(encoding.columns) > SHOWN_COLUMNS:
         text += f"\n({SHOWN_COLUMNS} of {len(encoding.columns)} columns; --json has all of them)"
     return text
+
+
+def column_cells(column: Column) -> list[str]:
+    """Mean, standard deviation, what happens to missing values, and the rest of a column."""
+    fill = getattr(column, "fill", None)
+    missing = "refused" if fill is None else as_part(fill)
+    scaling = getattr(column, "scaling", column)
+    cells = [as_part(getattr(scaling, part, "-")) for part in ("mean", "std")]
+    rest = []
+    if isinstance(column, MissingColumn):
+        missing = "1, else 0"
+    if isinstance(column, DateColumn | ScaledDateColumn):
+        rest.append(f"dates {column.notation}, in days")
+    if isinstance(column, ScaledColumn | ScaledDateColumn):
+        rest.append(f"{column.scaling.kind} scaling")
+        missing += ", indicated" * column.indicator
+    if isinstance(column, CategoryColumn | Categories):
+        categories = listing(column.categories, SHOWN_CATEGORIES)
+        rest.append(f"codes: {categories}" if column.code_inputs else categories)
+    if isinstance(column, Categories) and column.tolerant and fill is None:
+        missing = "code 0" if column.code_inputs else "zeros"
+    return [*cells, missing, ", ".join(rest) or "-"]
 
 
 def record_table(record: list[dict[str, float]]) -> str:

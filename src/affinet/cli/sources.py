@@ -178,7 +178,7 @@ def report_reading(table: Table, encoding: Encoding, options: argparse.Namespace
         found.append(f"the encoding {table.charset} (--encoding changes it)")
     if table.decimal != "." and options.decimal is None:
         found.append(f"the decimal mark {table.decimal!r} (--decimal changes it)")
-    dates = [column.name for column in encoding.columns if column.kind == "date"]
+    dates = [column.name for column in encoding.columns if column.kind.endswith("date")]
     if dates:
         found.append(f"dates in {listing(dates)} (--categorical changes it)")
     if found and not options.quiet:

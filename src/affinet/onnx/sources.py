@@ -16,6 +16,12 @@ STEPS = {  # effect of an encoding on columns, by kind
     "number": "the standardisation",
     "date": "the days and cycles",
     "category": "the one-hot inputs",
+    "scaled number": "the scaling",
+    "scaled date": "the days, scaled, and cycles",
+    "missing": "the indicators of missing values",
+    "one-hot": "the one-hot inputs",
+    "sign": "the inputs of -1 and 1",
+    "codes": "the codes",
 }
 
 

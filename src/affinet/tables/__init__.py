@@ -3,7 +3,9 @@
 ``read_table`` reads a text file (``.csv``, ``.tsv``, ``.txt``, packed as ``.gz`` or not), a
 ``.npy``, a ``.npz`` or, with pyarrow, a ``.parquet``. ``Encoding`` learns from the training rows
 how to turn columns into inputs and targets, and turns a network's outputs back into the target's
-values. It converts to plain values, and so is stored in a network's metadata. The shell trains,
+values. Its options make inputs for modern networks for tables: robust or quantile scaling, codes
+for embeddings, indicators of missing values. ``Table.from_frame`` makes a table of a pandas or
+polars DataFrame. An encoding converts to plain values, and so is stored in a network's metadata. The shell trains,
 evaluates and predicts through both. ``split`` holds out rows, the same fraction of every class.
 
 Examples
@@ -20,9 +22,13 @@ Examples
 (array([0, 1, 0, 1]), ('cat', 'dog'))
 """
 
+from affinet.tables.categories import CodeColumn, OneHotColumn, SignColumn
 from affinet.tables.columns import CategoryColumn, DateColumn, NumberColumn
 from affinet.tables.encoding import Encoding
+from affinet.tables.quantiles import QuantileScaling
 from affinet.tables.reading import read_table
+from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn
+from affinet.tables.scaling import RobustScaling, StandardScaling
 from affinet.tables.splitting import split
 from affinet.tables.table import Table
 from affinet.tables.targets import ClassTarget, NumberTarget, guess_task
@@ -30,10 +36,19 @@ from affinet.tables.targets import ClassTarget, NumberTarget, guess_task
 __all__ = [
     "CategoryColumn",
     "ClassTarget",
+    "CodeColumn",
     "DateColumn",
     "Encoding",
+    "MissingColumn",
     "NumberColumn",
     "NumberTarget",
+    "OneHotColumn",
+    "QuantileScaling",
+    "RobustScaling",
+    "ScaledColumn",
+    "ScaledDateColumn",
+    "SignColumn",
+    "StandardScaling",
     "Table",
     "guess_task",
     "read_table",

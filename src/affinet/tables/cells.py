@@ -123,7 +123,7 @@ def foreign_number(cells: Sequence[str], decimal: str) -> str | None:
 
     Such a column must not become categories unnoticed.
     """
-    known = [cell for cell in cells if not is_missing(cell)]
+    known = [cell for cell in dict.fromkeys(cells) if not is_missing(cell)]
     other = "," if decimal == "." else "."
     strange = None
     for cell in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -12,7 +12,15 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.cells import foreign_number, has_leading_zero, is_missing, number_label
-from affinet.tables.dates import AMBIGUOUS, FORMATS, cycles, date_format, days_of, first_other
+from affinet.tables.dates import (
+    AMBIGUOUS,
+    ISO,
+    cycles,
+    date_format,
+    days_in,
+    days_of,
+    first_other,
+)
 from affinet.tables.table import ColumnError, Table, listing
 
 IMPUTATIONS = ("mean", "median")
@@ -66,6 +74,8 @@ class NumberColumn:
     """
 
     kind: ClassVar[str] = "number"
+    number_inputs: ClassVar[tuple[int, ...]] = (0,)
+    code_inputs: ClassVar[tuple[tuple[int, int], ...]] = ()
     name: str
     mean: float
     std: float
@@ -116,6 +126,8 @@ class DateColumn:
     """
 
     kind: ClassVar[str] = "date"
+    number_inputs: ClassVar[tuple[int, ...]] = (0,)
+    code_inputs: ClassVar[tuple[tuple[int, int], ...]] = ()
     name: str
     notation: str
     mean: float
@@ -126,13 +138,7 @@ class DateColumn:
     @classmethod
     def fit(cls, table: Table, name: str, rows: Array, impute: str | None) -> DateColumn:
         """Take the notation and the statistics of some rows of a table's column."""
-        notation = date_format([text for text in table.texts(name) if text])
-        if notation is None or notation == AMBIGUOUS:
-            raise ColumnError(
-                table.source,
-                f"column {name!r} holds dates that may have the month or the day first, or none",
-                "write them as YYYY-MM-DD, or leave the column out with ignore (--ignore NAME)",
-            )
+        notation = notation_of(table, name)
         days = dates(table, name, notation)
         mean, std, fill = statistics_of(table, name, days, rows, impute)
         known = days[rows][~np.isnan(days[rows])]
@@ -171,6 +177,8 @@ class CategoryColumn:
     """
 
     kind: ClassVar[str] = "category"
+    number_inputs: ClassVar[tuple[int, ...]] = ()
+    code_inputs: ClassVar[tuple[tuple[int, int], ...]] = ()
     name: str
     categories: tuple[str, ...]
     fill: str | None = None
@@ -217,15 +225,12 @@ class CategoryColumn:
             else:
                 new.setdefault(text, row)
         if new and unknown == "error":
-            text, row = next(iter(new.items()))
-            more = f", nor are {len(new) - 1} more" if len(new) > 1 else ""
-            raise ColumnError(
-                table.source,
-                f"{table.row_name(row)}, column {name!r}: {text!r} is none of the categories of "
-                f"the training rows ({listing(self.categories)}){more}",
-                "unknown='zero' (--unknown zero) turns unknown categories into zeros",
-            )
+            raise unknown_categories(table, name, self.categories, new)
         return out
+
+    def unseen(self, table: Table, name: str) -> list[str]:
+        """Categories of a table's column that the training rows lack, in alphabetical order."""
+        return sorted({*table.texts(name)} - {*self.categories, ""})
 
 
 Column: TypeAlias = NumberColumn | CategoryColumn | DateColumn
@@ -237,15 +242,7 @@ def fit_column(
     """The column's statistics or categories, depending on what its cells are."""
     kind = "text" if categorical else table.kind(name)
     if kind == "mixed":
-        row = table.first_text(name)
-        cell = table.columns[name][row]
-        raise ColumnError(
-            table.source,
-            f"{table.row_name(row)}, column {name!r}: {cell!r} is not a number, but other cells of "
-            "the column are",
-            f"{table.hint(cell)}correct it, or declare the column as categorical "
-            f"(--categorical {name})",
-        )
+        raise mixed_column(table, name)
     if kind == "date":
         return DateColumn.fit(table, name, rows, impute)
     if kind == "number":
@@ -254,6 +251,33 @@ def fit_column(
         require_no_numbers(table, name)
         require_no_dates(table, name)
     return CategoryColumn.fit(table, name, rows, impute)
+
+
+def mixed_column(table: Table, name: str) -> ColumnError:
+    """The error for a column of numbers and texts."""
+    cell = table.text_cells(name)[0]
+    row = list(table.columns[name]).index(cell)
+    return ColumnError(
+        table.source,
+        f"{table.row_name(row)}, column {name!r}: {cell!r} is not a number, but other cells of "
+        "the column are",
+        f"{table.hint(cell)}correct it, or declare the column as categorical "
+        f"(--categorical {name})",
+    )
+
+
+def unknown_categories(
+    table: Table, name: str, categories: Sequence[str], new: Mapping[str, int]
+) -> ColumnError:
+    """The error for categories unseen in training, each with its first row."""
+    text, row = next(iter(new.items()))
+    more = f", nor are {len(new) - 1} more" if len(new) > 1 else ""
+    return ColumnError(
+        table.source,
+        f"{table.row_name(row)}, column {name!r}: {text!r} is none of the categories of "
+        f"the training rows ({listing(categories)}){more}",
+        "unknown='zero' (--unknown zero) turns unknown categories into zeros",
+    )
 
 
 def require_no_numbers(table: Table, name: str) -> None:
@@ -331,6 +355,13 @@ def empty_column(table: Table, name: str) -> ColumnError:
     )
 
 
+def require_one_of(name: str, value: Any, known: Collection[Any]) -> None:
+    """Raise unless ``value`` is one of the known ones."""
+    if value not in known:
+        wanted = ", ".join(repr(other) for other in known)
+        raise ValueError(f"{name} is {value!r}, wanted one of {wanted}")
+
+
 def require_few(
     table: Table, name: str, n_values: int, n_rows: int, what: str, remedy: str
 ) -> None:
@@ -344,10 +375,28 @@ def require_few(
         )
 
 
+def notation_of(table: Table, name: str) -> str:
+    """The notation of a column of dates; that of ISO for an array of them."""
+    if not isinstance(table.columns[name], list):
+        return ISO
+    notation = date_format([text for text in dict.fromkeys(table.texts(name)) if text])
+    if notation is None or notation == AMBIGUOUS:
+        raise ColumnError(
+            table.source,
+            f"column {name!r} holds dates that may have the month or the day first, or none",
+            "write them as YYYY-MM-DD, or leave the column out with ignore (--ignore NAME)",
+        )
+    return notation
+
+
 def dates(table: Table, name: str, notation: str) -> Array:
     """A column as days since 1970-01-01, float64 (N,), NaN where a value is missing."""
+    column = table.columns[name]
+    if not isinstance(column, list) and column.dtype.kind == "M":
+        return days_in(column)
     cells = table.texts(name)
-    days = np.array([days_of(cell, notation) if cell else math.nan for cell in cells])
+    known = {cell: days_of(cell, notation) if cell else math.nan for cell in {*cells}}
+    days = np.array([known[cell] for cell in cells], np.float64)
     for row in map(int, np.flatnonzero(np.isnan(days))):
         if not is_missing(cells[row]):
             raise ColumnError(
@@ -402,36 +451,8 @@ def statistics(values: Array) -> tuple[float, float]:
     return float(scaled.mean() * peak), float(scaled.std() * peak) or 1.0
 
 
-def column_from_json(value: Any) -> Column:
-    """The column that :func:`column_to_json` wrote; KeyError, TypeError, ValueError if invalid."""
-    kind, name, fill = value["kind"], str(value["name"]), value["fill"]
-    if kind == CategoryColumn.kind:
-        return CategoryColumn(name, texts_from_json(value["categories"]), fill)
-    if kind not in (NumberColumn.kind, DateColumn.kind):
-        raise ValueError(f"kind {kind!r}")
-    mean, std = float(value["mean"]), float(value["std"])
-    if not (math.isfinite(mean) and 0 < std < math.inf):
-        raise ValueError(f"mean {mean} and std {std}")
-    fill = None if fill is None else float(fill)
-    if fill is not None and not math.isfinite(fill):
-        raise ValueError(f"fill {fill}")
-    if kind == NumberColumn.kind:
-        return NumberColumn(name, mean, std, fill)
-    if value["notation"] not in FORMATS:
-        raise ValueError(f"notation {value['notation']!r}")
-    return DateColumn(name, value["notation"], mean, std, bool(value["timed"]), fill)
-
-
 def texts_from_json(value: Any) -> tuple[str, ...]:
     """A list of texts."""
     if not isinstance(value, Sequence) or not all(isinstance(text, str) for text in value):
         raise TypeError(f"{value!r} is not a list of texts")
     return tuple(value)
-
-
-def column_to_json(column: Column) -> dict[str, Any]:
-    """A column as plain values."""
-    values = dict(vars(column))
-    if isinstance(column, CategoryColumn):
-        values["categories"] = list(column.categories)
-    return {"kind": column.kind, **values}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -99,11 +100,43 @@ def first_other(cells: Sequence[str]) -> str | None:
     >>> first_other(["2024-01-01", "2024-01-02", "soon"]), first_other(["a", "2024-01-01"])
     ('soon', None)
     """
-    like = [[bool(form.fullmatch(cell)) for cell in cells] for form in PATTERNS.values()]
-    if 2 * sum(map(any, zip(*like, strict=True))) <= len(cells):
+    counts = Counter(cells)  # in the order of the cells
+    likely = [cell for cell in counts if "0" <= cell[:1] <= "9"]
+    like = {form: [cell for cell in likely if PATTERNS[form].fullmatch(cell)] for form in FORMATS}
+    if 2 * sum(counts[cell] for cell in set().union(*like.values())) <= len(cells):
         return None
-    notation = FORMATS[max(range(len(FORMATS)), key=lambda place: sum(like[place]))]
-    return next((cell for cell in cells if math.isnan(days_of(cell, notation))), None)
+    notation = max(FORMATS, key=lambda form: sum(counts[cell] for cell in like[form]))
+    return next((cell for cell in counts if math.isnan(days_of(cell, notation))), None)
+
+
+def days_in(dates: Array) -> Array:
+    """Days from 1970-01-01 to the dates of a datetime64 array, float64; NaN for NaT.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> days_in(np.array(["1970-01-02T12:00", "NaT"], "datetime64[m]"))
+    array([1.5, nan])
+    """
+    microseconds = dates.astype("datetime64[us]")
+    days = microseconds.astype(np.int64) / 1e6 / DAY_SECONDS  # rounded as days_of does
+    days[np.isnat(microseconds)] = np.nan
+    return days
+
+
+def date_texts(dates: Array) -> list[str]:
+    """The dates of a datetime64 array in ISO form, with the time if some have one; "" for NaT.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> date_texts(np.array(["2024-01-31T00:00", "NaT"], "datetime64[m]"))
+    ['2024-01-31', '']
+    """
+    known = dates[~np.isnat(dates)]
+    whole = (known.astype("datetime64[D]") == known).all()
+    texts = np.datetime_as_string(dates, unit="D" if whole else "us").tolist()
+    return ["" if text == "NaT" else text for text in texts]
 
 
 def cycles(days: Array, timed: bool) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from affinet._validation import Array
-from affinet.tables.columns import (
-    IMPUTATIONS,
-    CategoryColumn,
-    Column,
-    all_problems,
-    column_from_json,
-    column_to_json,
-    fit_column,
-)
+from affinet.tables.categories import Categories
+from affinet.tables.columns import CategoryColumn, all_problems, require_one_of
+from affinet.tables.fitting import Dropped, Options, fit_inputs
+from affinet.tables.records import Column, column_from_json, column_to_json
 from affinet.tables.table import ColumnError, Table, listing
 from affinet.tables.targets import (
     TASKS,
@@ -39,12 +34,15 @@ class Encoding:
 
     Numbers are standardised with the training rows' mean and standard deviation; texts become one
     input for each category; dates become days and their place in year and week
-    (:class:`DateColumn`). Targets are class indices, or standardised numbers.
+    (:class:`DateColumn`). Targets are class indices, or standardised numbers. Options of
+    :meth:`fit` scale numbers otherwise, make codes of categories, and give missing values inputs.
 
     Attributes
     ----------
-    columns : tuple of NumberColumn, CategoryColumn or DateColumn
-        The inputs, in the table's order.
+    columns : tuple of objects, each for one column
+        The inputs, in the table's order: ``NumberColumn``, ``CategoryColumn`` and ``DateColumn``,
+        or, by the options of :meth:`fit`, those of :mod:`affinet.tables.scaled` and
+        :mod:`affinet.tables.categories`.
     target : ClassTarget or NumberTarget
     names : tuple of str
         All columns of the training table, in its order.
@@ -55,6 +53,8 @@ class Encoding:
         The decimal mark of the training table's text.
     charset : str or None
         The character encoding of that text.
+    drops : tuple of Dropped
+        Columns that are no inputs because they say nothing, each with its name and the reason.
 
     Examples
     --------
@@ -69,6 +69,20 @@ class Encoding:
     array([10., 20.])
     >>> Encoding.from_json(encoding.to_json()) == encoding
     True
+
+    Numbers as in RealMLP, categories of more than two values as codes, missing values allowed:
+
+    >>> table = Table("t", {"a": ["1", "", "4"], "b": ["x", "y", "z"], "c": ["7", "7", "7"],
+    ...                     "t": ["1.5", "2", "3"]})
+    >>> encoding = Encoding.fit(
+    ...     table, "t", scaling="robust", one_hot=2, missing="indicator", clamp=True
+    ... )
+    >>> encoding.inputs(table).round(2)
+    array([[-0.95,  0.  ,  1.  ],
+           [ 0.  ,  1.  ,  2.  ],
+           [ 0.95,  0.  ,  3.  ]], dtype=float32)
+    >>> encoding.number_inputs, encoding.code_inputs, encoding.dropped
+    ((0,), ((2, 4),), ("column 'c': 7 in every row",))
     """
 
     columns: tuple[Column, ...]
@@ -77,6 +91,7 @@ class Encoding:
     named: bool = True
     decimal: str = "."
     charset: str | None = None
+    drops: tuple[Dropped, ...] = ()
 
     @classmethod
     def fit(
@@ -89,6 +104,10 @@ class Encoding:
         impute: str | None = None,
         ignore: Collection[str] = (),
         categorical: Collection[str] = (),
+        scaling: str = "standard",
+        one_hot: int | None = None,
+        missing: str = "error",
+        clamp: bool = False,
     ) -> Encoding:
         """Learn from a table.
 
@@ -110,7 +129,28 @@ class Encoding:
         ignore : collection of str
             Columns to leave out.
         categorical : collection of str
-            Columns whose cells are names of categories even if they look like numbers or dates.
+            Columns whose cells are names of categories even if they look like numbers or dates,
+            beside those that the table itself declares.
+        scaling : str
+            How numbers and the days of dates are scaled: ``"standard"``, ``"robust"`` by median
+            and quartiles with smooth clipping (``RobustScaling``), or ``"quantile"``, to normal
+            scores (``QuantileScaling``).
+        one_hot : int, optional
+            The greatest number of categories that become one input each. If it is given, two
+            categories become one input, -1 or 1, and more than this many one input of codes for
+            an embedding (``CodeColumn``): 1 to n, and 0 for missing or unknown ones. Of a column
+            with more than 10,000 categories, or with more than 20 in which more than half of the
+            values differ, the categories that occur at least twice get a code, at most 10,000;
+            all others share the code n + 1. If left out, every category becomes an input.
+        missing : str
+            ``"error"`` refuses missing values, or imputes them by ``impute``. With
+            ``"indicator"``, no missing value or unknown category is ever an error. The median
+            replaces missing numbers and dates, and if training rows have some, an input behind
+            the column is 1 where they are missing, else 0; missing or unknown categories become
+            zeros or the code 0. Columns of numbers and texts become categories, unless a few
+            texts among many numbers look like mistakes.
+        clamp : bool
+            True if predicted numbers are clamped to the range of the training rows' targets.
 
         Returns
         -------
@@ -120,24 +160,26 @@ class Encoding:
         ------
         ValueError
             If columns cannot be used; the message names all of them, with their lines.
+
+        Notes
+        -----
+        If ``scaling``, ``one_hot`` or ``missing`` is not the default, only training rows are
+        looked at, and columns with the same value in all of them are dropped: see ``dropped``.
+        With ``missing="indicator"``, so are columns without any value, and columns of more than
+        20 texts that all differ. Where one value is missing in some rows, this is one input.
         """
         require_one_of("task", task, (None, *TASKS))
-        require_one_of("impute", impute, (None, *IMPUTATIONS))
+        options = Options(scaling, one_hot, missing, impute)
         for name in (target, *ignore, *categorical):
             table.resolve(name)
-        ignore, categorical = {*ignore}, {*categorical}
+        ignore, categorical = {*ignore}, {*categorical} | table.categorical
         left = [name for name in table.names if name != target and name not in ignore]
         if not left:
             raise ValueError(f"{table.source}: no column is left to learn from")
-        places = np.arange(len(table)) if rows is None else np.asarray(rows)
-        columns, problems = [], []
-        for name in left:
-            try:
-                columns.append(fit_column(table, name, places, impute, name in categorical))
-            except ColumnError as problem:  # go on, to report all of them at once
-                problems.append(problem)
+        places = None if rows is None else np.asarray(rows)
+        columns, drops, problems = fit_inputs(table, left, places, options, categorical)
         try:
-            fitted = fit_target(table, target, task, places)
+            fitted = fit_target(table, target, task, places, clamp)
         except ColumnError as problem:
             problems.append(problem)
         if problems:
@@ -149,12 +191,44 @@ class Encoding:
             named=table.named,
             decimal=table.decimal,
             charset=table.charset,
+            drops=tuple(drops),
         )
 
     @property
     def width(self) -> int:
         """Number of inputs of the network."""
         return sum(column.width for column in self.columns)
+
+    @property
+    def number_inputs(self) -> tuple[int, ...]:
+        """Places of the inputs that are scaled numbers, or days of dates.
+
+        Neither indicators nor categories nor the sine and cosine of dates are among them.
+        """
+        return tuple(
+            start + place for start, column in self.starts() for place in column.number_inputs
+        )
+
+    @property
+    def code_inputs(self) -> tuple[tuple[int, int], ...]:
+        """Places of the inputs that are codes of categories, each with the number of its codes."""
+        return tuple(
+            (start + place, n_codes)
+            for start, column in self.starts()
+            for place, n_codes in column.code_inputs
+        )
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Columns that are no inputs because they say nothing, in words, with the reason."""
+        return tuple(map(str, self.drops))
+
+    def starts(self) -> Iterator[tuple[int, Column]]:
+        """Every column with the place of its first input."""
+        start = 0
+        for column in self.columns:
+            yield start, column
+            start += column.width
 
     def inputs(self, table: Table, dtype: DTypeLike = np.float32, unknown: str = "error") -> Array:
         """The inputs (N, width) that a table's rows become.
@@ -167,7 +241,8 @@ class Encoding:
         dtype : dtype
             float32 or float64.
         unknown : str
-            ``"error"`` refuses categories unseen in training, ``"zero"`` turns them into zeros.
+            ``"error"`` refuses categories unseen in training, ``"zero"`` turns them into zeros,
+            as an encoding with ``missing="indicator"`` always does.
 
         Raises
         ------
@@ -176,10 +251,9 @@ class Encoding:
         """
         require_one_of("unknown", unknown, UNKNOWN)
         out = np.empty((len(table), self.width), dtype)
-        start, problems = 0, []
-        for column, name in zip(self.columns, self.find(table), strict=True):
+        problems = []
+        for (start, column), name in zip(self.starts(), self.find(table), strict=True):
             block = out[:, start : start + column.width]
-            start += column.width
             try:
                 with np.errstate(over="ignore"):
                     block[...] = column.transform(table, name, unknown)
@@ -188,9 +262,10 @@ class Encoding:
                 continue
             if not np.isfinite(block).all():
                 row = int(np.isfinite(block).all(axis=1).argmin())
+                mean = getattr(getattr(column, "scaling", column), "mean", 0)
                 raise ValueError(
                     f"{table.place(row, name)}: {table.texts(name)[row]} is too large for a column "
-                    f"of mean {getattr(column, 'mean', 0):g} and {out.dtype}"
+                    f"of mean {mean:g} and {out.dtype}"
                 )
         if problems:
             raise all_problems(problems)
@@ -210,8 +285,8 @@ class Encoding:
         """Categories of the table that are unseen in training, in words, a text for each column."""
         found = []
         for column, name in zip(self.columns, self.find(table), strict=True):
-            if isinstance(column, CategoryColumn):
-                new = sorted({*table.texts(name)} - {*column.categories, ""})
+            if isinstance(column, CategoryColumn | Categories):
+                new = column.unseen(table, name)
                 if new:
                     found.append(f"column {name!r}: {listing(new)}")
         return found
@@ -228,14 +303,19 @@ class Encoding:
                     f"{table.source}: no column {listing(absent)}; its columns are {listing(there)}"
                 )
             return wanted
-        if len(there) == len(wanted):
-            return there
+        if len(there) == len(wanted) + len(self.drops):
+            if not self.drops:
+                return there
+            learned = {*wanted}.union(drop.name for drop in self.drops)
+            inputs = [name for name in self.names if name in learned]
+            found = dict(zip(inputs, there, strict=True))
+            return [found[name] for name in wanted]
         if len(there) == len(self.names):
             places = {name: place for place, name in enumerate(self.names)}
             return [there[places[name]] for name in wanted]
         raise ValueError(
-            f"{table.source}: {len(there)} columns, wanted {len(wanted)} of inputs or all "
-            f"{len(self.names)} of the training table"
+            f"{table.source}: {len(there)} columns, wanted {len(wanted) + len(self.drops)} of "
+            f"inputs or all {len(self.names)} of the training table"
         )
 
     def find_target(self, table: Table) -> str:
@@ -253,7 +333,7 @@ class Encoding:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values that JSON can hold."""
-        return {
+        record = {
             "columns": [column_to_json(column) for column in self.columns],
             "target": target_to_json(self.target),
             "names": list(self.names),
@@ -261,6 +341,9 @@ class Encoding:
             "decimal": self.decimal,
             "charset": self.charset,
         }
+        if self.drops:
+            record["dropped"] = [vars(drop).copy() for drop in self.drops]
+        return record
 
     @classmethod
     def from_json(cls, value: Any) -> Encoding:
@@ -282,21 +365,20 @@ class Encoding:
                 named=bool(value["named"]),
                 decimal=decimal,
                 charset=charset,
+                drops=tuple(
+                    Dropped(str(drop["name"]), str(drop["reason"]))
+                    for drop in value.get("dropped", ())
+                ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"not the record of an encoding: {error!r}") from error
 
 
-def fit_target(table: Table, name: str, task: str | None, rows: Array) -> Target:
+def fit_target(
+    table: Table, name: str, task: str | None, rows: Array | None, clamp: bool
+) -> Target:
     """The target's classes or statistics, for the given task or the one the column suggests."""
     task = guess_task(table, name)[0] if task is None else task
     if task == ClassTarget.task:
         return ClassTarget.fit(table, name)
-    return NumberTarget.fit(table, name, rows)
-
-
-def require_one_of(name: str, value: Any, known: Collection[Any]) -> None:
-    """Raise unless ``value`` is one of the known ones."""
-    if value not in known:
-        wanted = ", ".join(repr(other) for other in known)
-        raise ValueError(f"{name} is {value!r}, wanted one of {wanted}")
+    return NumberTarget.fit(table, name, np.arange(len(table)) if rows is None else rows, clamp)

@@ -11,7 +11,7 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.cells import is_missing, number_of, numbers_of, value_label
-from affinet.tables.dates import date_format
+from affinet.tables.dates import date_format, date_texts
 
 
 class ColumnError(ValueError):
@@ -37,7 +37,7 @@ class Table:
     source : str
         The file's name, for error messages.
     columns : mapping of str to list of str or array
-        For every name the N cells of a text file, or an array (N,) of numbers.
+        For every name the N cells of a text file, or an array (N,) of numbers or datetime64.
     named : bool
         True if the names are the file's own; else they are ``column 1``, ``column 2``, ....
     target : str or None
@@ -50,6 +50,10 @@ class Table:
         Of one row of an array of inputs before it was flattened.
     charset : str or None
         The character encoding of a text file, such as ``"utf-8"``; None for arrays.
+    categorical : frozenset of str
+        Columns whose values are names of categories even if they look like numbers or dates.
+    places : sequence of int or None
+        The place of each row in the table that it was selected from; None if all are there.
 
     Examples
     --------
@@ -68,6 +72,8 @@ class Table:
     decimal: str = "."
     row_shape: tuple[int, ...] | None = None
     charset: str | None = None
+    categorical: frozenset[str] = frozenset()
+    places: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -95,6 +101,8 @@ class Table:
                         f"{self.row_name(row)}, column {name!r}: {cells[row]!r} is not a number",
                         self.hint(cells[row]).removesuffix(", "),
                     )
+        elif cells.dtype.kind == "M":
+            raise ColumnError(self.source, f"column {name!r} holds dates, wanted numbers")
         else:
             values = cells.astype(np.float64)
         infinite = np.isinf(values)
@@ -117,11 +125,16 @@ class Table:
         """A column as texts, empty where a value is missing; numbers of arrays by their labels."""
         cells = self.columns[name]
         if isinstance(cells, list):
-            return ["" if is_missing(cell) else cell for cell in cells]
-        if cells.dtype.kind in "bui":  # not through float64, which merges numbers above 2**53
-            return [str(int(value)) for value in cells.tolist()]
-        values = self.numbers(name).tolist()
-        return ["" if math.isnan(value) else value_label(value) for value in values]
+            known = {cell: "" if is_missing(cell) else cell for cell in {*cells}}
+            return [known[cell] for cell in cells]
+        if cells.dtype.kind == "M":
+            return date_texts(cells)
+        if cells.dtype.kind not in "bui":
+            cells = self.numbers(name)
+        # Whole numbers not through float64, which merges those above 2**53.
+        different, places = np.unique(cells, return_inverse=True)
+        labels = ["" if value != value else value_label(value) for value in different.tolist()]
+        return [labels[place] for place in places.tolist()]
 
     def kind(self, name: str) -> str:
         """What the cells that are not missing hold.
@@ -133,8 +146,8 @@ class Table:
         """
         cells = self.columns[name]
         if not isinstance(cells, list):
-            return "number"
-        known = [cell for cell in cells if not is_missing(cell)]
+            return "date" if cells.dtype.kind == "M" else "number"
+        known = [cell for cell in dict.fromkeys(cells) if not is_missing(cell)]
         numeric = len(known) - int(np.isnan(numbers_of(known, self.decimal)).sum())
         if numeric == len(known):
             return "number"
@@ -142,12 +155,13 @@ class Table:
             return "mixed"
         return "text" if date_format(known) is None else "date"
 
-    def first_text(self, name: str) -> int:
-        """The first row of a column whose cell is neither missing nor a number."""
-        for row, cell in enumerate(self.columns[name]):
-            if not is_missing(cell) and math.isnan(number_of(cell, self.decimal)):
-                return row
-        raise ValueError(f"{self.source}: column {name!r} holds only numbers")
+    def text_cells(self, name: str) -> list[str]:
+        """The different cells of a column of text that are neither missing nor a number."""
+        return [
+            cell
+            for cell in dict.fromkeys(self.columns[name])
+            if not is_missing(cell) and math.isnan(number_of(cell, self.decimal))
+        ]
 
     def resolve(self, column: str) -> str:
         """The name of a column given by its name, or by its place: 1 the first, -1 the last.
@@ -182,7 +196,9 @@ class Table:
 
     def row_name(self, row: int) -> str:
         """A row in words: by its line in a text file, else by its place."""
-        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        if self.lines is not None:
+            return f"line {self.lines[row]}"
+        return f"row {(row if self.places is None else self.places[row]) + 1}"
 
     def select(self, rows: Array) -> Table:
         """Some of the rows as another table.
@@ -198,7 +214,9 @@ class Table:
                 [cells[row] for row in places] if isinstance(cells, list) else cells[rows]
             )
         lines = None if self.lines is None else [self.lines[row] for row in places]
-        return replace(self, columns=columns, lines=lines)
+        if self.places is not None:
+            places = [self.places[row] for row in places]
+        return replace(self, columns=columns, lines=lines, places=places)
 
     def drop_missing(self, name: str) -> Table:
         """The rows that have a value in the column ``name``.

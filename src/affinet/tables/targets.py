@@ -88,6 +88,9 @@ class NumberTarget:
     name : str
     mean, std : float
         Of the training rows; ``std`` is 1 if they are all equal.
+    low, high : float or None
+        The least and the greatest value of the training rows, to which predictions are clamped;
+        None does not clamp them.
 
     Examples
     --------
@@ -96,15 +99,19 @@ class NumberTarget:
     >>> target = NumberTarget.fit(table, "price", np.arange(2))
     >>> target.values(table, "price"), target.restore(np.array([[0.5]]))
     (array([-1.,  1.]), array([2.5]))
+    >>> NumberTarget.fit(table, "price", np.arange(2), clamp=True).restore(np.array([0.5, 1.5]))
+    array([2.5, 3. ])
     """
 
     task: ClassVar[str] = REGRESSION
     name: str
     mean: float
     std: float
+    low: float | None = None
+    high: float | None = None
 
     @classmethod
-    def fit(cls, table: Table, name: str, rows: Array) -> NumberTarget:
+    def fit(cls, table: Table, name: str, rows: Array, clamp: bool = False) -> NumberTarget:
         """Take the statistics of some rows of a table's column."""
         values = quantities(table, name)
         largest = float(np.abs(values).max())
@@ -115,7 +122,9 @@ class NumberTarget:
                 f"{LARGEST:g} overflow float64",
                 "rescale it",
             )
-        return cls(name, *statistics(values[rows]))
+        values = values[rows]
+        ends = (float(values.min()), float(values.max())) if clamp else ()
+        return cls(name, *statistics(values), *ends)
 
     def values(self, table: Table, name: str) -> Array:
         """Standardised targets, float64 (N,), of a table's column, there called ``name``."""
@@ -124,7 +133,9 @@ class NumberTarget:
     def restore(self, y: Array) -> Array:
         """A network's outputs (N, 1) or (N,) in the column's own unit, float64 (N,)."""
         result: Array = y.reshape(-1).astype(np.float64) * self.std + self.mean
-        return result
+        if self.low is None or self.high is None:
+            return result
+        return np.clip(result, self.low, self.high)
 
 
 Target: TypeAlias = ClassTarget | NumberTarget
@@ -222,7 +233,7 @@ def raise_no_target(table: Table, name: str, row: int, n_rows: int) -> NoReturn:
 
 def target_to_json(target: Target) -> dict[str, Any]:
     """A target as plain values."""
-    values = dict(vars(target))
+    values = {name: value for name, value in vars(target).items() if value is not None}
     if isinstance(target, ClassTarget):
         values["classes"] = list(target.classes)
     return {"task": target.task, **values}
@@ -238,4 +249,9 @@ def target_from_json(value: Mapping[str, Any]) -> Target:
     mean, std = float(value["mean"]), float(value["std"])
     if not (math.isfinite(mean) and 0 < std < math.inf):
         raise ValueError(f"mean {mean} and std {std}")
-    return NumberTarget(str(value["name"]), mean, std)
+    if "low" not in value and "high" not in value:
+        return NumberTarget(str(value["name"]), mean, std)
+    low, high = float(value["low"]), float(value["high"])
+    if not -math.inf < low <= high < math.inf:
+        raise ValueError(f"low {low} and high {high}")
+    return NumberTarget(str(value["name"]), mean, std, low, high)
