@@ -381,7 +381,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     # What the base class calls --------------------------------------------------------------------
 
     def _learn_targets(self, y: Any) -> Array:
-        return checked_target(self, y, numeric=True)
+        t = checked_target(self, y, numeric=True)
+        if len(t) > 1 and (t == t[0]).all():
+            warn_caller("y is constant: the model can learn only that value", RuntimeWarning)
+        return t
 
     def _known_targets(self, y: Any) -> tuple[Array, Array]:
         t = checked_target(self, y, numeric=True)

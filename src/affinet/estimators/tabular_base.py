@@ -32,8 +32,8 @@ from affinet.thread_limit import thread_limit
 from affinet.training import History
 
 SEEDS = 2**31 - 1
-BLOCK_VALUES = 2**22  # of encoded rows at once to predict: 16 MB
-FEWEST_BLOCK_ROWS = 1024
+BLOCK_VALUES = 2**20  # of encoded rows at once to predict: 4 MB
+BLOCK_ROWS = 1024, 16384  # the fewest and the most
 
 
 class BaseTabular(BaseEstimator, ABC):
@@ -160,7 +160,7 @@ class BaseTabular(BaseEstimator, ABC):
 
     def _encoded_rows(self, rows: TableRows) -> tuple[Array, ...]:
         """Inputs, targets and weights, if there are any, of rows to validate with."""
-        table = table_of(rows.frame, self._columns, self._categorical)
+        table = table_of(rows.frame, self._columns, self._categorical, "validation_data: X")
         x = self.encoding_.inputs(table, unknown="zero")
         weights = () if rows.weights is None else (rows.weights,)
         return (x, self._encoded(rows.t), *weights)
@@ -214,7 +214,8 @@ class BaseTabular(BaseEstimator, ABC):
             t, known = self._known_targets(y)
             check_consistent_length(X, y)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"validation_data: {error}") from None
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"validation_data: {error}") from None
         weights = weights_of("validation_data: sample_weight", rest[0] if rest else None, len(t))
         rows = TableRows(frame, t, weights)
         if not known.any():
@@ -231,7 +232,7 @@ class BaseTabular(BaseEstimator, ABC):
             return np.concatenate(list(self._blocks(frame)))
 
     def _blocks(self, frame: Any) -> Iterator[Array]:
-        rows = max(FEWEST_BLOCK_ROWS, BLOCK_VALUES // max(self.encoding_.width, 1))
+        rows = int(np.clip(BLOCK_VALUES // max(self.encoding_.width, 1), *BLOCK_ROWS))
         for start in range(0, len(frame), rows):
             block = rows_at(frame, slice(start, start + rows))
             table = table_of(block, self._columns, self._categorical)

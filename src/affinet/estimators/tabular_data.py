@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,20 +62,23 @@ def checked_frame(model: Any, X: Any, y: Any = None, reset: bool = False) -> Any
     required.
     """
     require_dense(model, X)
-    if not is_frame(X):
+    if is_frame(X):
+        require_columns(X)
+    else:
         X = checked_array(model, X)
     targets = {"y": y} if reset else {}
     validate_data(model, X, reset=reset, skip_check_array=True, **targets)
-    if is_frame(X):
-        names = list(X.columns)
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"X has two columns named {twice!r}, wanted different names")
-        if not len(X) or not names:
-            raise ValueError(
-                f"X has shape {tuple(X.shape)}, wanted at least one row and one column"
-            )
     return X
+
+
+def require_columns(X: Any) -> None:
+    """Raise ValueError for a data frame without rows or columns, or with two of one name."""
+    names = list(X.columns)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"X has two columns named {twice!r}, wanted different names")
+    if not len(X) or not names:
+        raise ValueError(f"X has shape {tuple(X.shape)}, wanted at least one row and one column")
 
 
 def require_dense(model: Any, X: Any) -> None:
@@ -139,16 +143,22 @@ def names_of(frame: Any, named: Sequence[Any], value: Any) -> list[str]:
     return found
 
 
-def table_of(frame: Any, names: Sequence[str] | None, categorical: Collection[str] = ()) -> Table:
+def table_of(
+    frame: Any,
+    names: Sequence[str] | None,
+    categorical: Collection[str] = (),
+    source: str = "X",
+) -> Table:
     """The rows of a frame as a table; the columns get ``names``, if given, by their order.
 
-    scikit-learn's checks have compared the frame's own names already.
+    scikit-learn's checks have compared the frame's own names already. ``categorical`` are some of
+    ``names``, and ``source`` is what errors call the frame.
     """
     if names is None:
-        return replace(table_from_frame(frame), named=True)
+        return replace(table_from_frame(frame, source), named=True)
     own = names if not is_frame(frame) else [str(name) for name in frame.columns]
     there = [own[list(names).index(name)] for name in categorical]
-    table = table_from_frame(frame, categorical=there)
+    table = table_from_frame(frame, source, there)
     return replace(table, columns=dict(zip(names, table.columns.values(), strict=True)), named=True)
 
 
@@ -164,7 +174,13 @@ def checked_target(model: Any, y: Any, numeric: bool, name: str = "y") -> Array:
             "single target; use sklearn.multioutput for several"
         )
     values: Array = column_or_1d(array, warn=True)
-    return values.astype(np.float64) if numeric else values
+    if numeric:
+        return values.astype(np.float64)
+    if values.dtype.kind == "O":
+        missing = next((i for i, v in enumerate(values.tolist()) if v is None or v != v), None)
+        if missing is not None:
+            raise ValueError(f"{name}[{missing}] is missing, wanted the class of every row")
+    return values
 
 
 def held_out(

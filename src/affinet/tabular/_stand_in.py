@@ -52,7 +52,7 @@ def cells_of(values: Array, categorical: bool) -> list[str] | Array:
 
 def text_of(value: Any) -> str:
     """A cell's text."""
-    if value is None or value != value or str(value) in ("<NA>", "NaT"):
+    if value is None or str(value) in ("<NA>", "NaT", "nan"):
         return ""
     return value_label(value) if isinstance(value, float) and np.isfinite(value) else str(value)
 

@@ -97,5 +97,8 @@ def build_mlp(recipe: Recipe, encoding: Encoding, seed: int) -> Sequential:
     for hidden in recipe.hidden:
         layers += [Affine.init(width, hidden, rng, recipe.activation), activation()]
         width = hidden
-    layers.append(Affine.init(width, n_outputs(encoding), rng, "linear"))
+    last = Affine.init(width, n_outputs(encoding), rng, "linear")
+    if recipe.zero_last:  # predictions begin at the mean target, or at equal probabilities
+        last.W[:] = 0
+    layers.append(last)
     return Sequential(*layers, loss=loss_for(recipe, encoding))

@@ -255,4 +255,5 @@ def mlp(task: str, n_rows: int) -> Recipe:
         epochs=200,
         batch_size=min(max(2**power, SMALLEST_BATCH), LARGEST_BATCH),
         patience=20,
+        zero_last=True,
     )
