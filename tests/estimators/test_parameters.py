@@ -12,8 +12,8 @@ pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 import affinet as an
 from affinet.estimators import MLPClassifier, MLPRegressor
-from affinet.estimators.limits import thread_limit
 from affinet.estimators.parameters import CLASSIFIER, REGRESSOR
+from affinet.thread_limit import thread_limit
 
 X = np.random.default_rng(0).standard_normal((20, 3))
 Y = np.arange(20) % 2

@@ -141,7 +141,7 @@ def test_a_lock_that_another_thread_holds_is_free_in_the_child(lock):
 def test_the_thread_limit_of_another_threads_estimator_is_lifted():
     pytest.importorskip("sklearn")
     assert run(
-        "from affinet.estimators.limits import thread_limit\n"
+        "from affinet.thread_limit import thread_limit\n"
         "an.set_num_threads(3)\n"
         "def hold():\n"
         "    with thread_limit(1):\n"

@@ -28,10 +28,12 @@ FLOORS = (
         "metrics",
         "plateau",
         "threads",
+        "thread_limit",
     ),
     ("schedules", "samplers"),
     ("network",),
     ("training",),
+    ("tabular",),
     (
         "model_file",
         "gradcheck",

@@ -1,7 +1,9 @@
-"""scikit-learn's ``MLPClassifier`` and ``MLPRegressor``, trained by affinet (extra ``sklearn``).
+"""Estimators with scikit-learn's interface, trained by affinet (extra ``sklearn``).
 
-Parameters and fitted attributes have scikit-learn's names, order and meaning, so a program changes
-nothing but its import; after them come parameters that scikit-learn lacks.
+``MLPClassifier`` and ``MLPRegressor`` are scikit-learn's own: parameters and fitted attributes have
+its names, order and meaning, so a program changes nothing but its import; after them come
+parameters that scikit-learn lacks. ``TabularClassifier`` and ``TabularRegressor`` take a table as
+it is, with texts and missing values, and train networks that are made for tables.
 
 Examples
 --------
@@ -20,9 +22,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from affinet.estimators.classifier import MLPClassifier
     from affinet.estimators.regressor import MLPRegressor
+    from affinet.estimators.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
-_ROOMS = {"MLPClassifier": "classifier", "MLPRegressor": "regressor"}
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
+_ROOMS = {
+    "MLPClassifier": "classifier",
+    "MLPRegressor": "regressor",
+    "TabularClassifier": "tabular",
+    "TabularRegressor": "tabular",
+}
 
 
 def __getattr__(name: str) -> Any:

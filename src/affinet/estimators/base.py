@@ -17,7 +17,6 @@ from sklearn.utils.validation import validate_data
 from affinet._validation import Array, require_plain
 from affinet.estimators.building import build, initial_arrays, weight_views
 from affinet.estimators.lbfgs import fit_lbfgs
-from affinet.estimators.limits import thread_limit
 from affinet.estimators.model import FLOATS, SPARSE, Model
 from affinet.estimators.objectives import Objective
 from affinet.estimators.parameters import (
@@ -30,6 +29,7 @@ from affinet.estimators.parameters import (
 from affinet.estimators.rows import Rows, hold_out, in_one_piece, weights_of
 from affinet.estimators.rules import Rules, Validation
 from affinet.losses import require_takes_weights
+from affinet.thread_limit import thread_limit
 
 AUTO_BATCH = 200
 SEED_BITS = 31

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from affinet._validation import Array, require_plain
 from affinet.estimators.building import affine_places, weight_views
 from affinet.estimators.given_weights import adopt_weights, has_given_weights, require_described
-from affinet.estimators.limits import thread_limit
 from affinet.network import Sequential
+from affinet.thread_limit import thread_limit
 
 DENSE_ROWS = 1024  # of a sparse matrix that are made dense at once to predict
 SPARSE = ("csr", "csc")

@@ -1,4 +1,4 @@
-"""The number of threads kernels use while estimators work, perhaps several at once."""
+"""A limit on the kernels' threads while a block runs; blocks in several threads may overlap."""
 
 from __future__ import annotations
 

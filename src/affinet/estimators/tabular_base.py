@@ -1,0 +1,247 @@
+"""What the two estimators for tables share: from a table to a trained network and its outputs."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from affinet._validation import Array
+from affinet.estimators.parameters import Check, require_parameters
+from affinet.estimators.rows import weights_of
+from affinet.estimators.tabular_data import (
+    TableRows,
+    checked_frame,
+    held_out,
+    names_of,
+    rows_at,
+    table_of,
+)
+from affinet.network import Sequential
+from affinet.tables import Encoding, Table
+from affinet.tables.targets import Target
+from affinet.tabular import Recipe, build, encode, epochs_within, outputs, recipe_for, train
+from affinet.thread_limit import thread_limit
+from affinet.training import History
+
+SEEDS = 2**31 - 1
+BLOCK_VALUES = 2**20  # of encoded rows at once to predict: 4 MB
+BLOCK_ROWS = 1024, 16384  # the fewest and the most
+
+
+class BaseTabular(BaseEstimator, ABC):
+    """A network for tables behind scikit-learn's interface."""
+
+    _table: ClassVar[Mapping[str, Check]]
+    _task: ClassVar[str]
+    net_: Sequential
+    encoding_: Encoding
+    history_: History
+    recipe_: Recipe
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on a table.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, or array of shape (n_samples, n_features)
+            Numbers, texts, categories and dates; missing values as they are.
+        y : array of shape (n_samples,)
+            Targets.
+        sample_weight : array of shape (n_samples,), optional
+            Weights of the rows, each 0 or more and not all of them 0. Rows of weight 0 are left
+            out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data cannot be used, by name.
+        """
+        begun = time.perf_counter()
+        require_parameters(self, self._table)
+        frame = checked_frame(self, X, y, reset=True)
+        t = self._learn_targets(y)
+        check_consistent_length(X, t)
+        weights = weights_of("sample_weight", sample_weight, len(t))
+        rows = TableRows(frame, t, weights)
+        given = self._given_validation()
+        if given is not None:
+            given = self._weighted(given, by=rows).of_weight()
+        rows = self._weighted(rows, by=rows).of_weight()
+        with thread_limit(self.n_threads):
+            self._fit(rows, given, begun)
+        return self
+
+    # What a classifier and a regressor implement --------------------------------------------------
+
+    @abstractmethod
+    def _learn_targets(self, y: Any) -> Array:
+        """y as class indices or numbers (N,); keeps what predictions need to know of it."""
+
+    @abstractmethod
+    def _known_targets(self, y: Any) -> tuple[Array, Array]:
+        """The same for y to validate with, and which of the rows have a known target."""
+
+    @abstractmethod
+    def _weighted(self, rows: TableRows, by: TableRows) -> TableRows:
+        """The rows, their weights multiplied by those of their classes in the rows ``by``."""
+
+    @abstractmethod
+    def _own_target(self, target: Target, name: str) -> Target:
+        """The target of the encoding, in place of the one fitted to indices or numbers."""
+
+    @abstractmethod
+    def _calibrate(self, out: Array | None, t: Array | None, weights: Array | None) -> None:
+        """Learn from outputs for the validation rows, if there are any."""
+
+    # Training -------------------------------------------------------------------------------------
+
+    def _fit(self, rows: TableRows, given: TableRows | None, begun: float) -> None:
+        seed = int(check_random_state(self.random_state).randint(SEEDS))
+        places, held = np.arange(len(rows)), np.arange(0)
+        if given is None:
+            classes = rows.t if self._task == "classification" else None
+            rng = np.random.default_rng(seed)
+            places, held = held_out(len(rows), self.validation_fraction, classes, rng)
+        self.recipe_ = self._recipe(len(places))
+        table, target = self._learn_columns(rows)
+        self.encoding_ = self._encode(table, target, places)
+        x, t = self.encoding_.inputs(table, unknown="zero"), self._encoded(table.columns[target])
+        w = rows.weights
+        validation = self._encoded_rows(given) if given is not None else None
+        if held.size:
+            validation = (x[held], t[held], *(() if w is None else (w[held],)))
+            x, t, w = x[places], t[places], None if w is None else w[places]
+        self._train(x, t, w, validation, seed, begun)
+
+    def _recipe(self, n_rows: int) -> Recipe:
+        """The recipe, with what the estimator's own parameters replace."""
+        recipe = recipe_for(self.method, self.preset, self._task, n_rows)
+        if self.batch_size is not None:
+            recipe = replace(recipe, batch_size=int(self.batch_size))
+        return recipe
+
+    def _learn_columns(self, rows: TableRows) -> tuple[Table, str]:
+        """The table with its targets, and their name."""
+        table = table_of(rows.frame, None)
+        self._columns = tuple(table.names)
+        self._categorical = tuple(names_of(rows.frame, self._columns, self.categorical_features))
+        if self._categorical:
+            table = table_of(rows.frame, self._columns, self._categorical)
+        target = "target"
+        while target in table.columns:
+            target += " (y)"
+        return replace(table, columns={**table.columns, target: rows.t}, target=target), target
+
+    def _encode(self, table: Table, target: str, places: Array) -> Encoding:
+        """The encoding of the columns and the target."""
+        numbers = replace(self.recipe_, task="regression")  # of class indices too: any are usable
+        encoding = encode(numbers, table, target, rows=places, categorical=self._categorical)
+        return replace(encoding, target=self._own_target(encoding.target, target))
+
+    def _encoded(self, t: Any) -> Array:
+        """Class indices as they are, numbers as the network predicts them."""
+        target: Any = self.encoding_.target
+        if self._task == "classification":
+            return np.asarray(t)
+        values: Array = target.values(Table("y", {target.name: t}), target.name)
+        return values
+
+    def _encoded_rows(self, rows: TableRows) -> tuple[Array, ...]:
+        """Inputs, targets and weights, if there are any, of rows to validate with."""
+        table = table_of(rows.frame, self._columns, self._categorical, "validation_data: X")
+        x = self.encoding_.inputs(table, unknown="zero")
+        weights = () if rows.weights is None else (rows.weights,)
+        return (x, self._encoded(rows.t), *weights)
+
+    def _train(
+        self,
+        x: Array,
+        t: Array,
+        weights: Array | None,
+        validation: tuple[Array, ...] | None,
+        seed: int,
+        begun: float,
+    ) -> None:
+        """Build and train the network."""
+        recipe = self.recipe_
+        self.net_ = net = build(recipe, self.encoding_, x, t, seed)
+        options: dict[str, Any] = {
+            "validation": validation, "sample_weight": weights, "seed": seed,
+            "epochs": self._most_epochs(t),
+        }  # fmt: skip
+        if self.time_limit is not None:
+            left = max(self.time_limit - (time.perf_counter() - begun), 1e-3)
+            options["epochs"] = epochs_within(net, recipe, x, t, seconds=left, **options)
+        self.epochs_ = int(options["epochs"])
+        self.history_ = train(
+            net, recipe, x, t, callbacks=self.callbacks or (), verbose=int(bool(self.verbose)),
+            unit=float(getattr(self.encoding_.target, "std", 1.0)), **options,
+        )  # fmt: skip
+        self.best_epoch_ = self.history_.best_epoch or len(self.history_.epochs)
+        if not np.isfinite(net.params.flat).all():
+            raise ValueError(
+                "training diverged: parameters became infinite or NaN; X may hold extreme values"
+            )
+        if validation is None:
+            self._calibrate(None, None, None)
+        else:
+            out = outputs(recipe, net.predict(validation[0]))
+            self._calibrate(out, validation[1], validation[2] if len(validation) > 2 else None)
+
+    def _most_epochs(self, t: Array) -> int:
+        """Number of epochs if there is no time limit."""
+        return self.recipe_.epochs if self.epochs is None else int(self.epochs)
+
+    def _given_validation(self) -> TableRows | None:
+        """The rows of ``validation_data``, checked; None if there are none."""
+        if self.validation_data is None:
+            return None
+        X, y, *rest = self.validation_data
+        try:
+            frame = checked_frame(self, X)
+            t, known = self._known_targets(y)
+            check_consistent_length(X, y)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"validation_data: {error}") from None
+        weights = weights_of("validation_data: sample_weight", rest[0] if rest else None, len(t))
+        rows = TableRows(frame, t, weights)
+        if not known.any():
+            raise ValueError("validation_data: no row has a class that y has")
+        return rows if known.all() else rows.take(np.flatnonzero(known))
+
+    # Prediction -----------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> Array:
+        """Logits (N, C) or numbers (N, 1), in blocks: only a block's inputs are ever in memory."""
+        check_is_fitted(self, "net_")
+        frame = checked_frame(self, X)
+        with thread_limit(self.n_threads):
+            return np.concatenate(list(self._blocks(frame)))
+
+    def _blocks(self, frame: Any) -> Iterator[Array]:
+        rows = int(np.clip(BLOCK_VALUES // max(self.encoding_.width, 1), *BLOCK_ROWS))
+        for start in range(0, len(frame), rows):
+            block = rows_at(frame, slice(start, start + rows))
+            table = table_of(block, self._columns, self._categorical)
+            x = self.encoding_.inputs(table, unknown="zero")
+            yield outputs(self.recipe_, self.net_.predict(x))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags

@@ -1,0 +1,42 @@
+"""Networks for tables: recipes, the networks they describe, their training and calibration.
+
+A :class:`Recipe` holds every choice of a method: preprocessing, network, optimizer, schedules and
+stopping. :func:`recipe_for` returns that of a named method; :func:`build` makes its network for
+encoded rows, :func:`train` trains it and keeps the best epoch, and :func:`fit_temperature`
+calibrates the probabilities. The estimators and the shell are built on these.
+
+Examples
+--------
+>>> import numpy as np
+>>> from affinet.tables import Table
+>>> rng = np.random.default_rng(0)
+>>> numbers = rng.standard_normal((80, 2))
+>>> table = Table("t", {"a": numbers[:, 0], "b": numbers[:, 1], "y": numbers @ [1.0, -2.0]})
+>>> recipe = recipe_for("mlp", "default", "regression", n_rows=80)
+>>> encoding = encode(recipe, table, "y")
+>>> x, t = encoding.inputs(table), encoding.targets(table)
+>>> net = build(recipe, encoding, x, t, seed=0)
+>>> history = train(net, recipe, x, t, validation=None, epochs=20)
+>>> history["loss"][-1] < 0.1
+True
+"""
+
+from affinet.tabular.encoding import encode
+from affinet.tabular.networks import build, optimizer_for, outputs
+from affinet.tabular.recipes import METHODS, PRESETS, Recipe, recipe_for
+from affinet.tabular.temperature import fit_temperature
+from affinet.tabular.training import epochs_within, train
+
+__all__ = [
+    "METHODS",
+    "PRESETS",
+    "Recipe",
+    "build",
+    "encode",
+    "epochs_within",
+    "fit_temperature",
+    "optimizer_for",
+    "outputs",
+    "recipe_for",
+    "train",
+]

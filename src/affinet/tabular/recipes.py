@@ -1,0 +1,259 @@
+"""Recipes: every choice that a method makes, from the encoding to the end of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from affinet.tables.targets import CLASSIFICATION, TASKS
+
+METHODS = ("realmlp", "realmlp-s", "tabm", "mlp")
+PRESETS = ("fast", "default", "best")
+SMALLEST_BATCH, LARGEST_BATCH = 32, 256
+STEPS_AN_EPOCH = 25  # that "mlp" aims at for small tables
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All choices of a method for one task.
+
+    Attributes
+    ----------
+    method : str
+        "realmlp", "realmlp-s", "tabm" or "mlp": which builder makes the network.
+    task : str
+        "classification" or "regression".
+    hidden : tuple of int
+        Widths of the hidden layers.
+    activation : str
+        An activation's ``shell_name``, such as "selu".
+    parametric : bool
+        Whether every unit learns how much of the activation it applies: ``x + a (f(x) - x)``.
+    dropout : float
+        Probability of dropping a hidden unit.
+    dropout_schedule, decay_schedule : str
+        "constant" or "flat-cosine", see :class:`affinet.tabular.schedules.FlatCosine`.
+    lr : float
+        Learning rate; the peak of its schedule.
+    lr_schedule : str
+        "constant" or "cosine-log", see :class:`affinet.tabular.schedules.CosineLog`.
+    betas : tuple of float
+        Decay rates of Adam's two averages.
+    eps : float
+        Adam's epsilon.
+    weight_decay : float
+        Strength of the decoupled weight decay; biases have none in RealMLP.
+    clip_norm : float or None
+        Upper bound of the gradient's norm.
+    epochs : int
+        Number of epochs, over which the schedules extend.
+    batch_size : int
+        Rows per step.
+    patience : int or None
+        Number of epochs without a lower validation error before training stops; None trains for
+        all epochs.
+    label_smoothing : float
+        See :class:`affinet.SoftmaxWithLoss`; 0 for regression.
+    scaling : str
+        Of numbers: "standard", "robust" or "quantile".
+    one_hot : int or None
+        Columns of at most this many categories are one-hot, others become codes for an embedding;
+        None makes all of them one-hot.
+    category_size : int
+        Width of the embedding of codes.
+    clamp : bool
+        Whether predicted numbers are limited to the range of the training rows.
+    number_embedding : str or None
+        "pbld" or "piecewise": the embedding of numbers.
+    number_size, number_frequencies, number_bins : int
+        Its outputs for each number (beside the number itself with "pbld"), the frequencies of
+        "pbld" and the bins of "piecewise".
+    number_sigma : float
+        Standard deviation of the initial frequencies.
+    input_scale : bool
+        Whether every input has a learned factor.
+    bias_init : str
+        "zeros", "normal" or "he+5".
+    zero_last : bool
+        Whether the last layer starts with weights of 0.
+    bias_lr, scale_lr, number_lr, activation_lr : float
+        Factors of the learning rate for biases, input factors, number embeddings and parametric
+        activations.
+    members : int
+        Number of members of an ensemble inside one network.
+    mini : bool
+        Whether members differ in the first factors and the heads only (TabM-mini).
+
+    Examples
+    --------
+    >>> recipe = recipe_for("realmlp", "default", "classification", n_rows=1000)
+    >>> recipe.hidden, recipe.lr, recipe.epochs
+    ((256, 256, 256), 0.04, 256)
+    """
+
+    method: str
+    task: str
+    hidden: tuple[int, ...]
+    activation: str
+    lr: float
+    epochs: int
+    batch_size: int = 256
+    parametric: bool = False
+    dropout: float = 0.0
+    dropout_schedule: str = "constant"
+    lr_schedule: str = "constant"
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    decay_schedule: str = "constant"
+    clip_norm: float | None = None
+    patience: int | None = None
+    label_smoothing: float = 0.0
+    scaling: str = "standard"
+    one_hot: int | None = None
+    category_size: int = 8
+    clamp: bool = False
+    number_embedding: str | None = None
+    number_size: int = 3
+    number_frequencies: int = 16
+    number_bins: int = 48
+    number_sigma: float = 0.1
+    input_scale: bool = False
+    bias_init: str = "zeros"
+    zero_last: bool = False
+    bias_lr: float = 1.0
+    scale_lr: float = 1.0
+    number_lr: float = 1.0
+    activation_lr: float = 1.0
+    members: int = 1
+    mini: bool = False
+
+
+def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:
+    """The recipe of a method.
+
+    "realmlp" and "realmlp-s" are RealMLP-TD and RealMLP-TD-S: Holzmüller, Grinsztajn, Steinwart,
+    "Better by Default", NeurIPS 2024, arXiv 2407.04491. "tabm" is TabM: Gorishniy, Kotelnikov,
+    Babenko, ICLR 2025. "mlp" is a plain network with early stopping.
+
+    Parameters
+    ----------
+    method : {"realmlp", "realmlp-s", "tabm", "mlp"}
+    preset : {"fast", "default", "best"}
+        "default" is the published recipe. "fast" trains for fewer epochs, TabM with fewer members;
+        "best" trains RealMLP and the plain network for twice as many epochs, and gives TabM
+        embeddings of numbers.
+    task : {"classification", "regression"}
+    n_rows : int
+        Number of training rows. The batch size of "mlp" depends on it.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+
+    Examples
+    --------
+    >>> recipe_for("mlp", "default", "regression", n_rows=500).batch_size
+    32
+    """
+    for name, value, known in (
+        ("method", method, METHODS),
+        ("preset", preset, PRESETS),
+        ("task", task, TASKS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}, wanted one of {', '.join(map(repr, known))}")
+    classify = task == CLASSIFICATION
+    if method == "tabm":
+        return tabm(preset, task)
+    if method == "mlp":
+        recipe = mlp(task, n_rows)
+    else:
+        recipe = realmlp(task, classify) if method == "realmlp" else realmlp_s(task, classify)
+    factor = {"fast": 0.25, "default": 1, "best": 2}[preset]
+    return replace(recipe, epochs=int(factor * recipe.epochs))
+
+
+def realmlp_s(task: str, classify: bool) -> Recipe:
+    """RealMLP-TD-S."""
+    return Recipe(
+        method="realmlp-s",
+        task=task,
+        hidden=(256, 256, 256),
+        activation="selu" if classify else "mish",
+        lr=0.04 if classify else 0.07,
+        lr_schedule="cosine-log",
+        betas=(0.9, 0.95),
+        epochs=256,
+        label_smoothing=0.1 if classify else 0.0,
+        scaling="robust",
+        clamp=not classify,
+        input_scale=True,
+        scale_lr=6.0,
+        bias_init="normal",
+        bias_lr=0.1,
+        zero_last=True,
+    )
+
+
+def realmlp(task: str, classify: bool) -> Recipe:
+    """RealMLP-TD: what TD-S has, and the rest of the paper's table of choices."""
+    return replace(
+        realmlp_s(task, classify),
+        method="realmlp",
+        lr=0.04 if classify else 0.2,
+        one_hot=9,
+        category_size=8,
+        number_embedding="pbld",
+        number_size=3,
+        number_frequencies=16,
+        number_sigma=0.1,
+        number_lr=0.1,
+        parametric=True,
+        activation_lr=0.1,
+        dropout=0.15,
+        dropout_schedule="flat-cosine",
+        weight_decay=0.02,
+        decay_schedule="flat-cosine",
+        bias_init="he+5",
+        zero_last=False,
+    )
+
+
+def tabm(preset: str, task: str) -> Recipe:
+    """TabM: 32 members, or TabM-mini with 16 ("fast"); with embeddings of numbers ("best")."""
+    best, fast = preset == "best", preset == "fast"
+    return Recipe(
+        method="tabm",
+        task=task,
+        hidden=(512,) * (2 if best else 3),
+        activation="relu",
+        dropout=0.1,
+        lr=2e-3,
+        weight_decay=3e-4,
+        clip_norm=1.0,
+        epochs=256,
+        patience=16,
+        scaling="quantile",
+        number_embedding="piecewise" if best else None,
+        number_size=16,
+        number_bins=48,
+        members=16 if fast else 32,
+        mini=fast,
+    )
+
+
+def mlp(task: str, n_rows: int) -> Recipe:
+    """A plain network: standardised inputs, two hidden layers, ReLU, Adam, early stopping."""
+    power = max(n_rows // STEPS_AN_EPOCH, 1).bit_length() - 1
+    return Recipe(
+        method="mlp",
+        task=task,
+        hidden=(128, 128),
+        activation="relu",
+        lr=1e-3,
+        epochs=200,
+        batch_size=min(max(2**power, SMALLEST_BATCH), LARGEST_BATCH),
+        patience=20,
+        zero_last=True,
+    )
