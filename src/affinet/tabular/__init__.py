@@ -22,6 +22,7 @@ True
 """
 
 from affinet.tabular.encoding import encode
+from affinet.tabular.initialization import initialize_from_rows
 from affinet.tabular.networks import build, optimizer_for, outputs
 from affinet.tabular.recipes import METHODS, PRESETS, Recipe, recipe_for
 from affinet.tabular.temperature import fit_temperature
@@ -35,6 +36,7 @@ __all__ = [
     "encode",
     "epochs_within",
     "fit_temperature",
+    "initialize_from_rows",
     "optimizer_for",
     "outputs",
     "recipe_for",

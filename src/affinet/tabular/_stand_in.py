@@ -6,14 +6,13 @@ and ``affinet.estimators.tabular_data``.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables import Encoding, Table
+from affinet.tables import Table
 from affinet.tables.cells import value_label
 
 
@@ -55,39 +54,3 @@ def text_of(value: Any) -> str:
     if value is None or str(value) in ("<NA>", "NaT", "nan"):
         return ""
     return value_label(value) if isinstance(value, float) and np.isfinite(value) else str(value)
-
-
-def fit_encoding(
-    table: Table,
-    target: str,
-    *,
-    rows: Array | None,
-    task: str,
-    scaling: str,
-    one_hot: int | None,
-    missing: str,
-    clamp: bool,
-    categorical: Collection[str],
-) -> Encoding:
-    """Impute, standardise and make every category one-hot, whatever was asked for."""
-    places = np.arange(len(table)) if rows is None else rows
-    useless = []
-    for name in table.names:
-        if name == target:
-            continue
-        texts = table.texts(name)
-        counts = Counter(texts[row] for row in places)
-        known = len(places) - counts.pop("", 0)
-        text = name in categorical or table.kind(name) not in ("number", "date")
-        if not known or (text and len(counts) > max(20, known / 2)):
-            useless.append(name)
-    mixed = [n for n in table.names if n != target and table.kind(n) in ("mixed", "text")]
-    return Encoding.fit(
-        table,
-        target,
-        rows=places,
-        task=task,
-        impute="median",
-        ignore=useless,
-        categorical=[*categorical, *mixed],
-    )

@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from affinet._validation import Array
 from affinet.tables import Encoding, Table
-from affinet.tabular._stand_in import fit_encoding
 from affinet.tabular.recipes import Recipe
 
 
@@ -33,7 +32,7 @@ def encode(
     categorical : collection of str
         Columns that hold categories even if they look like numbers or dates.
     """
-    return fit_encoding(
+    return Encoding.fit(
         table,
         target,
         rows=rows,

@@ -31,11 +31,11 @@ class Recipe:
     dropout : float
         Probability of dropping a hidden unit.
     dropout_schedule, decay_schedule : str
-        "constant" or "flat-cosine", see :class:`affinet.tabular.schedules.FlatCosine`.
+        "constant" or "flat-cosine", see :class:`affinet.schedules.FlatCosine`.
     lr : float
         Learning rate; the peak of its schedule.
     lr_schedule : str
-        "constant" or "cosine-log", see :class:`affinet.tabular.schedules.CosineLog`.
+        "constant" or "cosine-log", see :class:`affinet.schedules.CosLog4`.
     betas : tuple of float
         Decay rates of Adam's two averages.
     eps : float
