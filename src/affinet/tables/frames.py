@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from affinet._validation import Array, require_plain
-from affinet.tables.columns import all_problems
 from affinet.tables.objects import days_of_durations, label_of, object_column, text_column
+from affinet.tables.problems import all_problems
 from affinet.tables.table import ColumnError, Table, listing
 
 Values: TypeAlias = list[str] | Array
