@@ -5,8 +5,9 @@
 how to turn columns into inputs and targets, and turns a network's outputs back into the target's
 values. Its options make inputs for modern networks for tables: robust or quantile scaling, codes
 for embeddings, indicators of missing values. ``Table.from_frame`` makes a table of a pandas or
-polars DataFrame. An encoding converts to plain values, and so is stored in a network's metadata. The shell trains,
-evaluates and predicts through both. ``split`` holds out rows, the same fraction of every class.
+polars DataFrame. An encoding converts to plain values, and so is stored in a network's metadata.
+The shell trains, evaluates and predicts through both. ``split`` holds out rows, the same fraction
+of every class.
 
 Examples
 --------

@@ -10,7 +10,8 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.cells import number_label
-from affinet.tables.columns import TO_APPLY, missing_value, texts_from_json, unknown_categories
+from affinet.tables.columns import texts_from_json
+from affinet.tables.problems import TO_APPLY, missing_value, unknown_categories
 from affinet.tables.scaled import flag_of
 from affinet.tables.table import Table
 

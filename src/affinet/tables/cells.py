@@ -13,6 +13,7 @@ from affinet._validation import Array
 
 # Cells, in lower case, that stand for a missing value.
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null"))
+LONGEST = max(map(len, MISSING))
 
 # Numbers without leading zeros, plus sign or free exponent; or as NumPy's savetxt writes them.
 PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?|-?[0-9]\.[0-9]+e[+-][0-9]{2}")
@@ -28,11 +29,15 @@ THOUSANDS = re.compile(
 
 def is_missing(cell: str) -> bool:
     """True for a cell that stands for a missing value."""
+    if len(cell) > LONGEST and cell.strip() == cell:
+        return False
     return cell.strip().lower() in MISSING
 
 
 def number_of(cell: str, decimal: str) -> float:
     """The number in a cell; NaN if it holds none."""
+    if cell[:1].isalpha() and cell[0] not in "iInN":  # the first letters of infinity and NaN
+        return math.nan
     if "_" in cell or (decimal != "." and "." in cell):
         return math.nan  # Python's 1_000 is not a number elsewhere; 1.000 would be a thousand
     try:

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from affinet._validation import Array
 from affinet.tables.categories import Categories
-from affinet.tables.columns import CategoryColumn, all_problems, require_one_of
+from affinet.tables.columns import CategoryColumn
 from affinet.tables.fitting import Dropped, Options, fit_inputs
+from affinet.tables.problems import all_problems, require_one_of
 from affinet.tables.records import Column, column_from_json, column_to_json
 from affinet.tables.table import ColumnError, Table, listing
 from affinet.tables.targets import (

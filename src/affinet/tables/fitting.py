@@ -12,21 +12,23 @@ import numpy as np
 from affinet._validation import Array
 from affinet.tables.categories import CodeColumn, OneHotColumn, SignColumn
 from affinet.tables.columns import (
-    FEW,
     IMPUTATIONS,
-    TO_LEARN,
     dates,
-    empty_column,
     fit_column,
-    missing_value,
-    mixed_column,
     notation_of,
     require_distinct,
-    require_few,
     require_no_dates,
     require_no_numbers,
-    require_one_of,
     statistics,
+)
+from affinet.tables.problems import (
+    FEW,
+    TO_LEARN,
+    empty_column,
+    missing_value,
+    mixed_column,
+    require_few,
+    require_one_of,
 )
 from affinet.tables.records import Column
 from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn

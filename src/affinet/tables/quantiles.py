@@ -89,9 +89,9 @@ class QuantileScaling:
         if np.abs(table[[0, -1]]).max() > LARGEST / 4:  # whose differences may overflow
             table, values = table / 16, values / 16
         places = np.linspace(0.0, 1.0, len(table))
-        # Among equal quantiles, one interpolation takes the last place and the other the first.
         p = np.interp(values, table, places)
-        p = 0.5 * (p - np.interp(-values, -table[::-1], -places[::-1]))
+        if (table[1:] == table[:-1]).any():  # of equal ones it takes the last, so then the first
+            p = 0.5 * (p - np.interp(-values, -table[::-1], -places[::-1]))
         p[values <= table[0]] = 0.0
         p[values >= table[-1]] = 1.0
         return normal_scores(np.clip(p, EDGE, 1 - EDGE))

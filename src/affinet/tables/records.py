@@ -6,12 +6,7 @@ import math
 from typing import Any, TypeAlias
 
 from affinet.tables.categories import CodeColumn, OneHotColumn, SignColumn
-from affinet.tables.columns import (
-    CategoryColumn,
-    DateColumn,
-    NumberColumn,
-    texts_from_json,
-)
+from affinet.tables.columns import CategoryColumn, DateColumn, NumberColumn, texts_from_json
 from affinet.tables.columns import Column as ClassicColumn
 from affinet.tables.dates import FORMATS
 from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn, fill_of

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,50 @@ class Table:
     categorical: frozenset[str] = frozenset()
     places: Sequence[int] | None = None
 
+    @classmethod
+    def from_frame(
+        cls, frame: Any, source: str = "X", categorical: Collection[str | int] = ()
+    ) -> Table:
+        """The table of a DataFrame of pandas or polars, or of a two-dimensional array.
+
+        A column means what it would mean in a CSV file of the same data. Numbers and durations
+        (in days) are numbers, dates and times are dates. Truth values become the texts ``"True"``
+        and ``"False"``. Texts, without outer spaces, are numbers, dates or categories, depending
+        on what they look like. None, NaN, NaT and NA are missing, and so are the texts that mean
+        this in files: the empty one, ``"?"``, ``"NA"``, ``"N/A"``, ``"nan"`` and ``"null"``.
+        Columns of type category are categories whatever they look like.
+
+        Parameters
+        ----------
+        frame : DataFrame or array of shape (N, columns)
+            The columns of an array are called ``x0``, ``x1``, ...; so are those of a DataFrame of
+            pandas without names. Indexes of rows are ignored.
+        source : str
+            Its name in error messages.
+        categorical : collection of str or int
+            More columns that hold categories: names, places from 0 on, or one bool for each.
+
+        Returns
+        -------
+        Table
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is something else, if names of columns are not different texts, or if columns
+            hold other things, such as lists or complex numbers; the message names all of them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> table = Table.from_frame(np.array([["4", "cat"], ["30", "dog"]]))
+        >>> table.names, table.numbers("x0"), table.kind("x1")
+        (['x0', 'x1'], array([ 4., 30.]), 'text')
+        """
+        from affinet.tables.frames import frame_table
+
+        return frame_table(frame, source, categorical)
+
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
@@ -125,8 +170,8 @@ class Table:
         """A column as texts, empty where a value is missing; numbers of arrays by their labels."""
         cells = self.columns[name]
         if isinstance(cells, list):
-            known = {cell: "" if is_missing(cell) else cell for cell in {*cells}}
-            return [known[cell] for cell in cells]
+            missing = {cell for cell in {*cells} if is_missing(cell)} - {""}
+            return ["" if cell in missing else cell for cell in cells] if missing else [*cells]
         if cells.dtype.kind == "M":
             return date_texts(cells)
         if cells.dtype.kind not in "bui":

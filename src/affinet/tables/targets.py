@@ -12,7 +12,8 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.cells import has_leading_zero, number_label
-from affinet.tables.columns import require_few, statistics, texts_from_json
+from affinet.tables.columns import statistics, texts_from_json
+from affinet.tables.problems import require_few
 from affinet.tables.table import ColumnError, Table, listing
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
