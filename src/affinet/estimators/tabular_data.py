@@ -14,7 +14,6 @@ from sklearn.utils.validation import validate_data
 
 from affinet._validation import Array, require_plain
 from affinet.tables import Table, split
-from affinet.tabular._stand_in import table_from_frame
 
 FEWEST_HELD_OUT = 10  # rows: fewer say too little about which epoch is best
 
@@ -155,10 +154,10 @@ def table_of(
     ``names``, and ``source`` is what errors call the frame.
     """
     if names is None:
-        return replace(table_from_frame(frame, source), named=True)
+        return replace(Table.from_frame(frame, source), named=True)
     own = names if not is_frame(frame) else [str(name) for name in frame.columns]
     there = [own[list(names).index(name)] for name in categorical]
-    table = table_from_frame(frame, source, there)
+    table = Table.from_frame(frame, source, there)
     return replace(table, columns=dict(zip(names, table.columns.values(), strict=True)), named=True)
 
 

@@ -72,7 +72,7 @@ def embeddings(
                 "pbld",
                 recipe.number_sigma,
                 rng,
-            )  # fmt: skip
+            )
         )
         width = layers[-1].n_outputs
     return layers, width
