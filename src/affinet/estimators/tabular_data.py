@@ -88,9 +88,10 @@ def require_dense(model: Any, X: Any) -> None:
         kinds = zip(X.columns, X.dtypes, strict=True)
         found = next((f"column {n!r}" for n, kind in kinds if "Sparse" in str(kind)), "")
     if found:
+        name = type(model).__name__
         raise TypeError(
-            f"X is sparse ({found}), wanted dense columns: {type(model).__name__} takes no sparse "
-            "data; use X.toarray(), or affinet.estimators.MLP* which take sparse matrices"
+            f"X is sparse ({found}), wanted dense columns: use X.toarray(), or "
+            f"{name.replace('Tabular', 'MLP')} instead of {name}"
         )
 
 
