@@ -8,12 +8,12 @@ import pytest
 
 from affinet.schedules import Progress
 from affinet.tabular import METHODS, PRESETS, recipe_for
-from affinet.tabular.schedules import CosineLog, FlatCosine, schedules_of
+from affinet.tabular.training import schedules_of
 
 TASKS = ("classification", "regression")
 # RealMLP-TD and what TD-S lacks of it: Holzmüller et al. (2024).
 TD = {
-    "hidden": (256, 256, 256), "parametric": True, "dropout": 0.15, "lr_schedule": "cosine-log",
+    "hidden": (256, 256, 256), "parametric": True, "dropout": 0.15, "lr_schedule": "coslog4",
     "dropout_schedule": "flat-cosine", "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.02,
     "decay_schedule": "flat-cosine", "epochs": 256, "batch_size": 256, "patience": None,
     "scaling": "robust", "one_hot": 9, "category_size": 8, "number_embedding": "pbld",
@@ -81,20 +81,19 @@ def test_unknown_names_are_refused(arguments, wanted):
         recipe_for(*arguments)
 
 
-def test_schedules_are_their_formulas_wherever_an_epoch_begins():
-    steps = 60
-    share = np.arange(steps) / steps
-    waves = [0.1 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * s))) / 2 for s in share]
-    falling = [1.0 if s < 0.5 else (1 + math.cos(math.pi * (2 * s - 1))) / 2 for s in share]
-    for schedule, wanted in ((CosineLog(0.1), waves), (FlatCosine(), falling)):
-        found = [
-            schedule.rates(Progress(start, start // 20, steps, 20, 0.3), 20)
-            for start in (0, 20, 40)
-        ]
-        np.testing.assert_allclose(np.concatenate(found), wanted, rtol=0, atol=1e-15)
-
-
-def test_constant_schedules_are_left_out():
-    assert schedules_of(0.1, "constant", "constant", "constant") == {}
-    found = schedules_of(0.1, "cosine-log", "flat-cosine", "flat-cosine")
+def test_schedules_of_recipes():
+    assert schedules_of(recipe_for("mlp", "default", "regression", 9)) == {}
+    simple = schedules_of(recipe_for("realmlp-s", "default", "regression", 9))
+    assert list(simple) == ["schedule"]
+    found = schedules_of(recipe_for("realmlp", "default", "classification", 9))
     assert list(found) == ["schedule", "decay_schedule", "dropout_schedule"]
+    start = Progress(step=0, epoch=0, steps=60, steps_per_epoch=60, lr=1.0)
+    share = np.arange(60) / 60
+    waves = [0.04 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * s))) / 2 for s in share]
+    falling = [1.0 if s < 0.5 else (1 + math.cos(math.pi * (2 * s - 1))) / 2 for s in share]
+    for name, wanted in (
+        ("schedule", waves),
+        ("decay_schedule", falling),
+        ("dropout_schedule", falling),
+    ):
+        np.testing.assert_allclose(found[name].rates(start, 60), wanted, rtol=0, atol=1e-14)

@@ -135,12 +135,12 @@ def test_a_time_limit_chooses_the_epochs_and_changes_nothing_else(monkeypatch):
 
 
 def test_training_within_a_time_limit_is_training_for_that_many_epochs():
-    recipe, net, rows, held = task_of("classification", patience=None, lr_schedule="cosine-log")
+    recipe, net, rows, held = task_of("classification", patience=None, lr_schedule="coslog4")
     history = train(net, recipe, *rows, validation=held, time_limit=0.05, epochs=30)
     n = len(history.epochs)
     *_, rates = history["lr"]
     assert rates < recipe.lr  # the schedule has reached its end
-    recipe, again, rows, held = task_of("classification", patience=None, lr_schedule="cosine-log")
+    recipe, again, rows, held = task_of("classification", patience=None, lr_schedule="coslog4")
     train(again, recipe, *rows, validation=held, epochs=n)
     np.testing.assert_array_equal(net.params.flat, again.params.flat)
 

@@ -79,6 +79,8 @@ class BaseTabular(BaseEstimator, ABC):
         if given is not None:
             given = self._weighted(given, by=rows).of_weight()
         rows = self._weighted(rows, by=rows).of_weight()
+        if len(rows) < 2:
+            raise ValueError(f"X has n_samples = {len(rows)} of weight above 0, wanted at least 2")
         with thread_limit(self.n_threads):
             self._fit(rows, given, begun)
         return self

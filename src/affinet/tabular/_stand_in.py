@@ -1,7 +1,9 @@
-"""Stand-ins for ``Table.from_frame`` and the newer arguments of ``Encoding.fit``.
+"""Stand-ins for ``Table.from_frame``, the newer arguments of ``Encoding.fit`` and two schedules.
 
-Delete this file when ``affinet.tables`` has them; its two users are ``affinet.tabular.encoding``
-and ``affinet.estimators.tabular_data``.
+Delete this file when ``affinet.tables`` and ``affinet.schedules`` have them. Its users are
+``affinet.tabular.encoding`` (``fit_encoding`` is ``Encoding.fit``), ``affinet.tabular.training``
+(``CosLog4`` and ``FlatCosine`` of ``affinet.schedules``) and ``affinet.estimators.tabular_data``
+(``table_from_frame`` is ``Table.from_frame``).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array
+from affinet.schedules import Progress, Schedule
 from affinet.tables import Encoding, Table
 from affinet.tables.cells import value_label
 
@@ -91,3 +94,33 @@ def fit_encoding(
         ignore=useless,
         categorical=[*categorical, *mixed],
     )
+
+
+class CosLog4(Schedule):
+    """``lr (1 - cos(2 pi log2(1 + 15 s))) / 2``, s the share of the updates that are done."""
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def rates(self, progress: Progress, n: int) -> Array:
+        """The rates of n updates."""
+        turns = np.log2(1 + 15 * shares(progress, n))
+        return np.asarray(self.lr * (1 - np.cos(2 * np.pi * turns)) / 2)
+
+
+class FlatCosine(Schedule):
+    """``lr`` for the first half of the updates, then a cosine that falls to 0."""
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def rates(self, progress: Progress, n: int) -> Array:
+        """The rates of n updates."""
+        falling = np.maximum(2 * shares(progress, n) - 1, 0)
+        return np.asarray(self.lr * (1 + np.cos(np.pi * falling)) / 2)
+
+
+def shares(progress: Progress, n: int) -> Array:
+    """The share of all updates that is done before each of the next n."""
+    done: Array = np.arange(progress.step, progress.step + n) / progress.steps
+    return done

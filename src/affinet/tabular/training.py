@@ -14,9 +14,9 @@ from affinet._validation import Array, positive_number, whole_number
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, set_arrays
 from affinet.tables.targets import CLASSIFICATION
+from affinet.tabular._stand_in import CosLog4, FlatCosine
 from affinet.tabular.networks import optimizer_for, outputs
-from affinet.tabular.recipes import Recipe
-from affinet.tabular.schedules import schedules_of
+from affinet.tabular.recipes import COSLOG4, FLAT_COSINE, Recipe
 from affinet.thread_limit import thread_limit
 from affinet.training import StopTraining, TrainingState
 from affinet.training.batches import steps_per_epoch
@@ -185,10 +185,19 @@ def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) ->
         "optimizer": optimizer_for(recipe, net),
         "sample_weight": sample_weight,
         "clip_norm": recipe.clip_norm,
-        **schedules_of(
-            recipe.lr, recipe.lr_schedule, recipe.decay_schedule, recipe.dropout_schedule
-        ),
+        **schedules_of(recipe),
     }
+
+
+def schedules_of(recipe: Recipe) -> dict[str, Any]:
+    """The arguments of ``fit`` for the schedules of a recipe; constant ones are left out."""
+    found: dict[str, Any] = {}
+    if recipe.lr_schedule == COSLOG4:
+        found["schedule"] = CosLog4(recipe.lr)
+    for name in ("decay_schedule", "dropout_schedule"):
+        if getattr(recipe, name) == FLAT_COSINE:
+            found[name] = FlatCosine(1.0)
+    return found
 
 
 def figure_of(recipe: Recipe) -> str:
