@@ -8,7 +8,6 @@ pytest.importorskip("sklearn", reason="needs scikit-learn")
 from affinet.tabular import fit_temperature
 from tabular_frames import (
     CLASS,
-    COLOR,
     NUMBER,
     VALUE,
     N,
@@ -112,7 +111,7 @@ def test_rows_of_the_users_select_the_epoch(make, y):
 def model_table(model, X):
     from affinet.estimators.tabular_data import table_of
 
-    return table_of(X, model._columns)
+    return table_of(X, model._columns, ())
 
 
 def test_validation_rows_that_cannot_be_used():
@@ -193,4 +192,3 @@ def test_an_interrupt_leaves_a_fitted_model():
 def test_the_unit_of_the_validation_error_is_that_of_y():
     model = regressor(epochs=3).fit(objects(), 1000 * VALUE)
     assert min(model.history_["val_rmse"]) > 100
-    assert COLOR.shape == (N,)

@@ -20,7 +20,7 @@ from affinet.tables import Encoding, Table
 from affinet.tables.cells import value_label
 
 
-def table_from_frame(frame: Any, source: str = "X", categorical: Collection[str] = ()) -> Table:
+def table_from_frame(frame: Any, source: str = "X", categorical: Collection[int] = ()) -> Table:
     """A data frame of pandas or polars, or an array (N, I), as a table."""
     if isinstance(frame, np.ndarray):
         names = [f"column {place + 1}" for place in range(frame.shape[1])]
@@ -28,8 +28,8 @@ def table_from_frame(frame: Any, source: str = "X", categorical: Collection[str]
     else:
         names = [str(name) for name in frame.columns]
         values = [values_of(frame[name]) for name in frame.columns]
-    columns = {n: cells_of(v, n in categorical) for n, v in zip(names, values, strict=True)}
-    return Table(source, columns)
+    cells = [cells_of(column, place in categorical) for place, column in enumerate(values)]
+    return Table(source, dict(zip(names, cells, strict=True)))
 
 
 def values_of(column: Any) -> Array:
