@@ -38,7 +38,10 @@ BOTH = [(classifier, CLASS), (regressor, VALUE)]
 @pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
 def test_every_check_of_scikit_learn(estimator, method):
     found = check_estimator(
-        estimator(method, epochs=40), expected_failed_checks=EXPECTED, on_fail=None, on_skip=None
+        estimator(method, epochs=40, n_threads=1),
+        expected_failed_checks=EXPECTED,
+        on_fail=None,
+        on_skip=None,
     )
     bad = [r for r in found if r["status"] == "failed"]
     assert not bad, [(r["check_name"], r["exception"]) for r in bad]

@@ -61,11 +61,15 @@ def polars_frame():
 
 
 def classifier(**options):
-    return TabularClassifier(**{"method": "mlp", "random_state": 0, "epochs": 2} | options)
+    return TabularClassifier(
+        **{"method": "mlp", "random_state": 0, "epochs": 2, "n_threads": 1} | options
+    )
 
 
 def regressor(**options):
-    return TabularRegressor(**{"method": "mlp", "random_state": 0, "epochs": 2} | options)
+    return TabularRegressor(
+        **{"method": "mlp", "random_state": 0, "epochs": 2, "n_threads": 1} | options
+    )
 
 
 def results(model, X):
