@@ -56,8 +56,9 @@ class BaseTabular(BaseEstimator, ABC):
         y : array of shape (n_samples,)
             Targets.
         sample_weight : array of shape (n_samples,), optional
-            Weights of the rows, each 0 or more and not all of them 0. Rows of weight 0 are left
-            out.
+            Weights of the rows, each 0 or more and not all of them 0. They count in the loss, in
+            the selection of the epoch and in the calibration; the scaling of columns and batches
+            count rows. Rows of weight 0 are left out.
 
         Returns
         -------

@@ -245,7 +245,11 @@ def tabm(preset: str, task: str) -> Recipe:
 
 
 def mlp(task: str, n_rows: int) -> Recipe:
-    """A plain network: standardised inputs, two hidden layers, ReLU, Adam, early stopping."""
+    """A plain network: standardised inputs, two hidden layers, ReLU, Adam, early stopping.
+
+    Chosen on eight tables that no published figure comes from: twice the width, robust scaling and
+    dropout were better on some of them and worse on others; label smoothing helped on most.
+    """
     power = max(n_rows // STEPS_AN_EPOCH, 1).bit_length() - 1
     return Recipe(
         method="mlp",
@@ -256,5 +260,6 @@ def mlp(task: str, n_rows: int) -> Recipe:
         epochs=200,
         batch_size=min(max(2**power, SMALLEST_BATCH), LARGEST_BATCH),
         patience=20,
+        label_smoothing=0.1 if task == CLASSIFICATION else 0.0,
         zero_last=True,
     )
