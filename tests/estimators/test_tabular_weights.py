@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
-from affinet.tabular import fit_temperature
+from affinet.tabular import fit_temperature, train
 from tabular_frames import (
     CLASS,
     NUMBER,
@@ -152,6 +152,42 @@ def test_held_out_rows_are_a_share_of_every_class():
         assert len(seen[0]) == n - held
     model = classifier(validation_fraction=0.0).fit(X, CLASS)
     assert "val_loss" not in model.history_.names
+
+
+@pytest.fixture
+def trained_with(monkeypatch):
+    """The arguments of the last training."""
+    seen = {}
+
+    def spy(net, recipe, x, t, **options):
+        seen.update(options, x=x, t=t)
+        return train(net, recipe, x, t, **options)
+
+    monkeypatch.setattr("affinet.estimators.tabular_base.train", spy)
+    return seen
+
+
+def test_weights_count_in_training_and_validation(trained_with):
+    weights = RNG.uniform(1, 2, N)
+    by_class = {"low": 3.0, "mid": 1.0, "top": 0.5}
+    of_class = np.array([by_class[name] for name in CLASS])
+    wanted = weights * of_class
+    model = classifier(class_weight=by_class).fit(objects(), CLASS, sample_weight=weights)
+    found = np.r_[trained_with["sample_weight"], trained_with["validation"][2]]
+    np.testing.assert_array_equal(np.sort(found), np.sort(wanted))
+    assert len(trained_with["validation"][2]) == N // 5
+    model.set_params(validation_data=(objects(), CLASS, weights)).fit(objects(), CLASS)
+    np.testing.assert_array_equal(trained_with["validation"][2], wanted)
+    model.set_params(validation_data=(objects(), CLASS)).fit(objects(), CLASS)
+    np.testing.assert_array_equal(trained_with["validation"][2], of_class)
+
+
+def test_columns_and_targets_are_scaled_by_the_training_rows(trained_with):
+    regressor().fit(NUMBER[:, None], VALUE)
+    for values in (trained_with["x"], trained_with["t"]):
+        assert len(values) == N - N // 5
+        assert values.mean() == pytest.approx(0, abs=1e-6)
+        assert values.std() == pytest.approx(1, abs=1e-6)
 
 
 def test_probabilities_are_calibrated():
