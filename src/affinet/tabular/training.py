@@ -16,7 +16,7 @@ from affinet.network.inner import arrays_of, set_arrays
 from affinet.schedules import CosLog4, FlatCosine
 from affinet.tables.targets import CLASSIFICATION
 from affinet.tabular.networks import optimizer_for, outputs
-from affinet.tabular.recipes import Recipe
+from affinet.tabular.recipes import COSLOG4, FLAT_COSINE, Recipe
 from affinet.thread_limit import thread_limit
 from affinet.training import StopTraining, TrainingState
 from affinet.training.batches import steps_per_epoch
@@ -190,14 +190,13 @@ def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) ->
 
 
 def schedules_of(recipe: Recipe) -> dict[str, Any]:
-    """The arguments of ``fit`` for the recipe's schedules; constant ones are left out."""
+    """The arguments of ``fit`` for the schedules of a recipe; constant ones are left out."""
     found: dict[str, Any] = {}
-    if recipe.lr_schedule == "cosine-log":
+    if recipe.lr_schedule == COSLOG4:
         found["schedule"] = CosLog4(recipe.lr)
-    if recipe.decay_schedule == "flat-cosine":
-        found["decay_schedule"] = FlatCosine(1.0)
-    if recipe.dropout_schedule == "flat-cosine":
-        found["dropout_schedule"] = FlatCosine(1.0)
+    for name in ("decay_schedule", "dropout_schedule"):
+        if getattr(recipe, name) == FLAT_COSINE:
+            found[name] = FlatCosine(1.0)
     return found
 
 
