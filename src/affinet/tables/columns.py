@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -369,6 +368,6 @@ def statistics(values: Array) -> tuple[float, float]:
 
 def texts_from_json(value: Any) -> tuple[str, ...]:
     """A list of texts."""
-    if not isinstance(value, Sequence) or not all(isinstance(text, str) for text in value):
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
         raise TypeError(f"{value!r} is not a list of texts")
     return tuple(value)

@@ -99,7 +99,7 @@ def fit_inputs(
     """The columns learned from some rows of a table, those dropped, and those with problems."""
     if not options.classic:
         if rows is not None:
-            table = table.select(np.arange(len(table))[rows])
+            table = table.select(np.arange(len(table))[rows] if rows.size else np.arange(0))
         if not len(table):
             raise ValueError(f"{table.source}: no training rows to learn from")
     columns: list[Column] = []
