@@ -45,7 +45,8 @@ def life(n=200):
         ]
 
     days = [dt.date(2023, 1, 1) + dt.timedelta(int(day)) for day in rng.integers(0, 700, n)]
-    times = [dt.datetime(2023, 1, 1) + dt.timedelta(0, int(s)) for s in rng.integers(0, 1e7, n)]
+    micros = rng.integers(0, 10**13, n).tolist()
+    times = [dt.datetime(2023, 1, 1) + dt.timedelta(microseconds=m) for m in micros]
     return {
         "number": gaps(rng.normal(size=n).tolist()),
         "whole": rng.integers(-9, 99, n).tolist(),

@@ -153,6 +153,9 @@ def test_if_all_columns_are_dropped_one_sentence_says_so():
         ValueError, match=r"all of them were dropped: column 'a': 7 in every row, c"
     ):
         Encoding.fit(table, "t", **MODERN)
+    text = table_of(a=["long " * 20] * 2, b=["1", "2"], t=["0.5", "1"])
+    (dropped,) = Encoding.fit(text, "t", **MODERN).dropped
+    assert dropped == "column 'a': long long long long long long long lo... in every row"
     with pytest.raises(ValueError, match="no training rows"):
         Encoding.fit(table, "t", rows=[], task="regression", **MODERN)
     with pytest.raises(ValueError, match="'b' has no value to learn from"):

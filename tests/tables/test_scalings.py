@@ -85,6 +85,12 @@ def test_a_frequent_least_value_does_not_become_the_extreme(low, unit):
     assert scores[0] == pytest.approx(normal_scores(np.array([0.15]))[0], abs=0.1)
 
 
+def test_a_value_that_several_quantiles_share_gets_the_place_in_their_middle():
+    scores = QuantileScaling((0.0, 0.0, 0.0, 1.0, 1.0)).apply(np.array([-1.0, 0.0, 1.0, 2.0]))
+    p = np.array([1e-7, 0.25, 0.875, 1 - 1e-7])
+    np.testing.assert_allclose(scores, normal_scores(p), rtol=1e-9)
+
+
 def test_units_and_the_order_of_rows_make_no_difference_to_scores():
     x = SAMPLES["normal"] / 10
     scores = QuantileScaling.fit(x).apply(x)

@@ -92,8 +92,6 @@ class QuantileScaling:
         p = np.interp(values, table, places)
         if (table[1:] == table[:-1]).any():  # of equal ones it takes the last, so then the first
             p = 0.5 * (p - np.interp(-values, -table[::-1], -places[::-1]))
-        p[values <= table[0]] = 0.0
-        p[values >= table[-1]] = 1.0
         return normal_scores(np.clip(p, EDGE, 1 - EDGE))
 
     def to_json(self) -> dict[str, Any]:
