@@ -15,6 +15,7 @@ from affinet.tables.columns import (
     IMPUTATIONS,
     dates,
     fit_column,
+    median,
     notation_of,
     require_distinct,
     require_no_dates,
@@ -32,7 +33,7 @@ from affinet.tables.problems import (
 )
 from affinet.tables.records import Column
 from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn
-from affinet.tables.scaling import SCALINGS, Scaling, median
+from affinet.tables.scaling import SCALINGS, Scaling
 from affinet.tables.table import ColumnError, Table, listing
 
 MISSING_VALUES = ("error", "indicator")
