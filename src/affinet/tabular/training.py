@@ -13,9 +13,10 @@ import numpy as np
 from affinet._validation import Array, positive_number, whole_number
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, set_arrays
+from affinet.samplers import MemberBatches
 from affinet.schedules import CosLog4, FlatCosine
 from affinet.tables.targets import CLASSIFICATION
-from affinet.tabular.networks import optimizer_for, outputs
+from affinet.tabular.networks import averaged, optimizer_for, tiled
 from affinet.tabular.recipes import COSLOG4, FLAT_COSINE, Recipe
 from affinet.thread_limit import thread_limit
 from affinet.training import StopTraining, TrainingState
@@ -90,6 +91,8 @@ def train(
                 net, recipe, x, t, validation=validation, sample_weight=sample_weight, seed=seed,
                 epochs=epochs, seconds=time_limit,
             )  # fmt: skip
+        if validation is not None:
+            validation = tuple(tiled(recipe, array) for array in validation)
         figure = figure_of(recipe)
         best = LastBest(f"val_{figure}", recipe.patience)
         watching = [best] if validation is not None else []
@@ -158,7 +161,7 @@ def epochs_within(
         per_epoch = per_step * steps_per_epoch(len(x), recipe.batch_size)
         if validation is not None:
             measured = time.perf_counter()
-            trial.evaluate(*validation)
+            trial.evaluate(*(tiled(recipe, array) for array in validation))
             per_epoch += time.perf_counter() - measured
     left = USED_SHARE * (seconds - (time.perf_counter() - begun))
     return min(most, max(1, int(left / per_epoch)))
@@ -180,8 +183,11 @@ def seconds_per_step(fit: Any, seconds: float) -> float:
 
 def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) -> dict[str, Any]:
     """The arguments of ``fit`` that a recipe determines."""
+    members = recipe.members
+    own = {"sampler": MemberBatches(members, recipe.batch_size)} if members > 1 else {}
     return {
-        "batch_size": recipe.batch_size,
+        **own,
+        "batch_size": recipe.batch_size * members,
         "optimizer": optimizer_for(recipe, net),
         "sample_weight": sample_weight,
         "clip_norm": recipe.clip_norm,
@@ -209,7 +215,9 @@ def error_of(
     recipe: Recipe, unit: float, raw: Array, t: Array, sample_weight: Array | None = None
 ) -> float:
     """The share of rows classified wrongly, or the root of the mean squared error times unit."""
-    found = outputs(recipe, raw)
+    found = averaged(recipe, raw)
+    t = t[: len(found)]  # targets are tiled as rows are
+    sample_weight = None if sample_weight is None else sample_weight[: len(found)]
     if recipe.task == CLASSIFICATION:
         return float(np.average(found.argmax(axis=1) != t, weights=sample_weight))
     squares = (found.reshape(-1).astype(np.float64) - t) ** 2
