@@ -105,7 +105,8 @@ def train(
             found = net.history
             if found is None:  # it had not begun
                 raise
-            warn_caller("training was interrupted; the best epoch so far is kept", UserWarning)
+            kept = "" if best.arrays is None else "; the best epoch so far is kept"
+            warn_caller(f"training was interrupted{kept}", UserWarning)
             history = found
         best.restore(net)
         return history
