@@ -25,7 +25,7 @@ from affinet.training.callbacks import Callback
 from affinet.training.finite import warn_caller
 from affinet.training.history import History
 
-PROBE_SHARE = 0.05  # of the time limit
+PROBE_SHARE = 0.1  # of the time limit
 LONGEST_PROBE = 1.0  # seconds
 USED_SHARE = 0.9  # of the time that is left after the probe: steps differ in time
 
@@ -108,7 +108,8 @@ def train(
             found = net.history
             if found is None:  # it had not begun
                 raise
-            warn_caller("training was interrupted; the best epoch so far is kept", UserWarning)
+            kept = "" if best.arrays is None else "; the best epoch so far is kept"
+            warn_caller(f"training was interrupted{kept}", UserWarning)
             history = found
         best.restore(net)
         return history
@@ -129,7 +130,7 @@ def epochs_within(
 ) -> int:
     """The number of epochs for which :func:`train` takes about ``seconds``, this measurement too.
 
-    A copy of the network is trained for a few steps, at most a second or a twentieth of the limit.
+    A copy of the network is trained for a few steps, at most a second or a tenth of the limit.
     Training itself then runs to its end: it does not stop in the middle of its schedules, and the
     same number as ``epochs`` gives the same bits. It takes longer than the limit if the machine
     becomes busy, or if the limit is too short for one epoch.
@@ -168,17 +169,26 @@ def epochs_within(
 
 
 def seconds_per_step(fit: Any, seconds: float) -> float:
-    """The time that a step of ``fit(steps=n)`` takes, measured within about ``seconds``."""
+    """The time that a step of ``fit(steps=n)`` takes, measured within about ``seconds``.
+
+    What a call takes besides its steps, most of a short call, is subtracted.
+    """
     begun = time.perf_counter()
     fit(steps=1)  # starts threads and touches the memory
+    alone = timed(fit, 1)
     steps = 2
     while True:
-        started = time.perf_counter()
-        fit(steps=steps)
-        now = time.perf_counter()
-        if 3 * (now - started) > seconds - (now - begun):  # twice the steps would take too long
-            return (now - started) / steps
+        taken = timed(fit, steps)
+        if 3 * taken > seconds - (time.perf_counter() - begun):  # twice the steps take too long
+            return max(taken - alone, taken / 2) / (steps - 1)
         steps *= 2
+
+
+def timed(fit: Any, steps: int) -> float:
+    """Seconds that a call takes."""
+    started = time.perf_counter()
+    fit(steps=steps)
+    return time.perf_counter() - started
 
 
 def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) -> dict[str, Any]:
