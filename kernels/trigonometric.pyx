@@ -35,13 +35,15 @@ cdef double PER_TURN = 0.15915494309189533576888376337251
 
 
 cdef inline vector _distance_to_turn(vector t) noexcept nogil:
-    """t minus the nearest integer; 0 where no fraction of a quarter is left of t.
+    """t minus the nearest integer; 0 from where on t has no fraction, 2^23 (in double 2^52).
 
-    Adding 1.5 2^23 (in double 1.5 2^52) and subtracting it again rounds to an integer.
+    Adding 1.5 2^23 and subtracting it again rounds to an integer, or from 2^22 on to an even one:
+    that leaves up to 1, and a second time up to 1/2.
     """
-    cdef double most = <double> (1 << 22) if vector is vfloat else <double> (1 << 22) * (1 << 29)
-    cdef vector magic = vnumber(&t, 3 * most)
+    cdef double most = <double> (1 << 23) if vector is vfloat else <double> (1 << 23) * (1 << 29)
+    cdef vector magic = vnumber(&t, 1.5 * most)
     cdef vector rest = t - ((t + magic) - magic)
+    rest = rest - ((rest + magic) - magic)
     return vselect_less(vabs(t), vnumber(&t, most), rest, t - t)
 
 
