@@ -87,7 +87,7 @@ COLUMN_MUTANTS = {
         "step the other way round": with_changes(
             "parametric_forward", lambda out, step: (out, -step)
         ),
-        "another function": with_changes("parametric_forward", activation=lambda name: "elu"),
+        "another function": with_changes("parametric_forward", activation=lambda f: "gelu"),
     },
     "parametric_backward": {
         "f alone": with_changes("parametric_backward", a=np.ones_like),
