@@ -27,6 +27,7 @@ from affinet.network.inner import (
     keeps_any_width,
     layer_widths,
     predict_unguarded,
+    require_codes,
     require_loss,
     walk,
 )
@@ -230,6 +231,8 @@ def require_data(
         for start, block in blocks(x, low, high):
             require_finite(f"{prefix}x", block, start)
     require_width(net, x, f"{prefix}x")
+    for start, block in blocks(x, low, high):
+        require_codes(net, f"{prefix}x", block, start)
     y = predict_unguarded(net, x[:1])
     require_targets(net, y, t, prefix)
     for start, block in blocks(t, low, high):
