@@ -377,6 +377,8 @@ cdef int _require_periodic(const Operation* op) except -1:
     if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_WAVE_OUTPUTS):
         raise ValueError(f"K is {op.numbers[0]:g} and M {op.numbers[1]:g}, wanted 1 or more and "
                          f"1 to {MOST_WAVE_OUTPUTS}")
+    _require_whole("K", op.numbers[0])
+    _require_whole("M", op.numbers[1])
     for k in range(2, 5):
         if op.numbers[k] not in (0, 1):
             raise ValueError(f"a switch is {op.numbers[k]:g}, wanted 0 or 1")
@@ -392,6 +394,8 @@ cdef int _require_embedding(const Operation* op) except -1:
     if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_SIZE):
         raise ValueError(f"rows and d are {op.numbers[0]:g} and {op.numbers[1]:g}, wanted 1 or "
                          "more")
+    _require_whole("rows", op.numbers[0])
+    _require_whole("d", op.numbers[1])
     for p in range(op.n_columns):
         if firsts[p] < before or (p == 0 and firsts[p] != 0) or firsts[p] >= op.numbers[0]:
             raise ValueError(f"firsts[{p}] is {firsts[p]}, wanted ascending rows below "
@@ -406,6 +410,12 @@ cdef int _require_piecewise(const Operation* op, Precision precision) except -1:
         raise ValueError(f"T and d are {op.numbers[0]:g} and {op.numbers[1]:g}, wanted 1 or more")
     _require_columns(op)
     return _require_bins(&e, precision)
+
+
+cdef int _require_whole(str name, double size) except -1:
+    if size != <double> <Py_ssize_t> size:
+        raise ValueError(f"{name} is {size:g}, wanted a whole number")
+    return 0
 
 
 cdef int _require_columns(const Operation* op) except -1:

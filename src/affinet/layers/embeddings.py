@@ -206,8 +206,10 @@ class Embedding(ColumnLayer):
     Raises
     ------
     ValueError
-        From forward and predict: if x holds something else than a code in such a column. A network
-        that an embedding is the first layer of checks its inputs too; elsewhere the vector is NaN.
+        From forward and predict, if such a column of x holds anything but its codes. A network whose
+        first layer is an embedding checks the data of ``fit``, ``predict`` and ``evaluate`` once,
+        after multiplication by ``input_scale``. Behind other layers only the forward layer by layer
+        checks; compiled code makes the vector NaN.
 
     Examples
     --------
@@ -277,21 +279,35 @@ class Embedding(ColumnLayer):
         found = super().operation(starts, key)
         return found._replace(n_outputs=self.n_outputs, arrays=self._places())
 
-    def require_inputs(self, x: Array) -> None:
+    def require_inputs(self, x: Array, name: str = "x", first_row: int = 0) -> None:
         """Raise unless every value of a column of codes is one of its codes.
 
         Parameters
         ----------
-        x : array of shape (B, n_inputs)
+        x : array of shape (B, ...) or (n_inputs,)
+            Rows of another width are left to the forward.
+        name : str
+            Of x, for the message.
+        first_row : int
+            Index of the first row in the caller's data, for the message.
+
+        Raises
+        ------
+        ValueError
+            It names the first row of the first column with anything else, and the value.
         """
+        n, width = self.n_inputs, x.size // len(x) if x.ndim > 1 and len(x) else x.size
+        if x.size == 0 or width != n:
+            return
+        rows = x.reshape(-1, n)
         for column, size in self.sizes.items():
-            codes = x[:, column]
+            codes = rows[:, column]
             wrong = ~((codes >= 0) & (codes < size) & (codes == np.floor(codes)))
             if wrong.any():
                 row = int(wrong.argmax())
                 raise ValueError(
-                    f"x has {codes[row]:g} in row {row}, column {column}, wanted a code: a whole "
-                    f"number from 0 to {size - 1}"
+                    f"{name} has {codes[row]:g} in row {first_row + row}, column {column}, wanted "
+                    f"a code: a whole number from 0 to {size - 1}"
                 )
 
     def _places(self) -> tuple[Array, Array]:
