@@ -13,7 +13,9 @@ from affinet._dispatch import kernels
 from affinet._validation import Array, generator, positive_number, ready, whole_number
 from affinet.layers.base import Parameter
 from affinet.layers.columns import ColumnLayer, float_dtype
-from affinet.layers.operation import Operation
+from affinet.layers.operation import OnnxGraph, Operation
+
+INT64 = 7  # in ONNX
 
 # By kind: whether the waves are cosines and sines without phases, whether x itself comes first, and
 # whether relu follows.
@@ -142,6 +144,13 @@ class PeriodicEmbedding(ColumnLayer):
             "kind": self.kind,
         }
 
+    def __repr__(self) -> str:
+        shown = self.config()
+        if len(self.columns) == self.n_inputs:
+            del shown["columns"]
+        arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        return f"PeriodicEmbedding({arguments})"
+
     def numbers(self) -> tuple[float, ...]:
         """K, M and the kind's switches."""
         K, M = self._shapes["w"][1], self._shapes["c"][1]
@@ -152,6 +161,34 @@ class PeriodicEmbedding(ColumnLayer):
         columns = np.array(self.columns, np.int64)
         found = super().operation(starts, key)
         return found._replace(n_outputs=self.n_outputs, arrays=(columns,))
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the waves of the embedded columns, their products with V, and what stands beside."""
+        x, (sines, with_x, rectified) = graph.tensor, PERIODIC_KINDS[self.kind]
+        w, b, V, c = graph.parameters(self, *self.parameters)
+        last = graph.indices("axis", [2])
+        column = graph.add("Gather", x, graph.indices("columns", self.columns), axis=1)
+        column = graph.add("Unsqueeze", column, last)  # (B, n, 1)
+        angle = graph.add("Mul", column, w)
+        angle = graph.add("Mul", angle, graph.constant("turn", 2 * math.pi))
+        if sines:
+            waves = graph.add("Cos", angle), graph.add("Sin", angle)
+            graph.add("Concat", *waves, axis=2)
+        else:
+            graph.add("Add", angle, b)
+            graph.add("Cos")
+        waves = graph.add("Unsqueeze", graph.tensor, last)  # (B, n, 1, K or 2 K)
+        transposed = graph.add("Transpose", V, perm=[0, 2, 1])
+        graph.add("MatMul", waves, transposed)
+        graph.add("Squeeze", graph.tensor, last)
+        graph.add("Add", graph.tensor, c)
+        if rectified:
+            graph.add("Relu")
+        if with_x:
+            graph.add("Concat", column, graph.tensor, axis=2)
+        width = self._shapes["c"][1] + with_x
+        write_in_order(graph, x, self.n_inputs, self.columns, width)
+        graph.describe(self, x, {"w": w, "b": b, "V": V, "c": c})
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
@@ -237,7 +274,7 @@ class Embedding(ColumnLayer):
     ) -> None:
         n_inputs = whole_number("n_inputs", n_inputs, 1)
         d = whole_number("outputs", outputs, 1)
-        found = {int(column): whole_number("a size", size, 1) for column, size in sizes.items()}
+        found = known_sizes(sizes)
         self._columns = known_columns(found, n_inputs)
         self._sizes = tuple(found[column] for column in self._columns)
         super().__init__(n_inputs, n_inputs + len(found) * (d - 1))
@@ -269,6 +306,9 @@ class Embedding(ColumnLayer):
         """Sizes and columns, for the model file."""
         sizes = {str(column): size for column, size in self.sizes.items()}
         return {"n_inputs": self.n_inputs, "sizes": sizes, "outputs": self.outputs}
+
+    def __repr__(self) -> str:
+        return f"Embedding(n_inputs={self.n_inputs}, sizes={self.sizes}, outputs={self.outputs})"
 
     def numbers(self) -> tuple[float, ...]:
         """Rows of the tables and their length."""
@@ -310,6 +350,18 @@ class Embedding(ColumnLayer):
                     f"a code: a whole number from 0 to {size - 1}"
                 )
 
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the rows of E that the codes look up, which the graph does not check."""
+        x = graph.tensor
+        columns, firsts = self._places()
+        (E,) = graph.parameters(self, "E")
+        graph.add("Gather", x, graph.indices("columns", columns), axis=1)
+        graph.add("Cast", to=INT64)
+        graph.add("Add", graph.tensor, graph.indices("firsts", firsts))
+        graph.add("Gather", E, graph.tensor, axis=0)
+        write_in_order(graph, x, self.n_inputs, self.columns, self.outputs)
+        graph.describe(self, x, {"E": E})
+
     def _places(self) -> tuple[Array, Array]:
         """The columns, and the first row of each one's table."""
         firsts = np.cumsum([0, *self._sizes[:-1]])
@@ -326,6 +378,33 @@ class Embedding(ColumnLayer):
         dx = np.empty(x.shape, x.dtype)
         kernels.embedding_backward(x, dout, *self._places(), dx, gradients["E"])
         return dx
+
+
+def write_in_order(
+    graph: OnnxGraph, x: str, n_inputs: int, columns: tuple[int, ...], width: int
+) -> None:
+    """Put the last output, (B, n, width), in the places of the embedded columns of x."""
+    n = len(columns)
+    flat = graph.add("Reshape", graph.tensor, graph.indices("shape", [0, n * width]))
+    graph.add("Concat", x, flat, axis=1)
+    places: list[int] = []
+    for column in range(n_inputs):
+        start = n_inputs + columns.index(column) * width if column in columns else column
+        places += range(start, start + width) if column in columns else [column]
+    graph.add("Gather", graph.tensor, graph.indices("order", places), axis=1)
+
+
+def known_sizes(sizes: Any) -> dict[int, int]:
+    """Sizes by column; keys may be texts, as in JSON."""
+    if not isinstance(sizes, Mapping):
+        raise TypeError(f"sizes is {sizes!r:.50}, wanted a mapping of columns to numbers")
+    found = {}
+    for key, size in sizes.items():
+        column = int(key) if isinstance(key, str) and key.isdecimal() else key
+        found[whole_number("a column", column, 0)] = whole_number("a size", size, 1)
+    if len(found) < len(sizes):
+        raise ValueError(f"sizes is {sizes!r}, wanted each column once")
+    return found
 
 
 def known_columns(columns: Iterable[int] | None, n_inputs: int) -> tuple[int, ...]:

@@ -100,9 +100,11 @@ class Parametric(ColumnLayer):
         """Add f, and what mixes it with its input."""
         x = graph.tensor
         self.activation.write_onnx(graph)
+        (a,) = graph.parameters(self, "a")
         graph.add("Sub", graph.tensor, x)
-        graph.add("Mul", graph.tensor, *graph.parameters(self, "a"))
+        graph.add("Mul", graph.tensor, a)
         graph.add("Add", x, graph.tensor)
+        graph.describe(self, x, {"a": a})
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)

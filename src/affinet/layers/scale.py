@@ -74,7 +74,9 @@ class Scale(ColumnLayer):
 
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add a Mul."""
-        graph.add("Mul", graph.tensor, *graph.parameters(self, "s"))
+        x, (s,) = graph.tensor, graph.parameters(self, "s")
+        graph.add("Mul", x, s)
+        graph.describe(self, x, {"s": s})
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
