@@ -60,13 +60,6 @@ cdef void _copy_others(const Waves* e, Py_ssize_t B, bint back, const real* sour
             start += length + 1
 
 
-cdef inlined_void _read_column(Py_ssize_t rows, Py_ssize_t width, const real* x,
-                               real* column) noexcept nogil:
-    cdef Py_ssize_t r
-    for r in range(rows):
-        column[r] = x[r * width]
-
-
 cdef inlined_void _wave(Py_ssize_t n, double w, double b, const vector* x, vector* c,
                         vector* s) noexcept nogil:
     """c = cos(2 pi w x + b) and s = sin(2 pi w x + b) of n numbers."""

@@ -144,7 +144,12 @@ def test_v_of_another_shape_is_refused(kernels, dtype):
 
     call(np.zeros((1, 2, 3), dtype), False)
     call(np.zeros((1, 2, 6), dtype), True)
-    for V, sines in (((1, 2, 3), True), ((1, 2, 6), False), ((1, 65, 3), False), ((1, 0, 3), False)):
+    for V, sines in (
+        ((1, 2, 3), True),
+        ((1, 2, 6), False),
+        ((1, 65, 3), False),
+        ((1, 0, 3), False),
+    ):
         with pytest.raises(ValueError, match=r"^V "):
             call(np.zeros(V, dtype), sines)
     for wrong in ([-1], [2]):

@@ -54,7 +54,7 @@ def test_activations_by_name_object_and_description():
     config = an.Parametric(2, an.LeakyReLU(0.3)).config()
     assert an.Parametric(**config).activation.slope == 0.3
     for wrong in ("none", None, 3, an.Affine.init(2, 2), {"type": "none"}, {}, {"slope": 0.1}):
-        with pytest.raises(ValueError, match="activation is .*wanted one of .*selu"):
+        with pytest.raises(ValueError, match=r"activation is .*wanted one of .*selu"):
             an.Parametric(2, wrong)
 
     class OwnReLU(an.ReLU):

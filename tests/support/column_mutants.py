@@ -71,7 +71,9 @@ def codes_that_move(x, dout, columns, firsts, dE):
 COLUMN_MUTANTS = {
     "scale_forward": {
         "the neighbour's factor": with_changes("scale_forward", s=lambda s: np.roll(s, 1)),
-        "one factor for all": with_changes("scale_forward", s=lambda s: np.full_like(s, s[:1].sum())),
+        "one factor for all": with_changes(
+            "scale_forward", s=lambda s: np.full_like(s, s[:1].sum())
+        ),
         "a term added": lambda x, s: s + x,
     },
     "scale_backward": {
@@ -135,8 +137,6 @@ COLUMN_MUTANTS = {
     "embedding_backward": {
         "one row left out": last_looked_up,
         "a gradient of codes": codes_that_move,
-        "a mean": with_changes(
-            "embedding_backward", lambda dx, dE: (dx, dE / max(len(dx), 1))
-        ),
+        "a mean": with_changes("embedding_backward", lambda dx, dE: (dx, dE / max(len(dx), 1))),
     },
 }

@@ -118,9 +118,9 @@ def test_codes_are_checked_behind_input_scale():
     net = network(input_scale=0.5)
     np.testing.assert_array_equal(net.predict(2 * x), network().predict(x))
     net.fit(2 * x, t, epochs=1, verbose=0)
-    with pytest.raises(ValueError, match="has 0.5 in row"):
+    with pytest.raises(ValueError, match=r"has 0\.5 in row"):
         net.predict(x)
-    with pytest.raises(ValueError, match="has 0.5 in row"):
+    with pytest.raises(ValueError, match=r"has 0\.5 in row"):
         net.fit(x, t, epochs=1, verbose=0)
 
 

@@ -89,7 +89,7 @@ def random_case(seed):
         """Tables for the first columns and waves of the last ones, which make widths[0]."""
         layers = []
         if with_codes:
-            sizes = {column: 3 for column in range(0, n_inputs // 2)}
+            sizes = dict.fromkeys(range(n_inputs // 2), 3)
             layers.append(an.Embedding(n_inputs, sizes, 5, rng=7, dtype=dtype))
         if with_waves:
             width = layers[-1].n_outputs if layers else n_inputs

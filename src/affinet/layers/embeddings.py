@@ -99,7 +99,7 @@ class PeriodicEmbedding(ColumnLayer):
         dtype: DTypeLike = np.float32,
     ) -> None:
         n_inputs = whole_number("n_inputs", n_inputs, 1)
-        if kind not in PERIODIC_KINDS:
+        if not isinstance(kind, str) or kind not in PERIODIC_KINDS:
             raise ValueError(f"kind is {kind!r}, wanted one of {', '.join(PERIODIC_KINDS)}")
         self._columns = known_columns(columns, n_inputs)
         self._kind = kind
@@ -132,6 +132,21 @@ class PeriodicEmbedding(ColumnLayer):
     def kind(self) -> str:
         """ "pbld" or "plr"."""
         return self._kind
+
+    @classmethod
+    def count_parameters(
+        cls,
+        n_inputs: int,
+        columns: Iterable[int] | None = None,
+        frequencies: int = 16,
+        outputs: int = 3,
+        kind: str = "pbld",
+    ) -> int:
+        """Number of parameters of a layer with these arguments."""
+        n_inputs = whole_number("n_inputs", n_inputs, 1)
+        n = n_inputs if columns is None else len(known_columns(columns, n_inputs))
+        K, M = whole_number("frequencies", frequencies, 1), whole_number("outputs", outputs, 1)
+        return n * (2 * K + M * (K * (2 if kind == "plr" else 1) + 1))
 
     def config(self) -> dict[str, Any]:
         """Sizes, columns and kind, for the model file."""
@@ -243,10 +258,10 @@ class Embedding(ColumnLayer):
     Raises
     ------
     ValueError
-        From forward and predict, if such a column of x holds anything but its codes. A network whose
-        first layer is an embedding checks the data of ``fit``, ``predict`` and ``evaluate`` once,
-        after multiplication by ``input_scale``. Behind other layers only the forward layer by layer
-        checks; compiled code makes the vector NaN.
+        From forward and predict, if such a column of x holds anything but its codes. A network
+        whose first layer is an embedding checks the data of ``fit``, ``predict`` and ``evaluate``
+        too, after multiplication by ``input_scale``. Behind other layers the layer checks only
+        when it runs by itself; compiled code makes the vector NaN.
 
     Examples
     --------
@@ -301,6 +316,11 @@ class Embedding(ColumnLayer):
     def outputs(self) -> int:
         """Length of the vectors."""
         return self._shapes["E"][1]
+
+    @classmethod
+    def count_parameters(cls, n_inputs: int, sizes: Mapping[int, int], outputs: int = 8) -> int:
+        """Number of parameters of a layer with these arguments."""
+        return sum(known_sizes(sizes).values()) * whole_number("outputs", outputs, 1)
 
     def config(self) -> dict[str, Any]:
         """Sizes and columns, for the model file."""
@@ -387,10 +407,11 @@ def write_in_order(
     n = len(columns)
     flat = graph.add("Reshape", graph.tensor, graph.indices("shape", [0, n * width]))
     graph.add("Concat", x, flat, axis=1)
+    starts = {column: n_inputs + p * width for p, column in enumerate(columns)}
     places: list[int] = []
     for column in range(n_inputs):
-        start = n_inputs + columns.index(column) * width if column in columns else column
-        places += range(start, start + width) if column in columns else [column]
+        start = starts.get(column)
+        places += [column] if start is None else range(start, start + width)
     graph.add("Gather", graph.tensor, graph.indices("order", places), axis=1)
 
 

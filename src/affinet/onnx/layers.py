@@ -1,4 +1,4 @@
-"""Layers that a graph holds as several nodes: by the record of affinet's writer, or by their form."""
+"""Layers of several nodes: read by the record of affinet's writer, or by their form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import affinet.layers
-from affinet._validation import Array
+from affinet._validation import Array, whole_number
 from affinet.layers import Embedding, NTKAffine, Parametric, PeriodicEmbedding, Scale
 from affinet.layers.activations import Activation
 from affinet.onnx.graph import Graph, attributes, refuse
@@ -35,6 +35,9 @@ def read_recorded(reader: Reader, node: Any) -> bool:
     tensor, layer = record.get(INPUT), recorded_layer(reader.graph, node, record)
     if not isinstance(tensor, str) or not tensor:
         refuse(node, f"its record names the input {tensor!r:.50}, wanted a tensor")
+    order = reader.graph.constant(node.input[-1])
+    if isinstance(layer, Embedding | PeriodicEmbedding) and np.size(order) != layer.n_outputs:
+        refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
     twin = GraphWriter(layer_dtype(layer), reader.graph.opset, tensor)
     layer.write_onnx(twin)
     written = {name: other for other in twin.nodes for name in other.output}
@@ -52,7 +55,7 @@ def read_recorded(reader: Reader, node: Any) -> bool:
             if same:
                 places += zip(made.input, other.input, strict=True)
         if not same:
-            refuse(node, f"its record says {layer!r}, but its nodes compute something else")
+            refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
     n_inputs, n_outputs = layer.widths()
     reader.put_rows(layer, node, tensor, n_inputs, n_outputs)
     return True
@@ -102,26 +105,21 @@ def recorded_array(graph: Graph, node: Any, place: Any) -> Array:
     return array.copy()
 
 
-def require_held(
-    cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, Array]
-) -> None:
-    """Raise ValueError if a number of an embedding or a width is larger than its arrays allow.
+def require_held(cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Raise ValueError unless the arrays hold as many numbers as a layer of these arguments.
 
     A layer allocates arrays of such sizes before they are compared with those of the file.
     """
-    inspect.signature(cls).bind(**arguments)
-    held = max(array.size for array in arrays.values())
-    sizes = [arguments.get(name, 1) for name in ("n", "frequencies", "outputs")]
-    sizes += list(arguments.get("sizes", {}).values())
-    if any(type(size) is not int or size > held for size in sizes):
-        raise ValueError(f"it has the sizes {sizes!r:.80}, but its arrays hold {held} numbers")
-    if cls is PeriodicEmbedding and not isinstance(arguments.get("columns"), list):
+    counted = getattr(cls, "count_parameters", None)
+    if counted is None:
+        wanted = whole_number("n", arguments.get("n"), 1)
+    elif "columns" in inspect.signature(counted).parameters and arguments.get("columns") is None:
         raise ValueError("columns are missing")
-    if arguments.get("n_inputs", 1) > MOST_COLUMNS:
-        raise ValueError(f"n_inputs is {arguments['n_inputs']}, wanted at most {MOST_COLUMNS}")
-
-
-MOST_COLUMNS = 1 << 24
+    else:
+        wanted = counted(**arguments)
+    held = sum(array.size for array in arrays.values())
+    if wanted != held:
+        raise ValueError(f"it has {wanted} parameters, but its arrays hold {held} numbers")
 
 
 def layer_dtype(layer: Any) -> np.dtype[Any]:
