@@ -187,8 +187,7 @@ class PeriodicEmbedding(ColumnLayer):
         angle = graph.add("Mul", column, w)
         angle = graph.add("Mul", angle, graph.constant("turn", 2 * math.pi))
         if sines:
-            waves = graph.add("Cos", angle), graph.add("Sin", angle)
-            graph.add("Concat", *waves, axis=2)
+            graph.add("Concat", graph.add("Cos", angle), graph.add("Sin", angle), axis=2)
         else:
             graph.add("Add", angle, b)
             graph.add("Cos")
@@ -209,8 +208,9 @@ class PeriodicEmbedding(ColumnLayer):
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
         columns = np.array(self.columns, np.int64)
-        arrays, switches = self._arrays_as(dtype), PERIODIC_KINDS[self.kind]
-        kernels.periodic_embedding_forward(ready(x, dtype), *arrays, columns, *switches, out)
+        w, b, V, c = self._arrays_as(dtype)
+        switches = PERIODIC_KINDS[self.kind]
+        kernels.periodic_embedding_forward(ready(x, dtype), w, b, V, c, columns, *switches, out)
         if keep:
             self._y = out.copy() if switches[2] else out
         return out
@@ -218,9 +218,11 @@ class PeriodicEmbedding(ColumnLayer):
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx, y = np.empty(x.shape, x.dtype), ready(self._kept(self._y), x.dtype)
         columns = np.array(self.columns, np.int64)
-        arrays, switches = self._arrays_as(x.dtype), PERIODIC_KINDS[self.kind]
+        w, b, V, c = self._arrays_as(x.dtype)
+        sines, with_x, rectified = PERIODIC_KINDS[self.kind]
+        dw, db, dV, dc = (gradients[name] for name in self.parameters)
         kernels.periodic_embedding_backward(
-            x, y, dout, *arrays, columns, *switches, dx, *gradients.values()
+            x, y, dout, w, b, V, c, columns, sines, with_x, rectified, dx, dw, db, dV, dc
         )
         return dx
 
@@ -391,7 +393,8 @@ class Embedding(ColumnLayer):
         self.require_inputs(x)
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        kernels.embedding_forward(ready(x, dtype), *self._arrays_as(dtype), *self._places(), out)
+        (E,), (columns, firsts) = self._arrays_as(dtype), self._places()
+        kernels.embedding_forward(ready(x, dtype), E, columns, firsts, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from onnx import numpy_helper
 
 import affinet.layers
 from affinet._validation import Array, whole_number
@@ -36,7 +37,8 @@ def read_recorded(reader: Reader, node: Any) -> bool:
     if not isinstance(tensor, str) or not tensor:
         refuse(node, f"its record names the input {tensor!r:.50}, wanted a tensor")
     order = reader.graph.constant(node.input[-1])
-    if isinstance(layer, Embedding | PeriodicEmbedding) and np.size(order) != layer.n_outputs:
+    n_places = 0 if order is None else order.size
+    if isinstance(layer, Embedding | PeriodicEmbedding) and n_places != layer.n_outputs:
         refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
     twin = GraphWriter(layer_dtype(layer), reader.graph.opset, tensor)
     layer.write_onnx(twin)
@@ -52,7 +54,7 @@ def read_recorded(reader: Reader, node: Any) -> bool:
         else:
             made, other = reader.graph.made_by(name, written[wanted].op_type), written[wanted]
             same = made is not None and same_nodes(made, other)
-            if same:
+            if made is not None and same:
                 places += zip(made.input, other.input, strict=True)
         if not same:
             refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
@@ -92,7 +94,7 @@ def recorded_layer(graph: Graph, node: Any, record: Mapping[str, Any]) -> Any:
                     f"{name} has shape {array.shape}, wanted {getattr(layer, name).shape}"
                 )
             setattr(layer, name, array)
-    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
         refuse(node, f"its record does not describe a {kind}: {error}")
     return layer
 
@@ -112,7 +114,7 @@ def require_held(cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, A
     """
     counted = getattr(cls, "count_parameters", None)
     if counted is None:
-        wanted = whole_number("n", arguments.get("n"), 1)
+        wanted = whole_number("n", arguments["n"], 1)
     elif "columns" in inspect.signature(counted).parameters and arguments.get("columns") is None:
         raise ValueError("columns are missing")
     else:
@@ -129,18 +131,16 @@ def layer_dtype(layer: Any) -> np.dtype[Any]:
 
 def same_nodes(node: Any, other: Any) -> bool:
     """True if two nodes have the same number of inputs and the same attributes."""
-    return len(node.input) == len(other.input) and attributes(node) == attributes(other)
+    return bool(len(node.input) == len(other.input) and attributes(node) == attributes(other))
 
 
 def equal_arrays(value: Array | None, tensor: Any) -> bool:
     """True if a constant is the same, to the bit, as a written initializer."""
     if value is None:
         return False
-    from onnx import numpy_helper
-
     wanted = numpy_helper.to_array(tensor)
     same = value.dtype == wanted.dtype and value.shape == wanted.shape
-    return same and value.tobytes() == wanted.tobytes()
+    return bool(same and value.tobytes() == wanted.tobytes())
 
 
 # By form -----------------------------------------------------------------------------------------
