@@ -123,7 +123,8 @@ def fit(
         Strength of a penalty, 0 or more. The loss that is minimised and recorded includes
         ``l2 / 2 sum W^2 / B``, over the weights W of all :class:`Affine` and :class:`NTKAffine`
         layers (not their biases), B the number of rows of the batch or the sum of their weights;
-        validation losses do not include it. It is the ``alpha`` of scikit-learn's ``MLPClassifier``.
+        validation losses do not include it. It is the ``alpha`` of scikit-learn's
+        ``MLPClassifier``.
     clip_norm : float, optional
         Upper bound of the Euclidean norm of the whole gradient, penalty included, above 0; a
         longer gradient is scaled down to it, to rounding. A gradient whose norm is not finite
