@@ -27,12 +27,13 @@ from affinet.training.record import SCHEDULES, Training
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
 # Values of training facts that older files lack.
-ADDED = {
+ADDED: dict[str, Any] = {
     "clip_value": None,
     "sampler": None,
     "rows of the first epoch": None,
     "decay_schedule": None,
     "dropout_schedule": None,
+    "parameters with AdamW": [],
 }
 MOST_STEPS = 2**53  # integers up to here are exact in the rules' float64
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot, with their types
@@ -202,6 +203,7 @@ def identity(run: Run) -> dict[str, Any]:
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
         "optimizer": type(run.optimizer).__name__,
+        "parameters with AdamW": list(getattr(run.optimizer, "adamw", ())),
         **{name: schedule_name(run, name) for name in SCHEDULES},
         "l2": run.training.regularization.l2,
         "clip_norm": run.training.regularization.clip_norm,
