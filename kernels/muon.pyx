@@ -31,10 +31,10 @@ cdef void _orthogonalize(Py_ssize_t I, Py_ssize_t O, real* X, real* space) noexc
     cdef real a = <real> NEWTON_SCHULZ_A, b = <real> NEWTON_SCHULZ_B, c = <real> NEWTON_SCHULZ_C
     cdef real scale = <real> (1 / (sqrt(_sum_of_squares(n, X)) + NEWTON_SCHULZ_EPS))
     cdef real* nothing = NULL
-    cdef int step
+    cdef int _step
     for i in range(n):
         X[i] *= scale
-    for step in range(NEWTON_SCHULZ_STEPS):
+    for _step in range(NEWTON_SCHULZ_STEPS):
         if I <= O:
             _gemm_nt(I, O, I, X, X, nothing, gram)
         else:
@@ -67,9 +67,9 @@ cdef void _muon_update(Py_ssize_t I, Py_ssize_t O, const real* dW, double lr, do
 
 
 def muon_update(dW, double lr, double momentum, double weight_decay, v, W):
-    """v = momentum v + dW; W -= lr (weight_decay W + max(1, O / I)^0.5 orthogonal(dW + momentum v)).
+    """v = momentum v + dW; W -= lr (weight_decay W + max(1, O / I)^0.5 X), X from dW + momentum v.
 
-    dW, v, W: (I, O). orthogonal(G) runs five Newton-Schulz iterations, from X = G / |G|:
+    dW, v, W: (I, O). X is G = dW + momentum v divided by its Frobenius norm, then five times
     X = a X + (b X X' + c (X X')^2) X. Jordan et al. (2024), whose matrices are (O, I).
     """
     cdef Held held

@@ -269,7 +269,6 @@ OPTIMIZERS = {
         ("v", "W"),
         {"lr": LR, "momentum": share},
         momentum_terms,
-        muon_terms,
         rule=momentum,
         settings=[{"lr": 0.1, "momentum": 0.9}, {"lr": 0.01, "momentum": 0}],
         golden_lr=0.1,
