@@ -9,7 +9,15 @@ import pytest
 import affinet as an
 from affinet import reference, schedules
 from affinet._dispatch import kernels
-from interrupted_training import assert_same, build, content_of, interrupted, refused, train
+from interrupted_training import (
+    assert_same,
+    build,
+    content_of,
+    interrupted,
+    refused,
+    rewrite,
+    train,
+)
 from tolerance import assert_close
 
 NUMBERS = {"momentum": 0.9, "weight_decay": 0.2, "adamw_lr": 0.01, "beta1": 0.8, "beta2": 0.95}
@@ -279,6 +287,15 @@ def test_other_exceptions_are_refused(data, tmp_path):
         data, r"parameters with AdamW is \['3.W'\], in this training it is \[\]",
         **options() | {"optimizer": an.Muon(0.123)}, resume=path,
     )  # fmt: skip
+
+
+def test_damaged_numbers_are_refused(data, tmp_path):
+    path = tmp_path / "c.npz"
+    interrupted(data, path, 7, optimizer=an.Muon())
+    description, arrays = content_of(path)
+    description["optimizer"]["numbers"]["momentum"] = 5.0
+    rewrite(path, description, arrays)
+    refused(data, "momentum is 5.0", optimizer=an.Muon(0.123), resume=path)
 
 
 def test_copies_go_on_alike(data):

@@ -34,8 +34,9 @@ class Muon(Optimizer):
     Newton-Schulz iterations bring the singular values close to 1. Jordan et al., "Muon: an
     optimizer for hidden layers in neural networks" (2024), whose matrices are (O, I).
 
-    The matrices are the weights of a network's :class:`Affine` layers, and in another mapping all
-    arrays of two dimensions; ``adamw`` names exceptions, for example the last layer, for which
+    The matrices of a network are the parameters of two dimensions that layers name in
+    ``penalized``, such as W of :class:`Affine`; in another mapping they are all arrays of two
+    dimensions. ``adamw`` names exceptions, for example the last layer, for which
     Jordan recommends AdamW. Training with Muon runs layer by layer.
 
     Parameters
