@@ -45,7 +45,7 @@ ROWS = {
     "ACTIVATIONS": parts.activations.ACTIVATIONS,
     "LAYERS": parts.layers.LAYERS,
     "LOSSES": parts.losses.LOSSES,
-    "OPTIMIZERS": parts.optimizers.OPTIMIZERS,
+    "OPTIMIZERS": parts.optimizers.OPTIMIZERS | {"Muon": parts.optimizers.MUON},
 }
 
 
