@@ -21,7 +21,7 @@ from affinet.layers import (
 )
 from affinet.layers.activations import activation_classes
 from affinet.network import Sequential
-from affinet.optimizers import AdamW, Optimizer
+from affinet.optimizers import AdamW, Group, Optimizer
 from affinet.tables import Encoding
 from affinet.tabular.networks import loss_for, n_outputs
 from affinet.tabular.recipes import Recipe
@@ -58,8 +58,13 @@ def uniform_affine(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> A
 
 
 def tabm_optimizer(recipe: Recipe, net: Sequential) -> Optimizer:
-    """AdamW, without decay of biases."""
+    """AdamW without decay of biases; the members' factors and heads do decay, as in pytabkit."""
     beta1, beta2 = recipe.betas
     return AdamW(
-        recipe.lr, beta1, beta2, recipe.eps, weight_decay=recipe.weight_decay, decay_bias=False
+        recipe.lr,
+        beta1,
+        beta2,
+        recipe.eps,
+        weight_decay=recipe.weight_decay,
+        groups=[Group("*.b", weight_decay=0.0)],
     )
