@@ -50,39 +50,35 @@ class Reference:
         """The parameters under affinet's names."""
         n = len(self.rows.encoding.number_inputs)
         order = input_order(n, recipe.number_size) if recipe.number_embedding else None
-        found: dict[str, Array] = {}
-        place, embedded, first = 0, False, True
-        tables: list[Array] = []
-        numbers: dict[str, Array] = {}
-        for layer in self.model.modules():
-            own = {name: p.detach().numpy()[0] for name, p in layer.named_parameters(recurse=False)}
-            kind = type(layer).__name__
-            if kind == "PLREmbeddingsLayerCosBias":
-                numbers = {
-                    "w": own["weight_1"], "b": own["bias_1"], "c": own["bias_2"],
-                    "V": own["weight_2"].transpose(0, 2, 1),
-                }  # fmt: skip
-            elif kind == "SingleEmbeddingLayer":
-                tables.append(own["emb"])
-            elif kind == "ScaleLayer" and own:
-                for part in filter(None, ({"E": np.concatenate(tables)} if tables else {}, numbers)):
-                    found |= {f"{place}.{name}": array for name, array in part.items()}
-                    place += 1
-                embedded = True
-                scale = own["scale"][0]
-                found[f"{place}.s"] = reordered(scale, order)
-                place += 1
-            elif kind == "WeightLayer" and embedded:
-                W = own["weight"]
-                found[f"{place}.W"] = reordered(W, order) if first else W
-                first = False
-            elif kind == "BiasLayer" and own and embedded:
-                found[f"{place}.b"] = own["bias"][0]
-                place += 1 if recipe.parametric else 2
-            elif kind == "ParametricActivationLayer":
-                found[f"{place}.a"] = own["weight"][0]
-                place += 1
-        return {name: array.copy() for name, array in found.items()}
+        layers: list[dict[str, Array]] = []
+        tables = [own["emb"] for own in self.arrays("SingleEmbeddingLayer")]
+        if tables:
+            layers.append({"E": np.concatenate(tables)})
+        for own in self.arrays("PLREmbeddingsLayerCosBias"):
+            V = own["weight_2"].transpose(0, 2, 1)
+            layers.append({"w": own["weight_1"], "b": own["bias_1"], "V": V, "c": own["bias_2"]})
+        (scale,) = self.arrays("ScaleLayer")
+        layers.append({"s": reordered(scale["scale"][0], order)})
+        activations = [{"a": own["weight"][0]} for own in self.arrays("ParametricActivationLayer")]
+        products = zip(self.arrays("WeightLayer"), self.arrays("BiasLayer"), strict=True)
+        for place, (product, bias) in enumerate(products):
+            W = reordered(product["weight"], order) if place == 0 else product["weight"]
+            layers.append({"W": W, "b": bias["bias"][0]})
+            if place < len(recipe.hidden):
+                layers.append(activations[place] if activations else {})
+        return {
+            f"{place}.{name}": array.copy()
+            for place, own in enumerate(layers)
+            for name, array in own.items()
+        }
+
+    def arrays(self, kind: str) -> list[dict[str, Array]]:
+        """The parameters of the layers of a class, each without the axis of the models."""
+        return [
+            {name: p.detach().numpy()[0] for name, p in layer.named_parameters(recurse=False)}
+            for layer in self.model.modules()
+            if type(layer).__name__ == kind
+        ]
 
     def outputs(self) -> Array:
         """What the network puts out for all rows, numbers in units of the standardised target."""
@@ -115,10 +111,9 @@ def configuration(recipe: Recipe, rows: Rows) -> dict[str, Any]:
     """pytabkit's defaults, without scaling, dropout and the clamping of outputs."""
     version = "RealMLP_TD" if recipe.method == "realmlp" else "RealMLP_TD_S"
     config = dict(getattr(DefaultParams, f"{version}_{'CLASS' if rows.n_classes else 'REG'}"))
-    if recipe.one_hot is None:
-        config["use_1d_binary_onehot"] = False
     config["tfms"] = [name for name in config["tfms"] if name not in SCALING]
-    return config | {"n_epochs": EPOCHS, "p_drop": 0.0, "batch_size": rows.batch, "clamp_output": False}
+    own = {"n_epochs": EPOCHS, "p_drop": 0.0, "batch_size": rows.batch, "clamp_output": False}
+    return config | own
 
 
 def dataset(rows: Rows) -> DictDataset:

@@ -68,6 +68,4 @@ class Reference:
             out = self.model(self.x[together])
             self.optimizer.zero_grad()
             loss_of(out.flatten(0, 1), self.t[together]).backward()
-            if self.recipe.clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
             self.optimizer.step()

@@ -37,17 +37,29 @@ def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int
     rng = np.random.default_rng(seed)
     k, width = recipe.members, encoding.width
     layers: list[Any] = [MemberScale(k, width, rng)] if recipe.mini else []
+    signs = feature_signs(encoding, k, rng)
+    if recipe.mini:
+        layers[0].s = signs
     for place, hidden in enumerate(recipe.hidden):
         if recipe.mini:
             layers.append(uniform_affine(width, hidden, rng))
         else:
-            layers.append(BatchEnsemble(k, width, hidden, rng, first=place == 0))
+            layers.append(BatchEnsemble(k, width, hidden, rng))
+            if place == 0:
+                layers[0].r = signs
         layers.append(activation_classes()[recipe.activation]())
         if recipe.dropout:
             layers.append(Dropout(recipe.dropout, rng))
         width = hidden
     layers.append(MemberAffine(k, width, n_outputs(encoding), rng))
     return Sequential(*layers, loss=loss_for(recipe, encoding))
+
+
+def feature_signs(encoding: Encoding, members: int, rng: np.random.Generator) -> Array:
+    """1 or -1 at random for each member and column, the same for all inputs of a column."""
+    widths = [column.width for column in encoding.columns]
+    signs = rng.integers(0, 2, (members, len(widths))) * 2.0 - 1.0
+    return np.repeat(signs.astype(np.float32), widths, axis=1)
 
 
 def uniform_affine(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> Affine:
