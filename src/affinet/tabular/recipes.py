@@ -10,6 +10,7 @@ METHODS = ("realmlp", "realmlp-s", "tabm", "mlp")
 PRESETS = ("fast", "default", "best")
 CONSTANT, COSLOG4, FLAT_COSINE = "constant", "coslog4", "flat-cosine"  # schedules
 SMALLEST_BATCH, LARGEST_BATCH = 32, 256
+MOST_ONE_HOT = 1000  # of a column of "realmlp-s", so that its inputs fit into the memory
 STEPS_AN_EPOCH = 25  # that "mlp" aims at for small tables
 
 
@@ -49,6 +50,8 @@ class Recipe:
         Number of epochs, over which the schedules extend.
     batch_size : int
         Rows per step.
+    whole_batches : bool
+        True leaves out the rows of each epoch that do not fill a batch, other ones in every epoch.
     patience : int or None
         Number of epochs without a lower validation error before training stops; None trains for
         all epochs.
@@ -98,6 +101,7 @@ class Recipe:
     lr: float
     epochs: int
     batch_size: int = 256
+    whole_batches: bool = False
     parametric: bool = False
     dropout: float = 0.0
     dropout_schedule: str = CONSTANT
@@ -187,7 +191,9 @@ def realmlp_s(task: str, classify: bool) -> Recipe:
         betas=(0.9, 0.95),
         epochs=256,
         label_smoothing=0.1 if classify else 0.0,
+        whole_batches=True,
         scaling="robust",
+        one_hot=MOST_ONE_HOT,
         clamp=not classify,
         input_scale=True,
         scale_lr=6.0,
@@ -203,7 +209,7 @@ def realmlp(task: str, classify: bool) -> Recipe:
         realmlp_s(task, classify),
         method="realmlp",
         lr=0.04 if classify else 0.2,
-        one_hot=9,
+        one_hot=8,  # 9 with the one for missing values, which is left out
         category_size=8,
         number_embedding="pbld",
         number_size=3,

@@ -23,7 +23,7 @@ from affinet.layers import (
 from affinet.layers.activations import activation_classes
 from affinet.layers.ensemble import random_signs
 from affinet.network import Sequential
-from affinet.optimizers import AdamW, Optimizer
+from affinet.optimizers import AdamW, Group, Optimizer
 from affinet.tables import Encoding
 from affinet.tabular.networks import loss_for, n_outputs
 from affinet.tabular.recipes import Recipe
@@ -39,11 +39,10 @@ def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int
     rng = np.random.default_rng(seed)
     k, width = recipe.members, encoding.width
     layers: list[Any] = []
-    sections = [1] * width  # widths of what each input becomes
     edges = edges_of(recipe, encoding, x)
+    sizes = [recipe.number_size if place in edges else 1 for place in range(width)]
     if edges:
         layers.append(PiecewiseEmbedding(width, edges, recipe.number_size, rng))
-        sections = [recipe.number_size if place in edges else 1 for place in range(width)]
         width = layers[-1].n_outputs
     first = len(layers)
     if recipe.mini:
@@ -58,7 +57,7 @@ def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int
             layers.append(Dropout(recipe.dropout, rng))
         width = hidden
     layers.append(MemberAffine(k, width, n_outputs(encoding), rng))
-    start_apart(layers[first], sections, rng, normal=bool(edges))
+    start_apart(layers[first], sections_of(encoding, sizes), rng, normal=bool(edges))
     return Sequential(*layers, loss=loss_for(recipe, encoding))
 
 
@@ -86,8 +85,14 @@ def bin_edges(values: Array, bins: int) -> Array:
     return np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
 
 
+def sections_of(encoding: Encoding, sizes: list[int]) -> list[int]:
+    """How many values each column of the table becomes, for the sizes of its inputs."""
+    ends = np.cumsum([column.width for column in encoding.columns]).tolist()
+    return [sum(sizes[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+
+
 def start_apart(layer: Any, sections: list[int], rng: np.random.Generator, normal: bool) -> None:
-    """Make the first factors differ between members: one number for all values of an input.
+    """Make the first factors differ between members: one number for all values of a column.
 
     From N(0, 1) behind embeddings, else 1 or -1, as TabM's authors do.
     """
@@ -105,8 +110,13 @@ def uniform_affine(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> A
 
 
 def tabm_optimizer(recipe: Recipe, net: Sequential) -> Optimizer:
-    """AdamW, without decay of biases."""
+    """AdamW without decay of biases; the members' factors and heads do decay, as in pytabkit."""
     beta1, beta2 = recipe.betas
     return AdamW(
-        recipe.lr, beta1, beta2, recipe.eps, weight_decay=recipe.weight_decay, decay_bias=False
+        recipe.lr,
+        beta1,
+        beta2,
+        recipe.eps,
+        weight_decay=recipe.weight_decay,
+        groups=[Group("*.b", weight_decay=0.0)],
     )
