@@ -19,7 +19,6 @@ from affinet.estimators.rows import weights_of
 from affinet.estimators.tabular_data import (
     TableRows,
     checked_frame,
-    held_out,
     names_of,
     rows_at,
     table_of,
@@ -27,7 +26,16 @@ from affinet.estimators.tabular_data import (
 from affinet.network import Sequential
 from affinet.tables import Encoding, Table
 from affinet.tables.targets import Target
-from affinet.tabular import Recipe, build, encode, epochs_within, outputs, recipe_for, train
+from affinet.tabular import (
+    Recipe,
+    build,
+    encode,
+    epochs_within,
+    held_out,
+    outputs,
+    recipe_for,
+    train,
+)
 from affinet.thread_limit import thread_limit
 from affinet.training import History
 
