@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from affinet.schedules import Constant, CosLog4, Cosine, FlatCosine, OneCycle, Schedule
+from affinet.schedules import Constant, Cosine, CosLog4, FlatCosine, OneCycle, Schedule
 
 LR_SCHEDULES: dict[str, Callable[[float], Schedule]] = {
     "constant": Constant,
