@@ -100,6 +100,8 @@ class PeriodicEmbedding(ColumnLayer):
         if kind not in PERIODIC_KINDS:
             raise ValueError(f"kind is {kind!r}, wanted one of {', '.join(PERIODIC_KINDS)}")
         self._columns = known_columns(columns, n_inputs)
+        # The same array at every call: a training finds out by it that the layer is the same.
+        self._places = np.array(self._columns, np.int64)
         self._kind = kind
         n = len(self._columns)
         K = whole_number("frequencies", frequencies, 1)
@@ -149,14 +151,13 @@ class PeriodicEmbedding(ColumnLayer):
 
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
         """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
-        columns = np.array(self.columns, np.int64)
         found = super().operation(starts, key)
-        return found._replace(n_outputs=self.n_outputs, arrays=(columns,))
+        return found._replace(n_outputs=self.n_outputs, arrays=(self._places,))
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        columns = np.array(self.columns, np.int64)
+        columns = self._places
         arrays, switches = self._arrays_as(dtype), PERIODIC_KINDS[self.kind]
         kernels.periodic_embedding_forward(ready(x, dtype), *arrays, columns, *switches, out)
         if keep:
@@ -165,7 +166,7 @@ class PeriodicEmbedding(ColumnLayer):
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx, y = np.empty(x.shape, x.dtype), ready(self._kept(self._y), x.dtype)
-        columns = np.array(self.columns, np.int64)
+        columns = self._places
         arrays, switches = self._arrays_as(x.dtype), PERIODIC_KINDS[self.kind]
         kernels.periodic_embedding_backward(
             x, y, dout, *arrays, columns, *switches, dx, *gradients.values()
@@ -238,6 +239,10 @@ class Embedding(ColumnLayer):
         found = {int(column): whole_number("a size", size, 1) for column, size in sizes.items()}
         self._columns = known_columns(found, n_inputs)
         self._sizes = tuple(found[column] for column in self._columns)
+        # The columns and the first row of each one's table: the same arrays at every call, by which
+        # a training finds out that the layer is the same.
+        firsts = np.cumsum([0, *self._sizes[:-1]]).astype(np.int64)
+        self._places = np.array(self._columns, np.int64), firsts
         super().__init__(n_inputs, n_inputs + len(found) * (d - 1))
         self._shapes = {"E": (sum(self._sizes), d)}
         self.E = generator(rng).standard_normal(self._shapes["E"]).astype(float_dtype(dtype))
@@ -275,7 +280,7 @@ class Embedding(ColumnLayer):
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
         """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
         found = super().operation(starts, key)
-        return found._replace(n_outputs=self.n_outputs, arrays=self._places())
+        return found._replace(n_outputs=self.n_outputs, arrays=self._places)
 
     def require_inputs(self, x: Array) -> None:
         """Raise unless every value of a column of codes is one of its codes.
@@ -294,21 +299,16 @@ class Embedding(ColumnLayer):
                     f"number from 0 to {size - 1}"
                 )
 
-    def _places(self) -> tuple[Array, Array]:
-        """The columns, and the first row of each one's table."""
-        firsts = np.cumsum([0, *self._sizes[:-1]])
-        return np.array(self._columns, np.int64), firsts.astype(np.int64)
-
     def _apply(self, x: Array, keep: bool) -> Array:
         self.require_inputs(x)
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        kernels.embedding_forward(ready(x, dtype), *self._arrays_as(dtype), *self._places(), out)
+        kernels.embedding_forward(ready(x, dtype), *self._arrays_as(dtype), *self._places, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx = np.empty(x.shape, x.dtype)
-        kernels.embedding_backward(x, dout, *self._places(), dx, gradients["E"])
+        kernels.embedding_backward(x, dout, *self._places, dx, gradients["E"])
         return dx
 
 

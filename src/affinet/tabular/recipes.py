@@ -146,7 +146,7 @@ class Recipe:
             If the value is not such a record.
         """
         try:
-            parts = {
+            parts: dict[str, Any] = {
                 name: tuple(part) if isinstance(part, list) else part
                 for name, part in value.items()
             }
