@@ -81,6 +81,7 @@ include "regularization.pyx"
 # Whole passes
 include "operations.pyx"
 include "parametric.pyx"
+include "members.pyx"
 include "forward.pyx"
 include "gather.pyx"
 include "workspace.pyx"

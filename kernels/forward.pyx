@@ -25,7 +25,7 @@ cdef int _overwritten(const Graph* graph, int i) noexcept:
     """
     cdef const Operation* op = &graph.operations[i]
     cdef int k
-    if op.kind not in (AFFINE, PERIODIC, EMBEDDING):
+    if op.kind not in (AFFINE, PERIODIC, EMBEDDING, MEMBER_AFFINE):
         for k in range(op.n_sources - 1, -1, -1):
             if op.sources[k] >= 0 and graph.operations[op.sources[k]].last_reader == i:
                 return op.sources[k]
@@ -65,10 +65,11 @@ cdef void _assign_buffers(Graph* graph) noexcept:
 # The pass ----------------------------------------------------------------------------------------
 
 
-cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const real* x,
-                 const real* other, real* out) noexcept nogil:
+cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssize_t B,
+                 const real* params, const real* x, const real* other, real* out) noexcept nogil:
     """out = the operation of x, and of ``other`` if it has two sources, in evaluation mode.
 
+    x holds these many rows of a batch of B, from number ``first`` on.
     All but a product and an embedding may work in place; NaN for a kind that is not named here.
     """
     cdef real* nothing = NULL
@@ -77,7 +78,8 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
     cdef Tables tables
     if op.kind == AFFINE:
         _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
-                 params + op.starts[1], RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
+                 params + op.starts[1] if op.n_starts > 1 else nothing,
+                 RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
     elif op.kind == ELEMENTWISE:
         if not op.done_before:
             _map(op.function, n, x, x, op.numbers[0], out)
@@ -106,6 +108,13 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, const real* params, const
     elif op.kind in (DROPOUT, IDENTITY):
         if x != out:
             memcpy(out, x, n * sizeof(real))
+    elif op.kind == MEMBER_SCALE:
+        _member_scale_forward(rows, op.n_outputs, <Py_ssize_t> op.numbers[0], first, B, x,
+                              params + op.starts[0],
+                              params + op.starts[1] if op.n_starts > 1 else nothing, out)
+    elif op.kind == MEMBER_AFFINE:
+        _member_affine_forward(rows, op.n_inputs, op.n_outputs, <Py_ssize_t> op.numbers[0], first,
+                               B, x, params + op.starts[0], params + op.starts[1], out)
     else:
         _fill_with_nan(n, out)
 
@@ -150,21 +159,22 @@ cdef void _predict_part(void* job_, int part, int parts, real* precision) noexce
             return
     while i < last:
         rows = min(<Py_ssize_t> BLOCK_ROWS, last - i)
-        _predict_block(graph, rows, <const real*> job.x + i * graph.n_inputs, <real*> buffers,
+        _predict_block(graph, rows, i, job.B, <const real*> job.x + i * graph.n_inputs, <real*> buffers,
                        size, <real*> job.out + i * graph.n_outputs)
         i += rows
     if buffers != small:
         free(buffers)
 
 
-cdef void _predict_block(const Graph* graph, Py_ssize_t rows, const real* x, real* buffers,
-                         Py_ssize_t size, real* out) noexcept nogil:
+cdef void _predict_block(const Graph* graph, Py_ssize_t rows, Py_ssize_t first, Py_ssize_t B,
+                         const real* x, real* buffers, Py_ssize_t size,
+                         real* out) noexcept nogil:
     cdef int i
     cdef const Operation* op
     cdef real* inputs = <real*> x       # only read
     for i in range(graph.n_operations):
         op = &graph.operations[i]
-        _apply(op, rows, <const real*> graph.params,
+        _apply(op, rows, first, B, <const real*> graph.params,
                _output_of(graph, op.sources[0], inputs, buffers, size, out),
                _output_of(graph, op.sources[op.n_sources - 1], inputs, buffers, size, out),
                _output_of(graph, i, inputs, buffers, size, out))
@@ -218,6 +228,7 @@ cdef class Operations:
             hold_matrix(&held, "out", out, WRITE, B, self.graph.n_outputs)
             if held.precision != self.graph.precision:
                 raise TypeError("x and out want the precision of the parameters")
+            _require_members(B, self.graph.members)
             with nogil:
                 status = _predict(&self.graph, B, held_data(&held, 0), held_data(&held, 1))
         finally:

@@ -8,9 +8,10 @@ An operation is a record (kernel, sources, n_outputs, starts, numbers, key, arra
 - n_outputs: values per row of its output; None for the same number as its input.
 - starts: where its parameters start in the flat buffer: W (I, O) and b (O,) of an affine
   operation, gamma and beta (O,) of a normalization, s (O,) of scale, a (O,) of a parametric
-  activation, and those of embeddings (periodic.pyx, embedding.pyx). Together they fill it.
+  activation, and those of embeddings (periodic.pyx, embedding.pyx) and of an ensemble's members
+  (members.pyx). Together they fill it.
 - numbers: the slope of leaky_relu, p of dropout, eps of a normalization, momentum of batch_norm,
-  the factor of multiply, and the sizes and switches of embeddings.
+  the factor of multiply, the sizes and switches of embeddings, and the number of members.
 - key: of dropout's masks; 0 for all others.
 - arrays: running_mean and running_var (O,) of batch_norm, read and written where they are; int64
   column indices of embeddings.
@@ -47,6 +48,8 @@ cdef enum Kind:
     PARAMETRIC
     PERIODIC
     EMBEDDING
+    MEMBER_SCALE            # an ensemble's; with offsets if it has two parameters
+    MEMBER_AFFINE
 
 _PARAMETRIC = "parametric_"             # before the name of an elementwise kernel
 
@@ -65,6 +68,10 @@ _KINDS = {
     "periodic_embedding": (PERIODIC, 1, ("w", "b", "V", "c"),
                            ("K", "M", "sines", "with_x", "rectified"), ("columns",)),
     "embedding": (EMBEDDING, 1, ("E",), ("rows", "d"), ("columns", "firsts")),
+    "linear": (AFFINE, 1, ("W",), (), ()),
+    "member_scale": (MEMBER_SCALE, 1, ("s",), ("k",), ()),
+    "member_scale_shift": (MEMBER_SCALE, 1, ("s", "b"), ("k",), ()),
+    "member_affine": (MEMBER_AFFINE, 1, ("W", "b"), ("k",), ()),
 }
 
 cdef struct Operation:
@@ -100,6 +107,7 @@ cdef struct Graph:
     Py_ssize_t n_outputs
     Py_ssize_t widest       # largest number of values per row anywhere
     int input_readers       # how many sources are the network's input
+    Py_ssize_t members      # that a batch's rows are divided among; 1 without an ensemble
     int n_buffers           # of a prediction
 
 
@@ -123,14 +131,26 @@ cdef int _fill_graph(Graph* graph, dict owners, list records, Py_ssize_t n_input
     graph.operations = <Operation*> calloc(n, sizeof(Operation))
     if graph.operations == NULL:
         raise MemoryError("no memory for the operations")
-    graph.n_operations, graph.n_inputs, graph.widest = n, n_inputs, n_inputs
+    graph.n_operations, graph.n_inputs, graph.widest, graph.members = n, n_inputs, n_inputs, 1
     for i in range(n):
         _write_operation(graph, owners, i, tuple(records[i]))
         graph.widest = max(graph.widest, graph.operations[i].n_outputs)
+        _count_members(graph, i)
     graph.n_outputs = graph.operations[n - 1].n_outputs
     _require_all_covered(graph)
     _count_readers(graph)
     _fuse(graph)
+    return 0
+
+
+cdef int _count_members(Graph* graph, int i) except -1:
+    """All operations of an ensemble have the same members."""
+    cdef const Operation* op = &graph.operations[i]
+    if op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
+        if graph.members not in (1, <Py_ssize_t> op.numbers[0]):
+            raise ValueError(f"operation {i} has {op.numbers[0]:g} members, wanted "
+                             f"{graph.members} as an earlier one has")
+        graph.members = <Py_ssize_t> op.numbers[0]
     return 0
 
 
@@ -180,7 +200,7 @@ cdef int _own_arrays(const Graph* graph, dict owners, Operation* op, tuple names
 cdef int _require_outputs(const Operation* op, int i, object kernel) except -1:
     """Raise unless the operation gives as many values as it computes from its input."""
     cdef Py_ssize_t wanted = op.n_inputs
-    if op.kind == AFFINE:
+    if op.kind in (AFFINE, MEMBER_AFFINE):
         wanted = max(op.n_outputs, <Py_ssize_t> 1)
     elif op.kind == PERIODIC:
         wanted += op.n_columns * (_periodic_width(op) - 1)
@@ -222,6 +242,10 @@ cdef Py_ssize_t _parameter_size(const Operation* op, int k) noexcept nogil:
         return 0
     elif op.kind == AFFINE:
         return op.n_inputs * op.n_outputs if k == 0 else op.n_outputs
+    elif op.kind == MEMBER_SCALE:
+        return K * op.n_outputs
+    elif op.kind == MEMBER_AFFINE:
+        return K * op.n_outputs * (op.n_inputs if k == 0 else 1)
     elif op.kind == PERIODIC:
         return n * (K if k < 2 else M * waves if k == 2 else M)
     elif op.kind == EMBEDDING:
@@ -280,7 +304,7 @@ cdef int _require_parameters(const Graph* graph, int i, object kernel) except -1
     cdef const Operation* op = &graph.operations[i]
     cdef Py_ssize_t n = graph.n_parameters
     cdef int k
-    if op.kind == AFFINE and op.n_outputs > n // op.n_inputs:
+    if op.kind in (AFFINE, MEMBER_AFFINE) and op.n_outputs > n // op.n_inputs:
         _refuse(i, kernel, "has parameters:", f"{op.n_inputs} x {op.n_outputs}",
                 f"at most {n}")
     for k in range(op.n_starts):
@@ -320,6 +344,9 @@ cdef int _require_numbers(const Operation* op) except -1:
         _require_periodic(op)
     elif op.kind == EMBEDDING:
         _require_embedding(op)
+    elif op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
+        if not (1 <= op.numbers[0] <= MOST_SIZE and op.numbers[0] == <Py_ssize_t> op.numbers[0]):
+            raise ValueError(f"k is {op.numbers[0]:g}, wanted a whole number from 1 on")
     elif op.kind not in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PARAMETRIC):
         _refuse_kind(op.kind)
     return 0

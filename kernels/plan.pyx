@@ -355,11 +355,21 @@ cdef int _require_no_batch_norm(const Graph* graph) except -1:
 cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
     """Acquire the first array of a call, row indices within range; returns its length."""
     hold(held, "order", order, INT64, 1, READ)
+    _require_whole_members(plan.w.graph.members, plan.w.batch_size, held_size(held, 0, 0))
     if isnan(plan.w.loss.number):
         raise RuntimeError(f"the plan needs the number of {plan.loss} before it runs: call "
                            "set_loss")
     _require_rows_in_range(&plan.w, held_size(held, 0, 0), <int64_t*> held_data(held, 0))
     return held_size(held, 0, 0)
+
+
+cdef int _require_whole_members(Py_ssize_t members, Py_ssize_t batch_size,
+                                Py_ssize_t n) except -1:
+    """Every batch has as many rows for each of an ensemble's members."""
+    if batch_size % members != 0 or n % members != 0:
+        raise ValueError(f"batches of {batch_size} of {n} rows, wanted multiples of the {members} "
+                         "members")
+    return 0
 
 
 cdef double* _hold_numbers(Held* held, str name, object array, Access access,

@@ -45,6 +45,8 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
         _multiply(n, dout, op.numbers[0], dx)
     elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
         dx = _learned_backward(w, i, rows, x, dout)
+    elif op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
+        dx = _members_backward(w, i, rows, x, dout)
     elif op.kind == DROPOUT:
         _dropout_backward(n, dout, <uint8_t*> space.kept[0],
                           <real> (1 / (1 - w.dropout * op.numbers[0])), dx)
@@ -78,7 +80,8 @@ cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
     cdef real* dx
     if not w.of_a_member:
         _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, <real*> w.grads + op.starts[0])
-        _affine_backward_db(rows, op.n_outputs, dout, <real*> w.grads + op.starts[1])
+        if op.n_starts > 1:
+            _affine_backward_db(rows, op.n_outputs, dout, <real*> w.grads + op.starts[1])
     if not _trains(w.graph, source):
         return NULL
     if w.graph.operations[source].gradient_done:
@@ -115,6 +118,36 @@ cdef real* _learned_backward(Workspace* w, int i, Py_ssize_t rows, const real* x
     elif op.kind == EMBEDDING and passes:
         tables = _tables_of(op)
         _embedding_dx(&tables, rows, dout, dx)
+    return dx
+
+
+cdef real* _members_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
+                             real* dout) noexcept nogil:
+    """Gradients of what an ensemble's members have for themselves; returns where dx is.
+
+    Threads divide a batch at its members, so each member's rows, and sums over them, are here.
+    """
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef real* grads = <real*> w.grads
+    cdef const real* params = <real*> w.graph.params
+    cdef real* nothing = NULL
+    cdef real* dx = dout if w.spaces[i].dx == NULL else <real*> w.spaces[i].dx
+    cdef Py_ssize_t k = <Py_ssize_t> op.numbers[0], each = w.batch_rows // k
+    cdef Py_ssize_t first = w.first_row // each, end = first + rows // each
+    if op.kind == MEMBER_SCALE:
+        _member_scale_parameters(first, end, each, op.n_outputs, x, dout, grads + op.starts[0],
+                                 grads + op.starts[1] if op.n_starts > 1 else nothing)
+    else:
+        _member_affine_parameters(first, end, each, op.n_inputs, op.n_outputs, x, dout,
+                                  grads + op.starts[0], grads + op.starts[1])
+    if not _trains(w.graph, op.sources[0]):
+        return dx
+    if op.kind == MEMBER_SCALE:
+        _member_scale_forward(rows, op.n_outputs, k, w.first_row, w.batch_rows, dout,
+                              params + op.starts[0], nothing, dx)
+    else:
+        _member_affine_dx(rows, op.n_inputs, op.n_outputs, k, w.first_row, w.batch_rows, dout,
+                          params + op.starts[0], dx)
     return dx
 
 

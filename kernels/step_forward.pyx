@@ -16,6 +16,7 @@ cdef int _batch_loss(Workspace* w, Py_ssize_t rows, const int64_t* order, uint64
         _gather_weights(w.weights, rows, order, w.batch_weights)
         weights = w.batch_weights
     w.weight_sum = total if total >= 0 else _weight_sum(rows, weights)
+    w.first_row, w.batch_rows = 0, rows
     _gather(&w.x, rows, order, w.input_scale, <real*> w.batch)
     _forward(w, rows, step, place, precision)
     return _loss_of_batch(w, rows, order, weights, loss, hits, NULL, precision)
@@ -68,7 +69,7 @@ cdef void _forward_some(Workspace* w, int first, int end, Py_ssize_t rows, uint6
                                 <real*> w.graph.params + op.starts[0], out,
                                 <real*> w.spaces[i].kept[0])
         else:
-            _apply(op, rows, <real*> w.graph.params, x,
+            _apply(op, rows, w.first_row, w.batch_rows, <real*> w.graph.params, x,
                    <real*> _output(w, op.sources[op.n_sources - 1]), out)
 
 

@@ -24,8 +24,21 @@ cdef void _parameters_of_member(Team* team, int index, real* precision) noexcept
             _affine_part(team, index, i, precision)
         elif graph.operations[i].kind in (LAYER_NORM, BATCH_NORM):
             _normalization_part(team, index, i, precision)
+        elif graph.operations[i].kind in (MEMBER_SCALE, MEMBER_AFFINE):
+            _members_part(team, index, i, precision)
         elif graph.operations[i].n_starts > 0:
             _learned_part(team, index, i, precision)
+
+
+cdef void _members_part(Team* team, int index, int i, real* precision) noexcept nogil:
+    """The parameters of an ensemble's members whose rows this thread had, with their gradients."""
+    cdef const Operation* op = &team.w.graph.operations[i]
+    cdef Py_ssize_t k = <Py_ssize_t> op.numbers[0], first = _cut(k, index, team.members, 1)
+    cdef Py_ssize_t n = _cut(k, index + 1, team.members, 1) - first, each
+    cdef int p
+    for p in range(op.n_starts):
+        each = _parameter_size(op, p) // k
+        _finish_part(&team.of[index], op.starts[p] + first * each, n * each, False, precision)
 
 
 cdef void _learned_part(Team* team, int index, int i, real* precision) noexcept nogil:
@@ -69,7 +82,7 @@ cdef void _affine_part(Team* team, int index, int i, real* precision) noexcept n
         _gemm_tn_rows(first, rows, op.n_inputs, m.batch_rows, O, x, dout,
                       <real*> w.grads + op.starts[0])
         _finish_part(m, op.starts[0] + first * O, rows * O, True, precision)
-    if index == team.members - 1:
+    if index == team.members - 1 and op.n_starts > 1:
         _affine_backward_db(m.batch_rows, O, dout, <real*> w.grads + op.starts[1])
         _finish_part(m, op.starts[1], O, False, precision)
 

@@ -63,8 +63,9 @@ cdef void _look_at(Member* m, const Workspace* w, int index, int members,
     if m.batch_rows == rows:
         return
     m.batch_rows = rows
-    first = m.first = _cut(rows, index, members, ROW_GRAIN)
-    m.rows = _cut(rows, index + 1, members, ROW_GRAIN) - first
+    first = m.first = _first_row_of_batch(w.graph, rows, index, members)
+    m.rows = _first_row_of_batch(w.graph, rows, index + 1, members) - first
+    m.view.first_row, m.view.batch_rows = first, rows
     m.view.batch = w.batch + first * w.graph.n_inputs * size
     m.view.targets = w.targets + first * (O * size if w.t.n_columns > 0 else <Py_ssize_t> 8)
     m.view.y = w.y + first * O * size

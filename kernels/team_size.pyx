@@ -105,6 +105,14 @@ cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads) noexcept n
     return best
 
 
+cdef inline Py_ssize_t _first_row_of_batch(const Graph* graph, Py_ssize_t rows, int index,
+                                           int members) noexcept nogil:
+    """Where a team's member starts; at the rows of a member of the ensemble, if it is one."""
+    if graph.members > 1:
+        return _cut(graph.members, index, members, 1) * (rows // graph.members)
+    return _cut(rows, index, members, ROW_GRAIN)
+
+
 cdef inline Py_ssize_t _first_row_of_W(const Operation* op, int index,
                                        int members) noexcept nogil:
     """Whole lines of x's columns to each member, if there are enough."""
@@ -130,7 +138,7 @@ def team_plan(Operations network not None, Py_ssize_t batch_size, int threads):
     costs = [_step_cost(graph, batch_size, members) * 1e-6 for members in range(1, threads + 1)]
     lines = [0.0 if members == 1 else _lines_crossed(graph, batch_size, members)
              for members in range(1, threads + 1)]
-    rows = [_cut(batch_size, i, size, ROW_GRAIN) for i in range(size)]
+    rows = [_first_row_of_batch(graph, batch_size, i, size) for i in range(size)]
     cuts = []
     for i in range(graph.n_operations):
         op = &graph.operations[i]

@@ -58,6 +58,8 @@ cdef struct Workspace:
     const Graph* graph
     Space* spaces           # one for each operation
     Py_ssize_t batch_size
+    Py_ssize_t batch_rows   # of the present batch, all threads' together,
+    Py_ssize_t first_row    # and the first one here
     double input_scale
     bint of_a_member        # of a team: some rows, and gradients of parameters follow later
     bint keeps_gradients    # each operation's until the step's end, none written over another's
@@ -95,7 +97,7 @@ cdef int _needs_output(const Operation* op) except -1:
     elif op.kind == PERIODIC:
         return op.numbers[4] != 0       # rectified
     elif op.kind in (AFFINE, DROPOUT, BATCH_NORM, LAYER_NORM, ADD, IDENTITY, MULTIPLY, SCALE,
-                     PARAMETRIC, EMBEDDING):
+                     PARAMETRIC, EMBEDDING, MEMBER_SCALE, MEMBER_AFFINE):
         return False
     return _refuse_kind(op.kind)
 
@@ -104,7 +106,8 @@ cdef int _needs_input(const Operation* op) except -1:
     """Whether an operation's backward needs its input."""
     if op.kind == ELEMENTWISE:
         return op.needs_input
-    elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM, SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
+    elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM, SCALE, PARAMETRIC, PERIODIC, EMBEDDING,
+                     MEMBER_SCALE, MEMBER_AFFINE):
         return True
     elif op.kind in (DROPOUT, ADD, IDENTITY, MULTIPLY):
         return False
@@ -122,7 +125,8 @@ cdef Py_ssize_t _kept_size(const Operation* op, int k, Py_ssize_t B,
         return B * itemsize
     elif op.kind == PARAMETRIC:
         return B * op.n_outputs * itemsize if k == 0 else 0
-    elif op.kind in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PERIODIC, EMBEDDING):
+    elif op.kind in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PERIODIC, EMBEDDING,
+                     MEMBER_SCALE, MEMBER_AFFINE):
         return 0
     return _refuse_kind(op.kind)
 
@@ -158,7 +162,7 @@ cdef int _take_slot(Workspace* w, char* taken) noexcept:
 
 cdef bint _has_own_dx(const Workspace* w, const Operation* op) noexcept nogil:
     """Whether dx has separate memory; other operations write it over dout."""
-    return (op.kind in (AFFINE, PERIODIC, EMBEDDING)
+    return (op.kind in (AFFINE, PERIODIC, EMBEDDING, MEMBER_AFFINE)
             or (w.keeps_gradients and op.kind in (LAYER_NORM, SCALE)))
 
 

@@ -147,6 +147,116 @@ def test_a_learning_rate_for_each_update(rule, dtype):
     assert (params != np.linspace(-1, 1, 8).astype(dtype)).any()
 
 
+GROUPS = [(0, 5, 3.0, 0.5), (5, 6, 1.0, 1.0), (6, 8, 0.0, 2.0)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rule", RULES)
+def test_groups_have_their_numbers(rule, dtype):
+    """Each range is as a plan with its numbers leaves it; an empty list ends that."""
+    count, numbers = RULES[rule]
+    place = {"sgd": 1, "adamw": 4}.get(rule)
+
+    def updated(lr, decay, groups):
+        own = [numbers[0] * lr, *numbers[1:]]
+        if place is not None:
+            own[place] *= decay
+        params = np.linspace(-1, 1, 8).astype(dtype)
+        averages = [np.zeros(8, dtype) for _ in range(count)]
+        grads = np.zeros(8, dtype)
+        plan = make(params, grads, rule=rule, averages=averages, numbers=tuple(own))
+        plan.set_groups(groups)
+        for step in range(3):
+            if step == 2:
+                plan.set_groups([])
+            grads[:] = np.random.default_rng(step).standard_normal(8)
+            plan.update()
+            if step == 1:
+                yield params.copy(), *(average.copy() for average in averages)
+        yield params, *averages
+
+    found, ended = updated(1.0, 1.0, GROUPS)
+    for start, end, lr, decay in GROUPS:
+        wanted, _ = updated(lr, decay, [])
+        for one, two in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one[start:end], two[start:end])
+    assert (ended[0] != found[0]).all()
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [(0, 7, 1.0, 1.0)],
+        [(0, 9, 1.0, 1.0)],
+        [(1, 8, 1.0, 1.0)],
+        [(0, 4, 1.0, 1.0), (5, 8, 1.0, 1.0)],
+        [(0, 4, 1.0, 1.0), (3, 8, 1.0, 1.0)],
+        [(0, 0, 1.0, 1.0), (0, 8, 1.0, 1.0)],
+        [(0, 8, -1.0, 1.0)],
+        [(0, 8, 1.0, np.nan)],
+        [(0, 8, np.inf, 1.0)],
+        [(0, 8, 1.0)],
+        [(0, 8, 1.0, 1.0, 1.0)],
+        [(0, 2**62, 1.0, 1.0)],
+    ],
+    ids=str,
+)
+def test_set_groups_refuses(groups):
+    params = np.arange(8.0)
+    plan = with_data(make(params))
+    with pytest.raises(ValueError, match=r"group|unpack"):
+        plan.set_groups(groups)
+    plan.gradients(np.arange(4), 0)
+    plan.update()
+    assert np.isfinite(params).all()
+
+
+def test_factors_that_are_refused():
+    plan = with_data(make(layers=[AFFINE, dropout(0.4, 0)]))
+    out = np.empty(2), np.empty(2)
+    for bad in (np.nan, -0.1, np.inf):
+        with pytest.raises(ValueError, match=r"decays\[1\] is .*wanted 0 or more, finite"):
+            plan.run(np.arange(5), 0, *out, decays=np.array([1.0, bad]))
+        with pytest.raises(ValueError, match=r"decays\[0\] is"):
+            plan.update(bad)
+    for bad in (np.nan, -0.1, np.inf, 2.5, 3.0):
+        with pytest.raises(ValueError, match=r"dropouts\[1\] is .*the largest p, 0\.4"):
+            plan.run(np.arange(5), 0, *out, dropouts=np.array([1.0, bad]))
+        with pytest.raises(ValueError, match=r"dropouts\[0\] is"):
+            plan.gradients(np.arange(4), 0, dropout=bad)
+    for name in ("decays", "dropouts"):
+        with pytest.raises(ValueError, match=name):
+            plan.run(np.arange(5), 0, *out, **{name: np.ones(3)})
+    momentum = with_data(make(rule="momentum", averages=[np.zeros(8)]))
+    with pytest.raises(ValueError, match="momentum has none"):
+        momentum.run(np.arange(5), 0, *out, decays=np.ones(2))
+    assert plan.updates == 0
+
+
+def test_factors_end_with_their_call():
+    """The next call has the decay and the p that the plan was given."""
+    layers, order = [AFFINE, dropout(0.4, 3)], np.arange(4)
+    results = []
+    for before in (False, True):
+        params = np.linspace(-1, 1, 8)
+        plan = with_data(make(params, layers=layers, numbers=(0.5, 0.25)))
+        if before:
+            out = np.empty(1), np.empty(1)
+            plan.run(order, 0, *out, decays=np.array([7.0]), dropouts=np.array([2.0]))
+            plan.gradients(order, 0, dropout=0.5)
+            plan.update(3.0)
+            plan.set_rule("sgd", (0.5, 0.25), 0)
+            plan.update(0.0)
+            with pytest.raises(ValueError, match="row"):
+                plan.gradients(np.array([9]), 0, dropout=0.5)
+            params[:] = np.linspace(-1, 1, 8)
+        plan.gradients(order, 5)
+        plan.update()
+        plan.run(order, 6, np.empty(1), np.empty(1))
+        results.append(params)
+    np.testing.assert_array_equal(*results)
+
+
 @pytest.mark.parametrize("rows", [0, 5])
 def test_gradients_refuses_an_empty_or_too_large_batch(rows):
     with pytest.raises(ValueError, match="wanted 1 to 4 rows"):

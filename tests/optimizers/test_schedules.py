@@ -64,11 +64,73 @@ def test_cosine_with_warm_up_and_an_end():
     assert [rule(at(i)) for i in (12, 13, 19)] == [0, 0, 0]
 
 
+def test_flat_then_cosine():
+    rule = schedules.FlatCosine(0.4, flat=0.25)
+    falling = [0.4 * (1 + math.cos(math.pi * i / 15)) / 2 for i in range(15)]
+    assert [rule(at(i)) for i in range(20)] == pytest.approx([0.4] * 5 + falling, rel=1e-14)
+    assert rule(at(5)) == 0.4
+    assert rule(at(20)) == 0
+    assert schedules.FlatCosine(1.0).flat == 0.5
+    assert schedules.FlatCosine(1.0)(at(15)) == pytest.approx(0.5)
+
+
+def test_four_cosines_of_the_logarithm():
+    rule = schedules.CosLog4(0.2)
+    expected = [0.2 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * i / 20))) / 2
+                for i in range(20)]  # fmt: skip
+    assert [rule(at(i)) for i in range(20)] == pytest.approx(expected, rel=1e-12)
+    # Waves end where 1 + 15 t is 1, 2, 4, 8, 16.
+    for share in (0, 1 / 15, 3 / 15, 7 / 15, 1):
+        assert rule(at(15 * share, steps=15)) == pytest.approx(0, abs=1e-12)
+    for wave in range(4):
+        assert rule(at((2 ** (wave + 0.5) - 1) / 15, steps=1)) == pytest.approx(0.2)
+
+
+def one_cycle(steps, **options):
+    rule = schedules.OneCycle(0.4, **options)
+    return rule.rates(START._replace(steps=steps), steps)
+
+
+def test_one_cycle():
+    rates = one_cycle(20, rise=0.25, start_factor=0.1, final_factor=0.01)
+    assert rates[[0, 2, 4, 19]] == pytest.approx([0.04, 0.22, 0.4, 0.004])
+    assert (np.diff(rates[:5]) > 0).all()
+    assert (np.diff(rates[4:]) < 0).all()
+    middle = 0.4 * (0.01 + 0.99 * (1 + math.cos(math.pi * 5 / 15)) / 2)
+    assert rates[9] == pytest.approx(middle)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("rise", [0.0, 0.3, 0.999])
+def test_one_cycle_of_few_updates(steps, rise):
+    rates = one_cycle(steps, rise=rise)
+    assert np.isfinite(rates).all()
+    assert rates.max() <= 0.4
+    assert rates.min() >= 0
+
+
+def test_one_cycle_is_that_of_torch():
+    torch = pytest.importorskip("torch")
+    for total, rise in ((20, 0.3), (7, 0.5), (50, 0.1)):
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        peer = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 0.4, total_steps=total, pct_start=rise, final_div_factor=1e4
+        )
+        expected = []
+        for _ in range(total):
+            expected.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if len(expected) < total:
+                peer.step()
+        assert one_cycle(total, rise=rise) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     "rule",
     [
         schedules.Constant(0.1), schedules.Step(0.1, 2), schedules.Exponential(0.1, 0.9),
         schedules.Cosine(0.1, warmup=3), schedules.Cosine(0.1, 7, 2, 0.01),
+        schedules.FlatCosine(0.1, 0.6), schedules.CosLog4(0.1), schedules.OneCycle(0.1, 0.6),
         schedules.ReduceOnPlateau(),
     ],
     ids=repr,
@@ -118,6 +180,13 @@ def test_a_rate_already_below_the_least_stays():
         (lambda: schedules.Cosine(0.1, 5, 5), "warmup is 5, wanted less than total, 5"),
         (lambda: schedules.Cosine(0.1, 0), "total is 0"),
         (lambda: schedules.Cosine(0.1, final=-1), "final is -1"),
+        (lambda: schedules.FlatCosine(-1), "lr is -1"),
+        (lambda: schedules.FlatCosine(0.1, 1.0), "flat is 1"),
+        (lambda: schedules.CosLog4(-1), "lr is -1"),
+        (lambda: schedules.OneCycle(-1), "lr is -1"),
+        (lambda: schedules.OneCycle(0.1, 1.0), "rise is 1"),
+        (lambda: schedules.OneCycle(0.1, start_factor=-1), "start_factor is -1"),
+        (lambda: schedules.OneCycle(0.1, final_factor=np.nan), "final_factor is nan"),
         (lambda: schedules.ReduceOnPlateau(1.0), "factor is 1"),
         (lambda: schedules.ReduceOnPlateau(patience=0), "patience is 0"),
         (lambda: schedules.ReduceOnPlateau(min_lr=-1), "min_lr is -1"),
@@ -146,6 +215,9 @@ RULES = {
     "step": lambda: schedules.Step(0.2, 1, 0.5),
     "exponential": lambda: schedules.Exponential(0.2, 0.8),
     "cosine": lambda: schedules.Cosine(0.2, warmup=4),
+    "flat cosine": lambda: schedules.FlatCosine(0.2),
+    "cosines": lambda: schedules.CosLog4(0.2),
+    "one cycle": lambda: schedules.OneCycle(0.2),
     "plateau": lambda: schedules.ReduceOnPlateau(0.5, 1, "accuracy", min_delta=1.0),
     "own": lambda: own_rule,
 }

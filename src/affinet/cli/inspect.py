@@ -139,6 +139,8 @@ def column_table(encoding: Encoding) -> str:
     text = table(rows)
     if len(encoding.columns) > SHOWN_COLUMNS:
         text += f"\n({SHOWN_COLUMNS} of {len(encoding.columns)} columns; --json has all of them)"
+    if encoding.dropped:
+        text += f"\nnot used: {'; '.join(encoding.dropped[:SHOWN_COLUMNS])}"
     return text
 
 

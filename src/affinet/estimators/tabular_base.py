@@ -18,8 +18,8 @@ from affinet.estimators.parameters import Check, require_parameters
 from affinet.estimators.rows import weights_of
 from affinet.estimators.tabular_data import (
     TableRows,
+    categorical_places,
     checked_frame,
-    names_of,
     rows_at,
     table_of,
 )
@@ -64,8 +64,9 @@ class BaseTabular(BaseEstimator, ABC):
         y : array of shape (n_samples,)
             Targets.
         sample_weight : array of shape (n_samples,), optional
-            Weights of the rows, each 0 or more and not all of them 0. Rows of weight 0 are left
-            out.
+            Weights of the rows, each 0 or more and not all of them 0. They count in the loss, in
+            the selection of the epoch and in the calibration; the scaling of columns and batches
+            count rows. Rows of weight 0 are left out.
 
         Returns
         -------
@@ -87,6 +88,8 @@ class BaseTabular(BaseEstimator, ABC):
         if given is not None:
             given = self._weighted(given, by=rows).of_weight()
         rows = self._weighted(rows, by=rows).of_weight()
+        if len(rows) < 2:
+            raise ValueError(f"X has n_samples = {len(rows)} of weight above 0, wanted at least 2")
         with thread_limit(self.n_threads):
             self._fit(rows, given, begun)
         return self
@@ -142,11 +145,9 @@ class BaseTabular(BaseEstimator, ABC):
 
     def _learn_columns(self, rows: TableRows) -> tuple[Table, str]:
         """The table with its targets, and their name."""
-        table = table_of(rows.frame, None)
+        self._categorical = categorical_places(rows.frame, self.categorical_features)
+        table = table_of(rows.frame, None, self._categorical)
         self._columns = tuple(table.names)
-        self._categorical = tuple(names_of(rows.frame, self._columns, self.categorical_features))
-        if self._categorical:
-            table = table_of(rows.frame, self._columns, self._categorical)
         target = "target"
         while target in table.columns:
             target += " (y)"
@@ -155,7 +156,8 @@ class BaseTabular(BaseEstimator, ABC):
     def _encode(self, table: Table, target: str, places: Array) -> Encoding:
         """The encoding of the columns and the target."""
         numbers = replace(self.recipe_, task="regression")  # of class indices too: any are usable
-        encoding = encode(numbers, table, target, rows=places, categorical=self._categorical)
+        categorical = [self._columns[place] for place in self._categorical]
+        encoding = encode(numbers, table, target, rows=places, categorical=categorical)
         return replace(encoding, target=self._own_target(encoding.target, target))
 
     def _encoded(self, t: Any) -> Array:

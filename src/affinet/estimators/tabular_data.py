@@ -85,9 +85,10 @@ def require_dense(model: Any, X: Any) -> None:
         kinds = zip(X.columns, X.dtypes, strict=True)
         found = next((f"column {n!r}" for n, kind in kinds if "Sparse" in str(kind)), "")
     if found:
+        name = type(model).__name__
         raise TypeError(
-            f"X is sparse ({found}), wanted dense columns: {type(model).__name__} takes no sparse "
-            "data; use X.toarray(), or affinet.estimators.MLP* which take sparse matrices"
+            f"X is sparse ({found}), wanted dense columns: use X.toarray(), or "
+            f"{name.replace('Tabular', 'MLP')} instead of {name}"
         )
 
 
@@ -106,57 +107,48 @@ def rows_at(frame: Any, places: Any) -> Any:
     return frame.iloc[places] if hasattr(frame, "iloc") else frame[places]
 
 
-def names_of(frame: Any, named: Sequence[Any], value: Any) -> list[str]:
-    """The columns that ``categorical_features`` gives, by the names that the table has.
+def categorical_places(frame: Any, value: Any) -> tuple[int, ...]:
+    """The places of the columns that ``categorical_features`` gives.
 
     Parameters
     ----------
     frame : DataFrame or array
-    named : sequence
-        Names of all columns of the table.
-    value : sequence of names, of places or of bool, or None
+    value : a name, or a sequence of names, of places or of bool; or None
     """
-    if value is None:
-        return []
-    wanted = list(np.atleast_1d(np.asarray(value, dtype=object)))
+    n_columns = int(frame.shape[1])
+    wanted = [] if value is None else list(np.atleast_1d(np.asarray(value, dtype=object)))
     if wanted and all(isinstance(entry, bool | np.bool_) for entry in wanted):
-        if len(wanted) != len(named):
+        if len(wanted) != n_columns:
             raise ValueError(
-                f"categorical_features has {len(wanted)} flags, wanted {len(named)}, one per column"
+                f"categorical_features has {len(wanted)} flags, wanted {n_columns}, one per column"
             )
-        return [name for name, flag in zip(named, wanted, strict=True) if flag]
+        return tuple(np.flatnonzero(wanted).tolist())
     known = list(frame.columns) if is_frame(frame) else []
     found = []
     for entry in wanted:
         if entry in known:
-            found.append(named[known.index(entry)])
-        elif isinstance(entry, int | np.integer) and 0 <= entry < len(named):
-            found.append(named[int(entry)])
+            found.append(known.index(entry))
+        elif isinstance(entry, int | np.integer) and 0 <= entry < n_columns:
+            found.append(int(entry))
         else:
             raise ValueError(
                 f"categorical_features holds {entry!r}, wanted names of columns or places "
-                f"0..{len(named) - 1}"
+                f"0..{n_columns - 1}"
             )
-    return found
+    return tuple(found)
 
 
 def table_of(
-    frame: Any,
-    names: Sequence[str] | None,
-    categorical: Collection[str] = (),
-    source: str = "X",
+    frame: Any, names: Sequence[str] | None, categorical: Collection[int], source: str = "X"
 ) -> Table:
-    """The rows of a frame as a table; the columns get ``names``, if given, by their order.
+    """The rows of a frame as a table, its columns found by name.
 
-    scikit-learn's checks have compared the frame's own names already. ``categorical`` are some of
-    ``names``, and ``source`` is what errors call the frame.
+    They get the ``names`` of the training rows, if given, by their order: scikit-learn's checks
+    have compared the frame's own names already. ``categorical`` are places of columns.
     """
-    if names is None:
-        return replace(Table.from_frame(frame, source), named=True)
-    own = names if not is_frame(frame) else [str(name) for name in frame.columns]
-    there = [own[list(names).index(name)] for name in categorical]
-    table = Table.from_frame(frame, source, there)
-    return replace(table, columns=dict(zip(names, table.columns.values(), strict=True)), named=True)
+    table = Table.from_frame(frame, source, categorical)
+    columns = dict(zip(names or table.names, table.columns.values(), strict=True))
+    return replace(table, columns=columns, named=True)
 
 
 def checked_target(model: Any, y: Any, numeric: bool, name: str = "y") -> Array:

@@ -6,6 +6,7 @@ from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
 from affinet.layers.embeddings import Embedding, PeriodicEmbedding
+from affinet.layers.ensemble import BatchEnsemble, MemberAffine, MemberScale
 from affinet.layers.normalization import BatchNorm, LayerNorm
 from affinet.layers.ntk import NTKAffine
 from affinet.layers.parametric import Parametric
@@ -14,11 +15,14 @@ from affinet.layers.scale import Scale
 
 __all__ = [
     "Affine",
+    "BatchEnsemble",
     "BatchNorm",
     "Dropout",
     "Embedding",
     "Layer",
     "LayerNorm",
+    "MemberAffine",
+    "MemberScale",
     "NTKAffine",
     "Parametric",
     "PeriodicEmbedding",

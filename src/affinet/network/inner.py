@@ -47,6 +47,7 @@ __all__ = [
     "keeps_any_width",
     "last_outputs",
     "layer_widths",
+    "least_rows",
     "outputs",
     "parameter_names",
     "plan_values",
@@ -95,6 +96,11 @@ def set_dtype(net: Sequential, dtype: DTypeLike) -> None:
 def predict_unguarded(net: Sequential, x: ArrayLike) -> Array:
     """The outputs for x, when this thread holds the network in :func:`using_alone`."""
     return net._predict(x)
+
+
+def least_rows(net: Sequential) -> int:
+    """The fewest rows that the network takes: one for each member of an ensemble."""
+    return int(net._members)
 
 
 def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:

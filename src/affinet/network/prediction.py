@@ -70,8 +70,10 @@ class Prediction(NetworkAttributes):
 
     def _predict(self, x: ArrayLike, out: Array | None = None) -> Array:
         rows = rows_array("x", x)
-        first = self._predict_block(rows[:PREDICT_ROWS] if rows.ndim > 1 else rows)
-        whole = rows.ndim < 2 or len(rows) <= PREDICT_ROWS
+        # An ensemble's members are found by the place of their rows among all.
+        at_once = PREDICT_ROWS if self._members == 1 else max(len(rows) if rows.ndim else 1, 1)
+        first = self._predict_block(rows[:at_once] if rows.ndim > 1 else rows)
+        whole = rows.ndim < 2 or len(rows) <= at_once
         if out is not None and not whole and not in_files(rows) and np.may_share_memory(rows, out):
             rows = rows.copy()  # a block's result must not overwrite rows still to be read
         if whole and out is None:
@@ -106,6 +108,8 @@ class Prediction(NetworkAttributes):
 
     def _compile(self) -> None:
         """Build the compiled forward pass if it covers all layers."""
+        members = (getattr(layer, "members", 1) for _, layer in walk(self.layers))
+        self._members = max((n for n in members if isinstance(n, int)), default=1)
         self._n_inputs = first_width(self.layers)
         self._leaky = [layer for _, layer in walk(self.layers) if type(layer) is LeakyReLU]
         self._slopes = tuple(layer.slope for layer in self._leaky)

@@ -125,8 +125,8 @@ def factors_of(
                 )
     found = []
     for name in names:
-        group = next((group for group in groups if group.matches(name)), None)
-        lr, decay = (1.0, 1.0) if group is None else (group.lr, group.weight_decay)
+        own = next((group for group in groups if group.matches(name)), None)
+        lr, decay = (1.0, 1.0) if own is None else (own.lr, own.weight_decay)
         found.append(Factors(lr, 0.0 if name in exempt else decay))
     return tuple(found)
 

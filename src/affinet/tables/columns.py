@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -35,6 +34,7 @@ from affinet.tables.table import ColumnError, Table
 
 IMPUTATIONS = ("mean", "median")
 EXACT = 2**53  # float64 holds every whole number up to this one
+LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -336,7 +336,7 @@ def statistics_of(
     mean, std = statistics(values)
     if impute is None:
         return mean, std, None
-    return mean, std, float(np.median(values)) if impute == "median" else mean
+    return mean, std, median(values) if impute == "median" else mean
 
 
 def filled(table: Table, name: str, values: Array, fill: float | None) -> Array:
@@ -367,8 +367,21 @@ def statistics(values: Array) -> tuple[float, float]:
     return float(scaled.mean() * peak), float(scaled.std() * peak) or 1.0
 
 
+def median(values: Array) -> float:
+    """The median of finite values; the mean of the middle two does not overflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> median(np.array([4.0, 1.0, 2.0])), median(np.array([1.5e308, 1.7e308]))
+    (2.0, 1.6e+308)
+    """
+    shrink = 2.0 if np.abs(values).max() > LARGEST / 4 else 1.0
+    return float(np.median(values / shrink)) * shrink
+
+
 def texts_from_json(value: Any) -> tuple[str, ...]:
     """A list of texts."""
-    if not isinstance(value, Sequence) or not all(isinstance(text, str) for text in value):
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
         raise TypeError(f"{value!r} is not a list of texts")
     return tuple(value)

@@ -139,10 +139,11 @@ class Encoding:
         one_hot : int, optional
             The greatest number of categories that become one input each. If it is given, two
             categories become one input, -1 or 1, and more than this many one input of codes for
-            an embedding (``CodeColumn``): 1 to n, and 0 for missing or unknown ones. Of a column
-            with more than 10,000 categories, or with more than 20 in which more than half of the
-            values differ, the categories that occur at least twice get a code, at most 10,000;
-            all others share the code n + 1. If left out, every category becomes an input.
+            an embedding (``CodeColumn``): 1 to n, and 0 for missing or unknown ones. If there are
+            more than 10,000 categories, or more than 20 and more than one for every two values,
+            then only those that occur at least twice get a code, at most the 10,000 most frequent
+            ones; all others, and unknown ones, share the code n + 1. If left out, every category
+            becomes an input.
         missing : str
             ``"error"`` refuses missing values, or imputes them by ``impute``. With
             ``"indicator"``, no missing value or unknown category is ever an error. The median

@@ -15,6 +15,7 @@ from affinet.tables.columns import (
     IMPUTATIONS,
     dates,
     fit_column,
+    median,
     notation_of,
     require_distinct,
     require_no_dates,
@@ -32,11 +33,12 @@ from affinet.tables.problems import (
 )
 from affinet.tables.records import Column
 from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn
-from affinet.tables.scaling import SCALINGS, Scaling, median
+from affinet.tables.scaling import SCALINGS, Scaling
 from affinet.tables.table import ColumnError, Table, listing
 
 MISSING_VALUES = ("error", "indicator")
 MOST_CODES = 10_000  # categories of a column that have a code of their own
+SHOWN = 40  # characters of a value in a message
 MISTAKES = 20  # one text among more than this many numbers is probably a mistake
 
 
@@ -99,7 +101,7 @@ def fit_inputs(
     """The columns learned from some rows of a table, those dropped, and those with problems."""
     if not options.classic:
         if rows is not None:
-            table = table.select(np.arange(len(table))[rows])
+            table = table.select(np.arange(len(table))[rows] if rows.size else np.arange(0))
         if not len(table):
             raise ValueError(f"{table.source}: no training rows to learn from")
     columns: list[Column] = []
@@ -186,7 +188,7 @@ def fit_numbers(
     if known.min() == known.max():
         if options.tolerant and missing.any():
             return MissingColumn(name)
-        return Dropped(name, f"{table.texts(name)[int((~missing).argmax())]} in every row")
+        return one_value(name, table.texts(name)[int((~missing).argmax())])
     fill = None
     if options.tolerant or options.impute == "median":
         fill = median(known)
@@ -206,7 +208,7 @@ def fit_categories(table: Table, name: str, options: Options) -> Column | Droppe
     if not counts:
         return no_value(table, name, options)
     if len(counts) == 1 and not (n_missing and options.tolerant):
-        return Dropped(name, f"{next(iter(counts))} in every row")
+        return one_value(name, next(iter(counts)))
     n_known = len(texts) - n_missing
     if len(counts) == n_known > FEW and options.tolerant:
         return Dropped(name, "every value differs, as in IDs, names and remarks")
@@ -227,6 +229,12 @@ def fit_categories(table: Table, name: str, options: Options) -> Column | Droppe
     if others:
         by_count = [text for text in by_count if counts[text] > 1][:MOST_CODES]
     return CodeColumn(name, tuple(sorted(by_count)), fill, options.tolerant, others)
+
+
+def one_value(name: str, text: str) -> Dropped:
+    """What becomes of a column with the same value in every row."""
+    shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    return Dropped(name, f"{shown} in every row")
 
 
 def no_value(table: Table, name: str, options: Options) -> Dropped:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from affinet._validation import Array
+from affinet.tables.columns import LARGEST
 
 ROWS_PER_QUANTILE, FEWEST, MOST = 30, 10, 1000
 NOISE, SEED = 1e-5, 0
 LAST_PLACES = 2.0**-48  # the least noise, relative to the largest value
-LARGEST = float(np.finfo(np.float64).max)
 EDGE = 1e-7  # probabilities stop this far from 0 and 1, which have no finite score
 BREAK, TAIL = 0.425, 5.0  # where the rational functions of AS 241 meet
 # Coefficients of AS 241, from the highest power down: central part, tail, far tail.
@@ -92,8 +92,6 @@ class QuantileScaling:
         p = np.interp(values, table, places)
         if (table[1:] == table[:-1]).any():  # of equal ones it takes the last, so then the first
             p = 0.5 * (p - np.interp(-values, -table[::-1], -places[::-1]))
-        p[values <= table[0]] = 0.0
-        p[values >= table[-1]] = 1.0
         return normal_scores(np.clip(p, EDGE, 1 - EDGE))
 
     def to_json(self) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.columns import statistics
-from affinet.tables.quantiles import LARGEST, QuantileScaling
+from affinet.tables.columns import LARGEST, median, statistics
+from affinet.tables.quantiles import QuantileScaling
 
 CLIP = 3.0  # the limit of smooth clipping
 SMALLEST = 5e-324
@@ -115,19 +115,6 @@ Scaling: TypeAlias = StandardScaling | RobustScaling | QuantileScaling
 SCALINGS: dict[str, type[Scaling]] = {
     scaling.kind: scaling for scaling in (StandardScaling, RobustScaling, QuantileScaling)
 }
-
-
-def median(values: Array) -> float:
-    """The median of finite values; the mean of the middle two does not overflow.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> median(np.array([4.0, 1.0, 2.0])), median(np.array([1.5e308, 1.7e308]))
-    (2.0, 1.6e+308)
-    """
-    shrink = 2.0 if np.abs(values).max() > LARGEST / 4 else 1.0
-    return float(np.median(values / shrink)) * shrink
 
 
 def scaling_from_json(value: Any) -> Scaling:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from affinet._validation import Array
-from affinet.layers import Affine
+from affinet.layers import Affine, Dropout
 from affinet.layers.activations import activation_classes
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss
 from affinet.network import Sequential
@@ -96,6 +96,8 @@ def build_mlp(recipe: Recipe, encoding: Encoding, seed: int) -> Sequential:
     width = encoding.width
     for hidden in recipe.hidden:
         layers += [Affine.init(width, hidden, rng, recipe.activation), activation()]
+        if recipe.dropout:
+            layers.append(Dropout(recipe.dropout, rng=0))  # fit draws the masks by its own key
         width = hidden
     last = Affine.init(width, n_outputs(encoding), rng, "linear")
     if recipe.zero_last:  # predictions begin at the mean target, or at equal probabilities

@@ -9,6 +9,7 @@ from affinet.tables.targets import CLASSIFICATION, TASKS
 
 METHODS = ("realmlp", "realmlp-s", "tabm", "mlp")
 PRESETS = ("fast", "default", "best")
+CONSTANT, COSLOG4, FLAT_COSINE = "constant", "coslog4", "flat-cosine"  # schedules
 SMALLEST_BATCH, LARGEST_BATCH = 32, 256
 STEPS_AN_EPOCH = 25  # that "mlp" aims at for small tables
 
@@ -32,12 +33,12 @@ class Recipe:
     dropout : float
         Probability of dropping a hidden unit.
     dropout_schedule, decay_schedule : str
-        "constant" or "flat-cosine", see :class:`affinet.schedules.FlatCosine`.
+        "constant" or "flat-cosine", see ``affinet.schedules.FlatCosine``.
     lr : float
         Learning rate; the peak of its schedule.
     lr_schedule : str
         "constant", "cosine", "flat-cosine", "coslog4" or "one-cycle", see
-        :mod:`affinet.schedules`.
+        ``affinet.schedules``.
     betas : tuple of float
         Decay rates of Adam's two averages.
     eps : float
@@ -101,12 +102,12 @@ class Recipe:
     batch_size: int = 256
     parametric: bool = False
     dropout: float = 0.0
-    dropout_schedule: str = "constant"
-    lr_schedule: str = "constant"
+    dropout_schedule: str = CONSTANT
+    lr_schedule: str = CONSTANT
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
-    decay_schedule: str = "constant"
+    decay_schedule: str = CONSTANT
     clip_norm: float | None = None
     patience: int | None = None
     label_smoothing: float = 0.0
@@ -214,7 +215,7 @@ def realmlp_s(task: str, classify: bool) -> Recipe:
         hidden=(256, 256, 256),
         activation="selu" if classify else "mish",
         lr=0.04 if classify else 0.07,
-        lr_schedule="coslog4",
+        lr_schedule=COSLOG4,
         betas=(0.9, 0.95),
         epochs=256,
         label_smoothing=0.1 if classify else 0.0,
@@ -244,9 +245,9 @@ def realmlp(task: str, classify: bool) -> Recipe:
         parametric=True,
         activation_lr=0.1,
         dropout=0.15,
-        dropout_schedule="flat-cosine",
+        dropout_schedule=FLAT_COSINE,
         weight_decay=0.02,
-        decay_schedule="flat-cosine",
+        decay_schedule=FLAT_COSINE,
         bias_init="he+5",
         zero_last=False,
     )
@@ -276,7 +277,11 @@ def tabm(preset: str, task: str) -> Recipe:
 
 
 def mlp(task: str, n_rows: int) -> Recipe:
-    """A plain network: standardised inputs, two hidden layers, ReLU, Adam, early stopping."""
+    """A plain network: standardised inputs, two hidden layers, ReLU, Adam, early stopping.
+
+    Chosen on eight tables that no published figure comes from: twice the width, robust scaling and
+    dropout were better on some of them and worse on others; label smoothing helped on most.
+    """
     power = max(n_rows // STEPS_AN_EPOCH, 1).bit_length() - 1
     return Recipe(
         method="mlp",
@@ -287,5 +292,6 @@ def mlp(task: str, n_rows: int) -> Recipe:
         epochs=200,
         batch_size=min(max(2**power, SMALLEST_BATCH), LARGEST_BATCH),
         patience=20,
+        label_smoothing=0.1 if task == CLASSIFICATION else 0.0,
         zero_last=True,
     )

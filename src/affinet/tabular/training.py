@@ -17,7 +17,7 @@ from affinet.network.inner import arrays_of, set_arrays
 from affinet.schedules import FlatCosine
 from affinet.tables.targets import CLASSIFICATION
 from affinet.tabular.networks import optimizer_for, outputs
-from affinet.tabular.recipes import Recipe
+from affinet.tabular.recipes import CONSTANT, FLAT_COSINE, Recipe
 from affinet.tabular.schedules import named_schedule
 from affinet.thread_limit import thread_limit
 from affinet.training import StopTraining, TrainingState
@@ -199,14 +199,13 @@ def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) ->
 
 
 def schedules_of(recipe: Recipe) -> dict[str, Any]:
-    """The arguments of ``fit`` for the recipe's schedules; constant ones are left out."""
+    """The arguments of ``fit`` for the schedules of a recipe; constant ones are left out."""
     found: dict[str, Any] = {}
-    if recipe.lr_schedule != "constant":
+    if recipe.lr_schedule != CONSTANT:
         found["schedule"] = named_schedule(recipe.lr_schedule, recipe.lr)
-    if recipe.decay_schedule == "flat-cosine":
-        found["decay_schedule"] = FlatCosine(1.0)
-    if recipe.dropout_schedule == "flat-cosine":
-        found["dropout_schedule"] = FlatCosine(1.0)
+    for name in ("decay_schedule", "dropout_schedule"):
+        if getattr(recipe, name) == FLAT_COSINE:
+            found[name] = FlatCosine(1.0)
     return found
 
 

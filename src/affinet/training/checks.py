@@ -26,6 +26,7 @@ from affinet.network import Sequential
 from affinet.network.inner import (
     keeps_any_width,
     layer_widths,
+    least_rows,
     predict_unguarded,
     require_loss,
     walk,
@@ -90,7 +91,7 @@ def checked_training(
     if validation_data is not None:
         validation_data = require_validation_data(net, validation_data, team.part)
         if named:
-            require_meaning(named, predict_unguarded(net, x[:1]), net.loss)
+            require_meaning(named, predict_unguarded(net, probe(net, x)), net.loss)
     weights = require_weights(net, x, t, sample_weight, class_weight)
     drawing = require_sampler(net, x, t, sampler, shuffle, seed)
     rows = len(x) if drawing is None else drawing.length  # per epoch
@@ -199,7 +200,7 @@ def require_weights(
     if sample_weight is None and class_weight is None:
         return None
     require_takes_weights(net.loss, "class_weight" if sample_weight is None else "sample_weight")
-    n_outputs = predict_unguarded(net, x[:1]).reshape(1, -1).shape[1]
+    n_outputs = predict_unguarded(net, probe(net, x)).reshape(1, -1).shape[1]
     return training_weights(net.loss, t, n_outputs, sample_weight, class_weight)
 
 
@@ -216,7 +217,7 @@ def require_sampler(
         )
     from affinet.training.sampling import make_drawing
 
-    n_outputs = predict_unguarded(net, x[:1]).reshape(1, -1).shape[1]
+    n_outputs = predict_unguarded(net, probe(net, x)).reshape(1, -1).shape[1]
     return make_drawing(sampler, net.loss, t, n_outputs, seed)
 
 
@@ -251,11 +252,16 @@ def require_data(
         for start, block in blocks(x, low, high):
             require_finite(f"{prefix}x", block, start)
     require_width(net, x, f"{prefix}x")
-    y = predict_unguarded(net, x[:1])
+    y = predict_unguarded(net, probe(net, x))
     require_targets(net, y, t, prefix)
     for start, block in blocks(t, low, high):
         require_values(net, y.shape[-1], block, f"{prefix}t", start)
     return x, t
+
+
+def probe(net: Sequential, x: Array) -> Array:
+    """As few rows as the network takes, to see what it makes of them."""
+    return x[: least_rows(net)]
 
 
 def require_width(net: Sequential, x: Array, name: str) -> None:
