@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from affinet._validation import Array, require_some_weight, row_weights, whole_number
 
 __all__ = [
+    "MemberBatches",
     "Sampler",
     "Shuffled",
     "WithReplacement",
@@ -69,6 +70,42 @@ class Shuffled(Sampler):
     def __call__(self, epoch: int, n_rows: int, rng: np.random.Generator) -> Array:
         """A permutation of all rows."""
         return rng.permutation(n_rows)
+
+
+class MemberBatches(Sampler):
+    """Every row once for each member of an ensemble, each member in an order of its own.
+
+    For networks of :class:`affinet.BatchEnsemble`, with ``batch_size = members * rows``: in every
+    batch, the rows of a member come after those of the one before.
+
+    Parameters
+    ----------
+    members : int
+        Number of members.
+    rows : int
+        Rows of a batch for each member.
+
+    Examples
+    --------
+    >>> import affinet as an, numpy as np
+    >>> order = an.samplers.MemberBatches(2, 2)(0, 3, np.random.default_rng(0))
+    >>> order.shape, np.sort(order[[0, 1, 4]]), np.sort(order[[2, 3, 5]])
+    ((6,), array([0, 1, 2]), array([0, 1, 2]))
+    """
+
+    def __init__(self, members: int, rows: int) -> None:
+        self.members = whole_number("members", members, 1)
+        self.rows = whole_number("rows", rows, 1)
+
+    def __call__(self, epoch: int, n_rows: int, rng: np.random.Generator) -> Array:
+        """Batches of a permutation for each member."""
+        orders = rng.permuted(np.tile(np.arange(n_rows), (self.members, 1)), axis=1)
+        starts = range(0, n_rows, self.rows)
+        return np.concatenate([orders[:, s : s + self.rows].reshape(-1) for s in starts])
+
+    def config(self) -> dict[str, Any]:
+        """Members and rows."""
+        return {"members": self.members, "rows": self.rows}
 
 
 class WithReplacement(Sampler):

@@ -69,8 +69,9 @@ class Predictor:
 
     def outputs(self, x: Array) -> Array:
         """Logits (N, C), numbers (N, 1), or what a network without a table computes."""
-        raw = self.net.predict(x)
-        return raw if self.recipe is None else outputs(self.recipe, raw)
+        if self.recipe is None:
+            return self.net.predict(x)
+        return outputs(self.recipe, self.net, x)
 
     def probabilities(self, y: Array) -> Array:
         """The probabilities of logits."""

@@ -115,7 +115,7 @@ def train(options: argparse.Namespace, reducer: MPIReducer | None) -> int:
     )
     net.metadata = metadata(options, material, outcome)
     net.save(options.out)
-    require_same_predictions(net, options.out, last[0])
+    require_same_predictions(predictor, options.out, last[0])
     report(options, outcome, draw(history, options))
     return 0
 
@@ -261,7 +261,8 @@ def refuse_divergence(state: TrainingState) -> None:
         )
 
 
-def require_same_predictions(net: Sequential, path: Path, x: Array) -> None:
-    """Read the model back, and raise unless it predicts as ``net`` does, to the bit."""
-    if not np.array_equal(load(path).predict(x), net.predict(x)):
+def require_same_predictions(predictor: Predictor, path: Path, x: Array) -> None:
+    """Read the model back, and raise unless it predicts as the trained one does, to the bit."""
+    again = replace(predictor, net=load(path))
+    if not np.array_equal(again.outputs(x), predictor.outputs(x)):
         raise CommandError(f"{path}: the model that was read back predicts differently")

@@ -207,7 +207,7 @@ class BaseTabular(BaseEstimator, ABC):
         if validation is None:
             self._calibrate(None, None, None)
         else:
-            out = outputs(recipe, net.predict(validation[0]))
+            out = outputs(recipe, net, validation[0])
             self._calibrate(out, validation[1], validation[2] if len(validation) > 2 else None)
 
     def _most_epochs(self, t: Array) -> int:
@@ -247,7 +247,7 @@ class BaseTabular(BaseEstimator, ABC):
             block = rows_at(frame, slice(start, start + rows))
             table = table_of(block, self._columns, self._categorical)
             x = self.encoding_.inputs(table, unknown="zero")
-            yield outputs(self.recipe_, self.net_.predict(x))
+            yield outputs(self.recipe_, self.net_, x)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -16,6 +16,9 @@ from affinet.optimizers import Adam, Optimizer
 from affinet.tables import ClassTarget, Encoding
 from affinet.tabular.recipes import Recipe
 
+TILED_ROWS = 1024  # rows that all members of an ensemble predict at once
+SMALLEST_SHARE = 1e-30  # added to a mean of probabilities before the logarithm
+
 
 def build(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int) -> Sequential:
     """The untrained network of a recipe.
@@ -58,15 +61,52 @@ def optimizer_for(recipe: Recipe, net: Sequential) -> Optimizer:
     return optimizer
 
 
-def outputs(recipe: Recipe, raw: Array) -> Array:
-    """Logits (N, C) or numbers (N, 1) that a network's raw outputs stand for.
+def outputs(recipe: Recipe, net: Sequential, x: Array) -> Array:
+    """Logits (N, C) or numbers (N, 1) that a recipe's network predicts for encoded rows.
 
-    They differ for TabM only: its members' probabilities, or numbers, are averaged.
+    TabM's members each predict all rows; their probabilities, or numbers, are averaged.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    net : Sequential
+        Of this recipe, trained.
+    x : array of shape (N, width)
+        Encoded rows, N > 0.
+    """
+    if recipe.members == 1:
+        return net.predict(x)
+    blocks = [x[start : start + TILED_ROWS] for start in range(0, len(x), TILED_ROWS)]
+    return np.concatenate([averaged(recipe, net.predict(tiled(recipe, b))) for b in blocks])
+
+
+def tiled(recipe: Recipe, x: Array) -> Array:
+    """The rows of x for every member of an ensemble, one member after another.
+
+    Examples
+    --------
+    >>> from affinet.tabular import recipe_for
+    >>> recipe = recipe_for("tabm", "default", "regression", n_rows=100)
+    >>> tiled(recipe, np.zeros((2, 5))).shape
+    (64, 5)
+    """
+    return np.tile(x, (recipe.members, *([1] * (x.ndim - 1)))) if recipe.members > 1 else x
+
+
+def averaged(recipe: Recipe, raw: Array) -> Array:
+    """Logits (N, C) or numbers (N, 1) of an ensemble, from a network's outputs for tiled rows.
+
+    A class's logit is the logarithm of the mean of the members' probabilities.
     """
     if recipe.members == 1:
         return raw
-    averaged: Array = part_of(recipe, "averaged")(recipe, raw)
-    return averaged
+    of_members = raw.reshape(recipe.members, -1, raw.shape[-1])
+    if recipe.task == "regression":
+        return np.asarray(of_members.mean(axis=0, dtype=np.float64))
+    shifted = of_members - of_members.max(axis=-1, keepdims=True)
+    shares = np.exp(shifted, dtype=np.float64)
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return np.asarray(np.log(shares.mean(axis=0) + SMALLEST_SHARE))
 
 
 def part_of(recipe: Recipe, name: str) -> Any:

@@ -26,13 +26,13 @@ from affinet.tables import Encoding
 from affinet.tabular.networks import loss_for, n_outputs
 from affinet.tabular.recipes import Recipe
 
-__all__ = ["averaged", "build_tabm", "tabm_optimizer", "tiled"]
+__all__ = ["build_tabm", "tabm_optimizer"]
 
 
 def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int) -> Sequential:
     """The untrained network; arguments as of :func:`affinet.tabular.build`.
 
-    It takes the rows of all members one after another, see :func:`tiled`.
+    It takes the rows of all members one after another, see :func:`affinet.tabular.networks.tiled`.
     """
     rng = np.random.default_rng(seed)
     k, width = recipe.members, encoding.width
@@ -63,30 +63,3 @@ def tabm_optimizer(recipe: Recipe, net: Sequential) -> Optimizer:
     return AdamW(
         recipe.lr, beta1, beta2, recipe.eps, weight_decay=recipe.weight_decay, decay_bias=False
     )
-
-
-def tiled(recipe: Recipe, x: Array) -> Array:
-    """The rows of x for every member, one member after another.
-
-    Examples
-    --------
-    >>> from affinet.tabular import recipe_for
-    >>> recipe = recipe_for("tabm", "default", "regression", n_rows=100)
-    >>> tiled(recipe, np.zeros((2, 5))).shape
-    (64, 5)
-    """
-    return np.tile(x, (recipe.members, *([1] * (x.ndim - 1))))
-
-
-def averaged(recipe: Recipe, raw: Array) -> Array:
-    """Logits (N, C) or numbers (N, 1) of the ensemble, from the outputs for tiled rows.
-
-    A class's logit is the logarithm of the mean of the members' probabilities.
-    """
-    of_members = raw.reshape(recipe.members, -1, raw.shape[-1])
-    if recipe.task == "regression":
-        return np.asarray(of_members.mean(axis=0, dtype=np.float64))
-    shifted = of_members - of_members.max(axis=-1, keepdims=True)
-    shares = np.exp(shifted, dtype=np.float64)
-    shares /= shares.sum(axis=-1, keepdims=True)
-    return np.asarray(np.log(shares.mean(axis=0) + 1e-30))

@@ -14,9 +14,10 @@ import numpy as np
 from affinet._validation import Array, positive_number, whole_number
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, set_arrays
+from affinet.samplers import MemberBatches
 from affinet.schedules import FlatCosine
 from affinet.tables.targets import CLASSIFICATION
-from affinet.tabular.networks import optimizer_for, outputs
+from affinet.tabular.networks import averaged, optimizer_for, tiled
 from affinet.tabular.recipes import CONSTANT, FLAT_COSINE, Recipe
 from affinet.tabular.schedules import named_schedule
 from affinet.thread_limit import thread_limit
@@ -26,7 +27,7 @@ from affinet.training.callbacks import Callback
 from affinet.training.finite import warn_caller
 from affinet.training.history import History
 
-PROBE_SHARE = 0.05  # of the time limit
+PROBE_SHARE = 0.1  # of the time limit
 LONGEST_PROBE = 1.0  # seconds
 USED_SHARE = 0.9  # of the time that is left after the probe: steps differ in time
 
@@ -99,6 +100,8 @@ def train(
                 net, recipe, x, t, validation=validation, sample_weight=sample_weight, seed=seed,
                 epochs=epochs, seconds=time_limit,
             )  # fmt: skip
+        if validation is not None:
+            validation = tuple(tiled(recipe, array) for array in validation)
         figure = figure_of(recipe)
         best = LastBest(f"val_{figure}", recipe.patience)
         watching = [best] if validation is not None else []
@@ -114,7 +117,8 @@ def train(
             found = net.history
             if found is None or not keep_interrupted:  # None: it had not begun
                 raise
-            warn_caller("training was interrupted; the best epoch so far is kept", UserWarning)
+            kept = "" if best.arrays is None else "; the best epoch so far is kept"
+            warn_caller(f"training was interrupted{kept}", UserWarning)
             history = found
         best.restore(net)
         return history
@@ -135,7 +139,7 @@ def epochs_within(
 ) -> int:
     """The number of epochs for which :func:`train` takes about ``seconds``, this measurement too.
 
-    A copy of the network is trained for a few steps, at most a second or a twentieth of the limit.
+    A copy of the network is trained for a few steps, at most a second or a tenth of the limit.
     Training itself then runs to its end: it does not stop in the middle of its schedules, and the
     same number as ``epochs`` gives the same bits. It takes longer than the limit if the machine
     becomes busy, or if the limit is too short for one epoch.
@@ -167,30 +171,42 @@ def epochs_within(
         per_epoch = per_step * steps_per_epoch(len(x), recipe.batch_size)
         if validation is not None:
             measured = time.perf_counter()
-            trial.evaluate(*validation)
+            trial.evaluate(*(tiled(recipe, array) for array in validation))
             per_epoch += time.perf_counter() - measured
     left = USED_SHARE * (seconds - (time.perf_counter() - begun))
     return min(most, max(1, int(left / per_epoch)))
 
 
 def seconds_per_step(fit: Any, seconds: float) -> float:
-    """The time that a step of ``fit(steps=n)`` takes, measured within about ``seconds``."""
+    """The time that a step of ``fit(steps=n)`` takes, measured within about ``seconds``.
+
+    What a call takes besides its steps, most of a short call, is subtracted.
+    """
     begun = time.perf_counter()
     fit(steps=1)  # starts threads and touches the memory
+    alone = timed(fit, 1)
     steps = 2
     while True:
-        started = time.perf_counter()
-        fit(steps=steps)
-        now = time.perf_counter()
-        if 3 * (now - started) > seconds - (now - begun):  # twice the steps would take too long
-            return (now - started) / steps
+        taken = timed(fit, steps)
+        if 3 * taken > seconds - (time.perf_counter() - begun):  # twice the steps take too long
+            return max(taken - alone, taken / 2) / (steps - 1)
         steps *= 2
+
+
+def timed(fit: Any, steps: int) -> float:
+    """Seconds that a call takes."""
+    started = time.perf_counter()
+    fit(steps=steps)
+    return time.perf_counter() - started
 
 
 def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) -> dict[str, Any]:
     """The arguments of ``fit`` that a recipe determines."""
+    members = recipe.members
+    own = {"sampler": MemberBatches(members, recipe.batch_size)} if members > 1 else {}
     return {
-        "batch_size": recipe.batch_size,
+        **own,
+        "batch_size": recipe.batch_size * members,
         "optimizer": optimizer_for(recipe, net),
         "sample_weight": sample_weight,
         "clip_norm": recipe.clip_norm,
@@ -218,7 +234,9 @@ def error_of(
     recipe: Recipe, unit: float, raw: Array, t: Array, sample_weight: Array | None = None
 ) -> float:
     """The share of rows classified wrongly, or the root of the mean squared error times unit."""
-    found = outputs(recipe, raw)
+    found = averaged(recipe, raw)
+    t = t[: len(found)]  # targets are tiled as rows are
+    sample_weight = None if sample_weight is None else sample_weight[: len(found)]
     if recipe.task == CLASSIFICATION:
         return float(np.average(found.argmax(axis=1) != t, weights=sample_weight))
     squares = (found.reshape(-1).astype(np.float64) - t) ** 2
