@@ -31,6 +31,7 @@ from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 
 FOLDS, FEW_ROWS = 5, 5_000  # of cross-validation; more rows are split once
+REPEATS, FEWEST_FOR_ONE = 2, 500  # cross-validations of few rows
 FEWEST_ROWS = 20  # to choose anything by
 SHARE = 0.2  # of the rows, if they are split once
 
@@ -176,7 +177,7 @@ def score(options: argparse.Namespace, material: Material, penalised: bool) -> f
     """Log-loss, or RMSE in standard deviations of the target, on rows not trained on."""
     x, t = material.train
     weights = material.weights.get("train", np.ones(len(t)))
-    total = 0.0
+    total = measured = 0.0
     for train, held in folds(options, material.recipe, t):
         trial = argparse.Namespace(**vars(options))
         if penalised and not material.recipe.classes:
@@ -192,8 +193,9 @@ def score(options: argparse.Namespace, material: Material, penalised: bool) -> f
                 sample_weight=weights[train], validation_data=validation if callbacks else None,
             )  # fmt: skip
         loss = net.evaluate(*validation)["loss"]
-        total += loss * float(weights[held].sum())
-    mean = total / float(weights.sum())
+        weight = float(weights[held].sum())
+        total, measured = total + loss * weight, measured + weight
+    mean = total / measured
     if not math.isfinite(mean):
         return math.inf
     return mean if material.recipe.classes else math.sqrt(mean)
@@ -206,10 +208,11 @@ def folds(options: argparse.Namespace, recipe: Recipe, t: Array) -> Iterator[tup
     if len(t) > FEW_ROWS or options.time_limit is not None:
         yield split(len(t), SHARE, rng, groups)
         return
-    order = rng.permutation(len(t))
-    if groups is not None:
-        order = order[np.argsort(groups[order], kind="stable")]
-    for fold in range(FOLDS):
-        held = np.zeros(len(t), bool)
-        held[order[fold::FOLDS]] = True
-        yield np.flatnonzero(~held), np.flatnonzero(held)
+    for _ in range(REPEATS if len(t) <= FEWEST_FOR_ONE else 1):
+        order = rng.permutation(len(t))
+        if groups is not None:
+            order = order[np.argsort(groups[order], kind="stable")]
+        for fold in range(FOLDS):
+            held = np.zeros(len(t), bool)
+            held[order[fold::FOLDS]] = True
+            yield np.flatnonzero(~held), np.flatnonzero(held)

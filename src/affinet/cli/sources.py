@@ -252,7 +252,10 @@ def plan_of(options: argparse.Namespace, task: str, n_rows: int) -> TabularRecip
         "epochs": options.epochs,
         "patience": options.early_stopping,
     }
-    return replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    if not recipe.dropout or not recipe.hidden:  # no layer whose p a schedule could change
+        return replace(recipe, dropout=0.0, dropout_schedule="constant")
+    return recipe
 
 
 def fit_encoding(

@@ -42,12 +42,12 @@ class Design:
 
     def starts(self) -> list[int]:
         """The first row of weights of each column of codes."""
-        return (self.dense.shape[1] + np.cumsum([0, *self.sizes])).tolist()
+        return [int(self.dense.shape[1]) + sum(self.sizes[:k]) for k in range(len(self.sizes))]
 
     def times(self, weights: Array) -> Array:
         """The outputs (N, C) for weights (width, C)."""
         out = self.dense @ weights[: self.dense.shape[1]] + weights[-1]
-        for start, codes in zip(self.starts(), self.codes, strict=False):
+        for start, codes in zip(self.starts(), self.codes, strict=True):
             out += weights[start + codes]
         return np.asarray(out)
 
@@ -56,7 +56,7 @@ class Design:
         found = np.zeros((self.width, out.shape[1]))
         found[: self.dense.shape[1]] = self.dense.T @ out
         found[-1] = out.sum(axis=0)
-        for start, codes, size in zip(self.starts(), self.codes, self.sizes, strict=False):
+        for start, codes, size in zip(self.starts(), self.codes, self.sizes, strict=True):
             for k in range(out.shape[1]):
                 found[start : start + size, k] = np.bincount(codes, out[:, k], size)
         return found
