@@ -167,9 +167,9 @@ def choose(options: argparse.Namespace, material: Material) -> str:
         options.dropout = options.l2 = 0.0
     kind = "log-loss" if material.recipe.classes else "relative RMSE"
     return (
-        f"dropout and l2 {better} (--dropout and --l2 change it), because cross-validation on the "
-        f"training rows gives a {kind} of {figure(scores['on'])} with and "
-        f"{figure(scores['off'])} without them"
+        f"dropout {options.dropout:g} and l2 {options.l2:.3g}, because cross-validation on the "
+        f"training rows gives a {kind} of {figure(scores['on'])} with dropout and l2 and "
+        f"{figure(scores['off'])} without (--dropout and --l2 change it)"
     )
 
 

@@ -285,11 +285,12 @@ def fit_encoding(
 def task_of(table: Table, target: str, options: argparse.Namespace) -> tuple[str, str]:
     """The task, given or guessed, and why, in words: reported now for a plain network."""
     if options.task is not None:
-        return str(options.task), str(options.task)
+        return str(options.task), f"{options.task} of {target!r}"
     task, reason = guess_task(table, target)
     if options.model == MLP and not options.quiet:
         say(f"the target is {target!r}, the task {task}: {reason} (--task changes it)")
-    return task, f"{task}, because the target {target!r}: {reason} (--task changes it)"
+    because = reason if reason.startswith("its ") else f"it has {reason}"
+    return task, f"{task} of {target!r}, because {because} (--task changes it)"
 
 
 def report_reading(table: Table, encoding: Encoding, options: argparse.Namespace) -> None:

@@ -235,6 +235,8 @@ def where_interrupted(net: Sequential, options: argparse.Namespace) -> str:
     kept = "no file was written"
     if options.checkpoint is not None and Path(options.checkpoint).exists():
         kept = f"to continue: --resume {options.checkpoint}"
+        if options.time_limit is not None:
+            kept += f" --epochs {options.epochs} in place of --time-limit"
     return f"interrupted in epoch {epochs + 1}; {kept}"
 
 

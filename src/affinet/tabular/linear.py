@@ -14,6 +14,7 @@ PENALTY = 1.0  # of scikit-learn's Ridge and LogisticRegression
 MOST_STEPS = 100
 KEPT = 10  # pairs of differences that the inverse Hessian is built of
 MOST_VALUES, FEWEST_ROWS, MOST_ROWS = 5_000_000, 1_000, 20_000
+BLOCK_ROWS = 4096  # to predict at once
 SMALL = 1e-6  # gradients below this share of the first one end the search
 DECREASE = 1e-4  # Armijo's constant
 
@@ -79,7 +80,9 @@ class LinearModel:
 
     def predict(self, x: Array) -> Array:
         """Numbers (N, 1) or logits (N, C)."""
-        return design_of(x, self.code_inputs).times(self.weights)
+        blocks = [x[start : start + BLOCK_ROWS] for start in range(0, len(x), BLOCK_ROWS)]
+        found = [design_of(block, self.code_inputs).times(self.weights) for block in blocks]
+        return np.concatenate(found) if found else np.empty((0, self.weights.shape[1]))
 
 
 def fit_linear(
@@ -113,7 +116,7 @@ def fit_linear(
     >>> fit_linear(x, 3 * x[:, 0] + 2).predict(np.array([[0.5]])).round(2)
     array([[3.5]])
     """
-    most = int(np.clip(MOST_VALUES // max(x.shape[1], 1), FEWEST_ROWS, MOST_ROWS))
+    most = rows_enough(x.shape[1])
     if len(x) > most:
         rows = np.sort(np.random.default_rng(0).permutation(len(x))[:most])
         x, t = x[rows], t[rows]
@@ -134,6 +137,11 @@ def fit_linear(
 
     found = minimize(objective, np.zeros(design.width * max(n_classes, 1)))
     return LinearModel(found.reshape(design.width, -1), code_inputs)
+
+
+def rows_enough(width: int) -> int:
+    """The number of rows of this width that a linear model is fitted to at most."""
+    return int(np.clip(MOST_VALUES // max(width, 1), FEWEST_ROWS, MOST_ROWS))
 
 
 def design_of(x: Array, code_inputs: tuple[tuple[int, int], ...]) -> Design:
