@@ -98,7 +98,8 @@ def train(options: argparse.Namespace, reducer: MPIReducer | None) -> int:
     if reducer is not None and reducer.rank > 0:
         return 0
     if history.stopped_by not in ("epochs", "steps"):
-        say(f"after step {history.steps:,}: {history.stopped_by}")
+        reason = str(history.stopped_by).removeprefix("LastBest: ")  # the recipes' own stopping
+        say(f"after step {history.steps:,}: {reason}")
 
     predictor = predictor_of(net, material)
     last = next(reversed(material.splits.values()))

@@ -40,8 +40,6 @@ from affinet.cli.values import (
     widths,
 )
 
-PLAIN = "the plain network"  # what --model mlp trains
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``affinet train DATASET``."""
@@ -61,10 +59,11 @@ def add_model_choice(group: argparse._ArgumentGroup) -> None:
         "--model",
         METHODS,
         None,
-        "realmlp for tables; mlp for named sets, folders and arrays of images",
-        "realmlp and the simpler realmlp-s scale numbers robustly, embed categories, take missing "
-        "values as they are and keep the best epoch; tabm is an ensemble in one network; mlp is "
-        f"{PLAIN}, to which the options below apply if no other model is named",
+        "realmlp for tables, arrays with two dimensions among them; mlp for named sets, folders "
+        "and arrays of images",
+        "realmlp, the simpler realmlp-s and tabm, an ensemble in one network, are for tables: they "
+        "take missing values as they are, and a fifth of the training rows selects the epoch; mlp "
+        "is a plain network",
     )
     choice(
         group,
@@ -72,8 +71,8 @@ def add_model_choice(group: argparse._ArgumentGroup) -> None:
         PRESETS,
         None,
         "default",
-        "length of the training: fast is a quarter of the epochs (of tabm also fewer members), "
-        "best twice as many (tabm: embeddings of numbers instead)",
+        "fast: a quarter of the epochs (tabm: fewer members); best: twice as many epochs (tabm: "
+        "embeddings of numbers)",
     )
     option(
         group,
@@ -97,17 +96,17 @@ def add_model_choice(group: argparse._ArgumentGroup) -> None:
         type=positive_count,
         const=PATIENCE,
         metavar="PATIENCE",
-        help="stop after this many epochs in which the error on a part of the training rows, not "
-        f"trained on, did not become lower, and keep the best epoch (default: {PATIENCE} if named "
-        "without a number; not at all if not, except with tabm)",
+        help="stop after this many epochs without a lower error on a fifth of the training rows, "
+        f"which is not trained on, and keep the best epoch; {PATIENCE} if no number follows "
+        "(default: only tabm stops early)",
     )
     choice(
         group,
         "--schedule",
         LR_SCHEDULES,
         None,
-        "coslog4 for realmlp and realmlp-s, constant for the others",
-        "course of the learning rate",
+        "coslog4 for realmlp and realmlp-s, constant for tabm and mlp",
+        "schedule of the learning rate",
     )
 
 
@@ -137,7 +136,7 @@ def add_table(group: argparse._ArgumentGroup) -> None:
         "--impute",
         IMPUTATIONS,
         None,
-        "mlp refuses them, other models need no option",
+        "missing values are an error",
         "mlp: replace missing numbers and dates (empty, ?, NA, N/A, NaN, null) by the column's "
         "mean or median, and missing texts by the most frequent one",
     )
@@ -167,8 +166,9 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         "--dropout",
         fraction,
         "P",
-        f"probability of dropping a hidden unit ({by_dataset('dropout')}; mlp drops none in tables "
-        "if cross-validation finds that better without --l2, too; 0.15 for realmlp)",
+        f"probability of dropping a hidden unit ({by_dataset('dropout')}; 0.15 for realmlp). If "
+        "neither --dropout nor --l2 is given, mlp cross-validates a table's training rows with "
+        "both defaults and without both, and takes what is better",
     )
     option(
         group,
@@ -194,7 +194,11 @@ def add_training(group: argparse._ArgumentGroup) -> None:
     choice(group, "--optimizer", LEARNING_RATES, None, OPTIMIZER, "mlp: update rule")
     rates = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
     option(
-        group, "--lr", positive_number, "RATE", f"learning rate (default: {rates}; the recipe's)"
+        group,
+        "--lr",
+        positive_number,
+        "RATE",
+        f"learning rate (default: {rates}; other models have their own)",
     )
     option(
         group,
@@ -210,7 +214,7 @@ def add_training(group: argparse._ArgumentGroup) -> None:
         "S",
         "mlp: penalty: S / 2 times the sum of squared weights, divided by the rows of a step, is "
         f"added to the loss (default: {NUMBERS_L2:g} * batch size / rows for numbers, 0 for "
-        "classes; 0 where cross-validation finds neither this nor dropout better)",
+        "classes; see --dropout)",
     )
     length = group.add_mutually_exclusive_group()
     option(
