@@ -55,7 +55,8 @@ def require_taken(options: argparse.Namespace) -> None:
     if options.model in (None, MLP):
         return
     for name, instead in OF_PLAIN.items():
-        if getattr(options, name) not in (None, False):
+        value = getattr(options, name)
+        if value is not None and value is not False:  # 0 is given, too
             raise ValueError(refusal(name, options.model, instead))
     if options.dtype == "float64":
         raise ValueError(refusal("dtype", options.model, "computes in float32"))

@@ -43,7 +43,8 @@ DESCRIPTION = (
     "numbers MAE, RMSE and R2 in the unit of the targets: on the training and test rows of a named "
     "data set, or on all rows of a file. Images of named sets are passed as raw pixels to a "
     "network that scales its inputs, as those of 'affinet train' do, and as pixel / maximum to any "
-    "other. A file's columns are encoded as in training, with the statistics in the model; a "
+    "other. A file's columns are encoded as in training, with the statistics in the model, and the "
+    "loss of a model for tables is the log-loss of its calibrated probabilities; a "
     "network that was not trained on a table takes them as they are."
 )
 
