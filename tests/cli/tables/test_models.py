@@ -235,7 +235,7 @@ def test_balanced_classes(shell):
         for options in ([], ["--class-weight", "balanced"]):
             shell(
                 *("train", "people.csv", "--target", "t", "--model", model, "--quiet", *options),
-                *("--epochs", "30", "--hidden", "32", "--plot", "c.svg"),
+                *("--epochs", "30", "--plot", "c.svg"),
             )
             out, _ = shell("evaluate", "people-model.npz", "people.csv", "--json")
             rare = next(c for c in json.loads(out[0])["classes"] if c["class"] == "rare")
