@@ -137,6 +137,18 @@ cdef int hold_matrix(Held* held, str name, object array, Access access, Py_ssize
     return require_held_shape(held, name, rows, columns)
 
 
+cdef int hold_stack(Held* held, str name, object array, Access access, Py_ssize_t I,
+                     Py_ssize_t k, Py_ssize_t O) except -1:
+    """Acquire one more array (k, I, O)."""
+    cdef Py_ssize_t* found
+    hold(held, name, array, REAL, 3, access)
+    found = held.buffers[held.n - 1].shape
+    if not (found[1] == I and k in (ANY, found[0]) and O in (ANY, found[2])):
+        raise ValueError(f"{name} has shape ({found[0]}, {found[1]}, {found[2]}), wanted "
+                         f"({'k' if k == ANY else k}, {I}, {'O' if O == ANY else O})")
+    return 0
+
+
 cdef int require_held_length(Held* held, str name, Py_ssize_t length) except -1:
     """Of the array held last."""
     cdef Py_ssize_t found = held.buffers[held.n - 1].shape[0]

@@ -25,7 +25,7 @@ cdef int _overwritten(const Graph* graph, int i) noexcept:
     """
     cdef const Operation* op = &graph.operations[i]
     cdef int k
-    if op.kind not in (AFFINE, PERIODIC, EMBEDDING, MEMBER_AFFINE):
+    if op.kind not in (AFFINE, PERIODIC, EMBEDDING, PIECEWISE, MEMBER_AFFINE):
         for k in range(op.n_sources - 1, -1, -1):
             if op.sources[k] >= 0 and graph.operations[op.sources[k]].last_reader == i:
                 return op.sources[k]
@@ -76,6 +76,7 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssiz
     cdef Py_ssize_t n = rows * op.n_outputs
     cdef Waves waves
     cdef Tables tables
+    cdef Bins bins
     if op.kind == AFFINE:
         _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
                  params + op.starts[1] if op.n_starts > 1 else nothing,
@@ -105,6 +106,10 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssiz
     elif op.kind == EMBEDDING:
         tables = _tables_of(op)
         _embedding_forward(&tables, rows, x, params + op.starts[0], out)
+    elif op.kind == PIECEWISE:
+        bins = _bins_of(op)
+        _piecewise_forward(&bins, rows, x, params + op.starts[0], params + op.starts[1],
+                           params + op.starts[2], out)
     elif op.kind in (DROPOUT, IDENTITY):
         if x != out:
             memcpy(out, x, n * sizeof(real))

@@ -195,18 +195,6 @@ def member_scale_backward(x, dout, s, dx, ds, db):
         let_go(&held)
 
 
-cdef int _hold_stack(Held* held, str name, object array, Access access, Py_ssize_t I,
-                     Py_ssize_t k, Py_ssize_t O) except -1:
-    """Acquire one more array (k, I, O)."""
-    cdef Py_ssize_t* found
-    hold(held, name, array, REAL, 3, access)
-    found = held.buffers[held.n - 1].shape
-    if not (found[1] == I and k in (ANY, found[0]) and O in (ANY, found[2])):
-        raise ValueError(f"{name} has shape ({found[0]}, {found[1]}, {found[2]}), wanted "
-                         f"({'k' if k == ANY else k}, {I}, {'O' if O == ANY else O})")
-    return 0
-
-
 cdef void _member_affine_held(const Held* held, real* precision) noexcept nogil:
     """x, W, b and out, in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0)
@@ -236,7 +224,7 @@ def member_affine_forward(x, W, b, out):
     hold_nothing(&held)
     try:
         hold_matrix(&held, "x", x, READ, ANY, ANY)
-        _hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, ANY)
+        hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, ANY)
         hold_matrix(&held, "b", b, READ, held_size(&held, 1, 0), held_size(&held, 1, 2))
         hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 1, 2))
         _require_members(held_size(&held, 0, 0), held_size(&held, 1, 0))
@@ -261,11 +249,11 @@ def member_affine_backward(x, dout, W, dx, dW, db):
     hold_nothing(&held)
     try:
         hold_matrix(&held, "x", x, READ, ANY, ANY)
-        _hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, ANY)
+        hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, ANY)
         hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), held_size(&held, 1, 2))
         hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        _hold_stack(&held, "dW", dW, WRITE, held_size(&held, 0, 1), held_size(&held, 1, 0),
-                    held_size(&held, 1, 2))
+        hold_stack(&held, "dW", dW, WRITE, held_size(&held, 0, 1), held_size(&held, 1, 0),
+                   held_size(&held, 1, 2))
         hold_matrix(&held, "db", db, WRITE, held_size(&held, 1, 0), held_size(&held, 1, 2))
         _require_members(held_size(&held, 0, 0), held_size(&held, 1, 0))
         with nogil:

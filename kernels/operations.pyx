@@ -30,7 +30,7 @@ cdef enum:
     MOST_SOURCES = 2        # per operation, like the next three
     MOST_STARTS = 4
     MOST_OPERATION_NUMBERS = 5
-    MOST_ARRAYS = 2
+    MOST_ARRAYS = 3
 
 cdef double MOST_SIZE = 1 << 24          # of an embedding's
 
@@ -48,6 +48,7 @@ cdef enum Kind:
     PARAMETRIC
     PERIODIC
     EMBEDDING
+    PIECEWISE
     MEMBER_SCALE            # an ensemble's; with offsets if it has two parameters
     MEMBER_AFFINE
 
@@ -68,6 +69,8 @@ _KINDS = {
     "periodic_embedding": (PERIODIC, 1, ("w", "b", "V", "c"),
                            ("K", "M", "sines", "with_x", "rectified"), ("columns",)),
     "embedding": (EMBEDDING, 1, ("E",), ("rows", "d"), ("columns", "firsts")),
+    "piecewise_embedding": (PIECEWISE, 1, ("w", "b", "W"), ("T", "d"),
+                            ("columns", "counts", "edges")),
     "linear": (AFFINE, 1, ("W",), (), ()),
     "member_scale": (MEMBER_SCALE, 1, ("s",), ("k",), ()),
     "member_scale_shift": (MEMBER_SCALE, 1, ("s", "b"), ("k",), ()),
@@ -172,7 +175,7 @@ cdef int _write_operation(Graph* graph, dict owners, int i, tuple record) except
     for k in range(len(numbers)):
         op.numbers[k] = numbers[k]
     _own_arrays(graph, owners, op, parts[2], arrays)
-    _require_numbers(op)
+    _require_numbers(op, graph.precision)
     _require_outputs(op, i, kernel)
     op.n_starts = len(starts)
     for k in range(len(starts)):
@@ -189,7 +192,10 @@ cdef int _own_arrays(const Graph* graph, dict owners, Operation* op, tuple names
     """Statistics (n_outputs,), or an embedding's int64 arrays with one element a column."""
     cdef int k
     for k in range(len(arrays)):
-        if op.kind in (PERIODIC, EMBEDDING):
+        if op.kind == PIECEWISE and k == 2:
+            op.arrays[k] = own_vector(owners, names[k], arrays[k], graph.precision,
+                                      op.n_columns * (<Py_ssize_t> op.numbers[0] + 1))
+        elif op.kind in (PERIODIC, EMBEDDING, PIECEWISE):
             op.n_columns = len(arrays[0])
             op.arrays[k] = own_indices(owners, names[k], arrays[k], op.n_columns)
         else:
@@ -204,7 +210,7 @@ cdef int _require_outputs(const Operation* op, int i, object kernel) except -1:
         wanted = max(op.n_outputs, <Py_ssize_t> 1)
     elif op.kind == PERIODIC:
         wanted += op.n_columns * (_periodic_width(op) - 1)
-    elif op.kind == EMBEDDING:
+    elif op.kind in (EMBEDDING, PIECEWISE):
         wanted += op.n_columns * (<Py_ssize_t> op.numbers[1] - 1)
     if op.n_outputs < 1 or op.n_outputs != wanted:
         _refuse(i, kernel, "gives numbers a row:", op.n_outputs, wanted)
@@ -234,6 +240,16 @@ cdef Tables _tables_of(const Operation* op) noexcept nogil:
     return e
 
 
+cdef Bins _bins_of(const Operation* op) noexcept nogil:
+    """A piecewise-linear embedding's sizes, columns and edges."""
+    cdef Bins e
+    e.n, e.T, e.d = op.n_columns, <Py_ssize_t> op.numbers[0], <Py_ssize_t> op.numbers[1]
+    e.I, e.O = op.n_inputs, op.n_outputs
+    e.columns, e.counts = <int64_t*> op.arrays[0], <int64_t*> op.arrays[1]
+    e.edges = op.arrays[2]
+    return e
+
+
 cdef Py_ssize_t _parameter_size(const Operation* op, int k) noexcept nogil:
     """Number of elements of an operation's k-th parameter; 0 if it has no such one."""
     cdef Py_ssize_t n = op.n_columns, K = <Py_ssize_t> op.numbers[0]
@@ -250,6 +266,8 @@ cdef Py_ssize_t _parameter_size(const Operation* op, int k) noexcept nogil:
         return n * (K if k < 2 else M * waves if k == 2 else M)
     elif op.kind == EMBEDDING:
         return K * M                    # rows and their length
+    elif op.kind == PIECEWISE:
+        return n * M * (K if k == 2 else 1)
     return op.n_outputs
 
 
@@ -332,7 +350,7 @@ cdef int _require_all_covered(const Graph* graph) except -1:
     return 0
 
 
-cdef int _require_numbers(const Operation* op) except -1:
+cdef int _require_numbers(const Operation* op, Precision precision) except -1:
     if op.kind == DROPOUT:
         _require_probability(op.numbers[0])
     elif op.kind == BATCH_NORM:
@@ -344,6 +362,8 @@ cdef int _require_numbers(const Operation* op) except -1:
         _require_periodic(op)
     elif op.kind == EMBEDDING:
         _require_embedding(op)
+    elif op.kind == PIECEWISE:
+        _require_piecewise(op, precision)
     elif op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
         if not (1 <= op.numbers[0] <= MOST_SIZE and op.numbers[0] == <Py_ssize_t> op.numbers[0]):
             raise ValueError(f"k is {op.numbers[0]:g}, wanted a whole number from 1 on")
@@ -357,6 +377,8 @@ cdef int _require_periodic(const Operation* op) except -1:
     if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_WAVE_OUTPUTS):
         raise ValueError(f"K is {op.numbers[0]:g} and M {op.numbers[1]:g}, wanted 1 or more and "
                          f"1 to {MOST_WAVE_OUTPUTS}")
+    _require_whole("K", op.numbers[0])
+    _require_whole("M", op.numbers[1])
     for k in range(2, 5):
         if op.numbers[k] not in (0, 1):
             raise ValueError(f"a switch is {op.numbers[k]:g}, wanted 0 or 1")
@@ -372,11 +394,27 @@ cdef int _require_embedding(const Operation* op) except -1:
     if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_SIZE):
         raise ValueError(f"rows and d are {op.numbers[0]:g} and {op.numbers[1]:g}, wanted 1 or "
                          "more")
+    _require_whole("rows", op.numbers[0])
+    _require_whole("d", op.numbers[1])
     for p in range(op.n_columns):
         if firsts[p] < before or (p == 0 and firsts[p] != 0) or firsts[p] >= op.numbers[0]:
             raise ValueError(f"firsts[{p}] is {firsts[p]}, wanted ascending rows below "
                              f"{op.numbers[0]:g} from 0 on")
         before = firsts[p] + 1
+    return 0
+
+
+cdef int _require_piecewise(const Operation* op, Precision precision) except -1:
+    cdef Bins e = _bins_of(op)
+    if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_SIZE):
+        raise ValueError(f"T and d are {op.numbers[0]:g} and {op.numbers[1]:g}, wanted 1 or more")
+    _require_columns(op)
+    return _require_bins(&e, precision)
+
+
+cdef int _require_whole(str name, double size) except -1:
+    if size != <double> <Py_ssize_t> size:
+        raise ValueError(f"{name} is {size:g}, wanted a whole number")
     return 0
 
 

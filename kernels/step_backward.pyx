@@ -43,7 +43,7 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
         _normalize_backward(w, i, rows, x, dout, dx if _trains(w.graph, op.sources[0]) else NULL)
     elif op.kind == MULTIPLY:
         _multiply(n, dout, op.numbers[0], dx)
-    elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
+    elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING, PIECEWISE):
         dx = _learned_backward(w, i, rows, x, dout)
     elif op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
         dx = _members_backward(w, i, rows, x, dout)
@@ -104,6 +104,7 @@ cdef real* _learned_backward(Workspace* w, int i, Py_ssize_t rows, const real* x
     cdef bint passes = _trains(w.graph, op.sources[0])
     cdef Waves waves
     cdef Tables tables
+    cdef Bins bins
     if op.kind == PARAMETRIC:           # its dx leaves what da is the sum of
         _parametric_dx(op.function, op.gradient, op.needs_input, op.numbers[0], rows,
                        op.n_outputs, x, dout, params + op.starts[0], <real*> space.kept[0], dx)
@@ -118,6 +119,9 @@ cdef real* _learned_backward(Workspace* w, int i, Py_ssize_t rows, const real* x
     elif op.kind == EMBEDDING and passes:
         tables = _tables_of(op)
         _embedding_dx(&tables, rows, dout, dx)
+    elif op.kind == PIECEWISE and passes:
+        bins = _bins_of(op)
+        _piecewise_dx(&bins, rows, x, dout, params + op.starts[0], params + op.starts[2], dx)
     return dx
 
 
@@ -153,7 +157,7 @@ cdef real* _members_backward(Workspace* w, int i, Py_ssize_t rows, const real* x
 
 cdef inline Py_ssize_t _learned_width(const Operation* op) noexcept nogil:
     """How many columns the parameters of such an operation belong to."""
-    return op.n_columns if op.kind in (PERIODIC, EMBEDDING) else op.n_outputs
+    return op.n_columns if op.n_columns > 0 else op.n_outputs
 
 
 cdef void _learned_columns(Workspace* w, int i, Py_ssize_t first, Py_ssize_t end,
@@ -164,6 +168,7 @@ cdef void _learned_columns(Workspace* w, int i, Py_ssize_t first, Py_ssize_t end
     cdef real* grads = <real*> w.grads
     cdef Waves waves
     cdef Tables tables
+    cdef Bins bins
     if op.kind == SCALE:
         _scale_columns(first, end, rows, op.n_outputs, x, dout, grads + op.starts[0])
     elif op.kind == PARAMETRIC:
@@ -178,6 +183,10 @@ cdef void _learned_columns(Workspace* w, int i, Py_ssize_t first, Py_ssize_t end
     elif op.kind == EMBEDDING:
         tables = _tables_of(op)
         _embedding_rows(&tables, first, end, rows, x, dout, grads + op.starts[0])
+    elif op.kind == PIECEWISE:
+        bins = _bins_of(op)
+        _piecewise_parameters(&bins, first, end, rows, x, dout, grads + op.starts[0],
+                              grads + op.starts[1], grads + op.starts[2])
 
 
 cdef void _normalize_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,

@@ -47,7 +47,7 @@ cdef void _learned_part(Team* team, int index, int i, real* precision) noexcept 
     cdef Member* m = &team.of[index]
     cdef const Operation* op = &w.graph.operations[i]
     cdef Py_ssize_t n = _learned_width(op)
-    cdef Py_ssize_t grain = 1 if op.kind in (PERIODIC, EMBEDDING) else PART_GRAIN
+    cdef Py_ssize_t grain = 1 if op.n_columns > 0 else PART_GRAIN
     cdef Py_ssize_t first = _cut(n, index, team.members, grain)
     cdef Py_ssize_t end = _cut(n, index + 1, team.members, grain), start, size
     cdef int k

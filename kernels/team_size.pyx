@@ -69,7 +69,7 @@ cdef double _lines_crossed(const Graph* graph, Py_ssize_t rows, int members) noe
         op = &graph.operations[i]
         if op.kind == BATCH_NORM:
             numbers += 8 * others * rows * op.n_outputs / members
-        elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING):
+        elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING, PIECEWISE):
             numbers += 2 * others * rows * op.n_outputs / members
         elif op.kind == AFFINE:
             numbers += 2 * others * rows * op.n_outputs

@@ -1,7 +1,7 @@
 """Sine and cosine of an angle in turns, lane by lane.
 
-The angle is reduced exactly, so a result's absolute error is about one rounding of the result, 2^-24
-or 2^-53, whatever the angle; fused or not. The polynomials in y^2 interpolate at Chebyshev nodes,
+The angle is reduced exactly, so the absolute error is at most 1.7 eps in single and 1.2 eps in
+double precision, whatever the angle; fused or not. Near 0 a sine's error is relative. The polynomials in y^2 interpolate at Chebyshev nodes,
 found in 50 digits; their errors are 2^-32 and 2^-76.
 """
 
@@ -35,13 +35,15 @@ cdef double PER_TURN = 0.15915494309189533576888376337251
 
 
 cdef inline vector _distance_to_turn(vector t) noexcept nogil:
-    """t minus the nearest integer; 0 where no fraction of a quarter is left of t.
+    """t minus the nearest integer; 0 from where on t has no fraction, 2^23 (in double 2^52).
 
-    Adding 1.5 2^23 (in double 1.5 2^52) and subtracting it again rounds to an integer.
+    Adding 3 2^23 and subtracting it again rounds to an even number, which leaves up to 1; half as
+    much rounds that to an integer. The second alone would lose the halves from 2^22 on.
     """
-    cdef double most = <double> (1 << 22) if vector is vfloat else <double> (1 << 22) * (1 << 29)
-    cdef vector magic = vnumber(&t, 3 * most)
-    cdef vector rest = t - ((t + magic) - magic)
+    cdef double most = <double> (1 << 23) if vector is vfloat else <double> (1 << 23) * (1 << 29)
+    cdef vector even = vnumber(&t, 3 * most), magic = vnumber(&t, 1.5 * most)
+    cdef vector rest = t - ((t + even) - even)
+    rest = rest - ((rest + magic) - magic)
     return vselect_less(vabs(t), vnumber(&t, most), rest, t - t)
 
 

@@ -97,7 +97,7 @@ cdef int _needs_output(const Operation* op) except -1:
     elif op.kind == PERIODIC:
         return op.numbers[4] != 0       # rectified
     elif op.kind in (AFFINE, DROPOUT, BATCH_NORM, LAYER_NORM, ADD, IDENTITY, MULTIPLY, SCALE,
-                     PARAMETRIC, EMBEDDING, MEMBER_SCALE, MEMBER_AFFINE):
+                     PARAMETRIC, EMBEDDING, PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE):
         return False
     return _refuse_kind(op.kind)
 
@@ -107,7 +107,7 @@ cdef int _needs_input(const Operation* op) except -1:
     if op.kind == ELEMENTWISE:
         return op.needs_input
     elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM, SCALE, PARAMETRIC, PERIODIC, EMBEDDING,
-                     MEMBER_SCALE, MEMBER_AFFINE):
+                     PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE):
         return True
     elif op.kind in (DROPOUT, ADD, IDENTITY, MULTIPLY):
         return False
@@ -126,7 +126,7 @@ cdef Py_ssize_t _kept_size(const Operation* op, int k, Py_ssize_t B,
     elif op.kind == PARAMETRIC:
         return B * op.n_outputs * itemsize if k == 0 else 0
     elif op.kind in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PERIODIC, EMBEDDING,
-                     MEMBER_SCALE, MEMBER_AFFINE):
+                     PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE):
         return 0
     return _refuse_kind(op.kind)
 
@@ -162,7 +162,7 @@ cdef int _take_slot(Workspace* w, char* taken) noexcept:
 
 cdef bint _has_own_dx(const Workspace* w, const Operation* op) noexcept nogil:
     """Whether dx has separate memory; other operations write it over dout."""
-    return (op.kind in (AFFINE, PERIODIC, EMBEDDING, MEMBER_AFFINE)
+    return (op.kind in (AFFINE, PERIODIC, EMBEDDING, PIECEWISE, MEMBER_AFFINE)
             or (w.keeps_gradients and op.kind in (LAYER_NORM, SCALE)))
 
 

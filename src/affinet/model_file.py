@@ -119,7 +119,7 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
 
     A custom layer:
 
-    >>> class Scale:
+    >>> class Stretch:
     ...     def __init__(self, factor):
     ...         self.factor = factor
     ...     def config(self):
@@ -128,8 +128,8 @@ def load(path: str | os.PathLike[str], custom: Mapping[str, type] | None = None)
     ...         return self.factor * x
     ...     def backward(self, dout):
     ...         return self.factor * dout
-    >>> an.Sequential(Scale(3.0)).save(path)
-    >>> an.load(path, custom={"Scale": Scale}).predict([[1.0, 2.0]])
+    >>> an.Sequential(Stretch(3.0)).save(path)
+    >>> an.load(path, custom={"Stretch": Stretch}).predict([[1.0, 2.0]])
     array([[3., 6.]], dtype=float32)
     """
     types = {**known_types(), **require_custom(custom or {})}

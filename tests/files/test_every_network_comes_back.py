@@ -14,6 +14,8 @@ from affinet.network.inner import arrays_of, walk, width_taken
 from parts.activations import ACTIVATIONS
 from parts.layers import LAYERS
 
+# Codes come first or not at all.
+KINDS = sorted(name for name, row in LAYERS.items() if not row.codes)
 RELAXED = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 NUMBERS = st.floats(1e-12, 1e6) | st.sampled_from([1e-5, 0.1, 1 / 3, 3.0, 1.0])
 NUMBERS |= st.sampled_from([float(np.float32(0.1)), float(np.float32(1 / 3))])
@@ -22,7 +24,7 @@ NUMBERS |= st.sampled_from([float(np.float32(0.1)), float(np.float32(1 / 3))])
 @st.composite
 def layers(draw, width, depth=2):
     """One layer that takes ``width`` numbers a row, and how many it gives; float32 parameters."""
-    kind = draw(st.sampled_from(["Affine", *(k for k in LAYERS if depth or k != "Residual")]))
+    kind = draw(st.sampled_from(KINDS if depth else [k for k in KINDS if k != "Residual"]))
     if kind == "Residual":
         return draw(residuals(width, depth - 1))
     if kind == "Affine":
@@ -55,6 +57,10 @@ def residuals(draw, width, depth):
 def networks(draw):
     """Networks of every kind of layer in any order, at least one of them with parameters."""
     width, parts = draw(st.integers(1, 4)), []
+    if draw(st.booleans()):
+        sizes = {column: 2 + column for column in range(draw(st.integers(1, width)))}
+        parts.append(an.Embedding(width, sizes, draw(st.integers(1, 3)), rng=3))
+        width = parts[0].n_outputs
     for _ in range(draw(st.integers(0, 3))):
         layer, width = draw(layers(width))
         parts.append(layer)
@@ -73,13 +79,18 @@ def networks(draw):
             setattr(layer, name, abs(value) if name == "running_var" else value)
     losses = [None, an.SoftmaxWithLoss(), an.SigmoidWithLoss(), an.MeanSquaredError()]
     scale = draw(st.none() | st.sampled_from([1 / 255, 0.5, 3.0]) | st.floats(1e-6, 1e6))
+    scale = None if hasattr(parts[0], "code_columns") else scale
     return an.Sequential(*parts, loss=draw(st.sampled_from(losses)), input_scale=scale)
 
 
 def rows_of(net):
     n = width_taken(net.layers)
     rng = np.random.default_rng(1)
-    return [rng.standard_normal((5, n)).astype(net.dtype), rng.integers(0, 256, (3, n), np.uint8)]
+    rows = [rng.standard_normal((5, n)).astype(net.dtype), rng.integers(0, 256, (3, n), np.uint8)]
+    for column, size in getattr(net.layers[0], "sizes", {}).items():
+        for x in rows:
+            x[:, column] = rng.integers(0, size, len(x))
+    return rows
 
 
 def assert_same_predictions(back, net):

@@ -9,7 +9,7 @@ import affinet as an
 from model_files import Duck, entries, refused, rewrite
 
 
-class Scale:
+class Stretch:
     """A layer with a parameter that is not an argument, a buffer and an argument."""
 
     parameters = ("W",)
@@ -46,7 +46,7 @@ class Hinge:
         return 0.0
 
 
-CUSTOM = {"Scale": Scale, "Hinge": Hinge}
+CUSTOM = {"Stretch": Stretch, "Hinge": Hinge}
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
@@ -54,14 +54,14 @@ CUSTOM = {"Scale": Scale, "Hinge": Hinge}
 def test_parts_of_ones_own_come_back(tmp_path, suffix, dtype):
     if suffix == ".safetensors":
         pytest.importorskip("safetensors")
-    layer = Scale(3, power=2)
+    layer = Stretch(3, power=2)
     layer.W = np.array([1.0, 2.0, 3.0], dtype)
     net = an.Sequential(layer, an.Affine.init(3, 2, rng=0, dtype=dtype), loss=Hinge(0.5))
     layer.forward(np.ones((1, 3)))
     path = tmp_path / f"m{suffix}"
     net.save(path)
     loaded = an.load(path, custom=CUSTOM)
-    assert type(loaded.layers[0]) is Scale
+    assert type(loaded.layers[0]) is Stretch
     assert (loaded.layers[0].power, loaded.loss.margin) == (2, 0.5)
     assert loaded.dtype == dtype
     np.testing.assert_array_equal(loaded.params.flat, net.params.flat)
@@ -72,24 +72,24 @@ def test_parts_of_ones_own_come_back(tmp_path, suffix, dtype):
 
 
 def test_parts_of_ones_own_are_unknown_without_their_classes(path):
-    net = an.Sequential(Scale(3), loss=Hinge(1))
+    net = an.Sequential(Stretch(3), loss=Hinge(1))
     net.save(path)
-    assert "custom=" in refused(path, "layer 0: layer 'Scale' is unknown")
+    assert "custom=" in refused(path, "layer 0: layer 'Stretch' is unknown")
     with pytest.raises(ValueError, match="loss 'Hinge' is unknown"):
-        an.load(path, custom={"Scale": Scale})
+        an.load(path, custom={"Stretch": Stretch})
 
 
 @pytest.mark.parametrize(
     ("custom", "error", "match"),
     [
-        ({"Scale": Scale(3)}, TypeError, "custom: 'Scale' is .*wanted a class"),
-        ({"ReLU": Scale}, ValueError, "custom: 'ReLU' is the name of one of affinet's classes"),
-        ({"Scale": Hinge, "Hinge": Hinge}, ValueError, "layer 0: .*unexpected keyword"),
-        ({"Scale": dict, "Hinge": Hinge}, ValueError, "layer 'Scale' is unknown"),
+        ({"Stretch": Stretch(3)}, TypeError, "custom: 'Stretch' is .*wanted a class"),
+        ({"ReLU": Stretch}, ValueError, "custom: 'ReLU' is the name of one of affinet's classes"),
+        ({"Stretch": Hinge, "Hinge": Hinge}, ValueError, "layer 0: .*unexpected keyword"),
+        ({"Stretch": dict, "Hinge": Hinge}, ValueError, "layer 'Stretch' is unknown"),
     ],
 )
 def test_custom_that_is_wrong(path, custom, error, match):
-    an.Sequential(Scale(3), loss=Hinge(1)).save(path)
+    an.Sequential(Stretch(3), loss=Hinge(1)).save(path)
     with pytest.raises(error, match=match):
         an.load(path, custom=custom)
 
@@ -97,7 +97,7 @@ def test_custom_that_is_wrong(path, custom, error, match):
 @pytest.mark.parametrize("name", ["0.W", "0.seen"])
 @pytest.mark.parametrize("what", ["missing", "shape"])
 def test_arrays_of_ones_own_layer_that_do_not_fit(path, name, what):
-    an.Sequential(Scale(3), loss=Hinge(1)).save(path)
+    an.Sequential(Stretch(3), loss=Hinge(1)).save(path)
     description, arrays = entries(path)
     array = arrays.pop(name)
     if what == "shape":
@@ -116,7 +116,7 @@ def test_an_own_class_with_a_name_of_affinets(path):
 
 def test_a_config_that_json_cannot_hold(path):
     with pytest.raises(TypeError, match=r"JSON|serializable"):
-        an.Sequential(Scale(3, power=1j)).save(path)
+        an.Sequential(Stretch(3, power=1j)).save(path)
     own = type("Own", (Duck,), {"config": lambda self: [1]})
     with pytest.raises(TypeError, match=r"config\(\) returned \[1\]"):
         an.Sequential(own()).save(path)
@@ -124,7 +124,7 @@ def test_a_config_that_json_cannot_hold(path):
 
 
 def test_buffers_must_be_arrays(path):
-    layer = Scale(3)
+    layer = Stretch(3)
     layer.seen = 5
     with pytest.raises(TypeError, match="layer 0: seen is 5, wanted an array"):
         an.Sequential(layer).save(path)

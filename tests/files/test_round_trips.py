@@ -53,7 +53,7 @@ def test_every_layer_and_loss(path, layer, loss):
     assert repr(loaded) == repr(net)
     assert loaded.layers[0].config() == net.layers[0].config()
     assert type(loaded.loss) is type(net.loss)
-    x = draw("float32", (4, 3))
+    x = parts.layers.inputs(layer, draw("float32", (4, 3)))
     np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
 
 

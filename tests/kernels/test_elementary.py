@@ -1,4 +1,4 @@
-"""The errors of exp, of the activations and of softmax against results in 40 decimal digits."""
+"""The errors of exp, sine, cosine, activations and softmax against results in 40 decimal digits."""
 
 import decimal
 import functools
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from affinet import reference
-from decimals import DIGITS, exp_of, normal_of
+from decimals import DIGITS, exp_of, normal_of, turns_of
 from exact_results import FUNCTIONS, apply, logits, same_bits, sweep
 from parts.activations import ACTIVATIONS
 
@@ -133,6 +133,87 @@ def test_slopes_near_where_they_vanish(kernels, dtype):
         exact = getattr(reference, f"{name}_backward")(x.astype(np.float64), np.ones(501))
         assert abs(slopes - exact).max() <= 4 * np.finfo(dtype).eps * 0.5
         assert (np.diff(np.sign(slopes)) >= 0).all()
+
+
+def in_turns(kernels, t):
+    """Cosine and sine of t turns, by a periodic embedding of one column with one frequency, 1."""
+    one, zero = np.ones((1, 1), t.dtype), np.zeros((1, 1), t.dtype)
+    V, out = np.eye(2, dtype=t.dtype)[np.newaxis], np.full((len(t), 2), np.nan, t.dtype)
+    columns, c = np.zeros(1, np.int64), np.zeros((1, 2), t.dtype)
+    arrays = (t[:, np.newaxis].copy(), one, zero, V, c, columns)
+    kernels.periodic_embedding_forward(*arrays, True, False, False, out)
+    return out[:, 0], out[:, 1]
+
+
+def exact_turns(t):
+    if t.dtype == np.float64:
+        exact = [turns_of(decimal.Decimal(value)) for value in t.tolist()]
+        return tuple(np.array(values, object) for values in zip(*exact, strict=True))
+    angle = 2 * np.pi * (t.astype(np.float64) - np.rint(t.astype(np.float64)))
+    return np.cos(angle), np.sin(angle)
+
+
+def turns(dtype):
+    """Few turns, many, and what lies at both ends of quarters."""
+    rng, n = np.random.default_rng(4), 2**17 if dtype.itemsize == 4 else 700
+    digits = np.finfo(dtype).nmant
+    quarters = (np.arange(-16, 17) / 8).astype(dtype)
+    parts = [
+        rng.uniform(-1, 1, n),
+        rng.uniform(-1000, 1000, n),
+        rng.standard_normal(n) * 2.0 ** rng.uniform(-digits, digits + 2, n),
+        *(np.nextafter(quarters, side, dtype=dtype) for side in (dtype.type(9), dtype.type(-9))),
+        quarters,
+    ]
+    return np.concatenate([part.astype(dtype) for part in parts])
+
+
+def test_the_error_of_cosine_and_sine(kernels, dtype):
+    """Absolute, whatever the angle; near 0, a sine's error is relative."""
+    t, held = turns(dtype), 1.7 if dtype.itemsize == 4 else 1.2
+    for actual, exact in zip(in_turns(kernels, t), exact_turns(t), strict=True):
+        number = decimal.Decimal if exact.dtype == object else np.float64
+        found = np.array([number(value) for value in actual.tolist()]) - exact
+        assert abs(found).max() <= number(held * float(np.finfo(dtype).eps))
+    small = dtype.type(2) ** -np.arange(8, 40).astype(dtype)
+    sine, exact = in_turns(kernels, small)[1], exact_turns(small)[1]
+    assert errors(sine, exact).max() <= 1.5
+
+
+def test_the_measure_of_cosine_and_sine_finds_a_larger_error(dtype):
+    """Angles that are one rounding of a turn off."""
+    t = dtype.type(0.25) * (1 + 4 * np.arange(1, 9, dtype=dtype))  # the next number is eps off
+    cosine = exact_turns(np.nextafter(t, dtype.type(99)))[0]
+    assert min(abs(cosine)) > 1.7 * float(np.finfo(dtype).eps)
+
+
+def test_cosine_and_sine_of_many_turns(kernels, dtype):
+    """Halves and quarters as long as the precision has them; whole turns beyond."""
+    quarter, half = 2.0 ** (np.finfo(dtype).nmant - 2), 2.0 ** (np.finfo(dtype).nmant - 1)
+    fractions = np.array([0, 0.25, 0.5, 0.75] * 2)
+    wanted = np.array([[1, 0, -1, 0] * 2, [0, 1, 0, -1] * 2])
+    for t in (quarter - 5 + fractions, -(quarter - 5) + fractions, quarter / 2 + fractions):
+        assert (t.astype(dtype) == t).all()
+        np.testing.assert_allclose(in_turns(kernels, t.astype(dtype)), wanted, atol=1e-7)
+    t = (half + np.arange(0, 40, 0.5)).astype(dtype)
+    for some in (t, -t, t + half / 2):
+        cosine, sine = in_turns(kernels, some)
+        np.testing.assert_array_equal(cosine, 1 - 2 * (2 * (some % 1)))
+        np.testing.assert_array_equal(sine, 0)
+    most = np.array([4 * half, 1e30, np.finfo(dtype).max, -np.finfo(dtype).max], dtype)
+    np.testing.assert_array_equal(in_turns(kernels, most), [[1] * 4, [0] * 4])
+
+
+def test_cosine_and_sine_of_special_values(kernels, dtype, lanes):
+    special = np.array([-np.inf, np.inf, np.nan, 0.0, -0.0, 0.5], dtype)
+    for shift in range(lanes + 1):  # each of them in every lane, and in the rest
+        t = np.roll(np.resize(special, 4 * lanes + 1), shift)
+        cosine, sine = in_turns(kernels, t)
+        np.testing.assert_array_equal(np.isnan(cosine), ~np.isfinite(t))
+        np.testing.assert_array_equal(np.isnan(sine), ~np.isfinite(t))
+        np.testing.assert_array_equal(cosine[t == 0], 1)
+        np.testing.assert_array_equal(sine[t == 0], 0)
+        np.testing.assert_array_equal(cosine[t == 0.5], -1)
 
 
 def exact_softmax(x):

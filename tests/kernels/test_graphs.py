@@ -7,7 +7,17 @@ import pytest
 
 from affinet import _dispatch, reference
 from affinet.layers.operation import Operation
-from kernel_graphs import PLACE, STEP, Compiled, Walk, elementwise, numbers_of, random_network
+from kernel_graphs import (
+    PARAMETRIC,
+    PLACE,
+    STEP,
+    Compiled,
+    Walk,
+    elementwise,
+    inputs,
+    numbers_of,
+    random_network,
+)
 
 SEEDS = range(60)
 ROWS = (2, 3, 7, 17, 33)
@@ -18,10 +28,10 @@ def copied(records):
     return [record._replace(arrays=tuple(a.copy() for a in record.arrays)) for record in records]
 
 
-def train_and_compare(kernels, records, n_inputs, params, rows, seed, l2=0.0):
+def train_and_compare(kernels, records, n_inputs, params, rows, seed, l2=0.0, codes=()):
     """One step's gradients of a plan; returns what there is to compare with a walk."""
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((rows, n_inputs)).astype(params.dtype)
+    x = inputs(rng, (rows, n_inputs), codes, params.dtype)
     own = copied(records)
     grads = np.full_like(params, np.nan)
     network = kernels.make_operations(params, own, n_inputs)
@@ -36,10 +46,12 @@ def train_and_compare(kernels, records, n_inputs, params, rows, seed, l2=0.0):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_whole_pass_repeats_the_kernels_of_its_parts_to_the_bit(kernels, dtype, seed):
-    records, n_inputs, params = random_network(seed, dtype, elementwise(kernels))
+    records, n_inputs, params, codes = random_network(seed, dtype, elementwise(kernels))
     rows = ROWS[seed % len(ROWS)]
     kept = params.copy()
-    x, t, loss, grads, own = train_and_compare(kernels, records, n_inputs, params, rows, seed)
+    x, t, loss, grads, own = train_and_compare(
+        kernels, records, n_inputs, params, rows, seed, codes=codes
+    )
     walk = Walk(Compiled(kernels), records, params)
     dx = np.empty_like(t)
     assert loss == kernels.mean_squared_error(walk.forward(x, True), t, None, dx)
@@ -49,7 +61,7 @@ def test_a_whole_pass_repeats_the_kernels_of_its_parts_to_the_bit(kernels, dtype
         for one, two in zip(own[i].arrays, arrays, strict=True):
             np.testing.assert_array_equal(one, two)
     out = np.full((300, t.shape[1]), np.nan, dtype)
-    many = np.random.default_rng(seed).standard_normal((300, n_inputs)).astype(dtype)
+    many = inputs(np.random.default_rng(seed), (300, n_inputs), codes, dtype)
     kernels.make_operations(params, own, n_inputs).forward(many, out)
     np.testing.assert_array_equal(out, Walk(Compiled(kernels), own, params).forward(many, False))
     np.testing.assert_array_equal(params, kept)
@@ -59,9 +71,11 @@ def test_a_whole_pass_repeats_the_kernels_of_its_parts_to_the_bit(kernels, dtype
 def test_a_whole_pass_means_what_the_reference_says(kernels, seed):
     """Float64 on both sides: only the order of sums differs."""
     dtype = np.dtype(np.float64)
-    records, n_inputs, params = random_network(seed, dtype, elementwise(kernels))
+    records, n_inputs, params, codes = random_network(seed, dtype, elementwise(kernels))
     rows = ROWS[seed % len(ROWS)]
-    x, t, loss, grads, _ = train_and_compare(kernels, records, n_inputs, params, rows, seed)
+    x, t, loss, grads, _ = train_and_compare(
+        kernels, records, n_inputs, params, rows, seed, codes=codes
+    )
     walk = Walk(reference, records, params)
     wanted, dx = reference.mean_squared_error(walk.forward(x, True), t)
     walk.backward(dx)
@@ -73,28 +87,39 @@ def test_the_random_networks_have_everything(kernels):
     """Every kind of operation, and every way in which an output is read."""
     seen, readers = set(), set()
     for seed in SEEDS:
-        records, _, _ = random_network(seed, np.dtype(np.float64), elementwise(kernels))
+        records, *_ = random_network(seed, np.dtype(np.float64), elementwise(kernels))
         seen |= {record.kernel for record in records}
         sources = [s for i, r in enumerate(records) for s in r.sources or (i - 1,)]
         readers |= {min(sources.count(i), 3) for i in range(-1, len(records) - 1)}
-    assert seen == set(kernels.known_operations())
+    parametric = {kernel for kernel in seen if kernel.startswith(PARAMETRIC)}
+    assert seen - parametric == set(kernels.known_operations())
+    assert {kernel.removeprefix(PARAMETRIC) for kernel in parametric} >= {"leaky_relu", "selu"}
     assert readers == {1, 2, 3}
 
 
 SMOOTH = ("sigmoid", "tanh", "gelu", "silu")
 
 
+def smooth(record):
+    """A record without the relu of a periodic embedding."""
+    if record.kernel == "periodic_embedding":
+        return record._replace(numbers=(*record.numbers[:4], 0.0))
+    return record
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_gradients_by_differences(kernels, seed):
     """Central differences along a random direction, of networks without kinks."""
     names = [name for name in elementwise(kernels) if name in SMOOTH]
-    records, n_inputs, params = random_network(1000 + seed, np.dtype(np.float64), names)
-    grads = train_and_compare(kernels, records, n_inputs, params, 9, seed, l2=0.3)[3]
+    records, n_inputs, params, codes = random_network(1000 + seed, np.dtype(np.float64), names)
+    records = [smooth(record) for record in records]
+    options = {"l2": 0.3, "codes": codes}
+    grads = train_and_compare(kernels, records, n_inputs, params, 9, seed, **options)[3]
     direction = np.random.default_rng(seed).standard_normal(len(params))
 
     def loss(shift):
         moved = params + shift * direction
-        return train_and_compare(kernels, records, n_inputs, moved, 9, seed, l2=0.3)[2]
+        return train_and_compare(kernels, records, n_inputs, moved, 9, seed, **options)[2]
 
     h = 1e-5
     slope = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
@@ -103,9 +128,10 @@ def test_gradients_by_differences(kernels, seed):
 
 
 def test_every_elementwise_kernel_in_a_whole_pass(kernels, dtype):
-    """Before a product, behind one, as the one reader and as one of two."""
+    """Before a product, behind one, as the one reader, as one of two, and parametric."""
     for name in elementwise(kernels):
         f = Operation(name, numbers=numbers_of(name))
+        learned = f._replace(kernel=PARAMETRIC + name, starts=(86,))
         records = [
             Operation("affine", n_outputs=6, starts=(0, 24)),
             f,
@@ -114,8 +140,9 @@ def test_every_elementwise_kernel_in_a_whole_pass(kernels, dtype):
             Operation("add", (2, 3)),
             Operation("affine", n_outputs=2, starts=(72, 84)),
             f,
+            learned,
         ]
-        params = np.random.default_rng(3).standard_normal(86).astype(dtype)
+        params = np.random.default_rng(3).standard_normal(88).astype(dtype)
         x, t, loss, grads, _ = train_and_compare(kernels, records, 4, params, 5, 7)
         walk = Walk(Compiled(kernels), records, params)
         dx = np.empty_like(t)
@@ -162,7 +189,7 @@ def test_gradients_are_added_from_the_last_reader_to_the_first(kernels, dtype):
         ([Operation("relu", (1,)), Operation("relu")], "operation 0, relu, reads operation 1"),
         ([Operation("relu"), Operation("tanh", (-1,))], "operation 0, .*is read by none"),
         ([Operation("relu", n_outputs=4)], "gives numbers a row: 4, wanted 3"),
-        ([Operation("affine", starts=(0, 9))], "has parameters at .0, 9., wanted 3 x 3 and 3"),
+        ([Operation("affine", starts=(0, 9))], "has parameters: 3 x 3, wanted at most 8"),
         ([Operation("relu", numbers=(1.0,))], "relu, has numbers"),
         ([Operation("leaky_relu")], r"wanted a tuple of 1: \(slope\)"),
         ([Operation("relu", starts=(0,))], "relu, has starts"),

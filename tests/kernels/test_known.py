@@ -70,9 +70,12 @@ def kernels_of(kind):
 
 
 def test_every_known_name_has_a_class(kernels):
-    """add and identity join branches; all others are a layer's."""
-    layers = kernels_of(an.Layer)
-    assert layers - {"add"} == set(kernels.known_operations()) - {"add", "identity"}
+    """add and identity join branches, multiply is a layer's first part; all others are a layer's.
+
+    "parametric" stands before the name of another kernel.
+    """
+    layers, joins = kernels_of(an.Layer), {"add", "identity", "multiply"}
+    assert layers - {"add", "parametric"} == set(kernels.known_operations()) - joins
     assert kernels_of(an.Loss) == set(kernels.known_losses())
     # The estimators' own rule is not a public name.
     assert kernels_of(an.Optimizer) | {"scikit_learn_adam"} == set(kernels.known_optimizers())

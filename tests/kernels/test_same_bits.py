@@ -87,7 +87,7 @@ def test_levels_that_fuse_agree_to_the_bit(dtype, kernel):
         pytest.skip("fewer than two levels with a fused multiply-add")
     rng = np.random.default_rng(17)
     for columns in (1, 37, 300):
-        made = problem(kernel, dtype, dict.fromkeys(kernel.dimensions, columns) | {"B": 29}, rng)
+        made = problem(kernel, dtype, kernel.sized(columns, B=29), rng)
         first, *others = (Call(made, rng).run(module) for module in fusing)
         for other, name in itertools.product(others, kernel.results):
             np.testing.assert_array_equal(other[name], first[name], name)
@@ -100,8 +100,7 @@ def usable_levels():
 @every_kernel
 def test_the_same_call_gives_the_same_bits(kernels, dtype, kernel):
     """Wherever in memory the arguments lie."""
-    sizes = dict.fromkeys(kernel.dimensions, 45)
-    made = problem(kernel, dtype, sizes, np.random.default_rng(14))
+    made = problem(kernel, dtype, kernel.sized(45), np.random.default_rng(14))
     first = Call(made, np.random.default_rng(15)).run(kernels)
     for seed in range(16, 20):
         again = Call(made, np.random.default_rng(seed)).run(kernels)

@@ -32,6 +32,8 @@ def test_one_special_value_anywhere(kernels, dtype, lanes, kernel, data):
         letter: st.integers(1, 5) if letter in ROW_DIMENSIONS else st.integers(1, 3 * lanes + 3)
         for letter in kernel.dimensions
     }
+    for letter, room in kernel.rooms.items():
+        choices[letter] = st.sampled_from([size for size in room if size > 0])
     sizes = data.draw(st.fixed_dictionaries(choices), label="sizes")
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32), label="seed"))
     made = problem(kernel, dtype, sizes, rng)

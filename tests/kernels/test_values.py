@@ -32,6 +32,7 @@ def random_sizes(kernel, lanes):
     choices = {
         letter: rows if letter in ROW_DIMENSIONS else columns for letter in kernel.dimensions
     }
+    choices |= {letter: st.sampled_from(room) for letter, room in kernel.rooms.items()}
     return st.fixed_dictionaries(choices).filter(lambda sizes: solvable(kernel, sizes))
 
 
@@ -52,8 +53,8 @@ def test_at_random_sizes(kernels, dtype, lanes, kernel, data):
 @every_kernel
 def test_at_a_large_size(kernels, dtype, kernel):
     """One size beyond all blocks and tiles, a little off every round number."""
-    sizes = dict.fromkeys(kernel.dimensions, 1031)
-    sizes |= {"B": 131, "M": 131, "N": 67, "O": 67, "n": 20_011}
+    odd = {"B": 131, "M": 131, "N": 67, "O": 67, "n": 20_011}
+    sizes = kernel.sized(1031, **{n: odd[n] for n in kernel.dimensions if n in odd})
     rng = np.random.default_rng(2)
     run_and_check(kernels, problem(kernel, dtype, sizes, rng), rng)
 

@@ -103,7 +103,7 @@ def test_files(tmp_path, suffix):
     np.testing.assert_array_equal(twin.predict(X), net.predict(X))
 
 
-class Scale:
+class Stretch:
     parameters = ("a",)
 
     def __init__(self, n):
@@ -126,7 +126,7 @@ class Pair:
 
     def __init__(self, n):
         self.n = n
-        self.children = (Scale(n), affine(n, n))
+        self.children = (Stretch(n), affine(n, n))
 
     def config(self):
         return {"n": self.n}
@@ -142,12 +142,12 @@ class Pair:
         return dout
 
 
-CUSTOM = {"Scale": Scale, "Pair": Pair}
+CUSTOM = {"Stretch": Stretch, "Pair": Pair}
 
 
 def build_custom():
     return an.Sequential(
-        affine(4, 5), an.Residual(Scale(5), an.Residual(Pair(5))), affine(5, 3, 1),
+        affine(4, 5), an.Residual(Stretch(5), an.Residual(Pair(5))), affine(5, 3, 1),
         loss=an.SoftmaxWithLoss(),
     )  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_custom_layers_inside_in_training_and_files(tmp_path):
     twin = an.load(tmp_path / "model.npz", custom=CUSTOM)
     np.testing.assert_array_equal(twin.params.flat, net.params.flat)
     np.testing.assert_array_equal(twin.predict(X), net.predict(X))
-    with pytest.raises(ValueError, match=r"layer 1\.0: layer 'Scale' is unknown"):
+    with pytest.raises(ValueError, match=r"layer 1\.0: layer 'Stretch' is unknown"):
         an.load(tmp_path / "model.npz")
 
 

@@ -14,10 +14,12 @@ from kernel_table import KERNELS
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 DTYPES = [np.float32, np.float64]
 SIZES = {"B": 3, "C": 4, "I": 5, "K": 6, "M": 3, "N": 4, "O": 7, "n": 9}
+SIZES |= {"P": 3, "Q": 2, "D": 2}
 
 
 def example(kernel, dtype, seed=0):
-    return problem(kernel, dtype, SIZES, np.random.default_rng(seed))
+    sizes = kernel.sized(0, **{letter: SIZES[letter] for letter in kernel.dimensions})
+    return problem(kernel, dtype, sizes, np.random.default_rng(seed))
 
 
 def call(made):
@@ -40,7 +42,7 @@ def test_results_have_the_dtype_and_shape_of_the_inputs(kernel, dtype):
         assert type(results.pop(0)) is float
     for argument, result in zip(kernel.outputs, results, strict=True):
         assert result.dtype == argument.dtype(dtype)
-        assert result.shape == argument.shape(SIZES)
+        assert result.shape == argument.shape(made.sizes)
 
 
 @every_kernel

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 DIGITS = decimal.Context(prec=40, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[])
+PI = decimal.Decimal("3.14159265358979323846264338327950288419716939937510582097494459230782")
 ROOT_2PI = decimal.Decimal("2.50662827463100050241576528481104525300698674060993831662992357634229")
 
 
@@ -77,6 +78,20 @@ def normal_of(x):
                 fraction = z + k / fraction
             tail = density / fraction
         return tail if x < 0 else 1 - tail
+
+
+def turns_of(t):
+    """Cosine and sine of t turns: of the exact distance to a whole number, by their series."""
+    with decimal.localcontext(decimal.Context(prec=60)):
+        angle = 2 * PI * t.remainder_near(1)
+        cosine, sine, term = decimal.Decimal(0), decimal.Decimal(0), decimal.Decimal(1)
+        for k in range(60):
+            if k % 2 == 0:
+                cosine += term if k % 4 == 0 else -term
+            else:
+                sine += term if k % 4 == 1 else -term
+            term *= angle / (k + 1)
+        return cosine, sine
 
 
 def gelu_of(x):

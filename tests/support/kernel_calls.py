@@ -35,13 +35,13 @@ class Problem:
 
 def problem(kernel, dtype, sizes, rng):
     """A random problem of the given sizes."""
-    arrays = {}
+    scalars = {name: draw(rng) for name, draw in kernel.scalars.items()}
+    sizes, arrays = kernel.all_sizes(sizes, scalars), {}
     for argument in kernel.arrays:
         if argument in kernel.inputs or argument.name in kernel.states:
             draw = kernel.values.get(argument.name, normal)
             values = draw(rng, argument.shape(sizes), sizes)
             arrays[argument.name] = np.asarray(values).astype(argument.dtype(dtype))
-    scalars = {name: draw(rng) for name, draw in kernel.scalars.items()}
     return Problem(kernel, np.dtype(dtype), dict(sizes), arrays, scalars)
 
 
@@ -214,7 +214,10 @@ def check_edges(module, kernel, dtype, lanes):
     """No row, one, and five, at every combination of column counts from `vector_edges`."""
     rng = np.random.default_rng(1)
     columns = vector_edges(lanes)
-    choices = [(0, 1, 5) if letter in ROW_DIMENSIONS else columns for letter in kernel.dimensions]
+    choices = [
+        kernel.rooms.get(letter, (0, 1, 5) if letter in ROW_DIMENSIONS else columns)
+        for letter in kernel.dimensions
+    ]
     for combination in itertools.product(*choices):
         sizes = dict(zip(kernel.dimensions, combination, strict=True))
         if solvable(kernel, sizes):

@@ -5,15 +5,21 @@ parts, whose results a whole compiled pass must repeat to the bit.
 """
 
 import inspect
+import math
 
 import numpy as np
 
 from affinet import reference
 from affinet.layers.operation import Operation
 
-STRUCTURE = ("affine", "dropout", "batch_norm", "layer_norm", "add", "identity")
+STRUCTURE = (
+    *("affine", "dropout", "batch_norm", "layer_norm", "add", "identity", "multiply", "scale"),
+    *("periodic_embedding", "embedding"),
+)
+PARAMETRIC = "parametric_"  # before the name of an elementwise kernel
 NUMBERS = {"slope": 0.1}  # of elementwise kernels, by the name of the argument
 EPS, MOMENTUM, STEP, PLACE = 1e-3, 0.2, 11, 5
+CODES = 3  # of each column that has any
 
 
 def elementwise(kernels):
@@ -33,17 +39,17 @@ class Builder:
     def __init__(self, rng, dtype, n_inputs, names):
         self.rng, self.dtype, self.names = rng, dtype, names
         self.n_inputs, self.n_parameters = n_inputs, 0
-        self.records = []
+        self.records, self.code_columns = [], np.zeros(0, np.int64)
 
-    def put(self, kernel, *sources, n_outputs=None, n_parameters=0, **fields):
+    def put(self, kernel, *sources, n_outputs=None, sizes=(), **fields):
         """One more operation; returns its place."""
         here = len(self.records)
         if sources == (here - 1,) and self.rng.random() < 0.5:
             sources = ()  # the same, said shorter
-        if n_parameters:
-            start, self.n_parameters = self.n_parameters, self.n_parameters + n_parameters
-            width = self.n_outputs(sources[0] if sources else here - 1, n_outputs)
-            fields["starts"] = (start, start + n_parameters - width)
+        if sizes:
+            ends = self.n_parameters + np.cumsum((0, *sizes))
+            self.n_parameters = int(ends[-1])
+            fields["starts"] = tuple(ends[:-1].tolist())
         self.records.append(Operation(kernel, sources, n_outputs, **fields))
         return here
 
@@ -57,12 +63,12 @@ class Builder:
 
     def affine(self, source, width):
         inputs = self.n_outputs(source)
-        return self.put("affine", source, n_outputs=width, n_parameters=(inputs + 1) * width)
+        return self.put("affine", source, n_outputs=width, sizes=(inputs * width, width))
 
     def part(self, source, keep_width):
         """One random operation that is no branch."""
         width = self.n_outputs(source)
-        kind = self.rng.integers(8)
+        kind = self.rng.integers(12)
         if kind <= 1:
             return self.affine(source, width if keep_width else int(self.rng.integers(1, 20)))
         if kind == 2:
@@ -71,14 +77,58 @@ class Builder:
         if kind == 3:
             running = (np.zeros(width, self.dtype), np.ones(width, self.dtype))
             numbers = (EPS, MOMENTUM)
-            fields = {"n_parameters": 2 * width, "numbers": numbers, "arrays": running}
+            fields = {"sizes": (width, width), "numbers": numbers, "arrays": running}
             return self.put("batch_norm", source, **fields)
         if kind == 4:
-            return self.put("layer_norm", source, n_parameters=2 * width, numbers=(EPS,))
+            return self.put("layer_norm", source, sizes=(width, width), numbers=(EPS,))
         if kind == 5 and self.rng.random() < 0.3:
             return self.put("identity", source)
         name = self.names[self.rng.integers(len(self.names))]
+        if kind == 6:
+            return self.put("multiply", source, numbers=(0.7,))
+        if kind == 7:
+            return self.put("scale", source, sizes=(width,))
+        if kind == 8 and not keep_width:
+            return self.periodic(source, self.some(width))
+        if kind in (8, 9):
+            return self.put(PARAMETRIC + name, source, sizes=(width,), numbers=numbers_of(name))
         return self.put(name, source, numbers=numbers_of(name))
+
+    def some(self, width, most=3):
+        """Some columns, ascending."""
+        count = int(self.rng.integers(1, min(width, most) + 1))
+        return np.sort(self.rng.permutation(width)[:count])
+
+    def periodic(self, source, columns):
+        """Waves of some columns."""
+        K, M = int(self.rng.integers(1, 19)), int(self.rng.integers(1, 4))
+        sines, with_x, rectified = (bool(switch) for switch in self.rng.integers(2, size=3))
+        n, waves = len(columns), K * (1 + sines)
+        return self.put(
+            "periodic_embedding",
+            source,
+            n_outputs=self.n_outputs(source) + n * (M + with_x - 1),
+            sizes=(n * K, n * K, n * M * waves, n * M),
+            numbers=(K, M, float(sines), float(with_x), float(rectified)),
+            arrays=(columns,),
+        )
+
+    def embedding(self):
+        """Tables for some of the input's columns, possibly behind waves of the columns before."""
+        codes, source, shift = self.some(self.n_inputs), -1, 0
+        self.code_columns = codes
+        if codes[0] > 0 and self.rng.random() < 0.7:
+            source = self.periodic(source, np.arange(codes[0]))
+            shift = self.n_outputs(source) - self.n_inputs
+        rows, d = CODES * len(codes), int(self.rng.integers(1, 5))
+        return self.put(
+            "embedding",
+            source,
+            n_outputs=self.n_outputs(source) + len(codes) * (d - 1),
+            sizes=(rows * d,),
+            numbers=(rows, d),
+            arrays=(codes + shift, np.arange(0, rows, CODES)),
+        )
 
     def residual(self, source, depth):
         """Some parts of the source, and the source itself or a projection of it."""
@@ -102,14 +152,22 @@ class Builder:
 
 
 def random_network(seed, dtype, names):
-    """The records, the number of inputs, and flat parameters."""
+    """The records, the number of inputs, flat parameters, and the input's columns of codes."""
     rng = np.random.default_rng(seed)
     builder = Builder(rng, dtype, int(rng.integers(1, 12)), names)
-    end = builder.block(-1, 3, int(rng.integers(2, 7)))
+    start = builder.embedding() if rng.random() < 0.4 else -1
+    end = builder.block(start, 3, int(rng.integers(2, 7)))
     if rng.random() < 0.3 or builder.n_parameters == 0:
         end = builder.affine(end, int(rng.integers(1, 8)))
     params = 0.5 * rng.standard_normal(builder.n_parameters)
-    return builder.records, builder.n_inputs, params.astype(dtype)
+    return builder.records, builder.n_inputs, params.astype(dtype), builder.code_columns
+
+
+def inputs(rng, shape, codes, dtype):
+    """Random rows with codes in some columns."""
+    x = rng.standard_normal(shape)
+    x[:, codes] = rng.integers(0, CODES, (len(x), len(codes)))
+    return x.astype(dtype)
 
 
 class Compiled:
@@ -132,6 +190,15 @@ class Compiled:
             "batch_norm_backward": lambda x, *_: [x.shape, x.shape[1], x.shape[1]],
             "layer_norm_forward": lambda x, *_: [x.shape, len(x), len(x)],
             "layer_norm_backward": lambda x, *_: [x.shape, x.shape[1], x.shape[1]],
+            "scale_backward": lambda x, *_: [x.shape, x.shape[1]],
+            "parametric_forward": lambda x, *_: [x.shape, x.shape],
+            "periodic_embedding_forward": wave_shape,
+            "periodic_embedding_backward": lambda x, y, dout, w, b, V, c, *_: [
+                *(array.shape for array in (x, w, b, V, c))
+            ],
+            "embedding_forward": lambda x, E, columns, _: [
+                (len(x), x.shape[1] + len(columns) * (E.shape[1] - 1))
+            ],
         }.get(name, lambda x, *_: [x.shape])(*arguments)
         results = [np.full(shape, np.nan, first.dtype) for shape in outs]
         if name == "dropout_forward":
@@ -142,10 +209,24 @@ class Compiled:
     def leaky_relu_backward(self, y, dout, slope):
         return self.call("leaky_relu_backward", y, dout, slope)
 
+    def parametric_backward(self, x, dout, a, activation, numbers, step):
+        dx, da, step = np.empty_like(x), np.empty_like(a), step.copy()
+        self.kernels.parametric_backward(x, dout, a, activation, numbers, dx, da, step)
+        return dx, da, step
+
+    def embedding_backward(self, x, dout, columns, firsts, dE):
+        dx, dE = np.empty_like(x), np.empty_like(dE)
+        self.kernels.embedding_backward(x, dout, columns, firsts, dx, dE)
+        return dx, dE
+
     def batch_norm_update(self, mean, variance, momentum, rows, running_mean, running_var):
         results = running_mean.copy(), running_var.copy()
         self.kernels.batch_norm_update(mean, variance, momentum, rows, *results)
         return results
+
+
+def wave_shape(x, w, b, V, c, columns, sines, with_x, rectified):
+    return [(len(x), x.shape[1] + len(columns) * (V.shape[1] + with_x - 1))]
 
 
 class Walk:
@@ -160,14 +241,20 @@ class Walk:
         return self.records[i].sources or (i - 1,)
 
     def parameters(self, i, flat):
-        """Views of W and b, or of gamma and beta, in a flat buffer."""
-        first, second = self.records[i].starts
-        width = self.values[i].shape[1]
-        n = width
-        if self.records[i].kernel == "affine":
-            n = width * self.values[self.sources(i)[0]].shape[1]
-            return flat[first : first + n].reshape(-1, width), flat[second : second + width]
-        return flat[first : first + n], flat[second : second + width]
+        """Views of an operation's parameters in a flat buffer."""
+        record, width = self.records[i], self.values[i].shape[1]
+        shapes = [(width,)] * len(record.starts)
+        if record.kernel == "affine":
+            shapes[0] = (self.values[self.sources(i)[0]].shape[1], width)
+        elif record.kernel == "periodic_embedding":
+            (K, M, sines, *_), n = record.numbers, len(record.arrays[0])
+            shapes = [(n, K), (n, K), (n, M, K * (2 if sines else 1)), (n, M)]
+        elif record.kernel == "embedding":
+            shapes = [record.numbers]
+        return [
+            flat[start : start + math.prod(shape)].reshape(shape)
+            for start, shape in zip(record.starts, shapes, strict=True)
+        ]
 
     def forward(self, x, train):
         self.values, self.kept, self.train = {-1: x}, {}, train
@@ -202,6 +289,21 @@ class Walk:
             out, *self.kept[i] = f.batch_norm_forward(x, gamma, beta, eps)
             self.running[i] = f.batch_norm_update(*self.kept[i], momentum, len(x), *running)
             return out
+        if kernel == "multiply":
+            return x.dtype.type(record.numbers[0]) * x
+        if kernel == "scale":
+            return f.scale_forward(x, *self.parameters(i, self.params))
+        if kernel == "periodic_embedding":
+            switches = [bool(number) for number in record.numbers[2:]]
+            arrays = *self.parameters(i, self.params), *record.arrays
+            return f.periodic_embedding_forward(x, *arrays, *switches)
+        if kernel == "embedding":
+            return f.embedding_forward(x, *self.parameters(i, self.params), *record.arrays)
+        if kernel.startswith(PARAMETRIC):
+            function = kernel.removeprefix(PARAMETRIC), record.numbers
+            (a,) = self.parameters(i, self.params)
+            out, self.kept[i] = f.parametric_forward(x, a, *function)
+            return out
         return getattr(f, f"{kernel}_forward")(x.ravel(), *record.numbers).reshape(x.shape)
 
     def backward(self, dout):
@@ -219,21 +321,39 @@ class Walk:
             return dout
         if kernel == "dropout":
             return f.dropout_backward(dout, self.kept[i], *record.numbers)
+        if kernel == "multiply":
+            return dout.dtype.type(record.numbers[0]) * dout
+        parameters = gradients = []
         if record.starts:
-            first, second = self.parameters(i, self.grads)
-            W = self.parameters(i, self.params)[0]
+            parameters, gradients = self.parameters(i, self.params), self.parameters(i, self.grads)
         if kernel == "affine":
+            W, (first, second) = parameters[0], gradients
             first[:], second[:] = f.affine_backward_dw(x, dout), f.affine_backward_db(dout)
             return f.affine_backward_dx(dout, W)
         if kernel == "layer_norm":
-            results = f.layer_norm_backward(x, dout, W, *self.kept[i], *record.numbers)
+            results = f.layer_norm_backward(x, dout, parameters[0], *self.kept[i], *record.numbers)
         elif kernel == "batch_norm":
-            results = f.batch_norm_backward(x, dout, W, *self.kept[i], record.numbers[0], True)
+            kept = *self.kept[i], record.numbers[0], True
+            results = f.batch_norm_backward(x, dout, parameters[0], *kept)
+        elif kernel == "scale":
+            results = f.scale_backward(x, dout, *parameters)
+        elif kernel == "periodic_embedding":
+            switches = [bool(number) for number in record.numbers[2:]]
+            arrays = *parameters, *record.arrays
+            y = self.values[i]
+            results = f.periodic_embedding_backward(x, y, dout, *arrays, *switches)
+        elif kernel == "embedding":
+            results = f.embedding_backward(x, dout, *record.arrays, *gradients)
+        elif kernel.startswith(PARAMETRIC):
+            function = kernel.removeprefix(PARAMETRIC), record.numbers
+            results = f.parametric_backward(x, dout, *parameters, *function, self.kept[i])[:2]
         else:
             backward = f"{kernel}_backward"
             needed = inspect.signature(getattr(reference, backward)).parameters
             kept = x if next(iter(needed)) == "x" else self.values[i]
             backward = getattr(f, backward)
             return backward(kept.ravel(), dout.ravel(), *record.numbers).reshape(x.shape)
-        dx, first[:], second[:] = results
+        dx, *results = results
+        for gradient, result in zip(gradients, results, strict=True):
+            gradient[...] = result
         return dx

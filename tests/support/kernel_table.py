@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -20,13 +21,19 @@ from kernel_terms import (
     batch_norm_backward_terms,
     clip_terms,
     elementwise_loss_terms,
+    embedding_backward_terms,
     l2_terms,
     labels_loss_terms,
     layer_norm_backward_terms,
     normalized_terms,
+    parametric_backward_terms,
+    parametric_terms,
+    periodic_backward_terms,
+    periodic_terms,
     predict_terms,
     rows_loss_terms,
     running_terms,
+    scale_backward_terms,
     slope_terms,
     softmax_terms,
     value_terms,
@@ -34,17 +41,23 @@ from kernel_terms import (
 from kernel_values import (
     ANY_64_BITS,
     any_share,
+    ascending,
+    beside_codes,
     drop_rate,
+    first_rows,
     labels,
     log_uniform,
     logits,
     normal,
     normal_with_zeros,
     nothing,
+    no_numbers,
     off_centre,
+    one_of,
     row_weights,
     smoothing,
     squares,
+    table_rows,
     target_weights,
     uniform,
     whole,
@@ -109,7 +122,8 @@ class Kernel:
     says how to draw an array other than by `normal`, ``terms`` how large the terms of the
     results are (a result that is missing has nothing that cancels), ``aliases`` which output may
     be which input. ``exact`` results involve one rounding or none, so that they have to be equal
-    to the bit.
+    to the bit. ``rooms`` holds the sizes that a dimension may have, where it cannot have any, and
+    ``derived`` how a dimension follows from the others (``s``) and the scalars (``a``).
     """
 
     name: str
@@ -123,6 +137,8 @@ class Kernel:
     terms: Callable | None = None
     aliases: tuple[tuple[str, str], ...] = ()
     exact: tuple[str, ...] = ()
+    rooms: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    derived: dict[str, Callable] = field(default_factory=dict)
 
     @property
     def key(self):
@@ -136,7 +152,23 @@ class Kernel:
 
     @property
     def dimensions(self):
-        return tuple(dict.fromkeys(letter for a in self.arrays for letter in a.dims))
+        """Letters of the dimensions whose sizes may be chosen."""
+        letters = dict.fromkeys(letter for a in self.arrays for letter in a.dims)
+        return tuple(letter for letter in letters | self.rooms if letter not in self.derived)
+
+    def sized(self, size, **given):
+        """Sizes: ``given`` or else ``size``, or what comes nearest among a dimension's rooms."""
+        sizes = dict.fromkeys(self.dimensions, size) | given
+        return {
+            letter: min(self.rooms.get(letter, [n]), key=lambda room, n=n: abs(room - n))
+            for letter, n in sizes.items()
+        }
+
+    def all_sizes(self, sizes, scalars):
+        """Sizes and those that follow from them."""
+        for letter, derive in self.derived.items():
+            sizes = sizes | {letter: derive(SimpleNamespace(**sizes), SimpleNamespace(**scalars))}
+        return sizes
 
     @property
     def results(self):
@@ -222,6 +254,32 @@ def update(row):
 
 EPS = log_uniform(-8, 0)
 AFFINE = (arguments("x[B,I] W[I,O] b[O]"), arguments("out[B,O]"))
+PARAMETRIC = {
+    "activation": one_of("relu", "selu", "mish", "silu", "tanh"),
+    "numbers": no_numbers,
+}
+# P embedded columns, Q others, which make I; W columns of the output; waves run in blocks of 32
+# rows. M is at most 64.
+WAVES = "w[P,K] b[P,K] V[P,M,L] c[P,M] columns[P]:int64"
+PERIODIC = {
+    "scalars": dict.fromkeys(("sines", "with_x", "rectified"), yes_or_no),
+    "values": {"columns": ascending},
+    "rooms": {"B": (0, 1, 5, 32, 67), "P": (1, 3), "M": (1, 4), "Q": (0, 2)},
+    "derived": {
+        "I": lambda s, a: s.P + s.Q,
+        "L": lambda s, a: 2 * s.K if a.sines else s.K,
+        "W": lambda s, a: s.Q + s.P * (s.M + a.with_x),
+    },
+}
+EMBEDDING = {
+    "values": {"x": beside_codes, "columns": ascending, "firsts": first_rows},
+    "rooms": {"P": (1, 2, 4), "Q": (0, 3), "D": (1, 2, 9)},
+    "derived": {
+        "I": lambda s, a: s.P + s.Q,
+        "R": lambda s, a: sum(table_rows(s.P)),
+        "W": lambda s, a: s.Q + s.P * s.D,
+    },
+}
 
 KERNELS = {
     kernel.key: kernel
@@ -340,6 +398,69 @@ KERNELS = {
             values={"mask": zero_or_one},
             aliases=(("dx", "dout"),),
             exact=("dx",),
+        ),
+        Kernel(
+            "scale_forward",
+            arguments("x[B,O] s[O]"),
+            arguments("out[B,O]"),
+            aliases=(("out", "x"),),
+            exact=("out",),
+        ),
+        Kernel(
+            "scale_backward",
+            arguments("x[B,O] dout[B,O] s[O]"),
+            arguments("dx[B,O] ds[O]"),
+            terms=scale_backward_terms,
+            aliases=(("dx", "dout"),),
+            exact=("dx",),
+        ),
+        Kernel(
+            "parametric_forward",
+            arguments("x[B,O] a[O]"),
+            arguments("out[B,O] step[B,O]"),
+            scalars=PARAMETRIC,
+            terms=parametric_terms,
+            aliases=(("out", "x"),),
+        ),
+        Kernel(
+            "parametric_backward",
+            arguments("x[B,O] dout[B,O] a[O]"),
+            arguments("dx[B,O] da[O] step[B,O]"),
+            scalars=PARAMETRIC,
+            states=("step",),
+            terms=parametric_backward_terms,
+            aliases=(("dx", "dout"),),
+            exact=("step",),
+        ),
+        Kernel(
+            "periodic_embedding_forward",
+            arguments(f"x[B,I] {WAVES}"),
+            arguments("out[B,W]"),
+            terms=periodic_terms,
+            **PERIODIC,
+        ),
+        Kernel(
+            "periodic_embedding_backward",
+            arguments(f"x[B,I] y[B,W] dout[B,W] {WAVES}"),
+            arguments("dx[B,I] dw[P,K] db[P,K] dV[P,M,L] dc[P,M]"),
+            terms=periodic_backward_terms,
+            **PERIODIC,
+        ),
+        Kernel(
+            "embedding_forward",
+            arguments("x[B,I] E[R,D] columns[P]:int64 firsts[P]:int64"),
+            arguments("out[B,W]"),
+            exact=("out",),
+            **EMBEDDING,
+        ),
+        Kernel(
+            "embedding_backward",
+            arguments("x[B,I] dout[B,W] columns[P]:int64 firsts[P]:int64"),
+            arguments("dx[B,I] dE[R,D]"),
+            states=("dE",),  # the reference needs its shape
+            terms=embedding_backward_terms,
+            exact=("dx",),
+            **EMBEDDING,
         ),
         *(update(row) for row in RULES),
         Kernel(

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from affinet import reference
+from affinet.reference.embeddings import _divided, _joined
+
 
 def double_terms(a, count):
     """Terms of a sum in double precision, which adds no rounding in float32."""
@@ -72,6 +75,64 @@ def layer_norm_backward_terms(a):
         "dgamma": (rows, np.sum(abs(a.dout) * n, axis=0)),
         "dbeta": (rows, np.sum(abs(a.dout), axis=0)),
     }
+
+
+def scale_backward_terms(a):
+    return {"ds": (double_terms(a, a.B), np.sum(abs(a.x * a.dout), axis=0))}
+
+
+def parametric_terms(a):
+    step = abs(a.x) + abs(a.step + a.x)
+    return {"out": (2, abs(a.x) + abs(a.a) * step), "step": (1, step)}
+
+
+def parametric_backward_terms(a):
+    """Slopes are at most 1.1, and their errors absolute ones."""
+    size = abs(a.dout) * (1 + 2.1 * abs(a.a))
+    return {"dx": (2, size), "da": (double_terms(a, a.B), np.sum(abs(a.step), axis=0))}
+
+
+def wave_size(a):
+    """Of each wave (B, P, L) 1 and its angle: the angle's rounding is an error of the wave."""
+    size = 1 + 2 * np.pi * abs(a.x[:, a.columns, np.newaxis] * a.w)
+    return np.tile(size, 2) if a.sines else size + abs(a.b)
+
+
+def periodic_terms(a):
+    values = abs(a.c) + np.einsum("bpl,pml->bpm", wave_size(a), abs(a.V))
+    pieces = {
+        column: np.concatenate([abs(a.x[:, [column]])] * a.with_x + [values[:, p]], axis=1)
+        for p, column in enumerate(a.columns)
+    }
+    return {"out": (a.L + 1, _joined(abs(a.x), pieces))}
+
+
+def periodic_backward_terms(a):
+    dx, pieces = _divided(a.x, abs(a.dout), a.columns, a.M + a.with_x)
+    dz, waves = pieces[:, :, int(a.with_x) :], wave_size(a)
+    if a.rectified:
+        outputs = _divided(a.x, a.y, a.columns, a.M + a.with_x)[1][:, :, int(a.with_x) :]
+        dz = np.where(outputs <= 0, 0, dz)
+    slope = np.einsum("bpm,pml->bpl", dz, abs(a.V)) * waves
+    if a.sines:
+        slope = slope[:, :, : a.K] + slope[:, :, a.K :]
+    dx[:, a.columns] = 2 * np.pi * np.sum(slope * abs(a.w), axis=2)
+    if a.with_x:
+        dx[:, a.columns] += pieces[:, :, 0]
+    dw = 2 * np.pi * np.einsum("bpk,bp->pk", slope, abs(a.x[:, a.columns]))
+    rows = a.B + a.M
+    return {
+        "dx": (a.K + a.M, dx),
+        "dw": (rows, dw),
+        "db": (rows, np.sum(slope, axis=0)),
+        "dV": (rows, np.einsum("bpm,bpl->pml", dz, waves)),
+        "dc": (rows, np.sum(dz, axis=0)),
+    }
+
+
+def embedding_backward_terms(a):
+    _, dE = reference.embedding_backward(a.x, abs(a.dout), a.columns, a.firsts, a.dE)
+    return {"dE": (a.B, dE)}
 
 
 def running_terms(a):

@@ -111,3 +111,38 @@ def smoothing(rng):
 
 def nothing(rng):
     return None
+
+
+def one_of(*choices):
+    return lambda rng: str(rng.choice(choices))
+
+
+def no_numbers(rng):
+    return ()
+
+
+# Of embeddings: P of I columns are embedded, and the p-th table of codes has so many rows.
+
+
+def table_rows(P):
+    return [2 + p % 3 for p in range(P)]
+
+
+def ascending(rng, shape, sizes):
+    """Embedded columns: the same ones for the same sizes."""
+    own = np.random.default_rng([sizes["P"], sizes["I"]])
+    return np.sort(own.permutation(sizes["I"])[: sizes["P"]])
+
+
+def first_rows(rng, shape, sizes):
+    return np.cumsum([0, *table_rows(sizes["P"])[:-1]])
+
+
+def beside_codes(rng, shape, sizes):
+    """Numbers, and in the embedded columns codes or, now and then, what is none."""
+    x = rng.standard_normal(shape)
+    for column, rows in zip(ascending(rng, shape, sizes), table_rows(sizes["P"]), strict=True):
+        codes = rng.integers(0, rows, len(x)).astype(np.float64)
+        wrong = rng.choice([-1, 0.5, rows, 1e30, np.nan, np.inf, -0.0], len(x))
+        x[:, column] = np.where(rng.random(len(x)) < 0.1, wrong, codes)
+    return x

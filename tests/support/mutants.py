@@ -1,12 +1,14 @@
 """Wrong formulas for each kernel, those that someone could write by mistake.
 
-Those of activations, elementwise losses and optimizers are in the rows of these parts.
+Those of activations, elementwise losses and optimizers are in the rows of these parts, those of
+layers that work on columns in column_mutants.py.
 """
 
 import numpy as np
 
 from affinet import reference
 from affinet.reference._weights import weighted_mean
+from column_mutants import COLUMN_MUTANTS
 from kernel_table import KERNELS
 from parts.activations import ACTIVATIONS
 from parts.losses import ELEMENTWISE
@@ -306,6 +308,7 @@ MUTANTS = {
 for activation in ACTIVATIONS.values():
     MUTANTS[f"{activation.kernel}_forward"] = activation.value_mutants
     MUTANTS[f"{activation.kernel}_backward"] = activation.slope_mutants
+MUTANTS |= COLUMN_MUTANTS
 MUTANTS |= {row.make().kernel: row.mutants for row in ELEMENTWISE.values()}
 MUTANTS |= {f"{row.kernel}_update": row.mutants for row in RULES}
 MUTANTS |= {

@@ -66,7 +66,7 @@ def main(level):
     for kernel in KERNELS.values():
         for dtype in (np.dtype("float32"), np.dtype("float64")):
             for rows, columns in [*((5, edge) for edge in vector_edges(8)), *LARGER]:
-                sizes = dict.fromkeys(kernel.dimensions, columns) | {"B": rows, "M": rows}
+                sizes = kernel.sized(columns, B=rows, M=rows)
                 if not solvable(kernel, sizes):
                     continue
                 for wall_behind in (True, False):

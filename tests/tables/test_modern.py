@@ -356,7 +356,7 @@ def test_damaged_records_are_refused(life):
     [
         ({"scaling": "log"}, "scaling is 'log', wanted one of 'standard', 'robust', 'quantile'"),
         ({"missing": "zero"}, "missing is 'zero', wanted one of 'error', 'indicator'"),
-        ({"one_hot": -1}, "one_hot is -1, wanted None or an integer from 0 on"),
+        ({"one_hot": -1}, "one_hot is -1, wanted None or a non-negative integer"),
         ({"one_hot": 2.5}, "one_hot is 2.5"),
         ({"one_hot": True}, "one_hot is True"),
         ({"impute": "mean", "missing": "indicator"}, "impute is 'mean', but missing='indicator'"),

@@ -44,7 +44,7 @@ def test_the_last_of_the_best_epochs_is_kept(task, weighted):
     best = len(curve) - int(curve[::-1].argmin())
     assert history.best_epoch == best
     np.testing.assert_array_equal(net.params.flat, kept[best - 1])
-    out = outputs(recipe, net.predict(held[0]))
+    out = outputs(recipe, net, held[0])
     if task == "classification":
         wanted = np.average(out.argmax(axis=1) != held[1], weights=weights[0] if weights else None)
     else:

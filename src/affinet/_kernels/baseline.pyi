@@ -41,6 +41,55 @@ def sigmoid_forward(x: Array, out: Array) -> None: ...
 def sigmoid_backward(y: Array, dout: Array, dx: Array) -> None: ...
 def tanh_forward(x: Array, out: Array) -> None: ...
 def tanh_backward(y: Array, dout: Array, dx: Array) -> None: ...
+def scale_forward(x: Array, s: Array, out: Array) -> None: ...
+def scale_backward(x: Array, dout: Array, s: Array, dx: Array, ds: Array) -> None: ...
+def parametric_forward(
+    x: Array, a: Array, activation: str, numbers: tuple[float, ...], out: Array, step: Array
+) -> None: ...
+def parametric_backward(
+    x: Array,
+    dout: Array,
+    a: Array,
+    activation: str,
+    numbers: tuple[float, ...],
+    dx: Array,
+    da: Array,
+    step: Array,
+) -> None: ...
+def periodic_embedding_forward(
+    x: Array,
+    w: Array,
+    b: Array,
+    V: Array,
+    c: Array,
+    columns: Array,
+    sines: bool,
+    with_x: bool,
+    rectified: bool,
+    out: Array,
+) -> None: ...
+def periodic_embedding_backward(
+    x: Array,
+    y: Array,
+    dout: Array,
+    w: Array,
+    b: Array,
+    V: Array,
+    c: Array,
+    columns: Array,
+    sines: bool,
+    with_x: bool,
+    rectified: bool,
+    dx: Array,
+    dw: Array,
+    db: Array,
+    dV: Array,
+    dc: Array,
+) -> None: ...
+def embedding_forward(x: Array, E: Array, columns: Array, firsts: Array, out: Array) -> None: ...
+def embedding_backward(
+    x: Array, dout: Array, columns: Array, firsts: Array, dx: Array, dE: Array
+) -> None: ...
 def dropout_forward(
     x: Array, p: float, key: int, step: int, row: int, out: Array, mask: Array
 ) -> None: ...

@@ -5,7 +5,7 @@ from affinet.layers.activations import *  # noqa: F403
 from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
-from affinet.layers.embeddings import Embedding, PeriodicEmbedding
+from affinet.layers.embeddings import Embedding, PeriodicEmbedding, PiecewiseEmbedding
 from affinet.layers.ensemble import BatchEnsemble, MemberAffine, MemberScale
 from affinet.layers.normalization import BatchNorm, LayerNorm
 from affinet.layers.ntk import NTKAffine
@@ -26,6 +26,7 @@ __all__ = [
     "NTKAffine",
     "Parametric",
     "PeriodicEmbedding",
+    "PiecewiseEmbedding",
     "Residual",
     "Scale",
 ]

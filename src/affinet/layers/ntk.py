@@ -146,7 +146,7 @@ class NTKAffine(ParameterLayer):
         x, x_shape, out_shape = self._kept(self._forward)
         dout = gradient_array(dout, out_shape)
         dtype = compute_dtype(dout, x, self.W)
-        W, dout = ready(self.W, dtype), ready(dout, dtype).reshape(len(x), -1)
+        W, dout = ready(self.W, dtype), ready(dout, dtype).reshape(len(x), self.W.shape[1])
         dW = self._gradient_target("W", W.shape, dtype)
         db = self._gradient_target("b", W.shape[1:], dtype)
         kernels.affine_backward_dw(ready(x, dtype), dout, dW)

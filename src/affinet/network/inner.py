@@ -53,6 +53,7 @@ __all__ = [
     "plan_values",
     "predict_unguarded",
     "predictions",
+    "require_codes",
     "require_loss",
     "set_arrays",
     "set_dtype",
@@ -101,6 +102,16 @@ def predict_unguarded(net: Sequential, x: ArrayLike) -> Array:
 def least_rows(net: Sequential) -> int:
     """The fewest rows that the network takes: one for each member of an ensemble."""
     return int(net._members)
+
+
+def require_codes(net: Sequential, name: str, x: Array, first_row: int = 0) -> None:
+    """Raise if rows hold what is not a code where the network's first layer takes codes."""
+    layer = net._coded
+    if layer is not None:
+        scaled = x.astype(net.dtype, copy=False)
+        if net.input_scale is not None:
+            scaled = scaled * net.dtype.type(net.input_scale)
+        layer.require_inputs(scaled, name, first_row)
 
 
 def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:

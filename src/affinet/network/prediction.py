@@ -16,7 +16,7 @@ from affinet._validation import (
     require_output,
     rows_array,
 )
-from affinet.layers import LeakyReLU
+from affinet.layers import Embedding, LeakyReLU, Parametric
 from affinet.layers.tree import walk
 from affinet.network.attributes import NetworkAttributes
 from affinet.network.operations import describe_layers, first_width
@@ -30,6 +30,8 @@ class Prediction(NetworkAttributes):
     _operations: Any = None  # the compiled forward pass, if it covers all layers
     _n_inputs: int | None = None  # values per row that it takes
     _n_outputs: int = 0  # values per row that it returns
+    _coded: Embedding | None = None  # the first layer, if it takes codes, which are checked
+    _indirect: bool = False  # slopes may have changed, or inputs are to be checked
     _leaky: list[LeakyReLU]
     _slopes: tuple[float, ...]
 
@@ -54,7 +56,7 @@ class Prediction(NetworkAttributes):
         operations = self._operations
         if (
             operations is None
-            or self._leaky
+            or self._indirect
             or self._check_finite
             or self._input_scale is not None
             or len(x) > PREDICT_ROWS
@@ -90,6 +92,8 @@ class Prediction(NetworkAttributes):
 
     def _predict_block(self, x: Array, first_row: int = 0) -> Array:
         out = self._input(x, first_row)
+        if self._coded is not None:
+            self._coded.require_inputs(out, first_row=first_row)
         if self._n_inputs is not None and out.shape[-1] == self._n_inputs and out.ndim <= 2:
             return self._predict_compiled(out)
         *_, out = self._chain.outputs(out, None)
@@ -111,7 +115,11 @@ class Prediction(NetworkAttributes):
         members = (getattr(layer, "members", 1) for _, layer in walk(self.layers))
         self._members = max((n for n in members if isinstance(n, int)), default=1)
         self._n_inputs = first_width(self.layers)
-        self._leaky = [layer for _, layer in walk(self.layers) if type(layer) is LeakyReLU]
+        inside = [layer for _, layer in walk(self.layers)]
+        inside += [layer.activation for layer in inside if isinstance(layer, Parametric)]
+        self._leaky = [layer for layer in inside if type(layer) is LeakyReLU]
+        self._coded = self.layers[0] if isinstance(self.layers[0], Embedding) else None
+        self._indirect = bool(self._leaky) or self._coded is not None
         self._slopes = tuple(layer.slope for layer in self._leaky)
         self._operations: Any = (
             None

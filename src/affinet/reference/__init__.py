@@ -20,7 +20,9 @@ MIT Press 2016.
 from affinet.reference import (
     activations,
     affine,
+    columns,
     dropout,
+    embeddings,
     gates,
     gemm,
     losses,
@@ -31,7 +33,9 @@ from affinet.reference import (
 )
 from affinet.reference.activations import *  # noqa: F403
 from affinet.reference.affine import *  # noqa: F403
+from affinet.reference.columns import *  # noqa: F403
 from affinet.reference.dropout import *  # noqa: F403
+from affinet.reference.embeddings import *  # noqa: F403
 from affinet.reference.gates import *  # noqa: F403
 from affinet.reference.gemm import *  # noqa: F403
 from affinet.reference.losses import *  # noqa: F403
@@ -43,7 +47,9 @@ from affinet.reference.softmax import *  # noqa: F403
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += affine.__all__
+__all__ += columns.__all__
 __all__ += dropout.__all__
+__all__ += embeddings.__all__
 __all__ += gates.__all__
 __all__ += gemm.__all__
 __all__ += losses.__all__

@@ -25,7 +25,7 @@ class Categories:
     """What the columns of categories have in common.
 
     A category is found by its text; if it is not among the categories, then by the number it is
-    (``1.0`` and ``1``), and the two truth values in any notation (``True``, ``true``, ``1``), for
+    (``1.0`` and ``1``); truth values are found in any notation (``True``, ``true``, ``1``), because
     files write them differently.
 
     Attributes
@@ -36,7 +36,7 @@ class Categories:
     fill : str or None
         The category that replaces a missing value.
     tolerant : bool
-        True if missing and unknown categories never are an error.
+        True if missing and unknown categories are never an error.
     """
 
     number_inputs: ClassVar[tuple[int, ...]] = ()

@@ -36,7 +36,7 @@ class Encoding:
     Numbers are standardised with the training rows' mean and standard deviation; texts become one
     input for each category; dates become days and their place in year and week
     (:class:`DateColumn`). Targets are class indices, or standardised numbers. Options of
-    :meth:`fit` scale numbers otherwise, make codes of categories, and give missing values inputs.
+    :meth:`fit` choose other scalings, codes for categories, and indicators of missing values.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Encoding:
     charset : str or None
         The character encoding of that text.
     drops : tuple of Dropped
-        Columns that are no inputs because they say nothing, each with its name and the reason.
+        Columns that are not used because they carry no information, each with the reason.
 
     Examples
     --------
@@ -131,7 +131,7 @@ class Encoding:
             Columns to leave out.
         categorical : collection of str
             Columns whose cells are names of categories even if they look like numbers or dates,
-            beside those that the table itself declares.
+            in addition to those that the table itself declares.
         scaling : str
             How numbers and the days of dates are scaled: ``"standard"``, ``"robust"`` by median
             and quartiles with smooth clipping (``RobustScaling``), or ``"quantile"``, to normal
@@ -146,7 +146,7 @@ class Encoding:
             becomes an input.
         missing : str
             ``"error"`` refuses missing values, or imputes them by ``impute``. With
-            ``"indicator"``, no missing value or unknown category is ever an error. The median
+            ``"indicator"``, missing values and unknown categories are never an error. The median
             replaces missing numbers and dates, and if training rows have some, an input behind
             the column is 1 where they are missing, else 0; missing or unknown categories become
             zeros or the code 0. Columns of numbers and texts become categories, unless a few
@@ -165,10 +165,11 @@ class Encoding:
 
         Notes
         -----
-        If ``scaling``, ``one_hot`` or ``missing`` is not the default, only training rows are
-        looked at, and columns with the same value in all of them are dropped: see ``dropped``.
+        If ``scaling``, ``one_hot`` or ``missing`` is not the default, only the training rows are
+        examined, and columns with the same value in all of them are dropped: see ``dropped``.
         With ``missing="indicator"``, so are columns without any value, and columns of more than
-        20 texts that all differ. Where one value is missing in some rows, this is one input.
+        20 texts that all differ. A column of one value that is missing in some rows becomes one
+        input, which says where it is missing.
         """
         require_one_of("task", task, (None, *TASKS))
         options = Options(scaling, one_hot, missing, impute)
@@ -222,7 +223,7 @@ class Encoding:
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """Columns that are no inputs because they say nothing, in words, with the reason."""
+        """Columns that are not used because they carry no information, in words with the reason."""
         return tuple(map(str, self.drops))
 
     def starts(self) -> Iterator[tuple[int, Column]]:

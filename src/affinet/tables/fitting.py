@@ -44,7 +44,7 @@ MISTAKES = 20  # one text among more than this many numbers is probably a mistak
 
 @dataclass(frozen=True)
 class Dropped:
-    """A column that says nothing about the target.
+    """A column that is not used because it carries no information.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Options:
         require_one_of("missing", self.missing, MISSING_VALUES)
         require_one_of("impute", self.impute, (None, *IMPUTATIONS))
         if self.one_hot is not None and not is_count(self.one_hot):
-            raise ValueError(f"one_hot is {self.one_hot!r}, wanted None or an integer from 0 on")
+            raise ValueError(f"one_hot is {self.one_hot!r}, wanted None or a non-negative integer")
         if self.tolerant and self.impute is not None:
             raise ValueError(
                 f"impute is {self.impute!r}, but missing='indicator' imputes the median: leave "
@@ -259,7 +259,7 @@ def require_categories(table: Table, name: str, options: Options) -> None:
 
 
 def is_count(value: object) -> bool:
-    """True for an integer from 0 on that is not a bool."""
+    """True for a non-negative integer that is not a bool."""
     try:
         return not isinstance(value, bool) and index(value) >= 0  # type: ignore[arg-type]
     except TypeError:

@@ -18,15 +18,17 @@ from affinet.layers import (
     Dropout,
     MemberAffine,
     MemberScale,
+    PiecewiseEmbedding,
 )
 from affinet.layers.activations import activation_classes
+from affinet.layers.ensemble import random_signs
 from affinet.network import Sequential
 from affinet.optimizers import AdamW, Optimizer
 from affinet.tables import Encoding
 from affinet.tabular.networks import loss_for, n_outputs
 from affinet.tabular.recipes import Recipe
 
-__all__ = ["build_tabm", "tabm_optimizer"]
+__all__ = ["bin_edges", "build_tabm", "tabm_optimizer"]
 
 
 def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int) -> Sequential:
@@ -36,18 +38,63 @@ def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int
     """
     rng = np.random.default_rng(seed)
     k, width = recipe.members, encoding.width
-    layers: list[Any] = [MemberScale(k, width, rng)] if recipe.mini else []
-    for place, hidden in enumerate(recipe.hidden):
+    layers: list[Any] = []
+    sections = [1] * width  # widths of what each input becomes
+    edges = edges_of(recipe, encoding, x)
+    if edges:
+        layers.append(PiecewiseEmbedding(width, edges, recipe.number_size, rng))
+        sections = [recipe.number_size if place in edges else 1 for place in range(width)]
+        width = layers[-1].n_outputs
+    first = len(layers)
+    if recipe.mini:
+        layers.append(MemberScale(k, width, rng))
+    for hidden in recipe.hidden:
         if recipe.mini:
             layers.append(uniform_affine(width, hidden, rng))
         else:
-            layers.append(BatchEnsemble(k, width, hidden, rng, first=place == 0))
+            layers.append(BatchEnsemble(k, width, hidden, rng, first=False))
         layers.append(activation_classes()[recipe.activation]())
         if recipe.dropout:
             layers.append(Dropout(recipe.dropout, rng))
         width = hidden
     layers.append(MemberAffine(k, width, n_outputs(encoding), rng))
+    start_apart(layers[first], sections, rng, normal=bool(edges))
     return Sequential(*layers, loss=loss_for(recipe, encoding))
+
+
+def edges_of(recipe: Recipe, encoding: Encoding, x: Array) -> dict[int, Array]:
+    """Bin edges of the inputs that are numbers, if the recipe embeds them."""
+    if recipe.number_embedding != "piecewise":
+        return {}
+    found = {place: bin_edges(x[:, place], recipe.number_bins) for place in encoding.number_inputs}
+    return {place: edges for place, edges in found.items() if len(edges) > 1}
+
+
+def bin_edges(values: Array, bins: int) -> Array:
+    """Edges of up to ``bins`` bins that hold about the same number of values: quantiles.
+
+    Equal quantiles are one edge. Fewer values than ``bins`` make fewer bins.
+
+    Examples
+    --------
+    >>> bin_edges(np.arange(9.0), 4)
+    array([0., 2., 4., 6., 8.])
+    """
+    bins = min(bins, len(values) - 1)
+    if bins < 1:
+        return np.empty(0)
+    return np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
+
+
+def start_apart(layer: Any, sections: list[int], rng: np.random.Generator, normal: bool) -> None:
+    """Make the first factors differ between members: one number for all values of an input.
+
+    From N(0, 1) behind embeddings, else 1 or -1, as TabM's authors do.
+    """
+    name = "s" if isinstance(layer, MemberScale) else "r"
+    shape = layer.members, len(sections)
+    numbers = rng.standard_normal(shape) if normal else random_signs(shape, rng)
+    setattr(layer, name, np.repeat(numbers, sections, axis=1).astype(np.float32))
 
 
 def uniform_affine(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> Affine:

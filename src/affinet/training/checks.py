@@ -28,6 +28,7 @@ from affinet.network.inner import (
     layer_widths,
     least_rows,
     predict_unguarded,
+    require_codes,
     require_loss,
     walk,
 )
@@ -252,6 +253,8 @@ def require_data(
         for start, block in blocks(x, low, high):
             require_finite(f"{prefix}x", block, start)
     require_width(net, x, f"{prefix}x")
+    for start, block in blocks(x, low, high):
+        require_codes(net, f"{prefix}x", block, start)
     y = predict_unguarded(net, probe(net, x))
     require_targets(net, y, t, prefix)
     for start, block in blocks(t, low, high):

@@ -20,16 +20,32 @@ class LayerRow:
     ----------
     make : callable
         Returns the layer for rows of n numbers in a dtype, with settings other than the defaults
-        and parameters that nothing cancels in; it returns rows of n numbers too.
+        and parameters that nothing cancels in; it returns rows of n numbers too. Variants may
+        return others.
     least_rows : int
         Rows that training needs.
     variants : dict
         Further settings by name, each a callable like ``make``.
+    codes : int
+        Number of the codes that the layer takes in the first column, if it does not take any
+        numbers.
     """
 
     make: Callable
     least_rows: int = 0
     variants: dict[str, Callable] = field(default_factory=dict)
+    codes: int = 0
+
+    def inputs(self, x):
+        """x, or a copy with codes in the first column, where the layer takes them.
+
+        Twice a code and 1 more is a code too.
+        """
+        if not self.codes:
+            return x
+        x = np.array(x)
+        x[..., 0] = np.floor(abs(7 * x[..., 0])) % (self.codes // 2)
+        return x
 
 
 def affine(n, dtype):
@@ -44,6 +60,33 @@ def moved(layer):
         values = centre + 0.3 * rng.standard_normal(len(old))
         setattr(layer, name, values.astype(old.dtype))
     return layer
+
+
+def ntk(n, dtype):
+    return an.NTKAffine(
+        2 * draw("float64", (n, n), 1).astype(dtype), draw("float64", n, 2).astype(dtype)
+    )
+
+
+def learned(layer):
+    """A layer whose ones are moved apart."""
+    (name,) = layer.parameters
+    old, rng = getattr(layer, name), np.random.default_rng(4)
+    setattr(layer, name, (old + 0.3 * rng.standard_normal(len(old))).astype(old.dtype))
+    return layer
+
+
+def waves(n, dtype, **options):
+    """Waves of the last two columns, or fewer."""
+    columns = range(max(n - 2, 0), n)
+    return an.PeriodicEmbedding(n, columns, rng=5, sigma=0.3, dtype=dtype, **options)
+
+
+def table(n, dtype, sizes=None, outputs=1):
+    return an.Embedding(n, sizes or {0: CODES}, outputs, rng=6, dtype=dtype)
+
+
+CODES = 8
 
 
 def with_modes(n, dtype):
@@ -71,6 +114,28 @@ LAYERS = {
     "BatchNorm": LayerRow(
         lambda n, dtype: moved(an.BatchNorm(n, momentum=0.2, eps=1e-3, dtype=dtype)), least_rows=2
     ),
+    "NTKAffine": LayerRow(ntk),
+    "Scale": LayerRow(lambda n, dtype: learned(an.Scale(n, dtype=dtype))),
+    "Parametric": LayerRow(
+        lambda n, dtype: learned(an.Parametric(n, "mish", dtype=dtype)),
+        variants={
+            "of LeakyReLU": lambda n, dtype: learned(an.Parametric(n, an.LeakyReLU(0.2), dtype)),
+            "of the output": lambda n, dtype: learned(an.Parametric(n, "tanh", dtype)),
+        },
+    ),
+    # One output in place of x keeps the width.
+    "PeriodicEmbedding": LayerRow(
+        lambda n, dtype: waves(n, dtype, frequencies=5, outputs=1, kind="plr"),
+        variants={
+            "pbld": lambda n, dtype: waves(n, dtype, frequencies=7, outputs=2),
+            "plr": lambda n, dtype: waves(n, dtype, frequencies=2, outputs=3, kind="plr"),
+        },
+    ),
+    "Embedding": LayerRow(
+        table,
+        variants={"of three": lambda n, dtype: table(n, dtype, outputs=3)},
+        codes=CODES,
+    ),
     "LayerNorm": LayerRow(lambda n, dtype: moved(an.LayerNorm(n, eps=1e-4, dtype=dtype))),
     "Residual": LayerRow(
         lambda n, dtype: an.Residual(affine(n, dtype), an.Tanh()),
@@ -84,6 +149,11 @@ SETTINGS = {name: row.make for name, row in LAYERS.items()} | {
     for name, row in LAYERS.items()
     for variant, make in row.variants.items()
 }
+
+
+def inputs(setting, x):
+    """Rows that the layer of a setting takes, from rows of any numbers."""
+    return LAYERS[setting.partition(",")[0]].inputs(x)
 
 
 def make(name, n=3, dtype="float64"):
