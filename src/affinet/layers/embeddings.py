@@ -102,6 +102,8 @@ class PeriodicEmbedding(ColumnLayer):
         if not isinstance(kind, str) or kind not in PERIODIC_KINDS:
             raise ValueError(f"kind is {kind!r}, wanted one of {', '.join(PERIODIC_KINDS)}")
         self._columns = known_columns(columns, n_inputs)
+        # The same array at every call: a training finds out by it that the layer is the same.
+        self._places = np.array(self._columns, np.int64)
         self._kind = kind
         n = len(self._columns)
         K = whole_number("frequencies", frequencies, 1)
@@ -173,9 +175,8 @@ class PeriodicEmbedding(ColumnLayer):
 
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
         """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
-        columns = np.array(self.columns, np.int64)
         found = super().operation(starts, key)
-        return found._replace(n_outputs=self.n_outputs, arrays=(columns,))
+        return found._replace(n_outputs=self.n_outputs, arrays=(self._places,))
 
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add the waves of the embedded columns, their products with V, and what stands beside."""
@@ -207,7 +208,7 @@ class PeriodicEmbedding(ColumnLayer):
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        columns = np.array(self.columns, np.int64)
+        columns = self._places
         w, b, V, c = self._arrays_as(dtype)
         switches = PERIODIC_KINDS[self.kind]
         kernels.periodic_embedding_forward(ready(x, dtype), w, b, V, c, columns, *switches, out)
@@ -217,7 +218,7 @@ class PeriodicEmbedding(ColumnLayer):
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx, y = np.empty(x.shape, x.dtype), ready(self._kept(self._y), x.dtype)
-        columns = np.array(self.columns, np.int64)
+        columns = self._places
         w, b, V, c = self._arrays_as(x.dtype)
         sines, with_x, rectified = PERIODIC_KINDS[self.kind]
         dw, db, dV, dc = (gradients[name] for name in self.parameters)
@@ -294,6 +295,10 @@ class Embedding(ColumnLayer):
         found = known_sizes(sizes)
         self._columns = known_columns(found, n_inputs)
         self._sizes = tuple(found[column] for column in self._columns)
+        # The columns and the first row of each one's table: the same arrays at every call, by which
+        # a training finds out that the layer is the same.
+        firsts = np.cumsum([0, *self._sizes[:-1]]).astype(np.int64)
+        self._places = np.array(self._columns, np.int64), firsts
         super().__init__(n_inputs, n_inputs + len(found) * (d - 1))
         self._shapes = {"E": (sum(self._sizes), d)}
         self.E = generator(rng).standard_normal(self._shapes["E"]).astype(float_dtype(dtype))
@@ -339,7 +344,7 @@ class Embedding(ColumnLayer):
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
         """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
         found = super().operation(starts, key)
-        return found._replace(n_outputs=self.n_outputs, arrays=self._places())
+        return found._replace(n_outputs=self.n_outputs, arrays=self._places)
 
     def require_inputs(self, x: Array, name: str = "x", first_row: int = 0) -> None:
         """Raise unless every value of a column of codes is one of its codes.
@@ -375,7 +380,7 @@ class Embedding(ColumnLayer):
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add the rows of E that the codes look up, which the graph does not check."""
         x = graph.tensor
-        columns, firsts = self._places()
+        columns, firsts = self._places
         (E,) = graph.parameters(self, "E")
         graph.add("Gather", x, graph.indices("columns", columns), axis=1)
         graph.add("Cast", to=INT64)
@@ -384,22 +389,17 @@ class Embedding(ColumnLayer):
         write_in_order(graph, x, self.n_inputs, self.columns, self.outputs)
         graph.describe(self, x, {"E": E})
 
-    def _places(self) -> tuple[Array, Array]:
-        """The columns, and the first row of each one's table."""
-        firsts = np.cumsum([0, *self._sizes[:-1]])
-        return np.array(self._columns, np.int64), firsts.astype(np.int64)
-
     def _apply(self, x: Array, keep: bool) -> Array:
         self.require_inputs(x)
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        (E,), (columns, firsts) = self._arrays_as(dtype), self._places()
+        (E,), (columns, firsts) = self._arrays_as(dtype), self._places
         kernels.embedding_forward(ready(x, dtype), E, columns, firsts, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx = np.empty(x.shape, x.dtype)
-        kernels.embedding_backward(x, dout, *self._places(), dx, gradients["E"])
+        kernels.embedding_backward(x, dout, *self._places, dx, gradients["E"])
         return dx
 
 

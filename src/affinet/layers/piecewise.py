@@ -85,6 +85,7 @@ class PiecewiseEmbedding(ColumnLayer):
         found = {int(column): known_edges(column, own) for column, own in edges.items()}
         self._columns = known_columns(found, n_inputs)
         self._edges = tuple(found[column] for column in self._columns)
+        self._kept_bins: dict[Any, tuple[Array, Array, Array]] = {}  # by dtype
         n, T = len(found), max(len(own) - 1 for own in self._edges)
         super().__init__(n_inputs, n_inputs + n * (d - 1))
         self._shapes = {"w": (n, d), "b": (n, d), "W": (n, T, d)}
@@ -120,12 +121,20 @@ class PiecewiseEmbedding(ColumnLayer):
         return found._replace(arrays=(columns, counts, edges.reshape(-1)))
 
     def _bins(self, dtype: DTypeLike) -> tuple[Array, Array, Array]:
-        """Edges (n, T + 1), columns and numbers of bins, as the kernels take them."""
+        """Edges (n, T + 1), columns and numbers of bins, as the kernels take them.
+
+        The same arrays at every call: a training finds out by them that the layer is the same.
+        """
+        kept = self._kept_bins.get(np.dtype(dtype))
+        if kept is not None:
+            return kept
         edges = np.zeros((len(self._columns), self._shapes["W"][1] + 1), dtype)
         for row, own in zip(edges, self._edges, strict=True):
             row[: len(own)] = own
         counts = np.array([len(own) - 1 for own in self._edges], np.int64)
-        return edges, np.array(self._columns, np.int64), counts
+        found = edges, np.array(self._columns, np.int64), counts
+        self._kept_bins[np.dtype(dtype)] = found
+        return found
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from affinet.tables.targets import CLASSIFICATION, TASKS
 
@@ -37,7 +38,8 @@ class Recipe:
     lr : float
         Learning rate; the peak of its schedule.
     lr_schedule : str
-        "constant" or "coslog4", see ``affinet.schedules.CosLog4``.
+        "constant", "cosine", "flat-cosine", "coslog4" or "one-cycle", see
+        ``affinet.schedules``.
     betas : tuple of float
         Decay rates of Adam's two averages.
     eps : float
@@ -131,6 +133,36 @@ class Recipe:
     activation_lr: float = 1.0
     members: int = 1
     mini: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values that JSON can hold."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Recipe:
+        """The recipe that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the value is not such a record.
+        """
+        try:
+            parts: dict[str, Any] = {
+                name: tuple(part) if isinstance(part, list) else part
+                for name, part in value.items()
+            }
+            recipe = cls(**parts)
+            if recipe.method not in METHODS or recipe.task not in TASKS:
+                raise ValueError(f"method {recipe.method!r} and task {recipe.task!r}")
+            if not isinstance(recipe.members, int) or recipe.members < 1:
+                raise ValueError(f"members {recipe.members!r}")
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"not the record of a recipe: {error!r}") from error
+        return recipe
 
 
 def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:

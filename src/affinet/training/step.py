@@ -190,11 +190,12 @@ class FusedStep:
 
     def refresh(self) -> None:
         """Rebuild the plan if a layer has changed; always copy the optimizer's settings."""
-        description = (describe_layers(self.net.layers, self.keys), self.net.input_scale)
+        layers, scale = describe_layers(self.net.layers, self.keys), self.net.input_scale
         if self.description is not None and not self.in_files:
             self.look_at_targets()
+        description = ([comparable(operation) for operation in layers], scale)
         if description != self.description:
-            self.plan = self.make_plan(*description)
+            self.plan = self.make_plan(layers, scale)
             self.description = description
         self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
         self.plan.set_groups(list(self.optimizer.segments(self.net.params)))
@@ -302,6 +303,26 @@ class FusedStep:
     def set_rule(self) -> None:
         """Pass the optimizer's settings to the plan."""
         self.plan.set_rule(self.optimizer.kernel, self.optimizer.rule_numbers(), self.state.step)
+
+
+class Same:
+    """An array that equals only views of the same memory: the compiled code works on that."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Same):
+            return NotImplemented
+        same: bool = self.array.__array_interface__ == other.array.__array_interface__
+        return same
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def comparable(operation: Any) -> Any:
+    """An operation that ``==`` compares; NumPy would compare its arrays value by value."""
+    return operation._replace(arrays=tuple(map(Same, operation.arrays)))
 
 
 class DropoutPlaces:
