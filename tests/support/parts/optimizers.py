@@ -19,7 +19,6 @@ from kernel_terms import (
     adam_terms,
     adamw_terms,
     momentum_terms,
-    muon_terms,
     nesterov_terms,
     scikit_learn_adam_terms,
     sgd_terms,
@@ -388,19 +387,6 @@ OPTIMIZERS = {
         variants={"without decay": partial(an.Lion, beta1=0.8, beta2=0.95)},
     ),
 }
-
-# Its rule needs the shapes of arrays, so the tables of flat rules do not hold it; test_muon.py
-# takes the place of their tests.
-MUON = OptimizerRow(
-    partial(an.Muon, momentum=0.9, weight_decay=0.2),
-    ("v", "W"),
-    {},
-    muon_terms,
-    rule=reference.muon_update,
-    settings=[],
-    golden_lr=0.02,
-    mutants={},
-)
 
 # A rule that the estimators alone use: no public class has it.
 SCIKIT_LEARN_ADAM = OptimizerRow(
