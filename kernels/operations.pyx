@@ -110,7 +110,7 @@ cdef struct Graph:
     Py_ssize_t n_outputs
     Py_ssize_t widest       # largest number of values per row anywhere
     int input_readers       # how many sources are the network's input
-    Py_ssize_t members      # that a batch's rows are divided among; 1 without an ensemble
+    Py_ssize_t members      # that a batch's rows are divided among; 0 without an ensemble
     int n_buffers           # of a prediction
 
 
@@ -134,7 +134,7 @@ cdef int _fill_graph(Graph* graph, dict owners, list records, Py_ssize_t n_input
     graph.operations = <Operation*> calloc(n, sizeof(Operation))
     if graph.operations == NULL:
         raise MemoryError("no memory for the operations")
-    graph.n_operations, graph.n_inputs, graph.widest, graph.members = n, n_inputs, n_inputs, 1
+    graph.n_operations, graph.n_inputs, graph.widest, graph.members = n, n_inputs, n_inputs, 0
     for i in range(n):
         _write_operation(graph, owners, i, tuple(records[i]))
         graph.widest = max(graph.widest, graph.operations[i].n_outputs)
@@ -150,7 +150,7 @@ cdef int _count_members(Graph* graph, int i) except -1:
     """All operations of an ensemble have the same members."""
     cdef const Operation* op = &graph.operations[i]
     if op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
-        if graph.members not in (1, <Py_ssize_t> op.numbers[0]):
+        if graph.members not in (0, <Py_ssize_t> op.numbers[0]):
             raise ValueError(f"operation {i} has {op.numbers[0]:g} members, wanted "
                              f"{graph.members} as an earlier one has")
         graph.members = <Py_ssize_t> op.numbers[0]
@@ -408,6 +408,8 @@ cdef int _require_piecewise(const Operation* op, Precision precision) except -1:
     cdef Bins e = _bins_of(op)
     if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_SIZE):
         raise ValueError(f"T and d are {op.numbers[0]:g} and {op.numbers[1]:g}, wanted 1 or more")
+    _require_whole("T", op.numbers[0])
+    _require_whole("d", op.numbers[1])
     _require_columns(op)
     return _require_bins(&e, precision)
 
