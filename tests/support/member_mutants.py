@@ -1,4 +1,4 @@
-"""Wrong formulas for the kernels of ensembles and of piecewise-linear embeddings; see mutants.py."""
+"""Wrong formulas for kernels of ensembles and piecewise-linear embeddings; see mutants.py."""
 
 import numpy as np
 
