@@ -29,6 +29,7 @@ from affinet.network.inner import (
     first_width,
     is_compiled,
     last_outputs,
+    same_operations,
     walk,
     why_not_compiled,
 )
@@ -190,12 +191,13 @@ class FusedStep:
 
     def refresh(self) -> None:
         """Rebuild the plan if a layer has changed; always copy the optimizer's settings."""
-        description = (describe_layers(self.net.layers, self.keys), self.net.input_scale)
+        layers, input_scale = describe_layers(self.net.layers, self.keys), self.net.input_scale
         if self.description is not None and not self.in_files:
             self.look_at_targets()
-        if description != self.description:
-            self.plan = self.make_plan(*description)
-            self.description = description
+        made_for = self.description
+        if not (made_for and made_for[1] == input_scale and same_operations(made_for[0], layers)):
+            self.plan = self.make_plan(layers, input_scale)
+            self.description = layers, input_scale
         self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
         self.plan.set_groups(list(self.optimizer.segments(self.net.params)))
         self.set_rule()
