@@ -234,7 +234,8 @@ cdef class Operations:
             hold_matrix(&held, "out", out, WRITE, B, self.graph.n_outputs)
             if held.precision != self.graph.precision:
                 raise TypeError("x and out want the precision of the parameters")
-            _require_members(B, self.graph.members)
+            if self.graph.members > 0:
+                _require_members(B, self.graph.members)
             with nogil:
                 status = _predict(&self.graph, B, held_data(&held, 0), held_data(&held, 1))
         finally:

@@ -9,7 +9,7 @@ cdef int _fill_graph(Graph* graph, dict owners, list records, Py_ssize_t n_input
     graph.operations = <Operation*> calloc(n, sizeof(Operation))
     if graph.operations == NULL:
         raise MemoryError("no memory for the operations")
-    graph.n_operations, graph.n_inputs, graph.widest, graph.members = n, n_inputs, n_inputs, 1
+    graph.n_operations, graph.n_inputs, graph.widest, graph.members = n, n_inputs, n_inputs, 0
     for i in range(n):
         _write_operation(graph, owners, i, tuple(records[i]))
         graph.widest = max(graph.widest, graph.operations[i].n_outputs)
@@ -25,7 +25,7 @@ cdef int _count_members(Graph* graph, int i) except -1:
     """All operations of an ensemble have the same members."""
     cdef const Operation* op = &graph.operations[i]
     if op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
-        if graph.members not in (1, <Py_ssize_t> op.numbers[0]):
+        if graph.members not in (0, <Py_ssize_t> op.numbers[0]):
             raise ValueError(f"operation {i} has {op.numbers[0]:g} members, wanted "
                              f"{graph.members} as an earlier one has")
         graph.members = <Py_ssize_t> op.numbers[0]

@@ -204,13 +204,13 @@ cdef void _member_affine_held(const Held* held, real* precision) noexcept nogil:
 
 
 cdef void _member_affine_backward_held(const Held* held, real* precision) noexcept nogil:
-    """x, W, dout, dx, dW and db, in this order."""
+    """x, dout, W, dx, dW and db, in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0), I = held_size(held, 0, 1)
-    cdef Py_ssize_t k = held_size(held, 1, 0), O = held_size(held, 1, 2)
-    cdef const real* dout = <real*> held_data(held, 2)
+    cdef Py_ssize_t k = held_size(held, 2, 0), O = held_size(held, 1, 1)
+    cdef const real* dout = <real*> held_data(held, 1)
     _member_affine_parameters(0, k, B // k, I, O, <real*> held_data(held, 0), dout,
                               <real*> held_data(held, 4), <real*> held_data(held, 5))
-    _member_affine_dx(B, I, O, k, 0, B, dout, <real*> held_data(held, 1),
+    _member_affine_dx(B, I, O, k, 0, B, dout, <real*> held_data(held, 2),
                       <real*> held_data(held, 3))
 
 
@@ -249,13 +249,13 @@ def member_affine_backward(x, dout, W, dx, dW, db):
     hold_nothing(&held)
     try:
         hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, ANY)
-        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), held_size(&held, 1, 2))
+        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), ANY)
+        hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, held_size(&held, 1, 1))
         hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_stack(&held, "dW", dW, WRITE, held_size(&held, 0, 1), held_size(&held, 1, 0),
-                   held_size(&held, 1, 2))
-        hold_matrix(&held, "db", db, WRITE, held_size(&held, 1, 0), held_size(&held, 1, 2))
-        _require_members(held_size(&held, 0, 0), held_size(&held, 1, 0))
+        hold_stack(&held, "dW", dW, WRITE, held_size(&held, 0, 1), held_size(&held, 2, 0),
+                   held_size(&held, 1, 1))
+        hold_matrix(&held, "db", db, WRITE, held_size(&held, 2, 0), held_size(&held, 1, 1))
+        _require_members(held_size(&held, 0, 0), held_size(&held, 2, 0))
         with nogil:
             if held.precision == SINGLE_PRECISION:
                 _member_affine_backward_held(&held, <float*> NULL)

@@ -109,7 +109,7 @@ cdef struct Graph:
     Py_ssize_t n_outputs
     Py_ssize_t widest       # largest number of values per row anywhere
     int input_readers       # how many sources are the network's input
-    Py_ssize_t members      # that a batch's rows are divided among; 1 without an ensemble
+    Py_ssize_t members      # that a batch's rows are divided among; 0 without an ensemble
     int n_buffers           # of a prediction
 
 

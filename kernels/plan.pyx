@@ -288,7 +288,7 @@ cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
 cdef int _require_whole_members(Py_ssize_t members, Py_ssize_t batch_size,
                                 Py_ssize_t n) except -1:
     """Every batch has as many rows for each of an ensemble's members."""
-    if batch_size % members != 0 or n % members != 0:
+    if members > 0 and (batch_size % members != 0 or n % members != 0):
         raise ValueError(f"batches of {batch_size} of {n} rows, wanted multiples of the {members} "
                          "members")
     return 0

@@ -108,7 +108,7 @@ cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads) noexcept n
 cdef inline Py_ssize_t _first_row_of_batch(const Graph* graph, Py_ssize_t rows, int index,
                                            int members) noexcept nogil:
     """Where a team's member starts; at the rows of a member of the ensemble, if it is one."""
-    if graph.members > 1:
+    if graph.members > 0:
         return _cut(graph.members, index, members, 1) * (rows // graph.members)
     return _cut(rows, index, members, ROW_GRAIN)
 

@@ -22,7 +22,7 @@ from kernel_table import KERNELS
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 REFUSAL = (ValueError, TypeError, BufferError)  # Cython's own, for what stands in the type
 SIZES = {"B": 5, "C": 6, "I": 7, "K": 8, "M": 4, "N": 9, "O": 10, "n": 11}
-SIZES |= {"P": 3, "Q": 2, "D": 2}
+SIZES |= {"P": 3, "Q": 2, "D": 2, "k": 3, "r": 5, "t": 7}
 
 
 def ready(kernel, dtype, *, seed=0, **how):

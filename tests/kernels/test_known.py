@@ -70,11 +70,12 @@ def kernels_of(kind):
 
 
 def test_every_known_name_has_a_class(kernels):
-    """add and identity join branches, multiply is a layer's first part; all others are a layer's.
+    """add and identity join branches, multiply and member_scale_shift are parts of a layer.
 
     "parametric" stands before the name of another kernel.
     """
     layers, joins = kernels_of(an.Layer), {"add", "identity", "multiply"}
+    joins |= {"member_scale_shift"}
     assert layers - {"add", "parametric"} == set(kernels.known_operations()) - joins
     assert kernels_of(an.Loss) == set(kernels.known_losses())
     # The estimators' own rule is not a public name.

@@ -14,7 +14,7 @@ from kernel_table import KERNELS
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 DTYPES = [np.float32, np.float64]
 SIZES = {"B": 3, "C": 4, "I": 5, "K": 6, "M": 3, "N": 4, "O": 7, "n": 9}
-SIZES |= {"P": 3, "Q": 2, "D": 2}
+SIZES |= {"P": 3, "Q": 2, "D": 2, "k": 3, "r": 5, "t": 7}
 
 
 def example(kernel, dtype, seed=0):

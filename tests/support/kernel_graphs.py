@@ -14,8 +14,10 @@ from affinet.layers.operation import Operation
 
 STRUCTURE = (
     *("affine", "dropout", "batch_norm", "layer_norm", "add", "identity", "multiply", "scale"),
-    *("periodic_embedding", "embedding"),
+    *("periodic_embedding", "embedding", "piecewise_embedding"),
+    *("linear", "member_scale", "member_scale_shift", "member_affine"),
 )
+MOST_MEMBERS = 3
 PARAMETRIC = "parametric_"  # before the name of an elementwise kernel
 NUMBERS = {"slope": 0.1}  # of elementwise kernels, by the name of the argument
 EPS, MOMENTUM, STEP, PLACE = 1e-3, 0.2, 11, 5
@@ -40,6 +42,7 @@ class Builder:
         self.rng, self.dtype, self.names = rng, dtype, names
         self.n_inputs, self.n_parameters = n_inputs, 0
         self.records, self.code_columns = [], np.zeros(0, np.int64)
+        self.members = int(rng.integers(1, MOST_MEMBERS + 1))  # of an ensemble, if it becomes one
 
     def put(self, kernel, *sources, n_outputs=None, sizes=(), **fields):
         """One more operation; returns its place."""
@@ -68,7 +71,7 @@ class Builder:
     def part(self, source, keep_width):
         """One random operation that is no branch."""
         width = self.n_outputs(source)
-        kind = self.rng.integers(12)
+        kind = self.rng.integers(16)
         if kind <= 1:
             return self.affine(source, width if keep_width else int(self.rng.integers(1, 20)))
         if kind == 2:
@@ -90,9 +93,45 @@ class Builder:
             return self.put("scale", source, sizes=(width,))
         if kind == 8 and not keep_width:
             return self.periodic(source, self.some(width))
+        if kind >= 12:
+            return self.of_an_ensemble(kind, source, keep_width)
         if kind in (8, 9):
             return self.put(PARAMETRIC + name, source, sizes=(width,), numbers=numbers_of(name))
         return self.put(name, source, numbers=numbers_of(name))
+
+    def of_an_ensemble(self, kind, source, keep_width):
+        """A layer of an ensemble's members, or one that TabM has beside them."""
+        width, k = self.n_outputs(source), self.members
+        outputs = width if keep_width else int(self.rng.integers(1, 20))
+        if kind == 12 and self.rng.random() < 0.5:
+            return self.put("linear", source, n_outputs=outputs, sizes=(width * outputs,))
+        if kind == 12:
+            return self.put("member_scale", source, sizes=(k * width,), numbers=(k,))
+        if kind == 13:
+            sizes = k * width, k * width
+            return self.put("member_scale_shift", source, sizes=sizes, numbers=(k,))
+        if kind == 14:
+            sizes = k * width * outputs, k * outputs
+            numbers = (k,)
+            return self.put(
+                "member_affine", source, n_outputs=outputs, sizes=sizes, numbers=numbers
+            )
+        return self.piecewise(source, self.some(width), keep_width)
+
+    def piecewise(self, source, columns, keep_width):
+        """Bins of some columns."""
+        n, T = len(columns), int(self.rng.integers(1, 5))
+        d = 1 if keep_width else int(self.rng.integers(1, 19))
+        edges = np.cumsum(self.rng.uniform(0.1, 1, (n, T + 1)), axis=1) - 0.2 * T
+        counts = self.rng.integers(1, T + 1, n)
+        return self.put(
+            "piecewise_embedding",
+            source,
+            n_outputs=self.n_outputs(source) + n * (d - 1),
+            sizes=(n * d, n * d, n * T * d),
+            numbers=(T, d),
+            arrays=(columns, counts, edges.astype(self.dtype).ravel()),
+        )
 
     def some(self, width, most=3):
         """Some columns, ascending."""
@@ -163,6 +202,11 @@ def random_network(seed, dtype, names):
     return builder.records, builder.n_inputs, params.astype(dtype), builder.code_columns
 
 
+def members_of(records):
+    """The number of members that must divide the rows."""
+    return max((r.numbers[0] for r in records if r.kernel.startswith("member_")), default=1)
+
+
 def inputs(rng, shape, codes, dtype):
     """Random rows with codes in some columns."""
     x = rng.standard_normal(shape)
@@ -199,6 +243,15 @@ class Compiled:
             "embedding_forward": lambda x, E, columns, _: [
                 (len(x), x.shape[1] + len(columns) * (E.shape[1] - 1))
             ],
+            "piecewise_embedding_forward": lambda x, w, *_: [
+                (len(x), x.shape[1] + len(w) * (w.shape[1] - 1))
+            ],
+            "piecewise_embedding_backward": lambda x, dout, w, W, *_: [
+                *(array.shape for array in (x, w, w, W))
+            ],
+            "member_scale_backward": lambda x, dout, s: [x.shape, s.shape, s.shape],
+            "member_affine_forward": lambda x, W, b: [(len(x), W.shape[2])],
+            "member_affine_backward": lambda x, dout, W: [x.shape, W.shape, W[:, 0].shape],
         }.get(name, lambda x, *_: [x.shape])(*arguments)
         results = [np.full(shape, np.nan, first.dtype) for shape in outs]
         if name == "dropout_forward":
@@ -223,6 +276,12 @@ class Compiled:
         results = running_mean.copy(), running_var.copy()
         self.kernels.batch_norm_update(mean, variance, momentum, rows, *results)
         return results
+
+
+def bins(record):
+    """Edges (n, T + 1), columns and counts of a piecewise-linear embedding."""
+    columns, counts, edges = record.arrays
+    return edges.reshape(len(columns), -1), columns, counts
 
 
 def wave_shape(x, w, b, V, c, columns, sines, with_x, rectified):
@@ -251,6 +310,16 @@ class Walk:
             shapes = [(n, K), (n, K), (n, M, K * (2 if sines else 1)), (n, M)]
         elif record.kernel == "embedding":
             shapes = [record.numbers]
+        elif record.kernel == "piecewise_embedding":
+            (T, d), n = record.numbers, len(record.arrays[0])
+            shapes = [(n, d), (n, d), (n, T, d)]
+        elif record.kernel == "linear":
+            shapes = [(self.values[self.sources(i)[0]].shape[1], width)]
+        elif record.kernel.startswith("member_"):
+            (k,) = record.numbers
+            shapes = [(k, width)] * len(record.starts)
+            if record.kernel == "member_affine":
+                shapes[0] = (k, self.values[self.sources(i)[0]].shape[1], width)
         return [
             flat[start : start + math.prod(shape)].reshape(shape)
             for start, shape in zip(record.starts, shapes, strict=True)
@@ -299,6 +368,16 @@ class Walk:
             return f.periodic_embedding_forward(x, *arrays, *switches)
         if kernel == "embedding":
             return f.embedding_forward(x, *self.parameters(i, self.params), *record.arrays)
+        if kernel == "piecewise_embedding":
+            return f.piecewise_embedding_forward(x, *self.parameters(i, self.params), *bins(record))
+        if kernel == "linear":
+            (W,) = self.parameters(i, self.params)
+            return f.affine_forward(x, W, np.zeros(W.shape[1], x.dtype))
+        if kernel == "member_affine":
+            return f.member_affine_forward(x, *self.parameters(i, self.params))
+        if kernel.startswith("member_scale"):
+            s, b = (*self.parameters(i, self.params), None)[:2]
+            return f.member_scale_forward(x, s, b)
         if kernel.startswith(PARAMETRIC):
             function = kernel.removeprefix(PARAMETRIC), record.numbers
             (a,) = self.parameters(i, self.params)
@@ -330,6 +409,9 @@ class Walk:
             W, (first, second) = parameters[0], gradients
             first[:], second[:] = f.affine_backward_dw(x, dout), f.affine_backward_db(dout)
             return f.affine_backward_dx(dout, W)
+        if kernel == "linear":
+            gradients[0][:] = f.affine_backward_dw(x, dout)
+            return f.affine_backward_dx(dout, parameters[0])
         if kernel == "layer_norm":
             results = f.layer_norm_backward(x, dout, parameters[0], *self.kept[i], *record.numbers)
         elif kernel == "batch_norm":
@@ -344,6 +426,13 @@ class Walk:
             results = f.periodic_embedding_backward(x, y, dout, *arrays, *switches)
         elif kernel == "embedding":
             results = f.embedding_backward(x, dout, *record.arrays, *gradients)
+        elif kernel == "piecewise_embedding":
+            w, _, W = parameters
+            results = f.piecewise_embedding_backward(x, dout, w, W, *bins(record))
+        elif kernel == "member_affine":
+            results = f.member_affine_backward(x, dout, parameters[0])
+        elif kernel.startswith("member_scale"):
+            results = f.member_scale_backward(x, dout, parameters[0])[: 1 + len(gradients)]
         elif kernel.startswith(PARAMETRIC):
             function = kernel.removeprefix(PARAMETRIC), record.numbers
             results = f.parametric_backward(x, dout, *parameters, *function, self.kept[i])[:2]

@@ -25,12 +25,18 @@ from kernel_terms import (
     l2_terms,
     labels_loss_terms,
     layer_norm_backward_terms,
+    member_affine_backward_terms,
+    member_affine_terms,
+    member_scale_backward_terms,
+    member_scale_terms,
     muon_terms,
     normalized_terms,
     parametric_backward_terms,
     parametric_terms,
     periodic_backward_terms,
     periodic_terms,
+    piecewise_backward_terms,
+    piecewise_terms,
     predict_terms,
     rows_loss_terms,
     running_terms,
@@ -44,6 +50,8 @@ from kernel_values import (
     any_share,
     ascending,
     beside_codes,
+    bin_counts,
+    bin_edges,
     drop_rate,
     first_rows,
     labels,
@@ -125,7 +133,8 @@ class Kernel:
     results are (a result that is missing has nothing that cancels), ``aliases`` which output may
     be which input. ``exact`` results involve one rounding or none, so that they have to be equal
     to the bit. ``rooms`` holds the sizes that a dimension may have, where it cannot have any, and
-    ``derived`` how a dimension follows from the others (``s``) and the scalars (``a``).
+    ``derived`` how a dimension follows from the others (``s``) and the scalars (``a``). ``finite``
+    names inputs that may hold no special value.
     """
 
     name: str
@@ -141,6 +150,7 @@ class Kernel:
     exact: tuple[str, ...] = ()
     rooms: dict[str, tuple[int, ...]] = field(default_factory=dict)
     derived: dict[str, Callable] = field(default_factory=dict)
+    finite: tuple[str, ...] = ()
 
     @property
     def key(self):
@@ -279,6 +289,24 @@ EMBEDDING = {
     "derived": {
         "I": lambda s, a: s.P + s.Q,
         "R": lambda s, a: sum(table_rows(s.P)),
+        "W": lambda s, a: s.Q + s.P * s.D,
+    },
+}
+# k members with r rows each, which make B.
+MEMBERS = {
+    "rooms": {"k": (1, 3), "r": (0, 1, 5, 43, 400)},
+    "derived": {"B": lambda s, a: s.k * s.r},
+}
+# P embedded columns, Q others, which make I; t is the most bins.
+BINS = "edges[P,U] columns[P]:int64 counts[P]:int64"
+PIECEWISE = {
+    "values": {"columns": ascending, "counts": bin_counts, "edges": bin_edges},
+    "finite": ("edges",),
+    "rooms": {"P": (1, 3), "Q": (0, 2), "t": (1, 2, 7)},
+    "derived": {
+        "I": lambda s, a: s.P + s.Q,
+        "T": lambda s, a: s.t,
+        "U": lambda s, a: s.t + 1,
         "W": lambda s, a: s.Q + s.P * s.D,
     },
 }
@@ -471,6 +499,60 @@ KERNELS = {
             terms=embedding_backward_terms,
             exact=("dx",),
             **EMBEDDING,
+        ),
+        Kernel(
+            "piecewise_embedding_forward",
+            arguments(f"x[B,I] w[P,D] b[P,D] W[P,T,D] {BINS}"),
+            arguments("out[B,W]"),
+            terms=piecewise_terms,
+            **PIECEWISE,
+        ),
+        Kernel(
+            "piecewise_embedding_backward",
+            arguments(f"x[B,I] dout[B,W] w[P,D] W[P,T,D] {BINS}"),
+            arguments("dx[B,I] dw[P,D] db[P,D] dW[P,T,D]"),
+            terms=piecewise_backward_terms,
+            **PIECEWISE,
+        ),
+        Kernel(
+            "member_scale_forward",
+            arguments("x[B,O] s[k,O]"),
+            arguments("out[B,O]"),
+            scalars={"b": nothing},
+            aliases=(("out", "x"),),
+            exact=("out",),
+            **MEMBERS,
+        ),
+        Kernel(
+            "member_scale_forward",
+            arguments("x[B,O] s[k,O] b[k,O]?"),
+            arguments("out[B,O]"),
+            terms=member_scale_terms,
+            aliases=(("out", "x"),),
+            **MEMBERS,
+        ),
+        Kernel(
+            "member_scale_backward",
+            arguments("x[B,O] dout[B,O] s[k,O]"),
+            arguments("dx[B,O] ds[k,O] db[k,O]?"),
+            terms=member_scale_backward_terms,
+            aliases=(("dx", "dout"),),
+            exact=("dx",),
+            **MEMBERS,
+        ),
+        Kernel(
+            "member_affine_forward",
+            arguments("x[B,I] W[k,I,O] b[k,O]"),
+            arguments("out[B,O]"),
+            terms=member_affine_terms,
+            **MEMBERS,
+        ),
+        Kernel(
+            "member_affine_backward",
+            arguments("x[B,I] dout[B,O] W[k,I,O]"),
+            arguments("dx[B,I] dW[k,I,O] db[k,O]"),
+            terms=member_affine_backward_terms,
+            **MEMBERS,
         ),
         *(update(row) for row in RULES),
         Kernel(

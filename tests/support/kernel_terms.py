@@ -130,6 +130,63 @@ def periodic_backward_terms(a):
     }
 
 
+def member_scale_terms(a):
+    return {"out": (2, reference.member_scale_forward(abs(a.x), abs(a.s), abs(a.b)))}
+
+
+def member_scale_backward_terms(a):
+    _, ds, db = reference.member_scale_backward(abs(a.x), abs(a.dout), abs(a.s))
+    rows = double_terms(a, a.r)
+    return {"ds": (rows, ds), "db": (rows, db)}
+
+
+def member_affine_terms(a):
+    return {"out": (a.I + 1, reference.member_affine_forward(abs(a.x), abs(a.W), abs(a.b)))}
+
+
+def member_affine_backward_terms(a):
+    dx, dW, db = reference.member_affine_backward(abs(a.x), abs(a.dout), abs(a.W))
+    return {"dx": (a.O, dx), "dW": (a.r, dW), "db": (a.r, db)}
+
+
+def piecewise_terms(a):
+    """A share of a bin is a difference of exact numbers, so its rounding is relative."""
+    pieces = {}
+    for p, column in enumerate(a.columns):
+        x, edges = a.x[:, column], a.edges[p]
+        s = np.sum(x[:, np.newaxis] >= edges[1 : a.counts[p]], axis=1)
+        share = abs(x - edges[s]) / (edges[s + 1] - edges[s])
+        size = abs(x[:, np.newaxis] * a.w[p]) + abs(a.b[p]) + share[:, np.newaxis] * abs(a.W[p, s])
+        for t in range(a.counts[p]):
+            size = size + np.where((s > t)[:, np.newaxis], abs(a.W[p, t]), 0)
+        pieces[column] = size
+    return {"out": (a.T + 3, _joined(abs(a.x), pieces))}
+
+
+def piecewise_backward_terms(a):
+    dx, pieces = _divided(a.x, abs(a.dout), a.columns, a.D)
+    dW = np.zeros(a.W.shape)
+    for p, column in enumerate(a.columns):
+        x, edges, g = a.x[:, column], a.edges[p], pieces[:, p]
+        s = np.sum(x[:, np.newaxis] >= edges[1 : a.counts[p]], axis=1)
+        width = edges[s + 1] - edges[s]
+        share = abs(x - edges[s]) / width
+        dx[:, column] = np.sum((abs(a.w[p]) + abs(a.W[p, s]) / width[:, np.newaxis]) * g, axis=1)
+        for t in range(a.counts[p]):
+            weights = np.where(s > t, 1, np.where(s == t, share, 0))
+            dW[p, t] = np.sum(
+                np.where(weights[:, np.newaxis] == 0, 0, weights[:, np.newaxis] * g), 0
+            )
+    dw = np.sum(abs(a.x[:, a.columns, np.newaxis]) * pieces, axis=0)
+    rows = a.B + 3
+    return {
+        "dx": (a.D + 4, dx),
+        "dw": (rows, dw),
+        "db": (rows, np.sum(pieces, axis=0)),
+        "dW": (rows, dW),
+    }
+
+
 def embedding_backward_terms(a):
     _, dE = reference.embedding_backward(a.x, abs(a.dout), a.columns, a.firsts, a.dE)
     return {"dE": (a.B, dE)}

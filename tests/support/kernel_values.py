@@ -138,6 +138,18 @@ def first_rows(rng, shape, sizes):
     return np.cumsum([0, *table_rows(sizes["P"])[:-1]])
 
 
+def bin_counts(rng, shape, sizes):
+    """Of T bins the first column uses all, the others fewer."""
+    return np.array([1 + (sizes["T"] - 1) // (1 + p) for p in range(sizes["P"])], np.int64)
+
+
+def bin_edges(rng, shape, sizes):
+    """Ascending edges around 0; NaN where a column has fewer bins."""
+    edges = np.cumsum(rng.uniform(0.1, 1, shape), axis=1) - 0.3 * shape[1]
+    counts = bin_counts(rng, shape, sizes)
+    return np.where(np.arange(shape[1]) <= counts[:, np.newaxis], edges, np.nan)
+
+
 def beside_codes(rng, shape, sizes):
     """Numbers, and in the embedded columns codes or, now and then, what is none."""
     x = rng.standard_normal(shape)

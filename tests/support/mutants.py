@@ -1,7 +1,8 @@
 """Wrong formulas for each kernel, those that someone could write by mistake.
 
 Those of activations, elementwise losses and optimizers are in the rows of these parts, those of
-layers that work on columns in column_mutants.py.
+layers that work on columns in column_mutants.py, those of ensembles and of piecewise-linear
+embeddings in member_mutants.py.
 """
 
 import numpy as np
@@ -10,6 +11,7 @@ from affinet import reference
 from affinet.reference._weights import weighted_mean
 from column_mutants import COLUMN_MUTANTS
 from kernel_table import KERNELS
+from member_mutants import MEMBER_MUTANTS
 from parts.activations import ACTIVATIONS
 from parts.losses import ELEMENTWISE
 from parts.optimizers import RULES
@@ -333,7 +335,7 @@ MUTANTS["muon_update"] = {
 for activation in ACTIVATIONS.values():
     MUTANTS[f"{activation.kernel}_forward"] = activation.value_mutants
     MUTANTS[f"{activation.kernel}_backward"] = activation.slope_mutants
-MUTANTS |= COLUMN_MUTANTS
+MUTANTS |= COLUMN_MUTANTS | MEMBER_MUTANTS
 MUTANTS |= {row.make().kernel: row.mutants for row in ELEMENTWISE.values()}
 MUTANTS |= {f"{row.kernel}_update": row.mutants for row in RULES}
 MUTANTS |= {

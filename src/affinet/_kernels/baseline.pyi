@@ -90,6 +90,37 @@ def embedding_forward(x: Array, E: Array, columns: Array, firsts: Array, out: Ar
 def embedding_backward(
     x: Array, dout: Array, columns: Array, firsts: Array, dx: Array, dE: Array
 ) -> None: ...
+def piecewise_embedding_forward(
+    x: Array,
+    w: Array,
+    b: Array,
+    W: Array,
+    edges: Array,
+    columns: Array,
+    counts: Array,
+    out: Array,
+) -> None: ...
+def piecewise_embedding_backward(
+    x: Array,
+    dout: Array,
+    w: Array,
+    W: Array,
+    edges: Array,
+    columns: Array,
+    counts: Array,
+    dx: Array,
+    dw: Array,
+    db: Array,
+    dW: Array,
+) -> None: ...
+def member_scale_forward(x: Array, s: Array, b: Array | None, out: Array) -> None: ...
+def member_scale_backward(
+    x: Array, dout: Array, s: Array, dx: Array, ds: Array, db: Array | None
+) -> None: ...
+def member_affine_forward(x: Array, W: Array, b: Array, out: Array) -> None: ...
+def member_affine_backward(
+    x: Array, dout: Array, W: Array, dx: Array, dW: Array, db: Array
+) -> None: ...
 def dropout_forward(
     x: Array, p: float, key: int, step: int, row: int, out: Array, mask: Array
 ) -> None: ...

@@ -28,7 +28,12 @@ from affinet.layers.tree import (
     width_taken,
 )
 from affinet.network.figures import figures, require_loss
-from affinet.network.operations import describe_layers, first_width, why_not_compiled
+from affinet.network.operations import (
+    describe_layers,
+    first_width,
+    same_operations,
+    why_not_compiled,
+)
 from affinet.network.sequential import Sequential
 from affinet.network.team_plan import plan_values
 from affinet.parameters import Parameters
@@ -55,6 +60,7 @@ __all__ = [
     "predictions",
     "require_codes",
     "require_loss",
+    "same_operations",
     "set_arrays",
     "set_dtype",
     "set_gradients",

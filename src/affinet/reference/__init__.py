@@ -26,8 +26,10 @@ from affinet.reference import (
     gates,
     gemm,
     losses,
+    members,
     normalization,
     optimizers,
+    piecewise,
     regularization,
     softmax,
 )
@@ -39,8 +41,10 @@ from affinet.reference.embeddings import *  # noqa: F403
 from affinet.reference.gates import *  # noqa: F403
 from affinet.reference.gemm import *  # noqa: F403
 from affinet.reference.losses import *  # noqa: F403
+from affinet.reference.members import *  # noqa: F403
 from affinet.reference.normalization import *  # noqa: F403
 from affinet.reference.optimizers import *  # noqa: F403
+from affinet.reference.piecewise import *  # noqa: F403
 from affinet.reference.regularization import *  # noqa: F403
 from affinet.reference.softmax import *  # noqa: F403
 
@@ -53,7 +57,9 @@ __all__ += embeddings.__all__
 __all__ += gates.__all__
 __all__ += gemm.__all__
 __all__ += losses.__all__
+__all__ += members.__all__
 __all__ += normalization.__all__
 __all__ += optimizers.__all__
+__all__ += piecewise.__all__
 __all__ += regularization.__all__
 __all__ += softmax.__all__

@@ -12,6 +12,7 @@ PRESETS = ("fast", "default", "best")
 CONSTANT, COSLOG4, FLAT_COSINE = "constant", "coslog4", "flat-cosine"  # schedules
 SMALLEST_BATCH, LARGEST_BATCH = 32, 256
 MOST_ONE_HOT = 1000  # of a column of "realmlp-s", so that its inputs fit into the memory
+FEW_ROWS = 4096  # fewer make more steps an epoch with the preset "fast"
 STEPS_AN_EPOCH = 25  # that "mlp" aims at for small tables
 
 
@@ -176,8 +177,8 @@ def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:
     ----------
     method : {"realmlp", "realmlp-s", "tabm", "mlp"}
     preset : {"fast", "default", "best"}
-        "default" is the published recipe. "fast" trains for fewer epochs, TabM with fewer members;
-        "best" trains RealMLP and the plain network for twice as many epochs, and gives TabM
+        "default" is the published recipe. "fast" has half the width and half the epochs, TabM fewer
+        members; "best" trains RealMLP and the plain network for twice as many epochs, and gives TabM
         embeddings of numbers.
     task : {"classification", "regression"}
     n_rows : int
@@ -207,8 +208,23 @@ def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:
         recipe = mlp(task, n_rows)
     else:
         recipe = realmlp(task, classify) if method == "realmlp" else realmlp_s(task, classify)
-    factor = {"fast": 0.25, "default": 1, "best": 2}[preset]
-    return replace(recipe, epochs=int(factor * recipe.epochs))
+    if preset == "fast":
+        return quick(recipe, n_rows)
+    return replace(recipe, epochs=recipe.epochs * (2 if preset == "best" else 1))
+
+
+def quick(recipe: Recipe, n_rows: int) -> Recipe:
+    """A recipe that takes about a fifth of the time: narrower layers and half of the epochs.
+
+    Tables of few rows keep their number of steps by smaller batches.
+    """
+    small = recipe.method != "mlp" and n_rows < FEW_ROWS
+    return replace(
+        recipe,
+        hidden=tuple(width // 2 for width in recipe.hidden),
+        epochs=recipe.epochs // 2,
+        batch_size=recipe.batch_size // 2 if small else recipe.batch_size,
+    )
 
 
 def realmlp_s(task: str, classify: bool) -> Recipe:
@@ -223,7 +239,6 @@ def realmlp_s(task: str, classify: bool) -> Recipe:
         betas=(0.9, 0.95),
         epochs=256,
         label_smoothing=0.1 if classify else 0.0,
-        whole_batches=True,
         scaling="robust",
         one_hot=MOST_ONE_HOT,
         clamp=not classify,
@@ -241,7 +256,7 @@ def realmlp(task: str, classify: bool) -> Recipe:
         realmlp_s(task, classify),
         method="realmlp",
         lr=0.04 if classify else 0.2,
-        one_hot=8,  # 9 with the one for missing values, which is left out
+        one_hot=9,
         category_size=8,
         number_embedding="pbld",
         number_size=3,

@@ -89,6 +89,21 @@ def table(n, dtype, sizes=None, outputs=1):
 CODES = 8
 
 
+def apart(layer):
+    """A layer with random parameters, which differ between the members of an ensemble."""
+    rng = np.random.default_rng(7)
+    for name in layer.parameters:
+        old = getattr(layer, name)
+        setattr(layer, name, (0.5 * rng.standard_normal(old.shape)).astype(old.dtype))
+    return layer
+
+
+def bins(n, dtype, outputs=1):
+    """Bins of the last two columns, or fewer: two and three of them."""
+    edges = {n - 1: (-0.7, 0.1, 0.6, 0.9)} | ({n - 2: (-0.3, 0.2, 0.4)} if n > 1 else {})
+    return apart(an.PiecewiseEmbedding(n, edges, outputs, dtype=dtype))
+
+
 def with_modes(n, dtype):
     """A branch whose layers act otherwise in training, beside a projection."""
     return an.Residual(
@@ -136,6 +151,14 @@ LAYERS = {
         variants={"of three": lambda n, dtype: table(n, dtype, outputs=3)},
         codes=CODES,
     ),
+    # One output in place of x keeps the width.
+    "PiecewiseEmbedding": LayerRow(
+        bins, variants={"of three": lambda n, dtype: bins(n, dtype, outputs=3)}
+    ),
+    # One member takes any number of rows; ensembles.py has more members.
+    "MemberScale": LayerRow(lambda n, dtype: apart(an.MemberScale(1, n, dtype=dtype))),
+    "BatchEnsemble": LayerRow(lambda n, dtype: apart(an.BatchEnsemble(1, n, n, dtype=dtype))),
+    "MemberAffine": LayerRow(lambda n, dtype: apart(an.MemberAffine(1, n, n, dtype=dtype))),
     "LayerNorm": LayerRow(lambda n, dtype: moved(an.LayerNorm(n, eps=1e-4, dtype=dtype))),
     "Residual": LayerRow(
         lambda n, dtype: an.Residual(affine(n, dtype), an.Tanh()),
