@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=2, metavar="N", help="of every fit (2)")
     add("--out", type=Path, metavar="FILE", help="results as JSON; an interrupted run resumes")
     add("--plot", type=Path, metavar="FILE", help="score against time, as PNG")
-    add("--limit", type=float, default=3600, metavar="S", help="seconds until a fit is ended (3600)")
+    add("--limit", type=float, default=3600, metavar="S", help="seconds that a fit may take (3600)")
     add("--quick", action="store_true", help=f"a smoke run: {QUICK_ROWS} rows, a few epochs")
     add("--verify", action="store_true", help="only compare RealMLP and TabM with pytabkit's")
     add("--fit", help=argparse.SUPPRESS)
