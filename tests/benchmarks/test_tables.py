@@ -1,4 +1,4 @@
-"""``tables.py``: the run on tiny tables made here, its figures, and the comparison with pytabkit."""
+"""``tables.py``: its run on tiny tables made here, its figures, the comparison with pytabkit."""
 
 from __future__ import annotations
 
