@@ -99,3 +99,25 @@ def orders(recipe: Recipe, rows: Rows) -> Array:
 def distance(a: Array, b: Array, scale: Array) -> float:
     """The largest difference, relative to the largest element of ``scale``."""
     return float(np.abs(a.astype(np.float64) - b).max() / np.abs(scale).max())
+
+
+def encodings_text() -> str:
+    """What both libraries make of numbers and categories, in words and figures."""
+    encoding = import_module(".reference_encoding", __package__)
+    numbers = [
+        [row["column"], row["method"], f"{row['difference']:.1e}", f"{row['mean difference']:.1e}"]
+        for row in encoding.numbers()
+    ]
+    categories = [
+        [f"{row['categories']} categories, share {row['share']}",
+         *("{:g} and {:g}".format(*row[name]) for name in ("affinet", "pytabkit"))]
+        for row in encoding.categories()
+    ]  # fmt: skip
+    most = encoding.most_one_hot()
+    return (
+        f"encoded numbers, difference to pytabkit\n"
+        f"{table(['column', 'method', 'largest', 'mean'], numbers)}\n\n"
+        f"RealMLP's columns of a category, off and on\n"
+        f"{table(['column', 'affinet', 'pytabkit'], categories)}\n"
+        f"one-hot up to {most['affinet']} categories in affinet, {most['pytabkit']} in pytabkit"
+    )
