@@ -208,9 +208,9 @@ class Embedding(ColumnLayer):
     ------
     ValueError
         From forward and predict, if such a column of x holds anything but its codes. A network
-        whose first layer is an embedding checks the data of ``fit``, ``predict`` and ``evaluate`` once,
-        after multiplication by ``input_scale``. Behind other layers only the forward layer by layer
-        checks; compiled code makes the vector NaN.
+        whose first layer is an embedding checks the data of ``fit``, ``predict`` and ``evaluate``
+        once, after multiplication by ``input_scale``. Behind other layers only the forward layer
+        by layer checks; compiled code makes the vector NaN.
 
     Examples
     --------
