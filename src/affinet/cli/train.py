@@ -16,6 +16,7 @@ from affinet._validation import Array
 from affinet.archive import SUFFIXES
 from affinet.cli import plain
 from affinet.cli.baselines import fit_baselines
+from affinet.cli.choices import NAMES
 from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.output import CommandError, say
 from affinet.cli.predictor import Predictor
@@ -246,11 +247,13 @@ def live_view(options: argparse.Namespace, material: Material, watch: Monitor | 
     from affinet.live import LiveView
 
     shape = material.recipe.input_shape
+    plain_rule = material.plan is None
+    how = f"{options.optimizer} at {options.lr:g}" if plain_rule else NAMES[options.model]
     return LiveView(
         options.live,
         monitor=watch,
         shape=(shape[0], shape[1]) if len(shape) == 2 else None,
-        title=f"{material.name}, {options.optimizer} at {options.lr:g}",
+        title=f"{material.name}, {how}",
         announce=say,
     )
 

@@ -355,6 +355,13 @@ def test_damaged_records_are_refused_by_name(shell, refused, classes_file):
             assert f"bad.npz: its metadata '{name}'" in refused(command, "bad.npz", "people.csv")
 
 
+def test_the_page_and_the_monitor_watch_it(shell, classes_file):
+    _, err = shell("train", classes_file, "--target", "group", "--live", *SHORT)
+    assert "live view: http://127.0.0.1:" in err[0]
+    assert "monitor" in kept()
+    shell("inspect", "people-model.npz")
+
+
 # Arrays ------------------------------------------------------------------------------------------
 
 
