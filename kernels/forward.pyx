@@ -21,7 +21,8 @@ cdef enum:
 cdef int _overwritten(const Graph* graph, int i) noexcept:
     """The operation whose output operation i may overwrite in a prediction; -1 for none.
 
-    All operations except products and embeddings work in place if no later operation reads their source.
+    All operations except products and embeddings work in place if no later operation reads their
+    source.
     """
     cdef const Operation* op = &graph.operations[i]
     cdef int k

@@ -39,8 +39,8 @@ cdef void _parametric_forward(ElementFunction function, double number, Py_ssize_
                               real* step) noexcept nogil:
     """out = x + a (f(x) - x), and step = f(x) - x unless it is NULL; out may be x."""
     cdef real[PIECE] y
-    cdef Py_ssize_t i, j, n
-    for i in range(B):
+    cdef Py_ssize_t _i, j, n
+    for _i in range(B):
         j = 0
         while j < O:
             n = min(<Py_ssize_t> PIECE, O - j)
@@ -60,8 +60,8 @@ cdef void _parametric_dx(ElementFunction function, ElementFunction gradient, bin
     """dx = dout + a (f'(x) dout - dout), and step, f(x) - x, times dout; dx may be dout."""
     cdef real[PIECE] y
     cdef const real* kept
-    cdef Py_ssize_t i, j, n
-    for i in range(B):
+    cdef Py_ssize_t _i, j, n
+    for _i in range(B):
         j = 0
         while j < O:
             n = min(<Py_ssize_t> PIECE, O - j)

@@ -2,7 +2,7 @@
 
 
 cdef inlined_void _scale_by_column(Py_ssize_t n, const vector* x, const vector* s,
-                             vector* out) noexcept nogil:
+                                   vector* out) noexcept nogil:
     """out = s x, numbers of one row."""
     while n > 0:
         vstore(out, vload(s, n) * vload(x, n), n)

@@ -1,8 +1,9 @@
 """Sine and cosine of an angle in turns, lane by lane.
 
-The angle is reduced exactly, so the absolute error is at most 1.7 eps in single and 1.2 eps in
-double precision, whatever the angle; fused or not. Near 0 a sine's error is relative. The polynomials in y^2 interpolate at Chebyshev nodes,
-found in 50 digits; their errors are 2^-32 and 2^-76.
+The angle is reduced exactly, so the absolute error is at most 1.7 eps in single and 1.5 eps in
+double precision, whatever the angle; fused or not. Near 0 a sine's error is relative. The
+polynomials in y^2 interpolate at Chebyshev nodes, found in 50 digits; their errors are 2^-32 and
+2^-76.
 """
 
 cdef extern from *:

@@ -264,12 +264,32 @@ def require_plausible_sizes(
         if not is_own(config.get("type")):
             continue  # a custom layer's numbers may mean anything
         arguments = {name: value for name, value in config.items() if name != CHILDREN}
+        counted = getattr(known_types()[config["type"]], "count_parameters", None)
+        if counted is not None:
+            del arguments["type"]
+            require_count(path, counted, arguments, held[path])
+            continue
         size = max(whole_numbers(arguments), default=0)
         if size > max(held[path], HARMLESS_SIZE):
             raise ValueError(
                 f"layer {path} has the number {size!r:.30}, but its arrays in the file hold "
                 f"{held[path]} numbers"
             )
+
+
+def require_count(
+    path: str, counted: Callable[..., int], arguments: Mapping[str, Any], held: int
+) -> None:
+    """Raise unless a layer whose arguments are factors of its size has as many parameters."""
+    try:
+        wanted = counted(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"layer {path}: {error}") from error
+    if wanted != held:
+        raise ValueError(
+            f"layer {path} has {wanted} parameters by its description, but its arrays in the file "
+            f"hold {held} numbers"
+        )
 
 
 def described_layers(layers: list[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

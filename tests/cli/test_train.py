@@ -252,8 +252,8 @@ def test_help_tells_the_defaults(capsys):
         f"update rule (default: {OPTIMIZER})",
         "0.1 for sgd, 0.01 for momentum, 0.01 for nesterov, 0.05 for adagrad, 0.001 for rmsprop, "
         "0.001 for adam, 0.001 for adamw",
-        "(default: 10 * batch size / rows for numbers, 0 for classes)",
-        "(default: relu)",
+        "(default: 10 * batch size / rows for numbers, 0 for classes;",
+        "(default: relu;",
         "(default: float32)",
         "(default: auto)",
         "(default: DATASET-model.npz)",

@@ -148,7 +148,7 @@ def test_files_are_short(name):
 
 
 def test_what_files_define_is_found():
-    files = ("common", "threads", "vectors", "reductions", "operations")
+    files = ("common", "threads", "vectors", "reductions", "operations", "graph")
     names = set().union(*(defined(read(name)) for name in files))
     assert names >= {"_pool_run", "MAX_THREADS", "part_function", "_cut", "set_threads", "vfloat"}
     assert names >= {"vector", "vload_or", "vsum", "inlined_void", "VECTOR_BYTES", "LINE", "real"}

@@ -84,7 +84,7 @@ REFUSED = {
         "constant factor anywhere but",
     ),
     "negative factor": (before_affine("Mul", "_", np.float32(-1)), "factor -1"),
-    "factors by column": (before_affine("Mul", "_", np.ones(4, "f")), "a product or quotient"),
+    "factors by row": (before_affine("Mul", "_", np.ones((4, 1), "f")), "a product or quotient"),
     "reciprocal": (before_affine("Div", np.float32(1), "_"), "a product or quotient"),
     "constant behind a relu": (
         lambda made: (made.add("Gemm", "_", W1), made.add("Relu"), made.add("Add", "_", B1)),

@@ -106,7 +106,7 @@ def typed(declaration):
     """``double p`` is ``("p", "float")``; what has no type is an array."""
     *kind, name = re.sub(r"not None|=.*", "", declaration).split()
     kind = " ".join(kind)
-    if re.search("int|size", kind):
+    if kind not in TYPES and re.search("int|size", kind):
         return name, "int"
     return name, TYPES.get(kind, kind or "Array")
 

@@ -307,6 +307,31 @@ MUTANTS = {
 }
 
 
+def muon_with(nesterov=True, steps=5, b=-4.775, scaled=True, turned=False, rate=True):
+    """The rule without one of its ingredients, or with another number."""
+
+    def mutant(dW, lr, momentum, weight_decay, v, W):
+        v = momentum * v + dW
+        X = dW + momentum * v if nesterov else v
+        X = X / (np.linalg.norm(X) + 1e-7)
+        for _ in range(steps):
+            A = X @ X.T
+            X = 3.4445 * X + (b * A + 2.0315 * (A @ A)) @ X
+        I, O = (W.shape[::-1]) if turned else W.shape  # noqa: E741
+        step = X * max(1, O / max(I, 1)) ** 0.5 if scaled else X
+        return v, W - lr * step - (lr if rate else 1) * weight_decay * W
+
+    return mutant
+
+
+MUTANTS["muon_update"] = {
+    "no look-ahead": muon_with(nesterov=False),
+    "four iterations": muon_with(steps=4),
+    "another coefficient": muon_with(b=-4.7),
+    "no scale": muon_with(scaled=False),
+    "the scale of the other side": muon_with(turned=True),
+    "decay without the rate": muon_with(rate=False),
+}
 for activation in ACTIVATIONS.values():
     MUTANTS[f"{activation.kernel}_forward"] = activation.value_mutants
     MUTANTS[f"{activation.kernel}_backward"] = activation.slope_mutants

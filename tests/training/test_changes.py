@@ -160,3 +160,27 @@ def test_the_loss_can_be_set_before_and_after(net, data):
     with pytest.raises(RuntimeError, match="fixed while fit runs"):
         net.fit(*data, epochs=1, callbacks=[REFUSED["loss"][0]])
     net.loss = an.SoftmaxWithLoss(0.2)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: an.PeriodicEmbedding(4, [0, 1], outputs=2, rng=0),
+        lambda: an.Embedding(4, {0: 3, 2: 3}, outputs=2, rng=0),
+        lambda: an.PiecewiseEmbedding(4, {0: [0, 1, 2], 1: [0, 2]}, outputs=2, rng=0),
+        lambda: an.BatchNorm(4),
+    ],
+)
+def test_a_layer_with_arrays_is_the_same_after_a_callback(monkeypatch, layer):
+    from affinet.training.step import FusedStep
+
+    plans = []
+    make = FusedStep.make_plan
+    monkeypatch.setattr(FusedStep, "make_plan", lambda *a: plans.append(1) or make(*a))
+    first = layer()
+    width = first.predict(np.zeros((2, 4), np.float32)).shape[1]
+    net = an.Sequential(first, an.Affine.init(width, 3, rng=1), loss=an.SoftmaxWithLoss())
+    x = RNG.integers(0, 3, (20, 4)).astype(np.float32)
+    history = net.fit(x, LABELS, epochs=3, callbacks=[lambda state: None])
+    assert history.step_kind == "fused"
+    assert len(plans) == 1

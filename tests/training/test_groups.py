@@ -194,8 +194,11 @@ def test_training_goes_on_after_a_pickle(data):
         (an.Adam(groups=[an.Group("*", 1.0, 0.5)]), "Adam has no weight decay to multiply"),
     ],
 )
-def test_groups_that_are_refused_before_the_first_step(optimizer, match, data):
+@pytest.mark.parametrize("fused", [True, False])
+def test_groups_that_are_refused_before_the_first_step(fused, optimizer, match, data, monkeypatch):
     net = build()
+    if not fused:
+        monkeypatch.setattr(steps, "can_fuse", lambda *_: False)
     before = net.params.flat.copy()
     with pytest.raises(ValueError, match=match):
         net.fit(*data, optimizer=optimizer)

@@ -48,6 +48,16 @@ def test_a_log_gets_every_epoch(monkeypatch):
     assert epochs_in(stream.getvalue()) == list(range(1, 201))
 
 
+def test_a_long_training_says_how_much_time_is_left(monkeypatch):
+    times = iter(range(0, 1000, 2))  # each look at the clock is 2 s later
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(times))
+    lines, shown = progress.Lines(6), []
+    monkeypatch.setattr(lines, "write", shown.append)
+    for number in range(3, 7):  # it continues after epoch 2
+        lines.epoch(number, {"loss": 0.5})
+    assert [line.partition("  loss 0.5000")[2] for line in shown] == ["", "", "  (2 s left)", ""]
+
+
 class Odd:
     def write(self, text):
         raise AssertionError("verbose=0 writes")

@@ -60,16 +60,21 @@ def random_case(seed):
     widths = [int(w) for w in rng.integers(1, 70, rng.integers(2, 5))]
     names = sorted(ACTIVATIONS)
     acts = [ACTIVATIONS[names[int(rng.integers(len(names)))]] for _ in widths]
-    with_dropout, with_norm, with_residual = rng.random(3) < 0.4
+    with_dropout, with_norm, with_residual, with_codes, with_waves, learned = rng.random(6) < 0.4
     row = list(parts.losses.LOSSES.values())[int(rng.integers(len(parts.losses.LOSSES)))]
 
     def make():
-        layers = []
+        layers = front()
         for place, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
-            layers.append(an.Affine.init(n_in, n_out, rng=place, dtype=dtype))
+            if learned:
+                layers.append(an.Scale(n_in, dtype))
+                layers.append(an.NTKAffine.init(n_in, n_out, rng=place, dtype=dtype))
+            else:
+                layers.append(an.Affine.init(n_in, n_out, rng=place, dtype=dtype))
             if place == len(widths) - 2:
                 break
-            layers.append(acts[place].make())
+            f = acts[place].make()
+            layers.append(an.Parametric(n_out, f, dtype) if learned else f)
             if with_dropout:
                 layers.append(an.Dropout(0.3, rng=0))
             if with_norm:
@@ -80,10 +85,28 @@ def random_case(seed):
                 layers.append(an.Residual(inner, acts[place].make()))
         return an.Sequential(*layers, loss=row.make(), input_scale=rng_scale)
 
+    def front():
+        """Tables for the first columns and waves of the last ones, which make widths[0]."""
+        layers = []
+        if with_codes:
+            sizes = dict.fromkeys(range(n_inputs // 2), 3)
+            layers.append(an.Embedding(n_inputs, sizes, 5, rng=7, dtype=dtype))
+        if with_waves:
+            width = layers[-1].n_outputs if layers else n_inputs
+            columns, kind = range(width // 2, width), ["pbld", "plr"][seed % 2]
+            waves = an.PeriodicEmbedding(width, columns, 17, 3, kind, rng=8, dtype=dtype)
+            layers.append(waves)
+        return layers
+
+    n_inputs = widths[0] + (with_codes and widths[0] == 1)
+    made = front()
+    widths[0] = made[-1].n_outputs if made else n_inputs
     rng_scale, rng_norm = float(rng.choice([1.0, 0.25])), rng.random()
     n, batch_size = int(rng.integers(5, 300)), int(rng.integers(1, 130))
     n += n % batch_size == 1  # BatchNorm takes no batch of one row
-    x = rng.standard_normal((n, widths[0])).astype(rng.choice(["float32", "float64"]))
+    x = rng.standard_normal((n, n_inputs)).astype(rng.choice(["float32", "float64"]))
+    if with_codes:
+        x[:, : n_inputs // 2] = rng.integers(0, 3, (n, n_inputs // 2)) / rng_scale
     targets = [row.targets, *row.other_targets.values()]
     t = targets[int(rng.integers(len(targets)))](rng.standard_normal((n, widths[-1])))
     weights = rng.random(n) * (rng.random(n) > 0.2)

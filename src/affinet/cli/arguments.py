@@ -59,8 +59,8 @@ def add_unknown(group: Group) -> None:
         "--unknown",
         UNKNOWN,
         None,
-        "error",
-        "how to treat categories unseen in training: as an error, or as zeros",
+        "error with --model mlp, zero with the other models",
+        "how to treat categories unseen in training: as an error, or as zeros, that is as unknown",
     )
 
 

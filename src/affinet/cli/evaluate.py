@@ -25,14 +25,12 @@ from affinet.cli.figures import (
 from affinet.cli.files import PICTURES, require_writable
 from affinet.cli.labelled import (
     Examples,
-    encoding_of,
-    figures_of,
-    in_unit,
     labelled_rows,
     refuse_options_of_files,
 )
 from affinet.cli.models import class_names, load_for
 from affinet.cli.output import print_json, printable, say
+from affinet.cli.predictor import Predictor
 from affinet.cli.recipes import RECIPES
 from affinet.losses import SoftmaxWithLoss
 from affinet.metrics import confusion_matrix
@@ -45,7 +43,8 @@ DESCRIPTION = (
     "numbers MAE, RMSE and R2 in the unit of the targets: on the training and test rows of a named "
     "data set, or on all rows of a file. Images of named sets are passed as raw pixels to a "
     "network that scales its inputs, as those of 'affinet train' do, and as pixel / maximum to any "
-    "other. A file's columns are encoded as in training, with the statistics in the model; a "
+    "other. A file's columns are encoded as in training, with the statistics in the model, and the "
+    "loss of a model for tables is the log-loss of its calibrated probabilities; a "
     "network that was not trained on a table takes them as they are."
 )
 
@@ -76,10 +75,11 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.model}: the network has no loss, so it cannot be measured")
     named = options.dataset in RECIPES
     splits = named_splits(net, options) if named else {WHOLE: labelled_rows(net, options)}
-    results = {split: measure(net, options.model, rows) for split, rows in splits.items()}
+    predictor = Predictor.of(net, options.model)
+    results = {split: measure(predictor, rows) for split, rows in splits.items()}
     last = next(reversed(results))
     if options.plot is not None:
-        draw(net, options, splits[last], results[last])
+        draw(predictor, options, splits[last], results[last])
     if options.json:
         shown = results if named else results[WHOLE]
         files = {"model": options.model, "dataset": options.dataset, "plot": options.plot}
@@ -106,16 +106,14 @@ def named_splits(net: Sequential, options: argparse.Namespace) -> dict[str, Exam
     return {"train": train, "test": test}
 
 
-def measure(net: Sequential, model: str, rows: Examples) -> dict[str, Any]:
+def measure(predictor: Predictor, rows: Examples) -> dict[str, Any]:
     """Rows and figures; for classes also rows and hits of each, and the confusion matrix."""
     x, t = rows
-    encoding = encoding_of(net, model)
-    target = None if encoding is None else encoding.target
-    figures: dict[str, Any] = {"rows": len(t), **figures_of(net, x, t, target)}
-    if isinstance(net.loss, SoftmaxWithLoss):
-        y = net.predict(x)
+    figures: dict[str, Any] = {"rows": len(t), **predictor.figures(x, t)}
+    if predictor.classifies:
+        y = predictor.outputs(x)
         counts = confusion_matrix(y, t, y.shape[1])
-        figures["classes"] = by_class(counts, class_names(net, y.shape[1]))
+        figures["classes"] = by_class(counts, class_names(predictor.net, y.shape[1]))
         figures["confusion"] = counts.tolist()
     return figures
 
@@ -134,7 +132,7 @@ def as_text(results: dict[str, dict[str, Any]], plot: str | None) -> str:
 
 
 def draw(
-    net: Sequential, options: argparse.Namespace, rows: Examples, result: dict[str, Any]
+    predictor: Predictor, options: argparse.Namespace, rows: Examples, result: dict[str, Any]
 ) -> None:
     """Draw the confusion matrix, or predicted numbers against the true ones."""
     from affinet.plotting import confusion_matrix, predicted_against_true, save_figure
@@ -143,9 +141,8 @@ def draw(
         names, counts = in_natural_order(result)
         axes = confusion_matrix(counts, names)
     else:
-        encoding = encoding_of(net, options.model)
-        target = None if encoding is None else encoding.target
         x, t = rows
-        name = "the target" if target is None else target.name
-        axes = predicted_against_true(in_unit(t, target), in_unit(net.predict(x), target), name)
+        name = "the target" if predictor.encoding is None else predictor.encoding.target.name
+        y = predictor.restore(predictor.outputs(x))
+        axes = predicted_against_true(predictor.restore(t), y, name)
     save_figure(axes, options.plot)

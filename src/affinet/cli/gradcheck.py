@@ -17,15 +17,17 @@ from affinet.cli.arguments import (
     add_unknown,
     option,
 )
-from affinet.cli.labelled import labelled_rows, refuse_options_of_files
+from affinet.cli.labelled import encoding_of, labelled_rows, refuse_options_of_files
 from affinet.cli.models import input_range, load_for, n_inputs
 from affinet.cli.output import print_json
+from affinet.cli.predictor import Predictor
 from affinet.cli.recipes import RECIPES
 from affinet.cli.values import count, positive_count, positive_number
 from affinet.gradcheck import gradient_check
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
 from affinet.model_file import load
 from affinet.network import Sequential
+from affinet.tabular.networks import tiled
 
 DESCRIPTION = (
     "Check the backward pass of a saved network, in float64, against numerical derivatives; exit "
@@ -69,22 +71,38 @@ def run(options: argparse.Namespace) -> int:
 
 
 def rows_to_check(net: Sequential, options: argparse.Namespace) -> tuple[Array, Array]:
-    """Rows of the data, or random ones; x in float64, so that its gradient is checked too."""
+    """Rows of the data, or random ones; x in float64, so that its gradient is checked too.
+
+    Every member of an ensemble gets all of them.
+    """
+    recipe = Predictor.of(net, options.model).recipe
     if options.dataset is None:
-        return random_rows(net, options.rows, options.seed)
+        members = 1 if recipe is None else recipe.members
+        return random_rows(net, options.rows * members, options.seed, codes_of(net, options.model))
     if options.dataset in RECIPES:
         refuse_options_of_files(options)
         _, (x, t) = load_for(net, options.model, options.dataset, options.data_dir)
     else:
         x, t = labelled_rows(net, options)
-    return x[: options.rows].astype(np.float64), t[: options.rows]
+    x, t = x[: options.rows].astype(np.float64), t[: options.rows]
+    return (x, t) if recipe is None else (tiled(recipe, x), tiled(recipe, t))
 
 
-def random_rows(net: Sequential, n_rows: int, seed: int) -> tuple[Array, Array]:
+def codes_of(net: Sequential, model: str) -> tuple[tuple[int, int], ...]:
+    """Places of the inputs that are codes of categories, and the number of codes."""
+    encoding = encoding_of(net, model)
+    return () if encoding is None else encoding.code_inputs
+
+
+def random_rows(
+    net: Sequential, n_rows: int, seed: int, codes: tuple[tuple[int, int], ...] = ()
+) -> tuple[Array, Array]:
     """Random inputs in the range of the network's, and random targets for its loss."""
     rng = np.random.default_rng(seed)
     low, high = input_range(net) or (0.0, 1.0)
     x = rng.uniform(low, high, (n_rows, n_inputs(net) or 1))
+    for place, size in codes:
+        x[:, place] = rng.integers(0, size, n_rows)
     y = net.predict(x)
     if isinstance(net.loss, SoftmaxWithLoss):
         return x, rng.integers(0, y.shape[1], n_rows)

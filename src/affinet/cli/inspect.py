@@ -22,6 +22,10 @@ from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn
 from affinet.tables.table import listing
 
 SHOWN_EPOCHS = 20
+SHOWN_OF_RECIPE = (  # --json has all of it
+    *("method", "hidden", "activation", "dropout", "lr", "lr_schedule", "weight_decay"),
+    *("batch_size", "epochs", "patience", "label_smoothing", "members"),
+)
 SHOWN_COLUMNS, SHOWN_CATEGORIES = 40, 6
 DESCRIPTION = (
     "Layers and parameters of a saved network, its training data and options, and the record of "
@@ -92,11 +96,14 @@ def as_values(net: Sequential, path: str) -> dict[str, Any]:
 
 def metadata_lines(metadata: dict[str, Any]) -> dict[str, str]:
     """The metadata without the record; tables in it become ``name value`` pairs."""
-    return {
-        name: in_words(value)
-        for name, value in metadata.items()
-        if name not in ("epochs", "table", "monitor") and value is not None
-    }
+    lines = {}
+    for name, value in metadata.items():
+        if name in ("epochs", "table", "monitor") or value is None:
+            continue
+        if name == "recipe" and isinstance(value, dict):
+            value = {part: value[part] for part in SHOWN_OF_RECIPE if value.get(part)}
+        lines[name] = in_words(value)
+    return lines
 
 
 def in_words(value: Any) -> str:

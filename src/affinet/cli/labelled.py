@@ -9,18 +9,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from affinet._validation import Array
-from affinet.cli.figures import QUALITY
 from affinet.cli.files import max_bytes, source_of
 from affinet.cli.models import class_names, require_width
 from affinet.cli.output import say
 from affinet.cli.recipes import STDIN
 from affinet.datasets import open_shards
-from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
-from affinet.metrics import measure, named_metrics
+from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.tables import ClassTarget, Encoding, NumberColumn, NumberTarget, Table, read_table
+from affinet.tables.categories import Categories
 from affinet.tables.cells import number_label
 from affinet.tables.reading import TEXT_FILES
+from affinet.tables.table import listing
 from affinet.tables.text import DETECTED
 
 Examples: TypeAlias = tuple[Array, Array]  # inputs and targets
@@ -135,8 +135,36 @@ def labelled_rows(net: Sequential, options: argparse.Namespace) -> Examples:
     if encoding is None:
         return raw_rows(net, table, options)
     table = drop_missing(table, encoding.find_target(table), options)
-    unknown = options.unknown or "error"
-    return encoding.inputs(table, net.dtype, unknown), encoding.targets(table)
+    return encoded_inputs(encoding, table, net, options), encoding.targets(table)
+
+
+def encoded_inputs(
+    encoding: Encoding, table: Table, net: Sequential, options: argparse.Namespace
+) -> Array:
+    """A table's rows as the network takes them; unknown categories are refused or reported."""
+    tolerant = any(isinstance(c, Categories) and c.tolerant for c in encoding.columns)
+    unknown = options.unknown or ("zero" if tolerant else "error")
+    if tolerant and unknown == "error":
+        found = encoding.unknown(table)
+        if found:
+            raise ValueError(
+                f"{table.source}: categories unseen in training: {'; '.join(found)}; without "
+                "--unknown error they count as unknown"
+            )
+    x = encoding.inputs(table, net.dtype, unknown)
+    if unknown == "zero":
+        report_unseen(table, encoding)
+    return x
+
+
+def report_unseen(table: Table, encoding: Encoding) -> None:
+    """Say in one line how many categories the training rows lack."""
+    found = encoding.unseen(table)
+    n_categories = sum(map(len, found.values()))
+    if n_categories:
+        what = "1 category" if n_categories == 1 else f"{n_categories:,} categories"
+        shown = [f"column {name!r}: {listing(new, 3)}" for name, new in found.items()]
+        say(f"note: {what} unseen in training, taken as unknown: {listing(shown, 4)}")
 
 
 def raw_rows(net: Sequential, table: Table, options: argparse.Namespace) -> Examples:
@@ -153,19 +181,3 @@ def raw_rows(net: Sequential, table: Table, options: argparse.Namespace) -> Exam
     classes = tuple(class_names(net, net.predict(x[:1]).shape[1]))
     numeric = all(number_label(name) == name for name in classes)
     return x, ClassTarget(target, classes, numeric).values(table, target)
-
-
-def figures_of(
-    net: Sequential, x: Array, t: Array, target: ClassTarget | NumberTarget | None
-) -> dict[str, float]:
-    """The network's own figures, and for numbers the errors in the target's unit."""
-    figures = net.evaluate(x, t)
-    if not isinstance(net.loss, ElementwiseLoss):
-        return figures
-    y, t = in_unit(net.predict(x), target), in_unit(t, target)
-    return {**figures, **measure(named_metrics(tuple(QUALITY)), y, t)}
-
-
-def in_unit(y: Array, target: ClassTarget | NumberTarget | None) -> Array:
-    """Outputs or targets in the unit of the table's column, (N,)."""
-    return target.restore(y) if isinstance(target, NumberTarget) else y.reshape(-1)

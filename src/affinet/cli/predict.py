@@ -16,13 +16,13 @@ from affinet._validation import Array, number_array, require_finite
 from affinet.archive import write_atomically
 from affinet.cli.arguments import add_json, add_model, add_reading, add_unknown
 from affinet.cli.files import read_rows, require_writable
-from affinet.cli.labelled import encoding_of, read_file
+from affinet.cli.labelled import encoded_inputs, encoding_of, read_file
 from affinet.cli.models import class_names, input_range, input_shape, n_inputs, require_width
 from affinet.cli.output import figure, print_json, printable, say
-from affinet.losses import SoftmaxWithLoss
+from affinet.cli.predictor import Predictor
 from affinet.model_file import load
 from affinet.network import Sequential
-from affinet.tables import Encoding, NumberTarget
+from affinet.tables import Encoding
 from affinet.tables.cells import number_of
 
 CSV_FILES = (".csv", ".csv.gz")
@@ -84,8 +84,10 @@ def run(options: argparse.Namespace) -> int:
         warn_of_range(net, options.file, x)
     else:
         x = table_rows(net, encoding, options)
-    answer = answer_of(net, x, encoding)
-    if options.probabilities and not hasattr(net.loss, "probabilities"):
+    predictor = Predictor.of(net, options.model)
+    answer = answer_of(predictor, x)
+    given = predictor.classifies or hasattr(net.loss, "probabilities")
+    if options.probabilities and not given:
         raise ValueError(f"{options.model}: its loss {net.loss!r} gives no probabilities")
     if options.out is not None:
         write_csv(Path(options.out), answer, options.escape_formulas)
@@ -105,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
 def table_rows(net: Sequential, encoding: Encoding, options: argparse.Namespace) -> Array:
     """The file's rows in the network's encoding; a column of targets is ignored."""
     table = read_file(options.file, options, encoding, labelled=False)
-    return encoding.inputs(table, net.dtype, options.unknown or "error")
+    return encoded_inputs(encoding, table, net, options)
 
 
 def rows_for(net: Sequential, model: str, file: str, x: Array) -> Array:
@@ -203,15 +205,15 @@ class Answer:
         return rows
 
 
-def answer_of(net: Sequential, x: Array, encoding: Encoding | None) -> Answer:
+def answer_of(predictor: Predictor, x: Array) -> Answer:
     """Predict, with the names of classes or columns."""
-    y = net.predict(x)
-    if isinstance(net.loss, SoftmaxWithLoss):
-        return Answer(net.loss.probabilities(y), class_names(net, y.shape[1]))
-    if encoding is not None and isinstance(encoding.target, NumberTarget):
-        return Answer(encoding.target.restore(y).reshape(-1, 1), None, [encoding.target.name])
-    if hasattr(net.loss, "probabilities"):  # each output is a yes or no by itself
-        y = net.loss.probabilities(y)
+    y, loss = predictor.outputs(x), predictor.net.loss
+    if predictor.classifies:
+        return Answer(predictor.probabilities(y), class_names(predictor.net, y.shape[1]))
+    if predictor.target is not None:
+        return Answer(predictor.restore(y).reshape(-1, 1), None, [predictor.target.name])
+    if hasattr(loss, "probabilities"):  # each output is a yes or no by itself
+        y = predictor.probabilities(y)
     values = y.reshape(len(y), -1)
     return Answer(values, None, [f"output {place}" for place in range(1, values.shape[1] + 1)])
 

@@ -10,6 +10,9 @@ from affinet.tables.columns import IMPUTATIONS as IMPUTATIONS
 from affinet.tables.encoding import UNKNOWN as UNKNOWN
 from affinet.tables.reading import TABLE_FILES
 from affinet.tables.targets import TASKS as TASKS
+from affinet.tabular.recipes import METHODS as METHODS
+from affinet.tabular.recipes import PRESETS as PRESETS
+from affinet.tabular.schedules import LR_SCHEDULES as LR_SCHEDULES
 
 DIGITS = tuple(map(str, range(10)))
 CLOTHES = (
@@ -61,6 +64,12 @@ TABLE = Recipe((), (), None, (32,), 0.1, 0.0, 32, 0)
 NUMBERS_L2 = 10.0
 TABLE_STEPS, LEAST_EPOCHS, MOST_EPOCHS = 2000, 10, 200
 VALIDATION = 0.2  # fraction of a table's rows that is held out
+SELECTION = 0.2  # fraction of the other rows that selects the epoch and the temperature
+PATIENCE = 20  # of --early-stopping without a number
+MLP = "mlp"  # the model that is the plain network
+TABLE_MODEL = "realmlp"
+CLASS_WEIGHTS = ("balanced",)
+PRESET_FACTORS = {"fast": 0.25, "default": 1.0, "best": 2.0}  # of the plain network's epochs
 
 RECIPES = {
     # 256 units for 1,438 rows: without dropout, also of inputs, some seeds end below 0.97.

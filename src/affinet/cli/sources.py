@@ -11,19 +11,22 @@ import numpy as np
 
 from affinet import tables
 from affinet._validation import Array
+from affinet.cli.choices import require_classes, require_taken, settle_model, settle_plain
 from affinet.cli.labelled import (
     Examples,
     drop_missing,
-    figures_of,
     find_target,
     read_file,
     refuse_options_of_files,
+    report_unseen,
     rows_in_folder,
 )
 from affinet.cli.models import load_named
 from affinet.cli.output import say
 from affinet.cli.recipes import (
+    MLP,
     RECIPES,
+    SELECTION,
     STDIN,
     TABLE,
     VALIDATION,
@@ -31,12 +34,16 @@ from affinet.cli.recipes import (
     numbers_l2,
     table_epochs,
 )
-from affinet.network import Sequential
 from affinet.tables import ClassTarget, Encoding, Table, guess_task
 from affinet.tables.table import ColumnError, listing
+from affinet.tabular import Recipe as TabularRecipe
+from affinet.tabular import encode, held_out
+from affinet.tabular import recipe_for as tabular_recipe_for
+from affinet.training.weights import BALANCED, class_weights_from_counts
 
 PIXELS = 255  # the greatest number in a byte
 CLOSE = 2.0**-40  # targets that differ by less than this fraction differ in their last digits
+OF_TRAINING = ("train", "selection")  # splits that the network depends on
 LARGE = 1e4  # targets of a folder, which are not standardised, should be smaller
 
 
@@ -51,11 +58,18 @@ class Material:
     recipe : Recipe
         Defaults, and the classes; without any, one number is predicted.
     splits : dict of str to pair of arrays
-        Rows by their use: ``train`` first, then those held out, if there are any.
+        Rows by their use: ``train`` first, then ``selection``, which select the epoch and the
+        temperature, then those held out, if there are any.
     encoding : Encoding or None
         How a table's columns became these numbers.
     meaning : dict
         What the model file records about the data.
+    weights : dict of str to array
+        Of the training rows and those that select the epoch, if classes have weights.
+    plan : affinet.tabular.Recipe or None
+        How a model for tables is built and trained; None for a plain network.
+    task : str
+        The task and why, in words, if it was guessed.
     """
 
     name: str
@@ -63,6 +77,9 @@ class Material:
     splits: dict[str, Examples]
     encoding: Encoding | None = None
     meaning: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Array] = field(default_factory=dict)
+    plan: TabularRecipe | None = None
+    task: str = ""
 
     @property
     def train(self) -> Examples:
@@ -71,29 +88,76 @@ class Material:
 
     @property
     def held_out(self) -> Examples | None:
-        """The rows that are evaluated after every epoch, and never trained on."""
-        return next((rows for split, rows in self.splits.items() if split != "train"), None)
+        """The rows that are used neither for training nor for model selection."""
+        last = next(reversed(self.splits))
+        return None if last in OF_TRAINING else self.splits[last]
 
-    def measure(self, net: Sequential) -> dict[str, dict[str, float]]:
-        """Figures of every split."""
-        target = None if self.encoding is None else self.encoding.target
-        return {
-            split: {"rows": len(t), **figures_of(net, x, t, target)}
-            for split, (x, t) in self.splits.items()
-        }
+    @property
+    def watched(self) -> tuple[Any, ...] | None:
+        """The rows to evaluate after every epoch: those that select it, else those held out."""
+        if "selection" not in self.splits:
+            return self.held_out
+        weights = self.weights.get("selection")
+        return (*self.splits["selection"], *(() if weights is None else (weights,)))
 
 
 def prepare(options: argparse.Namespace) -> Material:
     """Load the data that ``affinet train`` learns from."""
     if options.dataset in RECIPES:
-        return named_set(options)
-    if options.dataset != STDIN and Path(options.dataset).is_dir():
-        return folder(options)
-    return table_file(options)
+        material = named_set(options)
+    elif options.dataset != STDIN and Path(options.dataset).is_dir():
+        material = folder(options)
+    else:
+        return table_file(options)
+    require_classes(options, bool(material.recipe.classes))
+    if options.early_stopping is not None:
+        material = with_selection(material, options)
+    return weighted(material, options)
+
+
+def with_selection(material: Material, options: argparse.Namespace) -> Material:
+    """The same, with a part of the training rows set apart to select the epoch."""
+    x, t = material.train
+    groups = np.asarray(t) if material.recipe.classes else None
+    train, selection = selection_split(len(t), options, groups)
+    parts = {"train": (take(x, train), t[train]), "selection": (take(x, selection), t[selection])}
+    return replace(
+        material, splits=parts | {k: v for k, v in material.splits.items() if k != "train"}
+    )
+
+
+def selection_split(
+    n_rows: int, options: argparse.Namespace, groups: Array | None
+) -> tuple[Array, Array]:
+    """Places of rows to train on, and to select the epoch by: of few rows none."""
+    train, selection = held_out(n_rows, SELECTION, groups, np.random.default_rng(options.seed))
+    if options.early_stopping is not None and not selection.size:
+        raise ValueError(
+            f"argument --early-stopping: {n_rows} training rows are too few to set some apart that "
+            "select the epoch"
+        )
+    return train, selection
+
+
+def weighted(material: Material, options: argparse.Namespace) -> Material:
+    """The same, with the weights that --class-weight gives the rows of training."""
+    if options.class_weight != BALANCED:
+        return material
+    splits = [split for split in OF_TRAINING if split in material.splits]
+    parts = {split: np.asarray(material.splits[split][1]) for split in splits}
+    every = np.concatenate(list(parts.values()))
+    of_class = class_weights_from_counts(BALANCED, every, len(material.recipe.classes))
+    return replace(material, weights={split: of_class[t] for split, t in parts.items()})
+
+
+def take(x: Any, places: Array) -> Any:
+    """Rows of an array, or of a folder's arrays, which stay there."""
+    return x.select(places) if hasattr(x, "select") else x[places]
 
 
 def named_set(options: argparse.Namespace) -> Material:
     """A named data set with its official test rows."""
+    settle_plain(options)
     refuse_options_of_files(options)
     name, recipe = options.dataset, RECIPES[options.dataset]
     train, test = load_named(name, options.data_dir, raw=recipe.maximum is not None)
@@ -113,10 +177,13 @@ def table_file(options: argparse.Namespace) -> Material:
     """A file; some of its rows are held out."""
     if options.data_dir is not None:
         raise ValueError(f"argument --data-dir: {options.dataset} is a file itself")
+    require_taken(options)
     table = read_file(options.dataset, options)
     target = find_target(table)
     table = drop_missing(table, target, options)
-    task = task_of(table, target, options)
+    settle_model(options, table)
+    task, why = task_of(table, target, options)
+    require_classes(options, task == ClassTarget.task)
     # The classes decide which rows are held out; the other rows decide the columns' statistics.
     groups = None
     if task == ClassTarget.task:
@@ -125,17 +192,16 @@ def table_file(options: argparse.Namespace) -> Material:
         except ColumnError:
             fit_encoding(table, target, task, options)  # reports bad columns of inputs as well
             raise
-    train, held_out = split_rows(len(table), options, groups)
-    encoding = fit_encoding(table, target, task, options, train)
+    places = table_splits(len(table), options, groups)
+    plan = plan_of(options, task, len(places["train"]))
+    encoding = fit_encoding(table, target, task, options, learned_rows(places, plan), plan)
     report_reading(table, encoding, options)
-    x, t = encoding.inputs(table, options.dtype, "zero"), encoding.targets(table)
+    x, t = encoding.inputs(table, options.dtype or "float32", "zero"), encoding.targets(table)
     if groups is None:
-        warn_of_numbers(f"the target {target!r}", table.numbers(target)[train])
-    splits = {"train": (x[train], t[train])}
-    if len(held_out):
-        splits["validation"] = (x[held_out], t[held_out])
+        warn_of_numbers(f"the target {target!r}", table.numbers(target)[places["train"]])
+    splits = {split: (x[rows], t[rows]) for split, rows in places.items()}
     classes = encoding.target.classes if isinstance(encoding.target, ClassTarget) else ()
-    recipe = recipe_for(classes, (encoding.width,), len(train), options)
+    recipe = recipe_for(classes, (encoding.width,), len(places["train"]), options)
     meaning = {
         "dataset": "stdin" if options.dataset == STDIN else Path(options.dataset).name,
         "task": task,
@@ -143,32 +209,88 @@ def table_file(options: argparse.Namespace) -> Material:
         "input_shape": table.row_shape if len(table.row_shape or ()) > 1 else None,
         "table": encoding.to_json(),
     }
-    return Material(table.source, recipe, splits, encoding, meaning)
+    material = Material(table.source, recipe, splits, encoding, meaning, plan=plan, task=why)
+    return weighted(material, options)
+
+
+def table_splits(
+    n_rows: int, options: argparse.Namespace, groups: Array | None
+) -> dict[str, Array]:
+    """Places of the rows by their use."""
+    train, held = split_rows(n_rows, options, groups)
+    places = {"train": train}
+    if options.model != MLP or options.early_stopping is not None:
+        own = None if groups is None else groups[train]
+        inner, selection = selection_split(len(train), options, own)
+        places["train"] = train[inner]
+        if selection.size:
+            places["selection"] = train[selection]
+    if held.size:
+        places["validation"] = held
+    return places
+
+
+def learned_rows(places: dict[str, Array], plan: TabularRecipe | None) -> Array:
+    """The rows that statistics and categories of the columns come from."""
+    if plan is not None or "selection" not in places:
+        return places["train"]
+    return np.sort(np.concatenate([places["train"], places["selection"]]))
+
+
+def plan_of(options: argparse.Namespace, task: str, n_rows: int) -> TabularRecipe | None:
+    """The recipe of a model for tables, with what the options replace."""
+    if options.model == MLP:
+        return None
+    recipe = tabular_recipe_for(options.model, options.preset or "default", task, n_rows)
+    given = {
+        "hidden": options.hidden,
+        "activation": options.activation,
+        "dropout": options.dropout,
+        "lr": options.lr,
+        "lr_schedule": options.schedule,
+        "batch_size": options.batch_size,
+        "epochs": options.epochs,
+        "patience": options.early_stopping,
+    }
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    if not recipe.dropout or not recipe.hidden:  # no layer whose p a schedule could change
+        return replace(recipe, dropout=0.0, dropout_schedule="constant")
+    return recipe
 
 
 def fit_encoding(
-    table: Table, target: str, task: str, options: argparse.Namespace, rows: Array | None = None
+    table: Table,
+    target: str,
+    task: str,
+    options: argparse.Namespace,
+    rows: Array | None = None,
+    plan: TabularRecipe | None = None,
 ) -> Encoding:
     """The encoding learned from some rows, or all, with the options for columns."""
+    ignore = [table.resolve(column) for column in options.ignore]
+    categorical = [table.resolve(column) for column in options.categorical]
+    if plan is not None:
+        return encode(plan, table, target, rows=rows, ignore=ignore, categorical=categorical)
     return Encoding.fit(
         table,
         target,
         rows=rows,
         task=task,
         impute=options.impute,
-        ignore=[table.resolve(column) for column in options.ignore],
-        categorical=[table.resolve(column) for column in options.categorical],
+        ignore=ignore,
+        categorical=categorical,
     )
 
 
-def task_of(table: Table, target: str, options: argparse.Namespace) -> str:
-    """The task: given, or guessed and reported."""
+def task_of(table: Table, target: str, options: argparse.Namespace) -> tuple[str, str]:
+    """The task, given or guessed, and why, in words: reported now for a plain network."""
     if options.task is not None:
-        return str(options.task)
+        return str(options.task), f"{options.task} of {target!r}"
     task, reason = guess_task(table, target)
-    if not options.quiet:
+    if options.model == MLP and not options.quiet:
         say(f"the target is {target!r}, the task {task}: {reason} (--task changes it)")
-    return task
+    because = reason if reason.startswith("its ") else f"it has {reason}"
+    return task, f"{task} of {target!r}, because {because} (--task changes it)"
 
 
 def report_reading(table: Table, encoding: Encoding, options: argparse.Namespace) -> None:
@@ -183,8 +305,11 @@ def report_reading(table: Table, encoding: Encoding, options: argparse.Namespace
         found.append(f"dates in {listing(dates)} (--categorical changes it)")
     if found and not options.quiet:
         say(f"note: {table.source} has {' and '.join(found)}")
-    for unseen in encoding.unknown(table):  # the training rows know all of theirs
-        say(f"warning: categories only in rows held out become zeros: {unseen}")
+    if options.model == MLP:
+        for unseen in encoding.unknown(table):  # the training rows know all of theirs
+            say(f"warning: categories only in rows held out become zeros: {unseen}")
+    elif not options.quiet:
+        report_unseen(table, encoding)
 
 
 def split_rows(
@@ -241,6 +366,7 @@ def warn_of_numbers(what: str, values: Array) -> None:
 
 def folder(options: argparse.Namespace) -> Material:
     """Arrays in a folder, whose inputs stay there; some of the rows are held out."""
+    settle_plain(options)
     x, t = rows_in_folder(options, "task", "validation")
     counts = t.dtype.kind in "bui"
     if options.task == "classification" and not counts:

@@ -13,7 +13,7 @@ from affinet._validation import Array, number_array, require_finite, require_sha
 from affinet.diagnostics.study import Study, TextTable, positive_numbers
 from affinet.gradcheck import numerical_gradient
 from affinet.gradcheck.numerical import scalar
-from affinet.optimizers import SGD, Optimizer, optimizer_classes
+from affinet.optimizers import SGD, Muon, Optimizer, optimizer_classes
 
 CONVERGED = 0.01  # a descent has converged if its gradient norm fell to this fraction
 CURVE_POINTS = {1: 401, 2: 81}  # of the landscape along each parameter
@@ -177,7 +177,7 @@ ERROR_NAMES = ("convex", "flat", "two-valley")
 
 def all_optimizers() -> list[Optimizer]:
     """One of each of affinet's optimizers, with a rate suitable for the errors of this module."""
-    return [cls(cls.picture_lr) for cls in optimizer_classes().values()]
+    return [cls(cls.picture_lr) for cls in optimizer_classes().values() if cls is not Muon]
 
 
 def descent(

@@ -9,7 +9,7 @@ import numpy as np
 
 from affinet._validation import Array, positive_number
 from affinet.diagnostics.study import Study, TextTable
-from affinet.layers import Affine, Dropout, Layer
+from affinet.layers import Dropout, Layer
 from affinet.layers.activations import activation_classes
 
 POINTS = 400  # an even number, so that 0, where the ReLUs have a corner, is not among them
@@ -89,7 +89,7 @@ def activation_functions(
 
 def curve_of(layer: Layer, x: Array, wide: Array) -> ActivationCurve:
     """One function at x, its greatest derivative searched at the points of ``wide``."""
-    if not isinstance(layer, Layer) or isinstance(layer, Affine | Dropout):
+    if not isinstance(layer, Layer) or isinstance(layer, Dropout) or layer.widths() is not None:
         raise TypeError(f"layers has {layer!r}, wanted activations such as ReLU()")
     slopes = values_of(layer, wide)[1]
     greatest = slopes.max()

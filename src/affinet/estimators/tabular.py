@@ -18,7 +18,7 @@ from affinet.estimators.tabular_parameters import CLASSIFIER, REGRESSOR
 from affinet.tables import ClassTarget
 from affinet.tables.cells import value_label
 from affinet.tables.targets import Target
-from affinet.tabular import fit_temperature
+from affinet.tabular import calibrated, fit_temperature
 from affinet.training.finite import warn_caller
 
 
@@ -186,10 +186,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         array of shape (n_samples, n_classes)
             In the order of ``classes_``; rows sum to 1.
         """
-        z = self._outputs(X).astype(np.float64)
-        z = (z - z.max(axis=1, keepdims=True)) / self.temperature_
-        p = np.exp(z)
-        return np.asarray(p / p.sum(axis=1, keepdims=True))
+        return calibrated(self._outputs(X), self.temperature_)  # which checks that it is fitted
 
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of :meth:`predict_proba`, -inf where that is 0.

@@ -20,14 +20,22 @@ from affinet.estimators.tabular_data import (
     TableRows,
     categorical_places,
     checked_frame,
-    held_out,
     rows_at,
     table_of,
 )
 from affinet.network import Sequential
 from affinet.tables import Encoding, Table
 from affinet.tables.targets import Target
-from affinet.tabular import Recipe, build, encode, epochs_within, outputs, recipe_for, train
+from affinet.tabular import (
+    Recipe,
+    build,
+    encode,
+    epochs_within,
+    held_out,
+    outputs,
+    recipe_for,
+    train,
+)
 from affinet.thread_limit import thread_limit
 from affinet.training import History
 

@@ -13,9 +13,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
 from affinet._validation import Array, require_plain
-from affinet.tables import Table, split
-
-FEWEST_HELD_OUT = 10  # rows: fewer say too little about which epoch is best
+from affinet.tables import Table
 
 
 @dataclass(frozen=True)
@@ -172,12 +170,3 @@ def checked_target(model: Any, y: Any, numeric: bool, name: str = "y") -> Array:
         if missing is not None:
             raise ValueError(f"{name}[{missing}] is missing, wanted the class of every row")
     return values
-
-
-def held_out(
-    n_rows: int, fraction: float, classes: Array | None, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Places of rows to train on and to validate with; none of the latter for a small table."""
-    if n_rows * fraction < FEWEST_HELD_OUT:
-        return np.arange(n_rows), np.arange(0)
-    return split(n_rows, fraction, rng, classes)

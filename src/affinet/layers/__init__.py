@@ -5,11 +5,12 @@ from affinet.layers.activations import *  # noqa: F403
 from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
-from affinet.layers.embeddings import Embedding, PeriodicEmbedding, PiecewiseEmbedding
+from affinet.layers.embeddings import Embedding, PeriodicEmbedding
 from affinet.layers.ensemble import BatchEnsemble, MemberAffine, MemberScale
 from affinet.layers.normalization import BatchNorm, LayerNorm
 from affinet.layers.ntk import NTKAffine
 from affinet.layers.parametric import Parametric
+from affinet.layers.piecewise import PiecewiseEmbedding
 from affinet.layers.residual import Residual
 from affinet.layers.scale import Scale
 

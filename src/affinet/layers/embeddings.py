@@ -13,7 +13,9 @@ from affinet._dispatch import kernels
 from affinet._validation import Array, generator, positive_number, ready, whole_number
 from affinet.layers.base import Parameter
 from affinet.layers.columns import ColumnLayer, float_dtype
-from affinet.layers.operation import Operation
+from affinet.layers.operation import OnnxGraph, Operation
+
+INT64 = 7  # in ONNX
 
 # By kind: whether the waves are cosines and sines without phases, whether x itself comes first, and
 # whether relu follows.
@@ -97,9 +99,11 @@ class PeriodicEmbedding(ColumnLayer):
         dtype: DTypeLike = np.float32,
     ) -> None:
         n_inputs = whole_number("n_inputs", n_inputs, 1)
-        if kind not in PERIODIC_KINDS:
+        if not isinstance(kind, str) or kind not in PERIODIC_KINDS:
             raise ValueError(f"kind is {kind!r}, wanted one of {', '.join(PERIODIC_KINDS)}")
         self._columns = known_columns(columns, n_inputs)
+        # The same array at every call: a training finds out by it that the layer is the same.
+        self._places = np.array(self._columns, np.int64)
         self._kind = kind
         n = len(self._columns)
         K = whole_number("frequencies", frequencies, 1)
@@ -131,6 +135,21 @@ class PeriodicEmbedding(ColumnLayer):
         """ "pbld" or "plr"."""
         return self._kind
 
+    @classmethod
+    def count_parameters(
+        cls,
+        n_inputs: int,
+        columns: Iterable[int] | None = None,
+        frequencies: int = 16,
+        outputs: int = 3,
+        kind: str = "pbld",
+    ) -> int:
+        """Number of parameters of a layer with these arguments."""
+        n_inputs = whole_number("n_inputs", n_inputs, 1)
+        n = n_inputs if columns is None else len(known_columns(columns, n_inputs))
+        K, M = whole_number("frequencies", frequencies, 1), whole_number("outputs", outputs, 1)
+        return n * (2 * K + M * (K * (2 if kind == "plr" else 1) + 1))
+
     def config(self) -> dict[str, Any]:
         """Sizes, columns and kind, for the model file."""
         K, M = self._shapes["w"][1], self._shapes["c"][1]
@@ -142,6 +161,13 @@ class PeriodicEmbedding(ColumnLayer):
             "kind": self.kind,
         }
 
+    def __repr__(self) -> str:
+        shown = self.config()
+        if len(self.columns) == self.n_inputs:
+            del shown["columns"]
+        arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        return f"PeriodicEmbedding({arguments})"
+
     def numbers(self) -> tuple[float, ...]:
         """K, M and the kind's switches."""
         K, M = self._shapes["w"][1], self._shapes["c"][1]
@@ -149,26 +175,55 @@ class PeriodicEmbedding(ColumnLayer):
 
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
         """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
-        columns = np.array(self.columns, np.int64)
         found = super().operation(starts, key)
-        return found._replace(n_outputs=self.n_outputs, arrays=(columns,))
+        return found._replace(n_outputs=self.n_outputs, arrays=(self._places,))
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the waves of the embedded columns, their products with V, and what stands beside."""
+        x, (sines, with_x, rectified) = graph.tensor, PERIODIC_KINDS[self.kind]
+        w, b, V, c = graph.parameters(self, *self.parameters)
+        last = graph.indices("axis", [2])
+        column = graph.add("Gather", x, graph.indices("columns", self.columns), axis=1)
+        column = graph.add("Unsqueeze", column, last)  # (B, n, 1)
+        angle = graph.add("Mul", column, w)
+        angle = graph.add("Mul", angle, graph.constant("turn", 2 * math.pi))
+        if sines:
+            graph.add("Concat", graph.add("Cos", angle), graph.add("Sin", angle), axis=2)
+        else:
+            graph.add("Add", angle, b)
+            graph.add("Cos")
+        waves = graph.add("Unsqueeze", graph.tensor, last)  # (B, n, 1, K or 2 K)
+        transposed = graph.add("Transpose", V, perm=[0, 2, 1])
+        graph.add("MatMul", waves, transposed)
+        graph.add("Squeeze", graph.tensor, last)
+        graph.add("Add", graph.tensor, c)
+        if rectified:
+            graph.add("Relu")
+        if with_x:
+            graph.add("Concat", column, graph.tensor, axis=2)
+        width = self._shapes["c"][1] + with_x
+        write_in_order(graph, x, self.n_inputs, self.columns, width)
+        graph.describe(self, x, {"w": w, "b": b, "V": V, "c": c})
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        columns = np.array(self.columns, np.int64)
-        arrays, switches = self._arrays_as(dtype), PERIODIC_KINDS[self.kind]
-        kernels.periodic_embedding_forward(ready(x, dtype), *arrays, columns, *switches, out)
+        columns = self._places
+        w, b, V, c = self._arrays_as(dtype)
+        switches = PERIODIC_KINDS[self.kind]
+        kernels.periodic_embedding_forward(ready(x, dtype), w, b, V, c, columns, *switches, out)
         if keep:
             self._y = out.copy() if switches[2] else out
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx, y = np.empty(x.shape, x.dtype), ready(self._kept(self._y), x.dtype)
-        columns = np.array(self.columns, np.int64)
-        arrays, switches = self._arrays_as(x.dtype), PERIODIC_KINDS[self.kind]
+        columns = self._places
+        w, b, V, c = self._arrays_as(x.dtype)
+        sines, with_x, rectified = PERIODIC_KINDS[self.kind]
+        dw, db, dV, dc = (gradients[name] for name in self.parameters)
         kernels.periodic_embedding_backward(
-            x, y, dout, *arrays, columns, *switches, dx, *gradients.values()
+            x, y, dout, w, b, V, c, columns, sines, with_x, rectified, dx, dw, db, dV, dc
         )
         return dx
 
@@ -206,10 +261,10 @@ class Embedding(ColumnLayer):
     Raises
     ------
     ValueError
-        From forward and predict, if such a column of x holds anything but its codes. A network whose
-        first layer is an embedding checks the data of ``fit``, ``predict`` and ``evaluate`` once,
-        after multiplication by ``input_scale``. Behind other layers only the forward layer by layer
-        checks; compiled code makes the vector NaN.
+        From forward and predict, if such a column of x holds anything but its codes. A network
+        whose first layer is an embedding checks the data of ``fit``, ``predict`` and ``evaluate``
+        too, after multiplication by ``input_scale``. Behind other layers the layer checks only
+        when it runs by itself; compiled code makes the vector NaN.
 
     Examples
     --------
@@ -237,9 +292,13 @@ class Embedding(ColumnLayer):
     ) -> None:
         n_inputs = whole_number("n_inputs", n_inputs, 1)
         d = whole_number("outputs", outputs, 1)
-        found = {int(column): whole_number("a size", size, 1) for column, size in sizes.items()}
+        found = known_sizes(sizes)
         self._columns = known_columns(found, n_inputs)
         self._sizes = tuple(found[column] for column in self._columns)
+        # The columns and the first row of each one's table: the same arrays at every call, by which
+        # a training finds out that the layer is the same.
+        firsts = np.cumsum([0, *self._sizes[:-1]]).astype(np.int64)
+        self._places = np.array(self._columns, np.int64), firsts
         super().__init__(n_inputs, n_inputs + len(found) * (d - 1))
         self._shapes = {"E": (sum(self._sizes), d)}
         self.E = generator(rng).standard_normal(self._shapes["E"]).astype(float_dtype(dtype))
@@ -265,10 +324,18 @@ class Embedding(ColumnLayer):
         """Length of the vectors."""
         return self._shapes["E"][1]
 
+    @classmethod
+    def count_parameters(cls, n_inputs: int, sizes: Mapping[int, int], outputs: int = 8) -> int:
+        """Number of parameters of a layer with these arguments."""
+        return sum(known_sizes(sizes).values()) * whole_number("outputs", outputs, 1)
+
     def config(self) -> dict[str, Any]:
         """Sizes and columns, for the model file."""
         sizes = {str(column): size for column, size in self.sizes.items()}
         return {"n_inputs": self.n_inputs, "sizes": sizes, "outputs": self.outputs}
+
+    def __repr__(self) -> str:
+        return f"Embedding(n_inputs={self.n_inputs}, sizes={self.sizes}, outputs={self.outputs})"
 
     def numbers(self) -> tuple[float, ...]:
         """Rows of the tables and their length."""
@@ -277,7 +344,7 @@ class Embedding(ColumnLayer):
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
         """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
         found = super().operation(starts, key)
-        return found._replace(n_outputs=self.n_outputs, arrays=self._places())
+        return found._replace(n_outputs=self.n_outputs, arrays=self._places)
 
     def require_inputs(self, x: Array, name: str = "x", first_row: int = 0) -> None:
         """Raise unless every value of a column of codes is one of its codes.
@@ -310,161 +377,57 @@ class Embedding(ColumnLayer):
                     f"a code: a whole number from 0 to {size - 1}"
                 )
 
-    def _places(self) -> tuple[Array, Array]:
-        """The columns, and the first row of each one's table."""
-        firsts = np.cumsum([0, *self._sizes[:-1]])
-        return np.array(self._columns, np.int64), firsts.astype(np.int64)
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the rows of E that the codes look up, which the graph does not check."""
+        x = graph.tensor
+        columns, firsts = self._places
+        (E,) = graph.parameters(self, "E")
+        graph.add("Gather", x, graph.indices("columns", columns), axis=1)
+        graph.add("Cast", to=INT64)
+        graph.add("Add", graph.tensor, graph.indices("firsts", firsts))
+        graph.add("Gather", E, graph.tensor, axis=0)
+        write_in_order(graph, x, self.n_inputs, self.columns, self.outputs)
+        graph.describe(self, x, {"E": E})
 
     def _apply(self, x: Array, keep: bool) -> Array:
         self.require_inputs(x)
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        kernels.embedding_forward(ready(x, dtype), *self._arrays_as(dtype), *self._places(), out)
+        (E,), (columns, firsts) = self._arrays_as(dtype), self._places
+        kernels.embedding_forward(ready(x, dtype), E, columns, firsts, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx = np.empty(x.shape, x.dtype)
-        kernels.embedding_backward(x, dout, *self._places(), dx, gradients["E"])
+        kernels.embedding_backward(x, dout, *self._places, dx, gradients["E"])
         return dx
 
 
-class PiecewiseEmbedding(ColumnLayer):
-    """Numbers as what is linear in bins of them: each embedded column becomes several.
-
-    For a column with the value x and bins between the edges e_0 < ... < e_T, where x lies in bin s,
-    or below the first or above the last one::
-
-        out = w x + b + W_0 + ... + W_(s-1) + (x - e_s) / (e_(s+1) - e_s) W_s
-
-    So each output is a continuous function of x whose slope is learned bin by bin. The other
-    columns stay as they are. Gorishniy, Rubachev, Babenko, "On
-    embeddings for numerical features in tabular deep learning", NeurIPS 2022; in this form, with W
-    starting at 0, version B of the package rtdl_num_embeddings.
-
-    Parameters
-    ----------
-    n_inputs : int
-        Row width of the input.
-    edges : mapping of int to sequence of float
-        For each embedded column the edges of its bins, two or more, ascending; see
-        :func:`affinet.tabular.tabm.bin_edges`.
-    outputs : int
-        d, values for each embedded column.
-    rng : int, numpy.random.Generator or None
-        Of the initial w and b, uniform within ±1 / sqrt(outputs); W is 0.
-    dtype : dtype
-        float16, float32 or float64.
-
-    Attributes
-    ----------
-    w, b : array of shape (n, outputs)
-    W : array of shape (n, T, outputs)
-        T is the largest number of bins; a column with fewer uses the first ones.
-    dw, db, dW : array or None
-        Their gradients after a backward.
-
-    Examples
-    --------
-    >>> import numpy as np, affinet as an
-    >>> layer = an.PiecewiseEmbedding(2, {1: [0.0, 1.0, 3.0]}, outputs=1, dtype=np.float64)
-    >>> layer.w, layer.b, layer.W = [[0.0]], [[10.0]], [[[1.0], [4.0]]]
-    >>> layer.forward(np.array([[7.0, 0.5], [7.0, 2.0], [7.0, 5.0]]))
-    array([[ 7. , 10.5],
-           [ 7. , 13. ],
-           [ 7. , 19. ]])
-    """
-
-    parameters: ClassVar[tuple[str, ...]] = ("w", "b", "W")
-    kernel: ClassVar[str] = "piecewise_embedding"
-    keeps: ClassVar[tuple[str, ...]] = ("_x", "_shape")
-    w = Parameter(ndim=2)
-    b = Parameter(ndim=2)
-    W = Parameter(ndim=3)
-    dw: Array | None = None
-    db: Array | None = None
-    dW: Array | None = None
-
-    def __init__(
-        self,
-        n_inputs: int,
-        edges: Mapping[int, Iterable[float]],
-        outputs: int = 16,
-        rng: int | np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        n_inputs = whole_number("n_inputs", n_inputs, 1)
-        d = whole_number("outputs", outputs, 1)
-        found = {int(column): known_edges(column, own) for column, own in edges.items()}
-        self._columns = known_columns(found, n_inputs)
-        self._edges = tuple(found[column] for column in self._columns)
-        n, T = len(found), max(len(own) - 1 for own in self._edges)
-        super().__init__(n_inputs, n_inputs + n * (d - 1))
-        self._shapes = {"w": (n, d), "b": (n, d), "W": (n, T, d)}
-        rng, kind, bound = generator(rng), float_dtype(dtype), d**-0.5
-        self.w = rng.uniform(-bound, bound, (n, d)).astype(kind)
-        self.b = rng.uniform(-bound, bound, (n, d)).astype(kind)
-        self.W = np.zeros((n, T, d), kind)
-        self.dw = self.db = self.dW = None
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """The embedded columns, ascending."""
-        return self._columns
-
-    @property
-    def edges(self) -> dict[int, tuple[float, ...]]:
-        """The edges of each embedded column's bins."""
-        return dict(zip(self._columns, self._edges, strict=True))
-
-    def config(self) -> dict[str, Any]:
-        """Sizes and edges, for the model file."""
-        edges = {str(column): list(own) for column, own in self.edges.items()}
-        return {"n_inputs": self.n_inputs, "edges": edges, "outputs": self._shapes["w"][1]}
-
-    def numbers(self) -> tuple[float, ...]:
-        """T and d."""
-        return tuple(map(float, self._shapes["W"][1:]))
-
-    def operation(self, starts: tuple[int, ...], key: int) -> Operation:
-        """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
-        edges, columns, counts = self._bins(self.w.dtype)
-        found = super().operation(starts, key)._replace(n_outputs=self.n_outputs)
-        return found._replace(arrays=(columns, counts, edges.reshape(-1)))
-
-    def _bins(self, dtype: DTypeLike) -> tuple[Array, Array, Array]:
-        """Edges (n, T + 1), columns and numbers of bins, as the kernels take them."""
-        edges = np.zeros((len(self._columns), self._shapes["W"][1] + 1), dtype)
-        for row, own in zip(edges, self._edges, strict=True):
-            row[: len(own)] = own
-        counts = np.array([len(own) - 1 for own in self._edges], np.int64)
-        return edges, np.array(self._columns, np.int64), counts
-
-    def _apply(self, x: Array, keep: bool) -> Array:
-        dtype = self._dtype_for(x)
-        out = np.empty((len(x), self.n_outputs), dtype)
-        w, b, W = self._arrays_as(dtype)
-        kernels.piecewise_embedding_forward(ready(x, dtype), w, b, W, *self._bins(dtype), out)
-        return out
-
-    def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
-        dx = np.empty(x.shape, x.dtype)
-        w, _, W = self._arrays_as(x.dtype)
-        kernels.piecewise_embedding_backward(
-            x, dout, w, W, *self._bins(x.dtype), dx, *gradients.values()
-        )
-        return dx
+def write_in_order(
+    graph: OnnxGraph, x: str, n_inputs: int, columns: tuple[int, ...], width: int
+) -> None:
+    """Put the last output, (B, n, width), in the places of the embedded columns of x."""
+    n = len(columns)
+    flat = graph.add("Reshape", graph.tensor, graph.indices("shape", [0, n * width]))
+    graph.add("Concat", x, flat, axis=1)
+    starts = {column: n_inputs + p * width for p, column in enumerate(columns)}
+    places: list[int] = []
+    for column in range(n_inputs):
+        start = starts.get(column)
+        places += [column] if start is None else range(start, start + width)
+    graph.add("Gather", graph.tensor, graph.indices("order", places), axis=1)
 
 
-def known_edges(column: int, edges: Iterable[float]) -> tuple[float, ...]:
-    """Edges of bins that ascend in single precision too."""
-    found = tuple(float(edge) for edge in edges)
-    with np.errstate(over="ignore"):
-        single = np.array(found, np.float32)
-    if len(found) < 2 or not np.isfinite(single).all() or not (np.diff(single) > 0).all():
-        raise ValueError(
-            f"edges of column {column} are {found!r:.60}, wanted two finite numbers or more that "
-            "ascend, in single precision too"
-        )
+def known_sizes(sizes: Any) -> dict[int, int]:
+    """Sizes by column; keys may be texts, as in JSON."""
+    if not isinstance(sizes, Mapping):
+        raise TypeError(f"sizes is {sizes!r:.50}, wanted a mapping of columns to numbers")
+    found = {}
+    for key, size in sizes.items():
+        column = int(key) if isinstance(key, str) and key.isdecimal() else key
+        found[whole_number("a column", column, 0)] = whole_number("a size", size, 1)
+    if len(found) < len(sizes):
+        raise ValueError(f"sizes is {sizes!r}, wanted each column once")
     return found
 
 

@@ -175,9 +175,17 @@ class NTKAffine(ParameterLayer):
         ]
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add a Gemm with the factor as its alpha."""
-        inputs = graph.parameters(self, "W", "b")
-        graph.add("Gemm", graph.tensor, *inputs, alpha=self.factor)
+        """Add a Gemm with the factor as its alpha; in double precision, a product before it.
+
+        An alpha is single precision.
+        """
+        x, inputs = graph.tensor, graph.parameters(self, "W", "b")
+        if graph.dtype == np.float64:
+            graph.add("Mul", x, graph.constant("factor", self.factor))
+            graph.add("Gemm", graph.tensor, *inputs)
+        else:
+            graph.add("Gemm", x, *inputs, alpha=self.factor)
+        graph.describe(self, x, dict(zip(self.parameters, inputs, strict=True)))
 
     def _apply(self, x: Array) -> tuple[Array, Array]:
         """x / sqrt(I) as rows, and the output."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -75,6 +76,22 @@ class OnnxGraph(Protocol):
 
     def parameters(self, layer: Any, *names: str) -> list[str]:
         """Add the layer's arrays with these names; return their names in the graph."""
+
+    def indices(self, name: str, value: Any) -> str:
+        """Add an int64 array; return its name."""
+
+    def describe(self, layer: Any, tensor: str, arrays: Mapping[str, str]) -> None:
+        """Record in the last node that it ends a layer, so that a reader finds the layer whole.
+
+        Parameters
+        ----------
+        layer : Layer
+            Its type and ``config()`` are recorded.
+        tensor : str
+            The layer's input.
+        arrays : mapping of str to str
+            Names in the graph of the layer's parameters.
+        """
 
     def write(self, place: int, layer: Any) -> None:
         """Let a child layer add its nodes; ``place`` is its index in ``children``."""

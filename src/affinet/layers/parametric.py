@@ -100,17 +100,17 @@ class Parametric(ColumnLayer):
         """Add f, and what mixes it with its input."""
         x = graph.tensor
         self.activation.write_onnx(graph)
+        (a,) = graph.parameters(self, "a")
         graph.add("Sub", graph.tensor, x)
-        graph.add("Mul", graph.tensor, *graph.parameters(self, "a"))
+        graph.add("Mul", graph.tensor, a)
         graph.add("Add", x, graph.tensor)
+        graph.describe(self, x, {"a": a})
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out, step = np.empty(x.shape, dtype), np.empty(x.shape, dtype)
-        f = self.activation
-        kernels.parametric_forward(
-            ready(x, dtype), *self._arrays_as(dtype), f.kernel, f.numbers(), out, step
-        )
+        f, (a,) = self.activation, self._arrays_as(dtype)
+        kernels.parametric_forward(ready(x, dtype), a, f.kernel or "", f.numbers(), out, step)
         if keep:
             self._step = step
         return out
@@ -118,8 +118,8 @@ class Parametric(ColumnLayer):
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx, f = np.empty(x.shape, x.dtype), self.activation
         step = self._kept(self._step).astype(x.dtype)  # a copy: the kernel overwrites it
-        a = self._arrays_as(x.dtype)
-        kernels.parametric_backward(x, dout, *a, f.kernel, f.numbers(), dx, gradients["a"], step)
+        (a,), da = self._arrays_as(x.dtype), gradients["a"]
+        kernels.parametric_backward(x, dout, a, f.kernel or "", f.numbers(), dx, da, step)
         return dx
 
 

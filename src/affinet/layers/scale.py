@@ -74,15 +74,19 @@ class Scale(ColumnLayer):
 
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add a Mul."""
-        graph.add("Mul", graph.tensor, *graph.parameters(self, "s"))
+        x, (s,) = graph.tensor, graph.parameters(self, "s")
+        graph.add("Mul", x, s)
+        graph.describe(self, x, {"s": s})
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty(x.shape, dtype)
-        kernels.scale_forward(ready(x, dtype), *self._arrays_as(dtype), out)
+        (s,) = self._arrays_as(dtype)
+        kernels.scale_forward(ready(x, dtype), s, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx = np.empty(x.shape, x.dtype)
-        kernels.scale_backward(x, dout, *self._arrays_as(x.dtype), dx, gradients["s"])
+        (s,) = self._arrays_as(x.dtype)
+        kernels.scale_backward(x, dout, s, dx, gradients["s"])
         return dx

@@ -3,3 +3,8 @@
 METADATA = "affinet.metadata"  # property of a model: all of net.metadata, as JSON
 PROBABILITIES = "affinet.probabilities"  # "true" if the last node represents the loss
 CLASSES = "classes"  # property of a model: only the class names, as a JSON list
+# In the documentation of the node that ends a layer of several nodes: the layer's type and config,
+# the tensor that it reads, and the names of its parameters' initializers.
+LAYER = "layer"
+INPUT = "input"
+ARRAYS = "arrays"

@@ -31,6 +31,7 @@ from affinet.onnx.graph import (
     same_in_single,
     shortest,
 )
+from affinet.onnx.layers import read_parametric, read_recorded, read_scale, record_of
 from affinet.onnx.names import CLASSES, METADATA, PROBABILITIES
 from affinet.onnx.products import factors, find_gate
 
@@ -137,13 +138,15 @@ class Reader:
 
     def _read_node(self) -> None:
         node = self.graph.producer(self.tensor)
-        if node.domain not in STANDARD or node.op_type not in READERS:
+        recorded = node.domain in STANDARD and record_of(node) is not None
+        if not recorded and (node.domain not in STANDARD or node.op_type not in READERS):
             refuse(node, "affinet has no layer for it")
         # Branches that share nodes could be read exponentially many times.
         if self.tensor in self.seen:
             refuse(node, "two branches contain it")
         self.seen.add(self.tensor)
-        READERS[node.op_type](self, node)
+        if not recorded or not read_recorded(self, node):
+            READERS[node.op_type](self, node)
 
     def put(self, layer: Any, node: Any, tensor: str) -> None:
         """Insert a layer before the others and continue with its input tensor."""
@@ -233,6 +236,8 @@ def put_affine(
 def read_add(reader: Reader, node: Any) -> None:
     """A bias after a matrix product, in either order, or a Residual."""
     data = reader.graph.data_inputs(node)
+    if len(data) == 2 and read_parametric(reader, node):
+        return
     if len(data) == 2:
         read_sum(reader, node, data)
         return
@@ -405,7 +410,9 @@ def read_dropout(reader: Reader, node: Any) -> None:
 
 
 def read_product(reader: Reader, node: Any) -> None:
-    """An activation written as a product, or the input's scale."""
+    """An activation written as a product, a Scale, or the input's scale."""
+    if read_scale(reader, node):
+        return
     found = find_gate(reader.graph, node)
     if found is not None:
         gate, x = found

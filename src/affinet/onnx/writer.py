@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -70,12 +71,29 @@ class GraphWriter:
                 raise ValueError(f"{name} is {value!r}, more than ONNX's single precision holds")
         exact = {name: v for name, v in numbers.items() if float(str(single(v))) != v}
         if exact:
-            self.nodes[-1].doc_string = json.dumps(exact)
+            self.record(exact)
+
+    def record(self, entries: Mapping[str, Any]) -> None:
+        """Add entries to the last node's documentation, for :func:`affinet.onnx.load`."""
+        node = self.nodes[-1]
+        node.doc_string = json.dumps(json.loads(node.doc_string or "{}") | dict(entries))
+
+    def describe(self, layer: Any, tensor: str, arrays: Mapping[str, str]) -> None:
+        """Record in the last node that it ends a layer; see :class:`OnnxGraph`."""
+        kind = {"type": type(layer).__name__, **layer.config()}
+        self.record({names.LAYER: kind, names.INPUT: tensor, names.ARRAYS: dict(arrays)})
 
     def constant(self, name: str, value: Any) -> str:
         """Add an array in the graph's dtype; its name in the graph starts with the layer's path."""
         full_name = f"{self.place}.{name}"
         array = np.ascontiguousarray(value, dtype=self.dtype).reshape(np.shape(value))
+        self.initializers[full_name] = numpy_helper.from_array(array, full_name)
+        return full_name
+
+    def indices(self, name: str, value: Any) -> str:
+        """Add an int64 array."""
+        full_name = f"{self.place}.{name}"
+        array = np.array(value, np.int64)
         self.initializers[full_name] = numpy_helper.from_array(array, full_name)
         return full_name
 

@@ -140,8 +140,7 @@ class Optimizer(KnownAttributes, ABC):
                 raise TypeError(f"grads is {type(grads).__name__}, wanted a mapping as params is")
             if isinstance(params, Parameters):
                 require_parameter("params.flat", params.flat)
-                segments = self.segments(params)
-                self._update_array(params.flat, params.gather(grads), segments)
+                self._update_parameters(params, params.gather(grads))
             else:
                 self._update_mapping(params, grads)
         else:
@@ -217,6 +216,9 @@ class Optimizer(KnownAttributes, ABC):
     def _apply(self, dW: Array, W: Array, state: State) -> None:
         """The rule on flat contiguous arrays of one dtype; ``state.step`` counts this step."""
 
+    def _update_parameters(self, params: Parameters, dW: Array) -> None:
+        self._update_array(params.flat, dW, self.segments(params))
+
     def _update_mapping(self, params: Mapping[Any, Any], grads: Mapping[Any, Any]) -> None:
         factors = self._factors(params)
         checked = {}
@@ -234,7 +236,10 @@ class Optimizer(KnownAttributes, ABC):
             if isinstance(params[name], FLOATS):
                 rule._update_float(params, name, gradient)  # type: ignore[arg-type]
             else:
-                rule._update_array(params[name], gradient)
+                rule._update_named(name, params[name], gradient)
+
+    def _update_named(self, name: Any, W: Array, dW: Array) -> None:
+        self._update_array(W, dW)
 
     def _update_array(self, W: Array, dW: Array, segments: tuple[Segment, ...] = ()) -> None:
         dtype = compute_dtype(W)

@@ -50,15 +50,7 @@ class Group:
     def __init__(
         self, parameters: str | Sequence[str], lr: float = 1.0, weight_decay: float = 1.0
     ) -> None:
-        found = (parameters,) if isinstance(parameters, str) else parameters
-        if not isinstance(found, Sequence):
-            raise TypeError(f"parameters is {parameters!r}, wanted a name or a sequence of names")
-        if not found:
-            raise ValueError(f"parameters is {parameters!r}, wanted at least one name")
-        for name in found:
-            if not isinstance(name, str):
-                raise TypeError(f"parameters has {name!r}, wanted names or patterns such as '*.b'")
-        object.__setattr__(self, "parameters", tuple(found))
+        object.__setattr__(self, "parameters", require_patterns("parameters", parameters))
         object.__setattr__(self, "lr", real_number("lr", lr, 0.0))
         object.__setattr__(self, "weight_decay", real_number("weight_decay", weight_decay, 0.0))
 
@@ -74,7 +66,37 @@ class Group:
 
     def matches(self, name: str) -> bool:
         """True if the parameter belongs to the group, unless an earlier one has it."""
-        return any(fnmatchcase(name, pattern) for pattern in self.parameters)
+        return matches(name, self.parameters)
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """True if the name is one of these, or matches one of them."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def require_patterns(
+    argument: str, value: str | Sequence[str], none: bool = False
+) -> tuple[str, ...]:
+    """Names or patterns as a tuple, which is empty only if ``none`` allows it."""
+    found = (value,) if isinstance(value, str) else value
+    if not isinstance(found, Sequence):
+        raise TypeError(f"{argument} is {value!r}, wanted a name or a sequence of names")
+    if not found and not none:
+        raise ValueError(f"{argument} is {value!r}, wanted at least one name")
+    for name in found:
+        if not isinstance(name, str):
+            raise TypeError(f"{argument} has {name!r}, wanted names or patterns such as '*.b'")
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=128)  # layer by layer, each update asks
+def require_matches(argument: str, patterns: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Raise unless each pattern matches a name."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(
+                f"{argument}: {pattern!r} matches no parameter, wanted one of {', '.join(names)}"
+            )
 
 
 class Factors(NamedTuple):
@@ -106,7 +128,7 @@ def require_groups(groups: Iterable[Group] | None) -> tuple[Group, ...]:
     return found
 
 
-@functools.lru_cache(maxsize=128)  # layer by layer, each update asks
+@functools.lru_cache(maxsize=128)
 def factors_of(
     names: tuple[str, ...], groups: tuple[Group, ...], exempt: frozenset[str]
 ) -> tuple[Factors, ...]:
@@ -118,11 +140,7 @@ def factors_of(
         If a pattern matches no name.
     """
     for group in groups:
-        for pattern in group.parameters:
-            if not any(fnmatchcase(name, pattern) for name in names):
-                raise ValueError(
-                    f"groups: {pattern!r} matches no parameter, wanted one of {', '.join(names)}"
-                )
+        require_matches("groups", group.parameters, names)
     found = []
     for name in names:
         own = next((group for group in groups if group.matches(name)), None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from affinet._validation import positive_in_single, real_number
-from affinet.optimizers.base import CompiledOptimizer, Optimizer
+from affinet.optimizers.base import CompiledOptimizer
 from affinet.optimizers.groups import Group
 
 # In the order of the shell and the plots: simplest rule first.
@@ -385,9 +385,3 @@ class Lion(CompiledOptimizer):
             "beta2": self.beta2,
             "weight_decay": self.weight_decay,
         }
-
-
-def optimizer_classes() -> dict[str, type[Optimizer]]:
-    """Every public optimizer by its ``shell_name``."""
-    classes = [globals()[name] for name in __all__]
-    return {cls.shell_name: cls for cls in classes}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affinet._validation import Array, number_array, require_finite, whole_number
-from affinet.layers import Affine
+from affinet.layers import Affine, NTKAffine
 from affinet.network.inner import walk
 from affinet.plotting.figures import BLUE, VERMILION, own_or_new, own_or_new_grid, share_text
 
@@ -62,7 +62,8 @@ def first_layer_weights(
     'weights of 10 units'
     """
     n = whole_number("n", n, 1)
-    W = next((layer.W for _, layer in walk(net.layers) if isinstance(layer, Affine)), None)
+    kinds = Affine | NTKAffine
+    W = next((layer.W for _, layer in walk(net.layers) if isinstance(layer, kinds)), None)
     if W is None:
         raise ValueError("net has no Affine layer: no weights to draw")
     if not np.isfinite(W).all():

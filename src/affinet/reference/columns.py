@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from affinet.reference import activations, gates
@@ -174,7 +176,7 @@ def parametric_backward(
     return dout + a * (slope - dout), np.sum(products, axis=0), products
 
 
-def _activation(name: str):  # type: ignore[no-untyped-def]
+def _activation(name: str) -> Any:
     """A function of this package."""
     for file in (activations, gates):
         if name in file.__all__:

@@ -292,7 +292,7 @@ def _joined(x: Array, pieces: dict[int, Array]) -> Array:
 
 
 def _divided(x: Array, dout: Array, columns: Array, width: int) -> tuple[Array, Array]:
-    """dout's columns that stay as (B, I), 0 for the embedded ones, and the others, (B, n, width)."""
+    """dout's columns that stay, (B, I) with 0 for embedded ones, and the others, (B, n, width)."""
     dx, pieces = np.zeros_like(x), np.zeros((len(x), len(columns), width), dout.dtype)
     places = {column: p for p, column in enumerate(columns)}
     start = 0

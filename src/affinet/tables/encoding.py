@@ -286,12 +286,17 @@ class Encoding:
 
     def unknown(self, table: Table) -> list[str]:
         """Categories of the table that are unseen in training, in words, a text for each column."""
-        found = []
+        found = self.unseen(table)
+        return [f"column {name!r}: {listing(new)}" for name, new in found.items()]
+
+    def unseen(self, table: Table) -> dict[str, list[str]]:
+        """Categories of the table that are unseen in training, by the names of their columns."""
+        found = {}
         for column, name in zip(self.columns, self.find(table), strict=True):
             if isinstance(column, CategoryColumn | Categories):
                 new = column.unseen(table, name)
                 if new:
-                    found.append(f"column {name!r}: {listing(new)}")
+                    found[name] = new
         return found
 
     def find(self, table: Table) -> list[str]:

@@ -23,20 +23,29 @@ True
 
 from affinet.tabular.encoding import encode
 from affinet.tabular.initialization import initialize_from_rows
+from affinet.tabular.linear import LinearModel, fit_linear
 from affinet.tabular.networks import build, optimizer_for, outputs
 from affinet.tabular.recipes import METHODS, PRESETS, Recipe, recipe_for
-from affinet.tabular.temperature import fit_temperature
+from affinet.tabular.schedules import LR_SCHEDULES, named_schedule
+from affinet.tabular.splitting import held_out
+from affinet.tabular.temperature import calibrated, fit_temperature
 from affinet.tabular.training import epochs_within, train
 
 __all__ = [
+    "LR_SCHEDULES",
     "METHODS",
     "PRESETS",
+    "LinearModel",
     "Recipe",
     "build",
+    "calibrated",
     "encode",
     "epochs_within",
+    "fit_linear",
     "fit_temperature",
+    "held_out",
     "initialize_from_rows",
+    "named_schedule",
     "optimizer_for",
     "outputs",
     "recipe_for",

@@ -16,6 +16,7 @@ def encode(
     *,
     rows: Array | None = None,
     categorical: Collection[str] = (),
+    ignore: Collection[str] = (),
 ) -> Encoding:
     """Learn from a table how its columns become the inputs and the target of a recipe's network.
 
@@ -31,6 +32,8 @@ def encode(
         Places of the training rows; all by default.
     categorical : collection of str
         Columns that hold categories even if they look like numbers or dates.
+    ignore : collection of str
+        Columns to leave out.
     """
     return Encoding.fit(
         table,
@@ -42,4 +45,5 @@ def encode(
         missing="indicator",
         clamp=recipe.clamp,
         categorical=categorical,
+        ignore=ignore,
     )

@@ -40,11 +40,10 @@ def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int
     rng = np.random.default_rng(seed)
     k, width = recipe.members, encoding.width
     layers: list[Any] = []
-    sections = [1] * width  # widths of what each input becomes
     edges = edges_of(recipe, encoding, x)
+    sizes = [recipe.number_size if place in edges else 1 for place in range(width)]
     if edges:
         layers.append(PiecewiseEmbedding(width, edges, recipe.number_size, rng))
-        sections = [recipe.number_size if place in edges else 1 for place in range(width)]
         width = layers[-1].n_outputs
     first = len(layers)
     if recipe.mini:
@@ -59,7 +58,7 @@ def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int
             layers.append(Dropout(recipe.dropout, rng))
         width = hidden
     layers.append(MemberAffine(k, width, n_outputs(encoding), rng))
-    start_apart(layers[first], sections, rng, normal=bool(edges))
+    start_apart(layers[first], sections_of(encoding, sizes), rng, normal=bool(edges))
     return Sequential(*layers, loss=loss_for(recipe, encoding))
 
 
@@ -87,8 +86,14 @@ def bin_edges(values: Array, bins: int) -> Array:
     return np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
 
 
+def sections_of(encoding: Encoding, sizes: list[int]) -> list[int]:
+    """How many values each column of the table becomes, for the sizes of its inputs."""
+    ends = np.cumsum([column.width for column in encoding.columns]).tolist()
+    return [sum(sizes[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+
+
 def start_apart(layer: Any, sections: list[int], rng: np.random.Generator, normal: bool) -> None:
-    """Make the first factors differ between members: one number for all values of an input.
+    """Make the first factors differ between members: one number for all values of a column.
 
     From N(0, 1) behind embeddings, else 1 or -1, as TabM's authors do.
     """
@@ -106,7 +111,7 @@ def uniform_affine(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> A
 
 
 def tabm_optimizer(recipe: Recipe, net: Sequential) -> Optimizer:
-    """AdamW, without decay of biases and of the linear part of embeddings, as TabM's authors do."""
+    """AdamW, without decay of biases and of the linear part of embeddings, as in pytabkit."""
     exempt = ["*.b"]
     exempt += [f"{path}.w" for path, layer in walk(net.layers) if type(layer) is PiecewiseEmbedding]
     beta1, beta2 = recipe.betas

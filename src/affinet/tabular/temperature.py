@@ -73,6 +73,19 @@ def fit_temperature(
     return 1 / lowest_loss(z, wanted, weights / weights.sum())
 
 
+def calibrated(outputs: ArrayLike, temperature: float) -> Array:
+    """softmax(outputs / temperature): probabilities (N, C) in float64 of logits (N, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> calibrated(np.log([[0.9, 0.1]]), 2.0).round(2)
+    array([[0.75, 0.25]])
+    """
+    z = np.asarray(outputs, np.float64)
+    return softmax((z - z.max(axis=1, keepdims=True)) / temperature)
+
+
 def checked(outputs: ArrayLike, t: ArrayLike) -> tuple[Array, Array]:
     """Logits as float64 (N, C) and class indices (N,)."""
     z, places = array_of("outputs", outputs).astype(np.float64), array_of("t", t)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ import numpy as np
 from affinet._validation import Array, positive_number, whole_number
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, set_arrays
-from affinet.samplers import MemberBatches
-from affinet.schedules import CosLog4, FlatCosine
+from affinet.samplers import MemberBatches, Sampler
+from affinet.schedules import FlatCosine
 from affinet.tables.targets import CLASSIFICATION
 from affinet.tabular.networks import averaged, optimizer_for, tiled
-from affinet.tabular.recipes import COSLOG4, FLAT_COSINE, Recipe
+from affinet.tabular.recipes import CONSTANT, FLAT_COSINE, Recipe
+from affinet.tabular.schedules import named_schedule
 from affinet.thread_limit import thread_limit
 from affinet.training import StopTraining, TrainingState
 from affinet.training.batches import steps_per_epoch
@@ -45,13 +47,15 @@ def train(
     verbose: int | None = 0,
     n_threads: int | None = None,
     unit: float = 1.0,
+    resume: str | PathLike[str] | None = None,
+    keep_interrupted: bool = True,
 ) -> History:
     """Train a network by its recipe, on shuffled batches.
 
     With validation rows the last of the epochs with the lowest validation error is kept:
     "val_error", the share of rows classified wrongly, or "val_rmse". If the recipe has a patience,
     training stops after that many epochs without a lower error. Ctrl-C ends the training with a
-    warning; the best epoch so far is kept then, too.
+    warning, and the best epoch so far is kept, unless ``keep_interrupted`` is False.
 
     Parameters
     ----------
@@ -79,6 +83,11 @@ def train(
     unit : float
         What a difference of 1 between targets means, for "val_rmse": the standard deviation that
         they were divided by.
+    resume : path, optional
+        A file of :class:`affinet.Checkpoint`, among the callbacks of an interrupted training with
+        the same arguments. The best epoch so far is in it.
+    keep_interrupted : bool
+        False lets the KeyboardInterrupt of a Ctrl-C propagate.
 
     Returns
     -------
@@ -102,11 +111,11 @@ def train(
             history = net.fit(
                 x, t, epochs=recipe.epochs if epochs is None else epochs, seed=seed,
                 validation_data=validation, metrics=measures, callbacks=[*watching, *callbacks],
-                verbose=verbose, **options,
+                verbose=verbose, resume=resume, **options,
             )  # fmt: skip
         except KeyboardInterrupt:
             found = net.history
-            if found is None:  # it had not begun
+            if found is None or not keep_interrupted:  # None: it had not begun
                 raise
             kept = "" if best.arrays is None else "; the best epoch so far is kept"
             warn_caller(f"training was interrupted{kept}", UserWarning)
@@ -159,7 +168,10 @@ def epochs_within(
             partial(trial.fit, x, t, seed=seed, verbose=0, **options),
             min(PROBE_SHARE * seconds, LONGEST_PROBE),
         )
-        per_epoch = per_step * steps_per_epoch(len(x), recipe.batch_size)
+        n_rows = len(x)
+        if recipe.whole_batches:
+            n_rows = n_rows // recipe.batch_size * recipe.batch_size or n_rows
+        per_epoch = per_step * steps_per_epoch(n_rows, recipe.batch_size)
         if validation is not None:
             measured = time.perf_counter()
             trial.evaluate(*(tiled(recipe, array) for array in validation))
@@ -194,7 +206,11 @@ def timed(fit: Any, steps: int) -> float:
 def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) -> dict[str, Any]:
     """The arguments of ``fit`` that a recipe determines."""
     members = recipe.members
-    own = {"sampler": MemberBatches(members, recipe.batch_size)} if members > 1 else {}
+    own: dict[str, Any] = {}
+    if members > 1:
+        own["sampler"] = MemberBatches(members, recipe.batch_size)
+    elif recipe.whole_batches:
+        own["sampler"] = WholeBatches(recipe.batch_size)
     return {
         **own,
         "batch_size": recipe.batch_size * members,
@@ -205,11 +221,34 @@ def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) ->
     }
 
 
+class WholeBatches(Sampler):
+    """A permutation of the rows without the last ones, which would make a smaller batch.
+
+    With fewer rows than a batch has, all of them.
+
+    Examples
+    --------
+    >>> WholeBatches(2)(0, 5, np.random.default_rng(0)).shape
+    (4,)
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def __call__(self, epoch: int, n_rows: int, rng: np.random.Generator) -> Array:
+        """Rows of an epoch."""
+        return rng.permutation(n_rows)[: n_rows // self.rows * self.rows or n_rows]
+
+    def config(self) -> dict[str, Any]:
+        """Rows of a batch."""
+        return {"rows": self.rows}
+
+
 def schedules_of(recipe: Recipe) -> dict[str, Any]:
     """The arguments of ``fit`` for the schedules of a recipe; constant ones are left out."""
     found: dict[str, Any] = {}
-    if recipe.lr_schedule == COSLOG4:
-        found["schedule"] = CosLog4(recipe.lr)
+    if recipe.lr_schedule != CONSTANT:
+        found["schedule"] = named_schedule(recipe.lr_schedule, recipe.lr)
     for name in ("decay_schedule", "dropout_schedule"):
         if getattr(recipe, name) == FLAT_COSINE:
             found[name] = FlatCosine(1.0)
@@ -248,6 +287,11 @@ class LastBest:
         self.lowest = np.inf
         self.waited = 0
         self.arrays: dict[str, Array] | None = None
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of the network's arrays
+
+    def begin(self, state: TrainingState) -> None:
+        """Learn the shapes that a checkpoint must have."""
+        self.shapes = {name: array.shape for name, array in arrays_of(state.net).items()}
 
     def __call__(self, state: TrainingState) -> None:
         """Compare an epoch with the best so far; StopTraining if patience is exhausted."""
@@ -259,6 +303,20 @@ class LastBest:
             state.history.best_epoch = state.epoch
         if self.patience is not None and self.waited >= self.patience:
             raise StopTraining(f"{self.figure} has not become lower for {self.waited} epochs")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state to save in a checkpoint."""
+        return {"lowest": float(self.lowest), "waited": self.waited, "arrays": self.arrays}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state_dict; nothing changes if it is refused."""
+        lowest, waited = float(state["lowest"]), whole_number("waited", state["waited"], 0)
+        arrays = state["arrays"]
+        if arrays is not None:
+            shapes = {name: getattr(array, "shape", None) for name, array in arrays.items()}
+            if shapes != self.shapes:
+                raise ValueError(f"the best epoch has arrays of {shapes}, wanted {self.shapes}")
+        self.lowest, self.waited, self.arrays = lowest, waited, arrays
 
     def restore(self, net: Sequential) -> None:
         """Give the network the arrays of the best epoch, if there is one."""

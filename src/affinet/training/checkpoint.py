@@ -19,7 +19,7 @@ from affinet._version import __version__
 from affinet.archive import archive_path, array_names, pack, read_archive, unpack, write_archive
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, is_compiled, set_arrays, walk
-from affinet.optimizers import Group, Optimizer
+from affinet.optimizers import Group, Muon, Optimizer
 from affinet.training.callbacks import TrainingState, name_of
 from affinet.training.history import History
 from affinet.training.record import SCHEDULES, Training
@@ -27,12 +27,13 @@ from affinet.training.record import SCHEDULES, Training
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
 # Values of training facts that older files lack.
-ADDED = {
+ADDED: dict[str, Any] = {
     "clip_value": None,
     "sampler": None,
     "rows of the first epoch": None,
     "decay_schedule": None,
     "dropout_schedule": None,
+    "parameters with AdamW": [],
 }
 MOST_STEPS = 2**53  # integers up to here are exact in the rules' float64
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot, with their types
@@ -202,6 +203,7 @@ def identity(run: Run) -> dict[str, Any]:
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
         "optimizer": type(run.optimizer).__name__,
+        "parameters with AdamW": list(getattr(run.optimizer, "adamw", ())),
         **{name: schedule_name(run, name) for name in SCHEDULES},
         "l2": run.training.regularization.l2,
         "clip_norm": run.training.regularization.clip_norm,
@@ -377,7 +379,8 @@ def optimizer_numbers(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"the optimizer's numbers are {numbers!r:.80}")
     for name, value in numbers.items():
         finite_number(f"the optimizer's {name}", value)
-    own = is_compiled(run.optimizer)  # one of affinet's rules, and no subclass of it
+    # One of affinet's rules, and no subclass of it.
+    own = is_compiled(run.optimizer) or type(run.optimizer) is Muon
     if own and numbers != run.optimizer.config():
         type(run.optimizer)(**numbers)  # the constructor validates them
     step = whole_number("the optimizer's step", content["step"], 0)

@@ -18,7 +18,21 @@ from affinet._validation import (
     rows_array,
     whole_number,
 )
-from affinet.layers import Affine, BatchNorm, Dropout, Residual
+from affinet.layers import (
+    Affine,
+    BatchEnsemble,
+    BatchNorm,
+    Dropout,
+    Embedding,
+    MemberAffine,
+    MemberScale,
+    NTKAffine,
+    Parametric,
+    PeriodicEmbedding,
+    PiecewiseEmbedding,
+    Residual,
+    Scale,
+)
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss, require_takes_weights
 from affinet.metrics import Metric, Metrics, named_metrics
 from affinet.metrics.named import require_meaning
@@ -46,6 +60,10 @@ if TYPE_CHECKING:
 
 Part = Callable[[int], tuple[int, int]]  # n rows to (start, stop)
 DEFAULT_EPOCHS = 10
+READERS_OF_ROWS = (
+    *(Affine, NTKAffine, Residual, Scale, Parametric, PeriodicEmbedding, Embedding),
+    *(BatchEnsemble, MemberAffine, MemberScale, PiecewiseEmbedding),
+)
 
 
 def checked_training(
@@ -268,10 +286,10 @@ def probe(net: Sequential, x: Array) -> Array:
 
 
 def require_width(net: Sequential, x: Array, name: str) -> None:
-    """Raise if the first Affine or Residual, which reads the raw rows, has another width."""
+    """Raise if the first layer that reads the raw rows takes rows of another width."""
     first = next((layer for layer in net.layers if not keeps_any_width(layer)), None)
     came = math.prod(x.shape[1:])
-    widths = layer_widths(first) if type(first) in (Affine, Residual) else None
+    widths = layer_widths(first) if type(first) in READERS_OF_ROWS else None
     if widths is not None and came != widths[0]:
         raise ValueError(f"{name} has shape {x.shape}: {came} numbers a row, wanted {widths[0]}")
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 DRAWN_EVERY = 0.1  # seconds
+SHORT = 5.0  # seconds; a training that takes longer says how much time is left
 MOST_LINES = 50  # on a terminal; a log gets a line for every epoch
 
 
@@ -42,14 +43,23 @@ class Silent:
 class Lines(Silent):
     """One plain line on standard error for each epoch, or for every n-th and the last."""
 
+    says_time = True
+
     def __init__(self, epochs: int, most: int | None = None) -> None:
         self.epochs = epochs
         self.every = 1 if most is None else max(1, -(-epochs // most))
+        self.begun = time.perf_counter()
+        self.first: int | None = None  # the first epoch of this training, later if it resumed
 
     def epoch(self, number: int, metrics: dict[str, float]) -> None:
-        """Write the epoch's figures if this epoch is shown."""
+        """Write the figures if this epoch is shown, and in a long training the time left."""
+        self.first = number if self.first is None else self.first
         if number % self.every == 0 or number in (1, self.epochs):
-            self.write(epoch_line(number, self.epochs, metrics))
+            taken = time.perf_counter() - self.begun
+            left = (self.epochs - number) * taken / (number - self.first + 1)
+            shown = self.says_time and taken > SHORT and number < self.epochs
+            line = epoch_line(number, self.epochs, metrics)
+            self.write(f"{line}  ({left:.0f} s left)" if shown else line)
 
     def write(self, line: str) -> None:
         """Print a line if standard error exists."""
@@ -63,6 +73,8 @@ class Bar(Lines):
 
     tqdm itself adds the rows per second and the remaining time.
     """
+
+    says_time = False
 
     def __init__(self, bar: Any, epochs: int, file: Any) -> None:
         super().__init__(epochs, MOST_LINES)

@@ -347,8 +347,7 @@ class Run:
             most = max(drops, default=0.0)
             below = 1 / most if most > 0 else math.inf  # factors from here on drop everything
             dropouts = self.values(before, batches, "dropout_schedule", factor, below=below)
-        rates = Rates(lrs, decays, dropouts)
-        return rates.part(0, rates.shortest)
+        return Rates(lrs, decays, dropouts)
 
     def values(
         self,

@@ -29,7 +29,6 @@ from affinet.network.inner import (
     first_width,
     is_compiled,
     last_outputs,
-    same_operations,
     walk,
     why_not_compiled,
 )
@@ -191,13 +190,13 @@ class FusedStep:
 
     def refresh(self) -> None:
         """Rebuild the plan if a layer has changed; always copy the optimizer's settings."""
-        layers, input_scale = describe_layers(self.net.layers, self.keys), self.net.input_scale
+        layers, scale = describe_layers(self.net.layers, self.keys), self.net.input_scale
         if self.description is not None and not self.in_files:
             self.look_at_targets()
-        made_for = self.description
-        if not (made_for and made_for[1] == input_scale and same_operations(made_for[0], layers)):
-            self.plan = self.make_plan(layers, input_scale)
-            self.description = layers, input_scale
+        description = ([comparable(operation) for operation in layers], scale)
+        if description != self.description:
+            self.plan = self.make_plan(layers, scale)
+            self.description = description
         self.plan.set_loss(self.net.loss.kernel, self.net.loss.number())
         self.plan.set_groups(list(self.optimizer.segments(self.net.params)))
         self.set_rule()
@@ -304,6 +303,26 @@ class FusedStep:
     def set_rule(self) -> None:
         """Pass the optimizer's settings to the plan."""
         self.plan.set_rule(self.optimizer.kernel, self.optimizer.rule_numbers(), self.state.step)
+
+
+class Same:
+    """An array that equals only views of the same memory: the compiled code works on that."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Same):
+            return NotImplemented
+        same: bool = self.array.__array_interface__ == other.array.__array_interface__
+        return same
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def comparable(operation: Any) -> Any:
+    """An operation that ``==`` compares; NumPy would compare its arrays value by value."""
+    return operation._replace(arrays=tuple(map(Same, operation.arrays)))
 
 
 class DropoutPlaces:

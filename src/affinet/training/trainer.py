@@ -71,7 +71,8 @@ def fit(
     net : Sequential
         It must have a loss.
     x : array of shape (N, ...)
-        N >= 1 rows, in memory, in a memory map or as :class:`affinet.datasets.Shards`.
+        N >= 1 rows, in memory, in a memory map or as :class:`affinet.datasets.Shards`. If the first
+        layer is an :class:`~affinet.Embedding`, its codes are checked before the training.
     t : array of N targets
         In the form that the loss takes, stored in any of these ways too.
     epochs : int, optional
@@ -129,9 +130,10 @@ def fit(
         rows or, with :class:`SigmoidWithLoss` and one output, 0 and 1.
     l2 : float
         Strength of a penalty, 0 or more. The loss that is minimised and recorded includes
-        ``l2 / 2 sum W^2 / B``, over the weights W of all :class:`Affine` layers (not their
-        biases), B the number of rows of the batch or the sum of their weights; validation losses
-        do not include it. It is the ``alpha`` of scikit-learn's ``MLPClassifier``.
+        ``l2 / 2 sum W^2 / B``, over the weights W of all :class:`Affine` and :class:`NTKAffine`
+        layers (not their biases), B the number of rows of the batch or the sum of their weights;
+        validation losses do not include it. It is the ``alpha`` of scikit-learn's
+        ``MLPClassifier``.
     clip_norm : float, optional
         Upper bound of the Euclidean norm of the whole gradient, penalty included, above 0; a
         longer gradient is scaled down to it, to rounding. A gradient whose norm is not finite

@@ -38,15 +38,19 @@ def refused(shell):
 
 @pytest.fixture
 def classes(shell):
-    """A trained classifier of people, its file of rows, and what was printed."""
+    """A plain network trained to classify people, its file of rows, and what was printed."""
     write_csv("people.csv", NAMES, people())
-    out, err = shell("train", "people.csv", "--target", "group", "--epochs", "60")
+    out, err = shell(
+        *("train", "people.csv", "--target", "group", "--epochs", "60", "--model", "mlp")
+    )
     return out, err
 
 
 @pytest.fixture
 def numbers(shell):
-    """A trained regression of prices, and what was printed."""
+    """A plain network trained on prices, and what was printed."""
     write_csv("prices.csv", ["size", "town", "price"], prices())
-    out, err = shell("train", "prices.csv", "--target", "price", "--epochs", "60")
+    out, err = shell(
+        *("train", "prices.csv", "--target", "price", "--epochs", "60", "--model", "mlp")
+    )
     return out, err

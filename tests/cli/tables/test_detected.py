@@ -30,7 +30,7 @@ def german(n=60, seed=0):
 @pytest.fixture
 def model(shell, tmp_path):
     (tmp_path / "de.csv").write_bytes(german())
-    _, err = shell("train", "de.csv", "--target", "Preis", "--epochs", "60")
+    _, err = shell("train", "de.csv", "--target", "Preis", "--epochs", "60", "--model", "mlp")
     assert any(
         "note: de.csv has the encoding latin-1" in line
         and "the decimal mark ','" in line
@@ -92,12 +92,12 @@ def test_all_bad_columns_and_their_options(shell, refused):
     rows[7][4] = ""
     named = [[f"id{place}", *row] for place, row in enumerate(rows)]
     write_csv("a.csv", ["id", *NAMES], named)
-    line = refused("train", "a.csv", "--target", "group")
+    line = refused("train", "a.csv", "--target", "group", "--model", "mlp")
     for part in ("'id'", "--ignore id", "'age'", "'town'", "--impute median", "--drop-missing"):
         assert part in line
     _, err = shell(
         *("train", "a.csv", "--target", "group", "--ignore", "id", "--impute", "median"),
-        *("--drop-missing", "--epochs", "1"),
+        *("--drop-missing", "--epochs", "1", "--model", "mlp"),
     )
     assert any("1 of 60 rows have no target and are left out" in line for line in err)
     assert an.load("a-model.npz").metadata["results"]["train"]["rows"] == 47

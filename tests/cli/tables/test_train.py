@@ -54,14 +54,17 @@ def test_numbers_are_learned_and_measured_in_their_own_unit(numbers):
     assert whole == pytest.approx(float(np.abs(y - t).mean()), rel=1e-5)
     assert 1000 < results["validation"]["mae"] < 50_000
     assert [line.split()[0] for line in out if "MAE" in line or "0.9" in line] == [
-        *("split", "train", "validation", "train", "validation"),
+        *("split", "train", "validation", "validation", "plain", "ridge", "train", "validation"),
     ]
 
 
 def test_statistics_come_from_the_rows_trained_on_alone(shell):
     rows = [[float(place), place % 2] for place in range(40)]
     write_csv("a.csv", ["a", "t"], rows)
-    shell("train", "a.csv", "--target", "t", "--quiet", "--epochs", "1", "--validation", "0.5")
+    shell(
+        *("train", "a.csv", "--target", "t", "--quiet", "--epochs", "1", "--validation", "0.5"),
+        *("--model", "mlp"),
+    )
     column = an.load("a-model.npz").metadata["table"]["columns"][0]
     groups = np.array([row[1] for row in rows])
     train, held_out = split(40, 0.5, np.random.default_rng(0), groups)
@@ -74,12 +77,14 @@ def test_validation_0_trains_on_all_rows(shell):
     write_csv("people.csv", NAMES, people(60))
     out, _ = shell(
         *("train", "people.csv", "--target", "-1", "--validation", "0", "--json"),
-        *("--epochs", "2", "--quiet"),
+        *("--epochs", "2", "--quiet", "--model", "mlp"),
     )
     result = json.loads(out[-1])
     assert result["train"]["rows"] == 60
     assert "validation" not in result
-    out, _ = shell("train", "people.csv", "--target", "5", "--validation", "0", "--quiet")
+    out, _ = shell(
+        *("train", "people.csv", "--target", "5", "--validation", "0", "--quiet", "--model", "mlp")
+    )
     assert out[-1].startswith("train accuracy ")
 
 
@@ -106,7 +111,7 @@ def test_npz_npy_and_a_file_of_targets(shell):
     np.save("b.npy", np.column_stack([x.reshape(90, 16), t]))
     np.save("x.npy", x)
     write_csv("t.csv", ["label"], t[:, None].tolist())
-    common = ("--quiet", "--epochs", "3", "--out", "m.npz", "--plot", "c.png")
+    common = ("--quiet", "--epochs", "3", "--out", "m.npz", "--plot", "c.png", "--model", "mlp")
     flats = []
     for arguments in (
         ("a.npz",),
@@ -146,14 +151,20 @@ def test_the_penalty_follows_from_the_task_and_the_rows(shell):
     write_csv("a.csv", [*"abcdefgh", "t"], [[*map("{:.9f}".format, row)] for row in rows])
     found = {}
     for name, options in {"default": [], "none": ["--l2", "0"]}.items():
-        out, _ = shell("train", "a.csv", "--target", "t", "--seed", "1", "--json", *options)
+        out, _ = shell(
+            *("train", "a.csv", "--target", "t", "--seed", "1", "--json", "--model", "mlp"),
+            *options,
+        )
         found[name] = json.loads("".join(out))["validation"]["r2"]
         kept = an.load("a-model.npz").metadata["options"]["l2"]
         assert kept == (10 * 32 / 120 if name == "default" else 0.0)
     assert found["default"] > found["none"] + 0.05
     write_csv("c.csv", ["a", "t"], [[place, "ab"[place % 2]] for place in range(60)])
     for options, wanted in (([], 0.0), (["--l2", "0.5"], 0.5)):
-        shell("train", "c.csv", "--target", "t", "--epochs", "1", "--quiet", *options)
+        shell(
+            *("train", "c.csv", "--target", "t", "--epochs", "1", "--quiet", "--model", "mlp"),
+            *options,
+        )
         assert an.load("c-model.npz").metadata["options"]["l2"] == wanted
 
 
@@ -162,7 +173,7 @@ def test_ignored_and_categorical_columns(shell):
     write_csv("a.csv", ["id", "code", "t"], rows)
     shell(
         *("train", "a.csv", "--target", "t", "--ignore", "id", "--categorical", "2", "--quiet"),
-        *("--epochs", "20"),
+        *("--epochs", "20", "--model", "mlp"),
     )
     columns = an.load("a-model.npz").metadata["table"]["columns"]
     assert [(column["name"], column["kind"]) for column in columns] == [("code", "category")]
@@ -174,12 +185,12 @@ def test_imputed_values_are_used_again(shell, refused):
     rows = people(80)
     rows[3][0] = rows[5][2] = ""
     write_csv("people.csv", NAMES, rows)
-    line = refused("train", "people.csv", "--target", "group")
+    line = refused("train", "people.csv", "--target", "group", "--model", "mlp")
     assert "people.csv: line 5, column 'age': the value is missing" in line
     assert sorted(os.listdir()) == ["people.csv"]
     shell(
         *("train", "people.csv", "--target", "group", "--impute", "median", "--quiet"),
-        *("--epochs", "5", "--validation", "0"),
+        *("--epochs", "5", "--validation", "0", "--model", "mlp"),
     )
     ages = [row[0] for row in rows if row[0] != ""]
     column = an.load("people-model.npz").metadata["table"]["columns"][0]
@@ -197,7 +208,9 @@ def test_categories_of_rows_held_out_alone_are_told(shell):
     held_out = split(40, 0.2, np.random.default_rng(0), groups)[1]
     rows[held_out[0]][1] = "rare"
     write_csv("a.csv", ["a", "b", "t"], rows)
-    _, err = shell("train", "a.csv", "--target", "t", "--epochs", "1", "--quiet")
+    _, err = shell(
+        *("train", "a.csv", "--target", "t", "--epochs", "1", "--quiet", "--model", "mlp")
+    )
     (line,) = err
     assert line == (
         "affinet: warning: categories only in rows held out become zeros: column 'b': rare"

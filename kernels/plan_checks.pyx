@@ -1,0 +1,103 @@
+"""What a plan's doors refuse, and the numbers that they take over."""
+
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
+from libc.stdlib cimport malloc
+
+
+cdef Group* _own_groups(list groups, Py_ssize_t n_parameters) except? NULL:
+    """A copy of the groups, for free(); NULL for none."""
+    cdef Py_ssize_t i, start, end, last = 0
+    cdef double lr, decay
+    cdef Group* own
+    for group in groups:
+        start, end, lr, decay = group
+        if start != last or end <= start:
+            raise ValueError(f"a group of parameters is {group}, wanted one that starts at {last} "
+                             "and ends after it")
+        if not 0 <= lr < INFINITY or not 0 <= decay < INFINITY:
+            raise ValueError(f"a group of parameters is {group}, wanted factors of 0 or more, "
+                             "finite")
+        last = end
+    if len(groups) == 0:
+        return NULL
+    if last != n_parameters:
+        raise ValueError(f"the groups of parameters end at {last}, wanted {n_parameters}")
+    own = <Group*> malloc(len(groups) * sizeof(Group))
+    if own == NULL:
+        raise MemoryError(f"no memory for {len(groups)} groups of parameters")
+    for i in range(len(groups)):
+        _, own[i].end, own[i].lr, own[i].decay = groups[i]
+    return own
+
+
+cdef void _forget_factors(Workspace* w) noexcept nogil:
+    """Undo what the factors of a run's last update have left."""
+    w.dropout = 1
+    if w.update.decay != NO_DECAY:
+        w.rule_numbers[w.update.decay] = w.weight_decay
+
+
+cdef int _require_decays(const Workspace* w, str rule, Py_ssize_t n,
+                         const double* decays) except -1:
+    """Factors of a weight decay that the rule has."""
+    cdef Py_ssize_t i
+    if w.update.decay == NO_DECAY:
+        raise ValueError(f"factors of the weight decay came, but {rule} has none")
+    for i in range(n):
+        if not 0 <= decays[i] < INFINITY:
+            raise ValueError(f"decays[{i}] is {decays[i]}, wanted 0 or more, finite")
+    return 0
+
+
+cdef int _require_dropouts(const Graph* graph, Py_ssize_t n, const double* dropouts) except -1:
+    """Factors that leave every dropout's p a probability below 1."""
+    cdef Py_ssize_t i
+    cdef int k
+    cdef double most = 0
+    for k in range(graph.n_operations):
+        if graph.operations[k].kind == DROPOUT:
+            most = max(most, graph.operations[k].numbers[0])
+    for i in range(n):
+        if not (0 <= dropouts[i] < INFINITY and dropouts[i] * most < 1):
+            raise ValueError(f"dropouts[{i}] is {dropouts[i]}, wanted 0 or more, and less than 1 "
+                             f"times the largest p, {most}")
+    return 0
+
+
+cdef double _bound(str name, object bound) except -1:
+    """A bound in the workspace's form: 0 for None."""
+    cdef double number = 0 if bound is None else bound
+    if bound is not None and not 0 < number < INFINITY:
+        raise ValueError(f"{name} is {number}, wanted a finite number above 0")
+    return number
+
+
+cdef int _require_no_batch_norm(const Graph* graph) except -1:
+    """A batch of one row has no variance."""
+    cdef int i
+    for i in range(graph.n_operations):
+        if graph.operations[i].kind == BATCH_NORM:
+            raise ValueError(f"a batch of one row: operation {i}, batch_norm, wants 2 rows or "
+                             "more")
+    return 0
+
+
+cdef int _require_good_labels(int status) except -1:
+    if status < 0:
+        raise ValueError("t holds a class index that is not one of the network's outputs")
+    return 0
+
+
+cdef int _require_rows_in_range(const Workspace* w, Py_ssize_t n_rows,
+                                const int64_t* order) except -1:
+    cdef Py_ssize_t i
+    cdef int64_t n = min(w.x.n_rows, w.t.n_rows)
+    if w.x.source == NO_NUMBERS or w.t.source == NO_NUMBERS:
+        raise RuntimeError("a plan wants inputs and targets before it runs")
+    if w.weights != NULL:
+        n = min(n, w.n_weights)
+    for i in range(n_rows):
+        if not 0 <= order[i] < n:
+            raise ValueError(f"order[{i}] is {order[i]}, wanted a row 0..{n - 1}")
+    return 0
