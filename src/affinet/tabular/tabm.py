@@ -23,6 +23,7 @@ from affinet.layers import (
 from affinet.layers.activations import activation_classes
 from affinet.layers.ensemble import random_signs
 from affinet.network import Sequential
+from affinet.network.inner import walk
 from affinet.optimizers import AdamW, Group, Optimizer
 from affinet.tables import Encoding
 from affinet.tabular.networks import loss_for, n_outputs
@@ -110,13 +111,11 @@ def uniform_affine(n_inputs: int, n_outputs: int, rng: np.random.Generator) -> A
 
 
 def tabm_optimizer(recipe: Recipe, net: Sequential) -> Optimizer:
-    """AdamW without decay of biases; the members' factors and heads do decay, as in pytabkit."""
+    """AdamW, without decay of biases and of the linear part of embeddings, as in pytabkit."""
+    exempt = ["*.b"]
+    exempt += [f"{path}.w" for path, layer in walk(net.layers) if type(layer) is PiecewiseEmbedding]
     beta1, beta2 = recipe.betas
     return AdamW(
-        recipe.lr,
-        beta1,
-        beta2,
-        recipe.eps,
-        weight_decay=recipe.weight_decay,
-        groups=[Group("*.b", weight_decay=0.0)],
-    )
+        recipe.lr, beta1, beta2, recipe.eps, weight_decay=recipe.weight_decay,
+        groups=[Group(exempt, weight_decay=0.0)],
+    )  # fmt: skip
