@@ -95,6 +95,11 @@ class MemberScale(MemberLayer):
         self.s = random_signs(self._shapes["s"], generator(rng)).astype(float_dtype(dtype))
         self.ds = None
 
+    @classmethod
+    def count_parameters(cls, members: int, n: int) -> int:
+        """Number of parameters of a layer with these arguments."""
+        return whole_number("members", members, 1) * whole_number("n", n, 1)
+
     def config(self) -> dict[str, Any]:
         """Sizes, for the model file."""
         return {"members": self.members, "n": self.n_inputs}
@@ -188,6 +193,14 @@ class BatchEnsemble(MemberLayer):
         self.s = np.ones((k, O), kind)
         self.b = np.tile(rng.uniform(-bound, bound, O), (k, 1)).astype(kind)
         self.dr = self.dW = self.ds = self.db = None
+
+    @classmethod
+    def count_parameters(cls, members: int, n_inputs: int, n_outputs: int) -> int:
+        """Number of parameters of a layer with these arguments."""
+        k = whole_number("members", members, 1)
+        I = whole_number("n_inputs", n_inputs, 1)  # noqa: E741
+        O = whole_number("n_outputs", n_outputs, 1)  # noqa: E741
+        return k * I + I * O + 2 * k * O
 
     def config(self) -> dict[str, Any]:
         """Sizes, for the model file."""
@@ -286,6 +299,14 @@ class MemberAffine(MemberLayer):
         self.W = rng.uniform(-bound, bound, (k, I, O)).astype(kind)
         self.b = rng.uniform(-bound, bound, (k, O)).astype(kind)
         self.dW = self.db = None
+
+    @classmethod
+    def count_parameters(cls, members: int, n_inputs: int, n_outputs: int) -> int:
+        """Number of parameters of a layer with these arguments."""
+        k = whole_number("members", members, 1)
+        I = whole_number("n_inputs", n_inputs, 1)  # noqa: E741
+        O = whole_number("n_outputs", n_outputs, 1)  # noqa: E741
+        return k * (I + 1) * O
 
     def config(self) -> dict[str, Any]:
         """Sizes, for the model file."""

@@ -177,9 +177,9 @@ def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:
     ----------
     method : {"realmlp", "realmlp-s", "tabm", "mlp"}
     preset : {"fast", "default", "best"}
-        "default" is the published recipe. "fast" has half the width and half the epochs, TabM fewer
-        members; "best" trains RealMLP and the plain network for twice as many epochs, and gives TabM
-        embeddings of numbers.
+        "default" is the published recipe. "fast" has half the width and half the epochs, TabM
+        fewer members; "best" trains RealMLP and the plain network for twice as many epochs, and
+        gives TabM embeddings of numbers.
     task : {"classification", "regression"}
     n_rows : int
         Number of training rows. The batch size of "mlp" depends on it.
