@@ -111,13 +111,14 @@ class MemberScale(MemberLayer):
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty(x.shape, dtype)
-        kernels.member_scale_forward(ready(x, dtype), *self._arrays_as(dtype), None, out)
+        (s,) = self._arrays_as(dtype)
+        kernels.member_scale_forward(ready(x, dtype), s, None, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx = np.empty(x.shape, x.dtype)
-        s = self._arrays_as(x.dtype)
-        kernels.member_scale_backward(x, dout, *s, dx, gradients["s"], None)
+        (s,) = self._arrays_as(x.dtype)
+        kernels.member_scale_backward(x, dout, s, dx, gradients["s"], None)
         return dx
 
 
@@ -325,7 +326,8 @@ class MemberAffine(MemberLayer):
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        kernels.member_affine_forward(ready(x, dtype), *self._arrays_as(dtype), out)
+        W, b = self._arrays_as(dtype)
+        kernels.member_affine_forward(ready(x, dtype), W, b, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
