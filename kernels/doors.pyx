@@ -138,7 +138,7 @@ cdef int hold_matrix(Held* held, str name, object array, Access access, Py_ssize
 
 
 cdef int hold_stack(Held* held, str name, object array, Access access, Py_ssize_t I,
-                     Py_ssize_t k, Py_ssize_t O) except -1:
+                    Py_ssize_t k, Py_ssize_t O) except -1:
     """Acquire one more array (k, I, O)."""
     cdef Py_ssize_t* found
     hold(held, name, array, REAL, 3, access)

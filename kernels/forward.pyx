@@ -165,8 +165,8 @@ cdef void _predict_part(void* job_, int part, int parts, real* precision) noexce
             return
     while i < last:
         rows = min(<Py_ssize_t> BLOCK_ROWS, last - i)
-        _predict_block(graph, rows, i, job.B, <const real*> job.x + i * graph.n_inputs, <real*> buffers,
-                       size, <real*> job.out + i * graph.n_outputs)
+        _predict_block(graph, rows, i, job.B, <const real*> job.x + i * graph.n_inputs,
+                       <real*> buffers, size, <real*> job.out + i * graph.n_outputs)
         i += rows
     if buffers != small:
         free(buffers)

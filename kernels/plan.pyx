@@ -285,15 +285,6 @@ cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
     return held_size(held, 0, 0)
 
 
-cdef int _require_whole_members(Py_ssize_t members, Py_ssize_t batch_size,
-                                Py_ssize_t n) except -1:
-    """Every batch has as many rows for each of an ensemble's members."""
-    if members > 0 and (batch_size % members != 0 or n % members != 0):
-        raise ValueError(f"batches of {batch_size} of {n} rows, wanted multiples of the {members} "
-                         "members")
-    return 0
-
-
 cdef double* _hold_numbers(Held* held, str name, object array, Access access,
                            Py_ssize_t length) except? NULL:
     """Acquire one more array (length,) of float64, regardless of the network's precision."""

@@ -101,3 +101,12 @@ cdef int _require_rows_in_range(const Workspace* w, Py_ssize_t n_rows,
         if not 0 <= order[i] < n:
             raise ValueError(f"order[{i}] is {order[i]}, wanted a row 0..{n - 1}")
     return 0
+
+
+cdef int _require_whole_members(Py_ssize_t members, Py_ssize_t batch_size,
+                                Py_ssize_t n) except -1:
+    """Every batch has as many rows for each of an ensemble's members."""
+    if members > 0 and (batch_size % members != 0 or n % members != 0):
+        raise ValueError(f"batches of {batch_size} of {n} rows, wanted multiples of the {members} "
+                         "members")
+    return 0

@@ -8,6 +8,7 @@ import pytest
 import affinet as an
 from network_oracle import exact, lacking
 from onnx_graphs import DATA, X, needs
+from parts.ensembles import NOT_IN_ONNX
 from parts.layers import LAYERS, make
 from tolerance import assert_close
 
@@ -102,7 +103,8 @@ def test_what_pytorch_exports_now(tmp_path, dynamo, opset, monkeypatch):
 # Its own files -----------------------------------------------------------------------------------
 
 
-NOT_IN_FILES = {"Dropout", "Residual"}  # Dropout does nothing there, Residual is refused
+# Dropout does nothing there, Residual is refused.
+NOT_IN_FILES = {"Dropout", "Residual"} | NOT_IN_ONNX
 
 
 def some_layers():

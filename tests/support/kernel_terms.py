@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from affinet import reference
-from affinet.reference.embeddings import _divided, _joined
+from affinet.reference._columns import divided, joined
 
 
 def double_terms(a, count):
@@ -104,14 +104,14 @@ def periodic_terms(a):
         column: np.concatenate([abs(a.x[:, [column]])] * a.with_x + [values[:, p]], axis=1)
         for p, column in enumerate(a.columns)
     }
-    return {"out": (a.L + 1, _joined(abs(a.x), pieces))}
+    return {"out": (a.L + 1, joined(abs(a.x), pieces))}
 
 
 def periodic_backward_terms(a):
-    dx, pieces = _divided(a.x, abs(a.dout), a.columns, a.M + a.with_x)
+    dx, pieces = divided(a.x, abs(a.dout), a.columns, a.M + a.with_x)
     dz, waves = pieces[:, :, int(a.with_x) :], wave_size(a)
     if a.rectified:
-        outputs = _divided(a.x, a.y, a.columns, a.M + a.with_x)[1][:, :, int(a.with_x) :]
+        outputs = divided(a.x, a.y, a.columns, a.M + a.with_x)[1][:, :, int(a.with_x) :]
         dz = np.where(outputs <= 0, 0, dz)
     slope = np.einsum("bpm,pml->bpl", dz, abs(a.V)) * waves
     if a.sines:
@@ -160,11 +160,11 @@ def piecewise_terms(a):
         for t in range(a.counts[p]):
             size = size + np.where((s > t)[:, np.newaxis], abs(a.W[p, t]), 0)
         pieces[column] = size
-    return {"out": (a.T + 3, _joined(abs(a.x), pieces))}
+    return {"out": (a.T + 3, joined(abs(a.x), pieces))}
 
 
 def piecewise_backward_terms(a):
-    dx, pieces = _divided(a.x, abs(a.dout), a.columns, a.D)
+    dx, pieces = divided(a.x, abs(a.dout), a.columns, a.D)
     dW = np.zeros(a.W.shape)
     for p, column in enumerate(a.columns):
         x, edges, g = a.x[:, column], a.edges[p], pieces[:, p]

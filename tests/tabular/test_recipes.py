@@ -16,10 +16,10 @@ TD = {
     "hidden": (256, 256, 256), "parametric": True, "dropout": 0.15, "lr_schedule": "coslog4",
     "dropout_schedule": "flat-cosine", "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.02,
     "decay_schedule": "flat-cosine", "epochs": 256, "batch_size": 256, "patience": None,
-    "scaling": "robust", "one_hot": 8, "category_size": 8, "number_embedding": "pbld",
+    "scaling": "robust", "one_hot": 9, "category_size": 8, "number_embedding": "pbld",
     "number_size": 3, "number_frequencies": 16, "number_sigma": 0.1, "input_scale": True,
     "bias_init": "he+5", "zero_last": False, "bias_lr": 0.1, "scale_lr": 6.0, "number_lr": 0.1,
-    "activation_lr": 0.1, "members": 1, "whole_batches": True,
+    "activation_lr": 0.1, "members": 1,
 }  # fmt: skip
 TD_S = TD | {
     "parametric": False, "dropout": 0.0, "dropout_schedule": "constant", "weight_decay": 0.0,

@@ -95,6 +95,11 @@ class MemberScale(MemberLayer):
         self.s = random_signs(self._shapes["s"], generator(rng)).astype(float_dtype(dtype))
         self.ds = None
 
+    @classmethod
+    def count_parameters(cls, members: int, n: int) -> int:
+        """Number of parameters of a layer with these arguments."""
+        return whole_number("members", members, 1) * whole_number("n", n, 1)
+
     def config(self) -> dict[str, Any]:
         """Sizes, for the model file."""
         return {"members": self.members, "n": self.n_inputs}
@@ -106,13 +111,14 @@ class MemberScale(MemberLayer):
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty(x.shape, dtype)
-        kernels.member_scale_forward(ready(x, dtype), *self._arrays_as(dtype), None, out)
+        (s,) = self._arrays_as(dtype)
+        kernels.member_scale_forward(ready(x, dtype), s, None, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx = np.empty(x.shape, x.dtype)
-        s = self._arrays_as(x.dtype)
-        kernels.member_scale_backward(x, dout, *s, dx, gradients["s"], None)
+        (s,) = self._arrays_as(x.dtype)
+        kernels.member_scale_backward(x, dout, s, dx, gradients["s"], None)
         return dx
 
 
@@ -188,6 +194,14 @@ class BatchEnsemble(MemberLayer):
         self.s = np.ones((k, O), kind)
         self.b = np.tile(rng.uniform(-bound, bound, O), (k, 1)).astype(kind)
         self.dr = self.dW = self.ds = self.db = None
+
+    @classmethod
+    def count_parameters(cls, members: int, n_inputs: int, n_outputs: int) -> int:
+        """Number of parameters of a layer with these arguments."""
+        k = whole_number("members", members, 1)
+        I = whole_number("n_inputs", n_inputs, 1)  # noqa: E741
+        O = whole_number("n_outputs", n_outputs, 1)  # noqa: E741
+        return k * I + I * O + 2 * k * O
 
     def config(self) -> dict[str, Any]:
         """Sizes, for the model file."""
@@ -287,6 +301,14 @@ class MemberAffine(MemberLayer):
         self.b = rng.uniform(-bound, bound, (k, O)).astype(kind)
         self.dW = self.db = None
 
+    @classmethod
+    def count_parameters(cls, members: int, n_inputs: int, n_outputs: int) -> int:
+        """Number of parameters of a layer with these arguments."""
+        k = whole_number("members", members, 1)
+        I = whole_number("n_inputs", n_inputs, 1)  # noqa: E741
+        O = whole_number("n_outputs", n_outputs, 1)  # noqa: E741
+        return k * (I + 1) * O
+
     def config(self) -> dict[str, Any]:
         """Sizes, for the model file."""
         return {
@@ -304,7 +326,8 @@ class MemberAffine(MemberLayer):
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
-        kernels.member_affine_forward(ready(x, dtype), *self._arrays_as(dtype), out)
+        W, b = self._arrays_as(dtype)
+        kernels.member_affine_forward(ready(x, dtype), W, b, out)
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:

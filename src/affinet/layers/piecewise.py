@@ -82,7 +82,7 @@ class PiecewiseEmbedding(ColumnLayer):
     ) -> None:
         n_inputs = whole_number("n_inputs", n_inputs, 1)
         d = whole_number("outputs", outputs, 1)
-        found = {int(column): known_edges(column, own) for column, own in edges.items()}
+        found = known_bins(edges)
         self._columns = known_columns(found, n_inputs)
         self._edges = tuple(found[column] for column in self._columns)
         self._kept_bins: dict[Any, tuple[Array, Array, Array]] = {}  # by dtype
@@ -104,6 +104,16 @@ class PiecewiseEmbedding(ColumnLayer):
     def edges(self) -> dict[int, tuple[float, ...]]:
         """The edges of each embedded column's bins."""
         return dict(zip(self._columns, self._edges, strict=True))
+
+    @classmethod
+    def count_parameters(
+        cls, n_inputs: int, edges: Mapping[int, Iterable[float]], outputs: int = 16
+    ) -> int:
+        """Number of parameters of a layer with these arguments."""
+        found = known_bins(edges)
+        n = len(known_columns(found, whole_number("n_inputs", n_inputs, 1)))
+        T = max(len(own) - 1 for own in found.values())
+        return n * (2 + T) * whole_number("outputs", outputs, 1)
 
     def config(self) -> dict[str, Any]:
         """Sizes and edges, for the model file."""
@@ -150,6 +160,19 @@ class PiecewiseEmbedding(ColumnLayer):
             x, dout, w, W, *self._bins(x.dtype), dx, *gradients.values()
         )
         return dx
+
+
+def known_bins(edges: Any) -> dict[int, tuple[float, ...]]:
+    """Edges by column; keys may be texts, as in JSON."""
+    if not isinstance(edges, Mapping):
+        raise TypeError(f"edges is {edges!r:.50}, wanted a mapping of columns to edges of bins")
+    found = {}
+    for key, own in edges.items():
+        column = int(key) if isinstance(key, str) and key.isdecimal() else key
+        found[whole_number("a column", column, 0)] = known_edges(column, own)
+    if len(found) < len(edges):
+        raise ValueError(f"edges is {edges!r:.80}, wanted each column once")
+    return found
 
 
 def known_edges(column: int, edges: Iterable[float]) -> tuple[float, ...]:

@@ -31,7 +31,6 @@ from affinet.network.figures import figures, require_loss
 from affinet.network.operations import (
     describe_layers,
     first_width,
-    same_operations,
     why_not_compiled,
 )
 from affinet.network.sequential import Sequential
@@ -60,7 +59,6 @@ __all__ = [
     "predictions",
     "require_codes",
     "require_loss",
-    "same_operations",
     "set_arrays",
     "set_dtype",
     "set_gradients",

@@ -6,13 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from affinet.layers.operation import Operation, is_compiled
 from affinet.layers.tree import layer_widths, walk, width_taken
 
 MOST_LAYERS = 1000  # limit of the compiled code
-WRITES_ARRAYS = "batch_norm"  # the kernel whose arrays change in training
 
 
 def describe_layers(
@@ -26,23 +23,6 @@ def describe_layers(
     flattened = Flattened(keys or {})
     flattened.add_layers(layers)
     return flattened.operations
-
-
-def same_operations(one: Sequence[Operation], other: Sequence[Operation]) -> bool:
-    """True if compiled code for ``one`` serves for ``other``.
-
-    Columns and edges must be equal; running statistics must be the same arrays, as training writes
-    into them.
-    """
-    if len(one) != len(other):
-        return False
-    for a, b in zip(one, other, strict=True):
-        if a._replace(arrays=()) != b._replace(arrays=()) or len(a.arrays) != len(b.arrays):
-            return False
-        for mine, yours in zip(a.arrays, b.arrays, strict=True):
-            if mine is not yours and (a.kernel == WRITES_ARRAYS or not np.array_equal(mine, yours)):
-                return False
-    return True
 
 
 class Flattened:

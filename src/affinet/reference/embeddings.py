@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from affinet.reference._arrays import Array, require_shape
+from affinet.reference._columns import divided, joined
 
 __all__ = [
     "embedding_backward",
@@ -83,7 +84,7 @@ def periodic_embedding_forward(
         column: np.concatenate([x[:, [column]], values[:, p]] if with_x else [values[:, p]], axis=1)
         for p, column in enumerate(columns)
     }
-    return _joined(x, pieces)
+    return joined(x, pieces)
 
 
 def periodic_embedding_backward(
@@ -140,8 +141,8 @@ def periodic_embedding_backward(
     (n, K), M, before = w.shape, V.shape[1], int(with_x)
     require_shape("dout", dout, (len(x), x.shape[1] + n * (M + before - 1)))
     require_shape("y", y, dout.shape)
-    dx, pieces = _divided(x, dout, columns, M + before)
-    _, outputs = _divided(x, y, columns, M + before)
+    dx, pieces = divided(x, dout, columns, M + before)
+    _, outputs = divided(x, y, columns, M + before)
     dz = pieces[:, :, before:]
     if rectified:
         dz = np.where(outputs[:, :, before:] <= 0, 0, dz).astype(dout.dtype)
@@ -198,7 +199,7 @@ def embedding_forward(x: Array, E: Array, columns: Array, firsts: Array) -> Arra
     pieces = {}
     for column, rows in zip(columns, _rows(x, E, columns, firsts), strict=True):
         pieces[column] = np.where(rows[:, np.newaxis] < 0, np.nan, E[rows]).astype(x.dtype)
-    return _joined(x, pieces)
+    return joined(x, pieces)
 
 
 def embedding_backward(
@@ -244,7 +245,7 @@ def embedding_backward(
     require_shape("firsts", firsts, columns.shape)
     d = dE.shape[1]
     require_shape("dout", dout, (len(x), x.shape[1] + len(columns) * (d - 1)))
-    dx, pieces = _divided(x, dout, columns, d)
+    dx, pieces = divided(x, dout, columns, d)
     new = np.zeros_like(dE)
     for p, rows in enumerate(_rows(x, dE, columns, firsts)):
         known = rows >= 0
@@ -283,24 +284,3 @@ def _rows(x: Array, E: Array, columns: Array, firsts: Array) -> list[Array]:
         known = (codes >= 0) & (codes < end - first) & (codes == np.floor(codes))
         found.append(np.where(known, first + np.where(known, codes, 0).astype(np.int64), -1))
     return found
-
-
-def _joined(x: Array, pieces: dict[int, Array]) -> Array:
-    """x with some columns replaced by several."""
-    columns = [pieces.get(column, x[:, [column]]) for column in range(x.shape[1])]
-    return np.concatenate([x[:, :0], *columns], axis=1)
-
-
-def _divided(x: Array, dout: Array, columns: Array, width: int) -> tuple[Array, Array]:
-    """dout's columns that stay, (B, I) with 0 for embedded ones, and the others, (B, n, width)."""
-    dx, pieces = np.zeros_like(x), np.zeros((len(x), len(columns), width), dout.dtype)
-    places = {column: p for p, column in enumerate(columns)}
-    start = 0
-    for column in range(x.shape[1]):
-        if column in places:
-            pieces[:, places[column]] = dout[:, start : start + width]
-            start += width
-        else:
-            dx[:, column] = dout[:, start]
-            start += 1
-    return dx, pieces

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from affinet.reference._arrays import Array, require_shape
-from affinet.reference.embeddings import _divided, _joined
+from affinet.reference._columns import divided, joined
 
 __all__ = ["piecewise_embedding_backward", "piecewise_embedding_forward"]
 
@@ -63,7 +63,7 @@ def piecewise_embedding_forward(
         for t in range(counts[p]):
             out = np.where((s > t)[:, np.newaxis], out + W[p, t], out)
         pieces[column] = out + share[:, np.newaxis] * W[p, s]
-    return _joined(x, pieces)
+    return joined(x, pieces)
 
 
 def piecewise_embedding_backward(
@@ -108,7 +108,7 @@ def piecewise_embedding_backward(
     _require_bins(w, W, edges, columns, counts)
     d = w.shape[1]
     require_shape("dout", dout, (len(x), x.shape[1] + len(columns) * (d - 1)))
-    dx, pieces = _divided(x, dout, columns, d)
+    dx, pieces = divided(x, dout, columns, d)
     dW = np.zeros_like(W)
     for p, column in enumerate(columns):
         g = pieces[:, p]

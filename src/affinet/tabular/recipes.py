@@ -53,8 +53,6 @@ class Recipe:
         Number of epochs, over which the schedules extend.
     batch_size : int
         Rows per step.
-    whole_batches : bool
-        True leaves out the rows of each epoch that do not fill a batch, other ones in every epoch.
     patience : int or None
         Number of epochs without a lower validation error before training stops; None trains for
         all epochs.
@@ -104,7 +102,6 @@ class Recipe:
     lr: float
     epochs: int
     batch_size: int = 256
-    whole_batches: bool = False
     parametric: bool = False
     dropout: float = 0.0
     dropout_schedule: str = CONSTANT

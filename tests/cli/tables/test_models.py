@@ -217,7 +217,7 @@ def test_options_that_recipes_take(shell, classes_file):
 
 
 def test_presets(shell, numbers_file):
-    for preset, factor in (("fast", 0.25), ("best", 2)):
+    for preset, factor in (("fast", 0.5), ("best", 2)):
         for model, epochs in (("realmlp-s", 256), ("mlp", 200)):
             shell(
                 *("train", numbers_file, "--target", "price", "--model", model, "--quiet"),
