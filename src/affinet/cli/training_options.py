@@ -71,7 +71,7 @@ def add_model_choice(group: argparse._ArgumentGroup) -> None:
         PRESETS,
         None,
         "default",
-        "fast: a quarter of the epochs (tabm: fewer members); best: twice as many epochs (tabm: "
+        "fast: half of the epochs, of half the width (tabm: fewer members); best: twice as many epochs (tabm: "
         "embeddings of numbers)",
     )
     option(

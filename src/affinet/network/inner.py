@@ -62,6 +62,7 @@ __all__ = [
     "set_arrays",
     "set_dtype",
     "set_gradients",
+    "takes_codes",
     "using_alone",
     "walk",
     "why_not_compiled",
@@ -106,6 +107,11 @@ def predict_unguarded(net: Sequential, x: ArrayLike) -> Array:
 def least_rows(net: Sequential) -> int:
     """The fewest rows that the network takes: one for each member of an ensemble."""
     return int(net._members)
+
+
+def takes_codes(net: Sequential) -> bool:
+    """True if the network's first layer takes codes of categories."""
+    return net._coded is not None
 
 
 def require_codes(net: Sequential, name: str, x: Array, first_row: int = 0) -> None:

@@ -44,6 +44,7 @@ from affinet.network.inner import (
     predict_unguarded,
     require_codes,
     require_loss,
+    takes_codes,
     walk,
 )
 from affinet.optimizers import Adam, Optimizer
@@ -271,8 +272,9 @@ def require_data(
         for start, block in blocks(x, low, high):
             require_finite(f"{prefix}x", block, start)
     require_width(net, x, f"{prefix}x")
-    for start, block in blocks(x, low, high):
-        require_codes(net, f"{prefix}x", block, start)
+    if takes_codes(net):  # others need not read rows in files for it
+        for start, block in blocks(x, low, high):
+            require_codes(net, f"{prefix}x", block, start)
     y = predict_unguarded(net, probe(net, x))
     require_targets(net, y, t, prefix)
     for start, block in blocks(t, low, high):
