@@ -5,6 +5,7 @@ import pytest
 
 from affinet.tables import Table
 from affinet.tabular import build, encode, optimizer_for, recipe_for
+from affinet.tabular.training import WholeBatches, fit_options
 
 RNG = np.random.default_rng(7)
 
@@ -43,3 +44,14 @@ def test_only_biases_of_tabm_do_not_decay():
     for name, array in before.items():
         factor = 1.0 if name.endswith(".b") else 0.75
         np.testing.assert_allclose(net.params[name], factor * array, rtol=1e-6)
+
+
+def test_realmlp_leaves_out_what_does_not_fill_a_batch():
+    recipe, net = of_method("realmlp-s")
+    sampler = fit_options(recipe, net, None)["sampler"]
+    assert repr(sampler) == "WholeBatches(rows=256)"
+    for n_rows, kept in ((255, 255), (256, 256), (511, 256), (512, 512), (700, 512)):
+        order = sampler(0, n_rows, np.random.default_rng(0))
+        assert len(order) == len(np.unique(order)) == kept
+    first, second = (WholeBatches(2)(0, 5, np.random.default_rng(k)) for k in (0, 1))
+    assert set(first) != set(second)

@@ -19,7 +19,7 @@ TD = {
     "scaling": "robust", "one_hot": 9, "category_size": 8, "number_embedding": "pbld",
     "number_size": 3, "number_frequencies": 16, "number_sigma": 0.1, "input_scale": True,
     "bias_init": "he+5", "zero_last": False, "bias_lr": 0.1, "scale_lr": 6.0, "number_lr": 0.1,
-    "activation_lr": 0.1, "members": 1,
+    "activation_lr": 0.1, "members": 1, "whole_batches": True,
 }  # fmt: skip
 TD_S = TD | {
     "parametric": False, "dropout": 0.0, "dropout_schedule": "constant", "weight_decay": 0.0,

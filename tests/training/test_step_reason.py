@@ -79,7 +79,8 @@ def test_why_it_is_not_fused(name):
         ([an.ReLU()], "no layer fixes"),
         ([an.Affine(np.zeros((3, 0)), np.zeros(0)), an.Affine(np.zeros((0, 2)), np.zeros(2))],
          "layer 0 has a width of 0"),
-        ([*(an.ReLU() for _ in range(1000)), an.Affine.init(3, 2, rng=0)], "there are 1001 operations"),
+        ([*(an.ReLU() for _ in range(1000)), an.Affine.init(3, 2, rng=0)],
+         "there are 1001 operations"),
     ],
 )  # fmt: skip
 def test_networks_that_cannot_be_compiled(layers, reason):

@@ -53,6 +53,8 @@ class Recipe:
         Number of epochs, over which the schedules extend.
     batch_size : int
         Rows per step.
+    whole_batches : bool
+        True leaves out the rows of each epoch that do not fill a batch, other ones in every epoch.
     patience : int or None
         Number of epochs without a lower validation error before training stops; None trains for
         all epochs.
@@ -111,6 +113,7 @@ class Recipe:
     weight_decay: float = 0.0
     decay_schedule: str = CONSTANT
     clip_norm: float | None = None
+    whole_batches: bool = False
     patience: int | None = None
     label_smoothing: float = 0.0
     scaling: str = "standard"
@@ -236,6 +239,7 @@ def realmlp_s(task: str, classify: bool) -> Recipe:
         betas=(0.9, 0.95),
         epochs=256,
         label_smoothing=0.1 if classify else 0.0,
+        whole_batches=True,
         scaling="robust",
         one_hot=MOST_ONE_HOT,
         clamp=not classify,

@@ -14,7 +14,7 @@ import numpy as np
 from affinet._validation import Array, positive_number, whole_number
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, set_arrays
-from affinet.samplers import MemberBatches
+from affinet.samplers import MemberBatches, Sampler
 from affinet.schedules import FlatCosine
 from affinet.tables.targets import CLASSIFICATION
 from affinet.tabular.networks import averaged, optimizer_for, tiled
@@ -168,7 +168,10 @@ def epochs_within(
             partial(trial.fit, x, t, seed=seed, verbose=0, **options),
             min(PROBE_SHARE * seconds, LONGEST_PROBE),
         )
-        per_epoch = per_step * steps_per_epoch(len(x), recipe.batch_size)
+        n_rows = len(x)
+        if recipe.whole_batches:
+            n_rows = n_rows // recipe.batch_size * recipe.batch_size or n_rows
+        per_epoch = per_step * steps_per_epoch(n_rows, recipe.batch_size)
         if validation is not None:
             measured = time.perf_counter()
             trial.evaluate(*(tiled(recipe, array) for array in validation))
@@ -206,6 +209,8 @@ def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) ->
     own: dict[str, Any] = {}
     if members > 1:
         own["sampler"] = MemberBatches(members, recipe.batch_size)
+    elif recipe.whole_batches:
+        own["sampler"] = WholeBatches(recipe.batch_size)
     return {
         **own,
         "batch_size": recipe.batch_size * members,
@@ -214,6 +219,29 @@ def fit_options(recipe: Recipe, net: Sequential, sample_weight: Array | None) ->
         "clip_norm": recipe.clip_norm,
         **schedules_of(recipe),
     }
+
+
+class WholeBatches(Sampler):
+    """A permutation of the rows without the last ones, which would make a smaller batch.
+
+    With fewer rows than a batch has, all of them.
+
+    Examples
+    --------
+    >>> WholeBatches(2)(0, 5, np.random.default_rng(0)).shape
+    (4,)
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def __call__(self, epoch: int, n_rows: int, rng: np.random.Generator) -> Array:
+        """Rows of an epoch."""
+        return rng.permutation(n_rows)[: n_rows // self.rows * self.rows or n_rows]
+
+    def config(self) -> dict[str, Any]:
+        """Rows of a batch."""
+        return {"rows": self.rows}
 
 
 def schedules_of(recipe: Recipe) -> dict[str, Any]:
