@@ -188,3 +188,11 @@ def test_a_batch_that_does_not_suit_the_members(data):
         network(4).fit(*data, batch_size=30, sampler=MemberBatches(4, 8), verbose=0)
     with pytest.raises(ValueError, match="members"):
         network(4).fit(*data, batch_size=32, verbose=0)  # 53 rows in one order for all
+
+
+def test_fewer_rows_than_members_train_too():
+    net = network(4)
+    x, t = np.zeros((3, N_INPUTS)), np.arange(3)
+    history = net.fit(x, t, epochs=2, batch_size=8, sampler=MemberBatches(4, 2), verbose=0)
+    assert history.steps == 4
+    assert np.isfinite(history["loss"]).all()

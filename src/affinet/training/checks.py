@@ -283,8 +283,10 @@ def require_data(
 
 
 def probe(net: Sequential, x: Array) -> Array:
-    """As few rows as the network takes, to see what it makes of them."""
-    return x[: least_rows(net)]
+    """As few rows as the network takes, repeated if there are fewer, to see what it returns."""
+    least = least_rows(net)
+    rows = x[:least]
+    return rows if len(rows) == least else np.resize(rows, (least, *x.shape[1:]))
 
 
 def require_width(net: Sequential, x: Array, name: str) -> None:
