@@ -68,6 +68,7 @@ cdef int _own_arrays(const Graph* graph, dict owners, Operation* op, tuple names
     cdef int k
     for k in range(len(arrays)):
         if op.kind == PIECEWISE and k == 2:
+            _require_bin_sizes(op)
             op.arrays[k] = own_vector(owners, names[k], arrays[k], graph.precision,
                                       op.n_columns * (<Py_ssize_t> op.numbers[0] + 1))
         elif op.kind in (PERIODIC, EMBEDDING, PIECEWISE):

@@ -112,12 +112,16 @@ cdef int _require_whole(str name, double size) except -1:
 
 cdef int _require_piecewise(const Operation* op, Precision precision) except -1:
     cdef Bins e = _bins_of(op)
+    _require_columns(op)
+    return _require_bins(&e, precision)
+
+
+cdef int _require_bin_sizes(const Operation* op) except -1:
+    """Before the edges, whose number follows from them, are looked at."""
     if not (1 <= op.numbers[0] <= MOST_SIZE and 1 <= op.numbers[1] <= MOST_SIZE):
         raise ValueError(f"T and d are {op.numbers[0]:g} and {op.numbers[1]:g}, wanted 1 or more")
     _require_whole("T", op.numbers[0])
-    _require_whole("d", op.numbers[1])
-    _require_columns(op)
-    return _require_bins(&e, precision)
+    return _require_whole("d", op.numbers[1])
 
 
 cdef int _require_columns(const Operation* op) except -1:
