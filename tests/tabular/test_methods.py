@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import affinet.estimators.tabular_base as base
-
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
+import affinet.estimators.tabular_base as base
 from tabular_frames import CLASS, VALUE, N, classifier, objects, regressor, results
 
 X = objects()
