@@ -26,7 +26,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     """A network that classifies the rows of a table.
 
     It takes the table as it is: no scaling, one-hot encoding or imputation is needed. Numbers are
-    scaled, texts become categories, dates become numbers, missing values have inputs of their own,
+    scaled, texts become categories, dates become numbers, missing values get separate inputs,
     and categories unseen in training count as unknown. The epoch with the fewest errors on held-out
     rows is kept, and the probabilities are calibrated on these rows by temperature scaling.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,13 +102,13 @@ class ColumnLayer(ParameterLayer):
             require_shape(name, getattr(self, name), self._shapes[name])
         super().bind(owner, arrays, gradients)
 
+    @abstractmethod
     def _apply(self, x: Array, keep: bool) -> Array:
         """The outputs of contiguous rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         """dx; writes the gradients of the parameters."""
-        raise NotImplementedError
 
     def _arrays_as(self, dtype: DTypeLike) -> list[Array]:
         """The parameters in the form that the kernels take."""

@@ -27,6 +27,7 @@ from affinet.reference import (
     gemm,
     losses,
     members,
+    muon,
     normalization,
     optimizers,
     piecewise,
@@ -42,6 +43,7 @@ from affinet.reference.gates import *  # noqa: F403
 from affinet.reference.gemm import *  # noqa: F403
 from affinet.reference.losses import *  # noqa: F403
 from affinet.reference.members import *  # noqa: F403
+from affinet.reference.muon import *  # noqa: F403
 from affinet.reference.normalization import *  # noqa: F403
 from affinet.reference.optimizers import *  # noqa: F403
 from affinet.reference.piecewise import *  # noqa: F403
@@ -59,6 +61,7 @@ __all__ += gemm.__all__
 __all__ += losses.__all__
 __all__ += members.__all__
 __all__ += normalization.__all__
+__all__ += muon.__all__
 __all__ += optimizers.__all__
 __all__ += piecewise.__all__
 __all__ += regularization.__all__

@@ -152,7 +152,7 @@ class CodeColumn(Categories):
     Attributes
     ----------
     others : bool
-        True if only some of the training rows' categories have a code of their own. All others,
+        True if only some of the training rows' categories have their own code. All others,
         and unknown ones, then share the code n + 1, which training rows have.
 
     Examples

@@ -37,7 +37,7 @@ from affinet.tables.scaling import SCALINGS, Scaling
 from affinet.tables.table import ColumnError, Table, listing
 
 MISSING_VALUES = ("error", "indicator")
-MOST_CODES = 10_000  # categories of a column that have a code of their own
+MOST_CODES = 10_000  # categories of a column that have their own code
 SHOWN = 40  # characters of a value in a message
 MISTAKES = 20  # one text among more than this many numbers is probably a mistake
 

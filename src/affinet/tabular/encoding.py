@@ -20,7 +20,7 @@ def encode(
 ) -> Encoding:
     """Learn from a table how its columns become the inputs and the target of a recipe's network.
 
-    Missing values have inputs of their own, and unknown categories are zeros.
+    Missing values get separate inputs, and unknown categories are zeros.
 
     Parameters
     ----------
