@@ -47,12 +47,17 @@ class Twin:
         return door
 
 
+def check(kernel, twin):
+    """Raise AssertionError if the checks object to the twin."""
+    check_edges(twin, kernel, DTYPE, LANES)
+    if element_by_element(kernel):
+        check_special_values(twin, kernel, DTYPE, LANES)
+
+
 def found(kernel, twin):
     """Whether the checks object to the twin."""
     try:
-        check_edges(twin, kernel, DTYPE, LANES)
-        if element_by_element(kernel):
-            check_special_values(twin, kernel, DTYPE, LANES)
+        check(kernel, twin)
     except AssertionError:
         return True
     return False
@@ -63,7 +68,7 @@ every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 
 @every_kernel
 def test_the_right_twin_passes(kernel):
-    assert not found(kernel, Twin(getattr(reference, kernel.name)))
+    check(kernel, Twin(getattr(reference, kernel.name)))
 
 
 def last_element_left_out(given, before, outputs, loss):
