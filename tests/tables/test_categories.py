@@ -8,6 +8,7 @@ import pytest
 
 from affinet.tables import CodeColumn, Encoding, OneHotColumn, SignColumn, Table
 from affinet.tables.fitting import Options, fit_input
+from affinet.tables.records import column_from_json
 
 TOLERANT = {"one_hot": 3, "missing": "indicator"}
 
@@ -46,6 +47,44 @@ def test_up_to_one_hot_categories_are_one_hot_and_more_are_codes(n):
         assert column.width == 1
         assert column.code_inputs == ((0, 5),)
         assert made_of(column, "c0", "c3", "", "new") == [[1], [4], [0], [0]]
+
+
+def test_inputs_of_categories_can_be_scaled_like_numbers():
+    """By hand: median 0 and quartiles 0 and 1 of "b", 0 and 0 of the others, whose range is 1."""
+    column = fitted(["b", "a", "c", "b", "", "", "", "b"], scale_categories=True)
+    rare, common = 2 / np.hypot(1, 2 / 3), 1 / np.hypot(1, 1 / 3)
+    assert [scaling.spread for scaling in column.scalings] == [0.5, 1.0, 0.5]
+    made = made_of(column, "a", "b", "c", "", "new")
+    np.testing.assert_allclose(
+        made, [[rare, 0, 0], [0, common, 0], [0, 0, rare], [0, 0, 0], [0, 0, 0]], rtol=1e-15
+    )
+    assert column_from_json(column.to_json()) == column
+
+
+def test_the_sign_of_two_categories_can_be_scaled():
+    """Most rows have the second one, 1, which is the median; the first and "missing" are below."""
+    column = fitted(["yes"] * 8 + ["no"], scale_categories=True)
+    made = made_of(column, "yes", "no", "")
+    np.testing.assert_allclose(
+        np.ravel(made), [0, -2 / np.hypot(1, 2 / 3), -1 / np.hypot(1, 1 / 3)], rtol=1e-15
+    )
+
+
+def test_records_without_scalings_are_read_and_wrong_ones_are_not():
+    plain = fitted(["a", "b", "c"])
+    record = plain.to_json()
+    del record["scalings"]
+    assert column_from_json(record) == plain
+    record["scalings"] = [{"kind": "robust", "center": 0.0, "spread": 1.0}] * 2
+    with pytest.raises(ValueError, match="2 scalings, wanted 3"):
+        column_from_json(record)
+
+
+def test_scaling_categories_wants_one_hot():
+    with pytest.raises(ValueError, match="scale_categories is True, but one_hot is None"):
+        Options(scale_categories=True)
+    with pytest.raises(TypeError, match="scale_categories is 1, wanted True or False"):
+        Options(one_hot=9, scale_categories=1)
 
 
 def test_one_hot_0_makes_codes_of_everything():

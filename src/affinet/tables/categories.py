@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,11 +14,13 @@ from affinet.tables.cells import number_label
 from affinet.tables.columns import texts_from_json
 from affinet.tables.problems import TO_APPLY, missing_value, unknown_categories
 from affinet.tables.scaled import flag_of
+from affinet.tables.scaling import RobustScaling
 from affinet.tables.table import Table
 
 MISSING, UNKNOWN = -1, -2  # instead of a place among the categories
 TRUTHS = {"false": "false", "0": "false", "true": "true", "1": "true"}
 C = TypeVar("C", bound="Categories")
+S = TypeVar("S", bound="Indicators")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,56 @@ class Categories:
 
 
 @dataclass(frozen=True)
-class OneHotColumn(Categories):
+class Indicators(Categories, ABC):
+    """What one-hot and sign columns have in common: inputs of few values, which can be scaled.
+
+    Attributes
+    ----------
+    scalings : tuple of RobustScaling
+        One for each input, or none.
+    """
+
+    code_inputs: ClassVar[tuple[tuple[int, int], ...]] = ()
+    scalings: tuple[RobustScaling, ...] = ()
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Number of inputs that this column makes."""
+
+    @abstractmethod
+    def indicators(self, places: Array) -> Array:
+        """The inputs (N, width), float64, of the categories in these places, before scaling."""
+
+    def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
+        """A table's column, there called ``name``, as float64 (N, width)."""
+        out = self.indicators(self.places(table, name, unknown))
+        for place, scaling in enumerate(self.scalings):
+            out[:, place] = scaling.apply(out[:, place])
+        return out
+
+    def scaled_by(self: S, table: Table, name: str) -> S:
+        """This column with the scalings that suit a table's rows."""
+        inputs = self.indicators(self.places(table, name, "error"))
+        return replace(self, scalings=tuple(map(RobustScaling.fit, inputs.T)))
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        scalings = [scaling.to_json() for scaling in self.scalings]
+        return {**super().to_json(), "scalings": scalings}
+
+    @classmethod
+    def from_json(cls: type[S], value: Any) -> S:
+        """The column that :meth:`to_json` wrote."""
+        column = super().from_json(value)
+        scalings = tuple(map(RobustScaling.from_json, value.get("scalings", ())))
+        if len(scalings) not in (0, column.width):
+            raise ValueError(f"{len(scalings)} scalings, wanted {column.width}")
+        return replace(column, scalings=scalings)
+
+
+@dataclass(frozen=True)
+class OneHotColumn(Indicators):
     """One input for each category, 1 where a row has it; zeros for missing and unknown ones.
 
     Examples
@@ -100,16 +152,14 @@ class OneHotColumn(Categories):
     """
 
     kind: ClassVar[str] = "one-hot"
-    code_inputs: ClassVar[tuple[tuple[int, int], ...]] = ()
 
     @property
     def width(self) -> int:
         """Number of inputs that this column makes."""
         return len(self.categories)
 
-    def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
-        """A table's column, there called ``name``, as float64 (N, width)."""
-        places = self.places(table, name, unknown)
+    def indicators(self, places: Array) -> Array:
+        """The inputs (N, width), float64, of the categories in these places, before scaling."""
         out = np.zeros((len(places), self.width))
         rows = np.flatnonzero(places >= 0)
         out[rows, places[rows]] = 1.0
@@ -117,7 +167,7 @@ class OneHotColumn(Categories):
 
 
 @dataclass(frozen=True)
-class SignColumn(Categories):
+class SignColumn(Indicators):
     """Two categories as one input: -1 and 1; 0 for missing and unknown ones.
 
     Examples
@@ -128,12 +178,14 @@ class SignColumn(Categories):
     """
 
     kind: ClassVar[str] = "sign"
-    code_inputs: ClassVar[tuple[tuple[int, int], ...]] = ()
-    width: ClassVar[int] = 1
 
-    def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
-        """A table's column, there called ``name``, as float64 (N, 1)."""
-        places = self.places(table, name, unknown)
+    @property
+    def width(self) -> int:
+        """Number of inputs that this column makes."""
+        return 1
+
+    def indicators(self, places: Array) -> Array:
+        """The inputs (N, 1), float64, of the categories in these places, before scaling."""
         return np.where(places < 0, 0.0, 2.0 * places - 1.0).reshape(-1, 1)
 
     @classmethod

@@ -107,6 +107,7 @@ class Encoding:
         categorical: Collection[str] = (),
         scaling: str = "standard",
         one_hot: int | None = None,
+        scale_categories: bool = False,
         missing: str = "error",
         clamp: bool = False,
     ) -> Encoding:
@@ -144,6 +145,10 @@ class Encoding:
             then only those that occur at least twice get a code, at most the 10,000 most frequent
             ones; all others, and unknown ones, share the code n + 1. If left out, every category
             becomes an input.
+        scale_categories : bool
+            True with ``one_hot`` scales the inputs of categories that are not codes like numbers
+            with ``scaling="robust"``, as RealMLP's reference implementation does: most rows then
+            have a 0 there, and rare categories larger values than common ones.
         missing : str
             ``"error"`` refuses missing values, or imputes them by ``impute``. With
             ``"indicator"``, missing values and unknown categories are never an error. The median
@@ -172,7 +177,7 @@ class Encoding:
         input, which says where it is missing.
         """
         require_one_of("task", task, (None, *TASKS))
-        options = Options(scaling, one_hot, missing, impute)
+        options = Options(scaling, one_hot, missing, impute, scale_categories)
         for name in (target, *ignore, *categorical):
             table.resolve(name)
         ignore, categorical = {*ignore}, {*categorical} | table.categorical

@@ -71,6 +71,7 @@ class Options:
     one_hot: int | None = None
     missing: str = "error"
     impute: str | None = None
+    scale_categories: bool = False
 
     def __post_init__(self) -> None:
         require_one_of("scaling", self.scaling, SCALINGS)
@@ -78,6 +79,10 @@ class Options:
         require_one_of("impute", self.impute, (None, *IMPUTATIONS))
         if self.one_hot is not None and not is_count(self.one_hot):
             raise ValueError(f"one_hot is {self.one_hot!r}, wanted None or a non-negative integer")
+        if not isinstance(self.scale_categories, bool):
+            raise TypeError(f"scale_categories is {self.scale_categories!r}, wanted True or False")
+        if self.scale_categories and self.one_hot is None:
+            raise ValueError("scale_categories is True, but one_hot is None: give both or neither")
         if self.tolerant and self.impute is not None:
             raise ValueError(
                 f"impute is {self.impute!r}, but missing='indicator' imputes the median: leave "
@@ -224,7 +229,8 @@ def fit_categories(table: Table, name: str, options: Options) -> Column | Droppe
     if options.one_hot is None or len(counts) <= options.one_hot:
         pair = options.one_hot is not None and len(counts) == 2
         kind: type[SignColumn | OneHotColumn] = SignColumn if pair else OneHotColumn
-        return kind(name, tuple(sorted(counts)), fill, options.tolerant)
+        column = kind(name, tuple(sorted(counts)), fill, options.tolerant)
+        return column.scaled_by(table, name) if options.scale_categories else column
     others = len(counts) > min(MOST_CODES, max(FEW, n_known / 2))
     if others:
         by_count = [text for text in by_count if counts[text] > 1][:MOST_CODES]

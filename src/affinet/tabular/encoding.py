@@ -20,7 +20,8 @@ def encode(
 ) -> Encoding:
     """Learn from a table how its columns become the inputs and the target of a recipe's network.
 
-    Missing values get separate inputs, and unknown categories are zeros.
+    Missing values get separate inputs, and unknown categories are zeros (before they are scaled,
+    if the recipe does so).
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ def encode(
         task=recipe.task,
         scaling=recipe.scaling,
         one_hot=recipe.one_hot,
+        scale_categories=recipe.scale_categories,
         missing="indicator",
         clamp=recipe.clamp,
         categorical=categorical,

@@ -65,6 +65,8 @@ class Recipe:
     one_hot : int or None
         Columns of at most this many categories are one-hot, others become codes for an embedding;
         None makes all of them one-hot.
+    scale_categories : bool
+        Whether one-hot inputs are scaled like numbers.
     category_size : int
         Width of the embedding of codes.
     clamp : bool
@@ -118,6 +120,7 @@ class Recipe:
     label_smoothing: float = 0.0
     scaling: str = "standard"
     one_hot: int | None = None
+    scale_categories: bool = False
     category_size: int = 8
     clamp: bool = False
     number_embedding: str | None = None
@@ -242,6 +245,7 @@ def realmlp_s(task: str, classify: bool) -> Recipe:
         whole_batches=True,
         scaling="robust",
         one_hot=MOST_ONE_HOT,
+        scale_categories=True,
         clamp=not classify,
         input_scale=True,
         scale_lr=6.0,
