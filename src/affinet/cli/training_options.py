@@ -71,8 +71,8 @@ def add_model_choice(group: argparse._ArgumentGroup) -> None:
         PRESETS,
         None,
         "default",
-        "fast: half of the epochs, of half the width (tabm: fewer members); best: twice as many "
-        "epochs (tabm: embeddings of numbers)",
+        "fast: about half of the epochs, of narrower layers (tabm: fewer members); best: twice as "
+        "many epochs (tabm: embeddings of numbers)",
     )
     option(
         group,

@@ -180,12 +180,12 @@ def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:
     ----------
     method : {"realmlp", "realmlp-s", "tabm", "mlp"}
     preset : {"fast", "default", "best"}
-        "default" is the published recipe. "fast" has half the width and half the epochs, TabM fewer
-        members; "best" trains RealMLP and the plain network for twice as many epochs, and gives
-        TabM embeddings of numbers.
+        "default" is the published recipe. "fast" has narrower layers and half of the epochs or
+        fewer, TabM fewer members; "best" trains RealMLP and the plain network for twice as many
+        epochs, and gives TabM embeddings of numbers.
     task : {"classification", "regression"}
     n_rows : int
-        Number of training rows. The batch size of "mlp" depends on it.
+        Number of training rows. The batch size of "mlp" depends on it, and what "fast" leaves out.
 
     Raises
     ------
@@ -219,15 +219,13 @@ def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:
 def quick(recipe: Recipe, n_rows: int) -> Recipe:
     """A recipe that takes about a fifth of the time: narrower layers and half of the epochs.
 
-    Tables of few rows keep their number of steps by smaller batches.
+    RealMLP on few rows does with two layers and fewer epochs, of smaller batches, so that it still
+    makes enough steps. Chosen by the scores on seven tables that no published figure comes from.
     """
-    small = recipe.method != "mlp" and n_rows < FEW_ROWS
-    return replace(
-        recipe,
-        hidden=tuple(width // 2 for width in recipe.hidden),
-        epochs=recipe.epochs // 2,
-        batch_size=recipe.batch_size // 2 if small else recipe.batch_size,
-    )
+    if recipe.method != "mlp" and n_rows < FEW_ROWS:
+        return replace(recipe, hidden=(160, 160), epochs=112, batch_size=128)
+    narrow = tuple(width // 2 for width in recipe.hidden)
+    return replace(recipe, hidden=narrow, epochs=recipe.epochs // 2)
 
 
 def realmlp_s(task: str, classify: bool) -> Recipe:
