@@ -148,7 +148,7 @@ def fit_input(
     >>> fit_input(table, "a", options)
     ScaledColumn(name='a', scaling=RobustScaling(center=1.5, spread=0.5), fill=1.5, indicator=True)
     >>> fit_input(table, "b", options)
-    SignColumn(name='b', categories=('x', 'y'), fill=None, tolerant=True)
+    SignColumn(name='b', categories=('x', 'y'), fill=None, tolerant=True, scalings=())
     >>> fit_input(table, "c", options)
     Dropped(name='c', reason='4 in every row')
     """
