@@ -1,4 +1,4 @@
-"""Networks of ensembles and piecewise embeddings in files, summaries and monitors, not in ONNX."""
+"""Networks of ensembles and piecewise embeddings in files, summaries and monitors."""
 
 import numpy as np
 import pytest
@@ -88,16 +88,6 @@ def test_several_members_come_back(tmp_path, name, suffix):
     back, x = an.load(path), np.random.default_rng(0).standard_normal((9, 4)).astype("f4")
     assert repr(back) == repr(net)
     np.testing.assert_array_equal(back.predict(x), net.predict(x))
-
-
-@pytest.mark.parametrize("make", [bins, scale, shared, heads])
-def test_onnx_refuses_them_by_name(tmp_path, make):
-    pytest.importorskip("onnx")
-    name = type(make()).__name__
-    with pytest.raises((TypeError, ValueError, NotImplementedError), match=name) as refusal:
-        an.onnx.export(an.Sequential(make()), tmp_path / "m.onnx")
-    assert "\n" not in str(refusal.value)
-    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_summaries_and_monitors():

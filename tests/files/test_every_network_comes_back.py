@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import affinet as an
 from affinet.network.inner import arrays_of, walk, width_taken
 from parts.activations import ACTIVATIONS
-from parts.ensembles import NOT_IN_ONNX
 from parts.layers import LAYERS
 
 # Codes come first or not at all.
@@ -101,11 +100,6 @@ def assert_same_predictions(back, net):
             np.testing.assert_array_equal(back.predict(rows), net.predict(rows))
 
 
-def in_onnx(net):
-    """Whether all layers have a form in ONNX."""
-    return not {type(layer).__name__ for _, layer in walk(net.layers)} & NOT_IN_ONNX
-
-
 def through_onnx(net, **options):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -145,7 +139,7 @@ def structure(layers):
 
 
 @RELAXED
-@given(net=networks().filter(in_onnx), opset=st.sampled_from([17, 18, 20, 21]))
+@given(net=networks(), opset=st.sampled_from([17, 18, 20, 21]))
 def test_onnx_files(net, opset):
     pytest.importorskip("onnx")
     back = through_onnx(net, opset=opset)
@@ -157,16 +151,14 @@ def test_onnx_files(net, opset):
 
 
 @RELAXED
-@given(
-    net=networks().filter(in_onnx), dtype=st.sampled_from(["uint8", "float64", "float32", "int32"])
-)
+@given(net=networks(), dtype=st.sampled_from(["uint8", "float64", "float32", "int32"]))
 def test_onnx_files_with_another_input(net, dtype):
     pytest.importorskip("onnx")
     assert_same_predictions(through_onnx(net, input_dtype=dtype), net)
 
 
 @RELAXED
-@given(net=networks().filter(lambda net: in_onnx(net) and hasattr(net.loss, "probabilities")))
+@given(net=networks().filter(lambda net: hasattr(net.loss, "probabilities")))
 def test_onnx_files_of_probabilities(net):
     pytest.importorskip("onnx")
     back = through_onnx(net, probabilities=True)

@@ -1,7 +1,6 @@
 """Layers of columns and NTKAffine in ONNX files: values, cycles, damaged records."""
 
 import copy
-import json
 import re
 
 import numpy as np
@@ -11,11 +10,14 @@ import affinet as an
 import parts.layers
 from array_forms import draw
 from onnx_graphs import W1, Made, layers_of
+from onnx_records import altered, arrays, assert_same, config, nothing, run, with_array
 
-onnx = pytest.importorskip("onnx", reason="needs onnx, the extra onnx")
-numpy_helper = onnx.numpy_helper
+pytest.importorskip("onnx", reason="needs onnx, the extra onnx")
 
-NAMES = ("NTKAffine", "Scale", "Parametric", "PeriodicEmbedding", "Embedding")
+NAMES = (
+    *("NTKAffine", "Scale", "Parametric", "PeriodicEmbedding", "Embedding", "PiecewiseEmbedding"),
+    *("MemberScale", "BatchEnsemble", "MemberAffine"),
+)
 SETTINGS = [name for name in parts.layers.SETTINGS if name.partition(",")[0] in NAMES]
 OLDEST = 13
 
@@ -61,23 +63,6 @@ def rows(dtype, n=60):
     x = draw("float64", (n, 6))
     x[:, 1], x[:, 4] = np.arange(n) % 5, np.arange(n) % 3
     return x.astype(dtype)
-
-
-def run(path, x):
-    """What ONNX Runtime makes of x."""
-    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
-    runtime.set_default_logger_severity(3)
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (y,) = session.run(None, {session.get_inputs()[0].name: x})
-    return y
-
-
-def assert_same(back, net, x):
-    assert repr(back) == repr(net)
-    assert back.dtype == net.dtype
-    for name, array in net.params.items():
-        assert back.params[name].tobytes() == array.tobytes(), name
-    np.testing.assert_array_equal(back.predict(x), net.predict(x))
 
 
 @pytest.mark.parametrize("opset", [OLDEST, 17, 20])
@@ -172,38 +157,6 @@ def test_a_gather_without_a_record_is_refused(made):
 
 
 # Damaged records ---------------------------------------------------------------------------------
-
-
-def altered(path, alter, record=lambda record: record):
-    """The file with a changed model, and a changed record of its last layer; the refusal."""
-    model = onnx.load(path)
-    alter(model.graph)
-    (node,) = [node for node in model.graph.node if node.output[0] == "y"]
-    node.doc_string = json.dumps(record(json.loads(node.doc_string)))
-    onnx.save(model, path)
-    with pytest.raises(ValueError, match=r"model\.onnx: ") as caught:
-        an.onnx.load(path)
-    return str(caught.value)
-
-
-def config(**change):
-    return lambda record: record | {"layer": record["layer"] | change}
-
-
-def arrays(**change):
-    return lambda record: record | {"arrays": record["arrays"] | change}
-
-
-def nothing(graph):
-    pass
-
-
-def with_array(name, value):
-    def alter(graph):
-        (tensor,) = [tensor for tensor in graph.initializer if tensor.name == name]
-        tensor.CopyFrom(numpy_helper.from_array(value, name))
-
-    return alter
 
 
 WAVES = {

@@ -8,7 +8,6 @@ import pytest
 import affinet as an
 from network_oracle import exact, lacking
 from onnx_graphs import DATA, X, needs
-from parts.ensembles import NOT_IN_ONNX
 from parts.layers import LAYERS, make
 from tolerance import assert_close
 
@@ -104,7 +103,7 @@ def test_what_pytorch_exports_now(tmp_path, dynamo, opset, monkeypatch):
 
 
 # Dropout does nothing there, Residual is refused.
-NOT_IN_FILES = {"Dropout", "Residual"} | NOT_IN_ONNX
+NOT_IN_FILES = {"Dropout", "Residual"}
 
 
 def some_layers():

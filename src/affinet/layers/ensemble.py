@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from affinet._dispatch import kernels
 from affinet._validation import Array, generator, ready, whole_number
 from affinet.layers.base import Parameter
 from affinet.layers.columns import ColumnLayer, float_dtype
-from affinet.layers.operation import Operation
+from affinet.layers.operation import OnnxGraph, Operation
 
 
 class MemberLayer(ColumnLayer):
@@ -37,6 +38,24 @@ class MemberLayer(ColumnLayer):
                 "rows of one member come after those of another"
             )
         return rows, shape
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add the layer between its rows as those of each member, (k, B / k, I), and back."""
+        x, names = graph.tensor, graph.parameters(self, *self.parameters)
+        arrays = dict(zip(self.parameters, names, strict=True))
+        axis = graph.indices("axis", [1])
+        given = {  # (k, n) as (k, 1, n), for all rows of a member
+            name: array if name == "W" else graph.add("Unsqueeze", array, axis)
+            for name, array in arrays.items()
+        }
+        graph.add("Reshape", x, graph.indices("members", [self.members, -1, self.n_inputs]))
+        self._write_for_members(graph, given)
+        graph.add("Reshape", graph.tensor, graph.indices("rows", [-1, self.n_outputs]))
+        graph.describe(self, x, arrays)
+
+    @abstractmethod
+    def _write_for_members(self, graph: OnnxGraph, given: Mapping[str, str]) -> None:
+        """Add the nodes between rows of shape (k, B / k, I) and (k, B / k, O)."""
 
 
 class MemberScale(MemberLayer):
@@ -107,6 +126,9 @@ class MemberScale(MemberLayer):
     def numbers(self) -> tuple[float, ...]:
         """The number of members."""
         return (self.members,)
+
+    def _write_for_members(self, graph: OnnxGraph, given: Mapping[str, str]) -> None:
+        graph.add("Mul", graph.tensor, given["s"])
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
@@ -219,6 +241,10 @@ class BatchEnsemble(MemberLayer):
             Operation("member_scale_shift", starts=(s, b), numbers=k),
         ]
 
+    def _write_for_members(self, graph: OnnxGraph, given: Mapping[str, str]) -> None:
+        for op, name in (("Mul", "r"), ("MatMul", "W"), ("Mul", "s"), ("Add", "b")):
+            graph.add(op, graph.tensor, given[name])
+
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         r, W, s, b = self._arrays_as(dtype)
@@ -322,6 +348,10 @@ class MemberAffine(MemberLayer):
     def operation(self, starts: tuple[int, ...], key: int) -> Operation:
         """The layer as an operation of the compiled code; see :meth:`Layer.operation`."""
         return super().operation(starts, key)._replace(n_outputs=self.n_outputs)
+
+    def _write_for_members(self, graph: OnnxGraph, given: Mapping[str, str]) -> None:
+        graph.add("MatMul", graph.tensor, given["W"])
+        graph.add("Add", graph.tensor, given["b"])
 
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)

@@ -12,8 +12,8 @@ from affinet._dispatch import kernels
 from affinet._validation import Array, generator, ready, whole_number
 from affinet.layers.base import Parameter
 from affinet.layers.columns import ColumnLayer, float_dtype
-from affinet.layers.embeddings import known_columns
-from affinet.layers.operation import Operation
+from affinet.layers.embeddings import known_columns, write_in_order
+from affinet.layers.operation import OnnxGraph, Operation
 
 
 class PiecewiseEmbedding(ColumnLayer):
@@ -129,6 +129,34 @@ class PiecewiseEmbedding(ColumnLayer):
         edges, columns, counts = self._bins(self.w.dtype)
         found = super().operation(starts, key)._replace(n_outputs=self.n_outputs)
         return found._replace(arrays=(columns, counts, edges.reshape(-1)))
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add how far x is through each bin, 0 to 1, and the sums over w, b and the bins.
+
+        It is beyond 0 in the first bin and beyond 1 in the last one, and 0 in bins that a column
+        does not have.
+        """
+        x, (w, b, W) = graph.tensor, graph.parameters(self, *self.parameters)
+        edges, columns, counts = self._bins(graph.dtype)
+        place, last = np.arange(self._shapes["W"][1]), counts[:, np.newaxis] - 1
+        length = np.where(place <= last, np.diff(edges), 1)
+        least = np.where(place == 0, -np.inf, np.zeros_like(length))
+        most = np.where(place == last, np.inf, np.where(place < last, 1.0, 0.0))
+        axis = graph.indices("axis", [2])
+        graph.add("Gather", x, graph.indices("columns", columns), axis=1)
+        column = graph.add("Unsqueeze", graph.tensor, axis)  # (B, n, 1)
+        graph.add("Sub", column, graph.constant("start", edges[:, :-1]))  # (B, n, T)
+        graph.add("Div", graph.tensor, graph.constant("length", length))
+        graph.add("Max", graph.tensor, graph.constant("least", least))
+        graph.add("Min", graph.tensor, graph.constant("most", most))
+        graph.add("Unsqueeze", graph.tensor, axis)
+        graph.add("MatMul", graph.tensor, W)
+        bins = graph.add("Squeeze", graph.tensor, axis)  # (B, n, outputs)
+        graph.add("Mul", column, w)
+        graph.add("Add", graph.tensor, b)
+        graph.add("Add", graph.tensor, bins)
+        write_in_order(graph, x, self.n_inputs, self.columns, self._shapes["w"][1])
+        graph.describe(self, x, {"w": w, "b": b, "W": W})
 
     def _bins(self, dtype: DTypeLike) -> tuple[Array, Array, Array]:
         """Edges (n, T + 1), columns and numbers of bins, as the kernels take them.

@@ -79,9 +79,9 @@ def export(
     -----
     ONNX stores the epsilon of a normalisation in single precision, even in a float64 network. If
     this changes the value, the exact one is in the node's ``doc_string``, and :func:`load` uses it.
-    A graph does not check the codes of an :class:`~affinet.Embedding`. The last node of a
-    PeriodicEmbedding, Embedding, Parametric, Scale or NTKAffine says in its ``doc_string`` which
-    layer it ends.
+    A graph does not check the codes of an :class:`~affinet.Embedding`. The last node of an
+    embedding, Parametric, Scale, NTKAffine or a layer of an ensemble says in its ``doc_string``
+    which layer it ends.
     ONNX Runtime 1.31 cannot run a float64 network with a GELU, as it lacks Erf in double precision,
     and runs one with a LeakyReLU only in opsets 16 to 18.
 
@@ -121,8 +121,9 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Reshape to rows, Identity, Cast to floats, a product with a vector, which becomes a
     :class:`~affinet.Scale`, ``x + a (f(x) - x)`` with an activation f, a
     :class:`~affinet.Parametric`, and a positive factor at the input, which becomes
-    ``input_scale``. Embeddings are read from files of affinet's: their nodes must be those that
-    :func:`export` writes. The label branch of an skl2onnx classifier is ignored.
+    ``input_scale``. Embeddings and the layers of ensembles are read from files of affinet's: their
+    nodes must be those that :func:`export` writes. The label branch of an skl2onnx classifier is
+    ignored.
 
     A final Softmax or LogSoftmax becomes ``loss=SoftmaxWithLoss()`` and a final Sigmoid
     ``loss=SigmoidWithLoss()``, unless :func:`export` recorded that it is a layer: ``predict`` then

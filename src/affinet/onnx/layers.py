@@ -12,7 +12,17 @@ from onnx import numpy_helper
 
 import affinet.layers
 from affinet._validation import Array, whole_number
-from affinet.layers import Embedding, NTKAffine, Parametric, PeriodicEmbedding, Scale
+from affinet.layers import (
+    BatchEnsemble,
+    Embedding,
+    MemberAffine,
+    MemberScale,
+    NTKAffine,
+    Parametric,
+    PeriodicEmbedding,
+    PiecewiseEmbedding,
+    Scale,
+)
 from affinet.layers.activations import Activation
 from affinet.onnx.graph import Graph, attributes, refuse
 from affinet.onnx.names import ARRAYS, INPUT, LAYER
@@ -21,7 +31,11 @@ from affinet.onnx.writer import GraphWriter
 if TYPE_CHECKING:
     from affinet.onnx.reader import Reader
 
-RECORDED = (NTKAffine, Scale, Parametric, PeriodicEmbedding, Embedding)
+EMBEDDINGS = (PeriodicEmbedding, PiecewiseEmbedding, Embedding)
+RECORDED = (
+    *(NTKAffine, Scale, Parametric, *EMBEDDINGS),
+    *(MemberScale, BatchEnsemble, MemberAffine),
+)
 
 
 def read_recorded(reader: Reader, node: Any) -> bool:
@@ -38,7 +52,7 @@ def read_recorded(reader: Reader, node: Any) -> bool:
         refuse(node, f"its record names the input {tensor!r:.50}, wanted a tensor")
     order = reader.graph.constant(node.input[-1])
     n_places = 0 if order is None else order.size
-    if isinstance(layer, Embedding | PeriodicEmbedding) and n_places != layer.n_outputs:
+    if isinstance(layer, EMBEDDINGS) and n_places != layer.n_outputs:
         refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
     twin = GraphWriter(layer_dtype(layer), reader.graph.opset, tensor)
     layer.write_onnx(twin)

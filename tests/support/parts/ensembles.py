@@ -4,7 +4,6 @@ import affinet as an
 from parts.layers import apart
 
 MEMBERS = 3
-NOT_IN_ONNX = {"BatchEnsemble", "MemberAffine", "MemberScale", "PiecewiseEmbedding"}
 ENSEMBLES = {
     "MemberScale": lambda n, dtype: apart(an.MemberScale(MEMBERS, n, dtype=dtype)),
     "BatchEnsemble": lambda n, dtype: apart(an.BatchEnsemble(MEMBERS, n, n + 2, dtype=dtype)),
