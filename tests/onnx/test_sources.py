@@ -37,11 +37,12 @@ def properties_of(path):
 LOST = ("standardisation of width, height", "one-hot inputs of colour", "unit of 'price'")
 
 
-def test_a_table_model_is_refused_and_told_what_would_be_lost(table_model, path):
-    with pytest.raises(ValueError, match="encoding=False") as caught:
-        an.onnx.export(table_model, path)
-    assert all(part in str(caught.value) for part in LOST)
-    assert not path.exists()
+def test_a_table_model_is_written_with_its_encoding(table_model, path):
+    an.onnx.export(table_model, path)
+    model = onnx.load(path)
+    assert [i.name for i in model.graph.input] == ["width", "height", "colour"]
+    assert model.doc_string == ""
+    assert an.onnx.load(path).metadata == table_model.metadata
 
 
 def test_without_its_encoding_a_table_model_is_written_and_says_so(table_model, path):
@@ -57,8 +58,10 @@ def test_without_its_encoding_a_table_model_is_written_and_says_so(table_model, 
 def test_a_table_record_that_cannot_be_read_is_no_reason_to_export(path, record):
     net = an.Sequential(an.Affine.init(2, 1))
     net.metadata["table"] = record
-    with pytest.raises(ValueError, match="its encoding of a table's columns"):
+    with pytest.raises(ValueError, match=r"its encoding of a table's columns.*encoding=False"):
         an.onnx.export(net, path)
+    assert not path.exists()
+    an.onnx.export(net, path, encoding=False)
 
 
 def test_dates_the_decimal_mark_and_the_character_encoding_are_named(tmp_path, path):
@@ -72,9 +75,8 @@ def test_dates_the_decimal_mark_and_the_character_encoding_are_named(tmp_path, p
     net = an.Sequential(an.Affine.init(width, 1, rng=0))
     net.metadata["table"] = encoding.to_json()
     parts = ("the days and cycles of day", "decimal mark ','", f"encoding {encoding.charset}")
-    with pytest.raises(ValueError, match="encoding=False") as caught:
-        an.onnx.export(net, path)
-    assert all(part in str(caught.value) for part in parts)
+    an.onnx.export(net, path, encoding=False)
+    assert all(part in onnx.load(path).doc_string for part in parts)
 
 
 def test_every_kind_of_column_has_a_word():
@@ -136,17 +138,18 @@ def test_what_is_no_network(path):
             an.onnx.export(wrong, path)
 
 
-def test_an_estimator_that_encodes_columns_is_refused(path, table_model):
+def test_an_estimator_that_encodes_columns_in_its_own_way_is_refused(path, table_model):
     class Tabular:
         net_ = an.Sequential(an.Affine.init(4, 1))
         encoding_ = Encoding.from_json(table_model.metadata["table"])
 
-    with pytest.raises(ValueError, match="standardisation of width"):
-        an.onnx.export(Tabular(), path)
-    an.onnx.export(Tabular(), path, encoding=False)
+    an.onnx.export(Tabular(), path)
+    assert an.onnx.load(path).metadata["table"] == table_model.metadata["table"]
+    path.unlink()
     Tabular.encoding_ = object()
     with pytest.raises(ValueError, match="its encoding of columns"):
         an.onnx.export(Tabular(), path)
+    assert not path.exists()
 
 
 # The shell ---------------------------------------------------------------------------------------
@@ -166,15 +169,22 @@ def test_the_shell_exports(tmp_path, capsys):
     assert an.onnx.load(tmp_path / "net.onnx").loss is None
 
 
-def test_the_shell_refuses_a_table_model_and_names_the_option(table_model, tmp_path, capsys):
+def test_the_shell_exports_a_table_model(table_model, tmp_path, capsys):
     model = str(tmp_path / "model.npz")
-    assert main(["export", model]) == 2
-    line = capsys.readouterr().err
-    assert "--no-encoding" in line
-    assert all(part in line for part in LOST)
+    assert main(["export", model]) == 0
+    assert capsys.readouterr() == (f"{tmp_path / 'model.onnx'}\n", "")
+    assert len(onnx.load(tmp_path / "model.onnx").graph.input) == 3
     assert main(["export", model, "--no-encoding"]) == 0
     printed = capsys.readouterr()
     assert printed.out == f"{tmp_path / 'model.onnx'}\n"
     assert all(part in printed.err for part in LOST)
     assert main(["export", model, "--no-encoding", "--out", "model.npz"]) == 2
     assert "--out" in capsys.readouterr().err
+    table_model.metadata["table"]["columns"][0]["std"] = 0
+    table_model.save(model)
+    (tmp_path / "model.onnx").unlink()
+    assert main(["export", model]) == 2
+    line = capsys.readouterr().err
+    assert "model.npz" in line
+    assert "--no-encoding" in line
+    assert not (tmp_path / "model.onnx").exists()

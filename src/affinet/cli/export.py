@@ -14,8 +14,9 @@ from affinet.model_file import load
 from affinet.onnx.sources import left_out
 
 DESCRIPTION = (
-    "Write the network of a model file as an ONNX file, and print its name. A model of a table is "
-    "refused, because the file would lack the encoding of its columns."
+    "Write a model file as an ONNX file, and print its name. That of a table's model takes the "
+    "table's columns, one input each: numbers as float64, texts, categories and dates as texts. It "
+    "returns the class and calibrated probabilities, or the number in its unit."
 )
 
 
@@ -23,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``affinet export MODEL``."""
     add_model(parser)
     option(parser, "--out", str, "FILE", "file to write (default: MODEL's name with .onnx)")
-    option(parser, "--opset", positive_count, "N", "version of ONNX's operators (default: 17)", 17)
+    opset = "version of ONNX's operators (default: 17, or 20 for a table with dates)"
+    option(parser, "--opset", positive_count, "N", opset)
     parser.add_argument(
         "--probabilities",
         action="store_true",
@@ -33,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-encoding",
         dest="encoding",
         action="store_false",
-        help="write a table's network without the encoding of its columns, and say what is missing",
+        help="write a table's network alone, for rows that are encoded already, and say what is "
+        "missing",
     )
 
 
@@ -42,14 +45,19 @@ def run(options: argparse.Namespace) -> int:
     net = load(options.model)
     path = Path(options.out or Path(options.model).with_suffix(".onnx"))
     require_writable("--out", path, (".onnx",))
-    missing = left_out(net, net)
-    if missing is not None and options.encoding:
-        raise ValueError(
-            f"{options.model}: an ONNX file would lack {missing}; with --no-encoding the network "
-            "alone is written, for rows that are encoded already"
+    try:
+        onnx.export(
+            *(net, path),
+            opset=options.opset,
+            probabilities=options.probabilities,
+            encoding=options.encoding,
         )
-    onnx.export(net, path, opset=options.opset, probabilities=options.probabilities, encoding=False)
+    except (TypeError, ValueError) as error:
+        message = str(error).replace("encoding=False", "--no-encoding")  # here it is an option
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{options.model}: {message}") from error
     print(path)
+    missing = None if options.encoding else left_out(net, net)
     if missing is not None:
         say(f"left out: {missing}")
     return 0

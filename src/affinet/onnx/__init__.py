@@ -20,7 +20,7 @@ def export(
     net: Any,
     path: str | os.PathLike[str],
     *,
-    opset: int = 17,
+    opset: int | None = None,
     probabilities: bool = False,
     input_dtype: DTypeLike | None = None,
     input_name: str = "x",
@@ -95,22 +95,22 @@ def export(
     Sequential(Affine(4 -> 8), ReLU(), Affine(8 -> 3))
     """
     require_onnx()
-    from affinet.onnx import sources, writer
+    from affinet.onnx import sources, table_files, writer
 
+    target = writer.onnx_path(path)
     network = sources.network_of(net)
-    missing = sources.left_out(net, network)
-    if missing is not None and encoding:
-        raise ValueError(
-            f"an ONNX file would lack {missing}; encoding=False writes the network alone, for rows "
-            "that are encoded already"
-        )
-    writer.write(
-        network,
-        path,
-        writer.Options(opset, probabilities, input_dtype, input_name, output_name),
-        check=check,
-        left_out=missing,
-    )
+    table = sources.table_model(net, network) if encoding else None
+    if opset is None:
+        opset = writer.OPSET if table is None else table.opset
+    options = writer.Options(opset, probabilities, input_dtype, input_name, output_name)
+    if table is not None:
+        model = table_files.model_of_table(network, table, options)
+    else:
+        model = writer.model_of(network, options, sources.ensemble_in(network))
+        missing = None if encoding else sources.left_out(net, network)
+        if missing is not None:
+            model.doc_string = f"Without {missing}."
+    writer.save(model, target, check)
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -162,9 +162,9 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     True
     """
     require_onnx()
-    from affinet.onnx import reader
+    from affinet.onnx import files
 
-    return reader.read(path)
+    return files.read(path)
 
 
 def require_onnx() -> None:

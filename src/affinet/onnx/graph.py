@@ -15,12 +15,12 @@ from onnx import helper, inliner, numpy_helper
 
 from affinet._validation import Array
 from affinet.onnx.joins import Joins
+from affinet.onnx.names import ML_DOMAIN, TABLE
 
 STANDARD = ("", "ai.onnx")
 MOST_NODES = 10_000  # after inlining functions, which can call each other exponentially often
 MOST_OUTPUTS = 16  # skl2onnx gives a classifier up to four
 LABEL_OPS = ("ArgMax", "ArrayFeatureExtractor", "Binarizer")  # these return labels, not numbers
-ML_DOMAIN = "ai.onnx.ml"
 FOLDED = ("Constant", "Identity", "Cast", "Transpose")  # operators that pass constants on
 
 
@@ -49,14 +49,39 @@ class Graph:
         self._constants: dict[str, Array] = {i.name: array_of(i) for i in graph.initializer}
         self.n_bytes = sum(array.nbytes for array in self._constants.values())
         inputs = [i for i in graph.input if i.name not in self._constants]
-        if len(inputs) != 1:
+        if len(inputs) != 1 and TABLE not in self.properties:
             raise ValueError(f"inputs {[i.name for i in inputs]}, wanted one")
+        if not inputs:
+            raise ValueError("no inputs, wanted the columns of a table")
+        self.inputs = {i.name: i for i in inputs}
         self.input = inputs[0].name
         self.dims = declared_dims(inputs[0])
         require_no_cycle(self.nodes, self._producers)
         self.outputs = [o.name for o in graph.output]
         if len(self.outputs) > MOST_OUTPUTS:
             raise ValueError(f"{len(self.outputs)} outputs, wanted one beside the labels")
+
+    def property_of(self, name: str) -> Any:
+        """The value of a property; None if it is absent or not JSON: others use its name too."""
+        try:
+            return json.loads(self.properties[name]) if name in self.properties else None
+        except (ValueError, RecursionError):
+            return None
+
+    def input_dtype(self, name: str) -> np.dtype[Any]:
+        """The declared dtype of an input, object for texts; ValueError if there is none."""
+        if name not in self.inputs:
+            raise ValueError(f"no input {name!r}")
+        code = self.inputs[name].type.tensor_type.elem_type
+        try:
+            dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(code))
+        except KeyError:
+            raise ValueError(f"input {name!r} is of the unknown type {code}") from None
+        return dtype
+
+    def start_at(self, tensor: str, width: int) -> None:
+        """Read only what comes behind a tensor (B, width), as if it were the only input."""
+        self.input, self.dims = tensor, (None, width)
 
     @functools.cached_property
     def joins(self) -> Joins:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import numpy_helper
 
 import affinet.layers
 from affinet._validation import Array, whole_number
@@ -24,8 +23,9 @@ from affinet.layers import (
     Scale,
 )
 from affinet.layers.activations import Activation
-from affinet.onnx.graph import Graph, attributes, refuse
+from affinet.onnx.graph import Graph, refuse
 from affinet.onnx.names import ARRAYS, INPUT, LAYER
+from affinet.onnx.twins import DifferentError, matched
 from affinet.onnx.writer import GraphWriter
 
 if TYPE_CHECKING:
@@ -56,22 +56,10 @@ def read_recorded(reader: Reader, node: Any) -> bool:
         refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
     twin = GraphWriter(layer_dtype(layer), reader.graph.opset, tensor)
     layer.write_onnx(twin)
-    written = {name: other for other in twin.nodes for name in other.output}
-    arrays = {i.name: i for i in twin.initializers.values()}
-    places = [(node.output[0], twin.tensor)]
-    while places:
-        name, wanted = places.pop()
-        if wanted == tensor or name == tensor:
-            same = wanted == name
-        elif wanted in arrays:
-            same = equal_arrays(reader.graph.constant(name), arrays[wanted])
-        else:
-            made, other = reader.graph.made_by(name, written[wanted].op_type), written[wanted]
-            same = made is not None and same_nodes(made, other)
-            if made is not None and same:
-                places += zip(made.input, other.input, strict=True)
-        if not same:
-            refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
+    try:
+        matched(reader.graph, twin, [(node.output[0], twin.tensor)], {tensor: tensor})
+    except DifferentError:
+        refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
     n_inputs, n_outputs = layer.widths()
     reader.put_rows(layer, node, tensor, n_inputs, n_outputs)
     return True
@@ -141,20 +129,6 @@ def require_held(cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, A
 def layer_dtype(layer: Any) -> np.dtype[Any]:
     dtype: np.dtype[Any] = getattr(layer, layer.parameters[0]).dtype
     return dtype
-
-
-def same_nodes(node: Any, other: Any) -> bool:
-    """True if two nodes have the same number of inputs and the same attributes."""
-    return bool(len(node.input) == len(other.input) and attributes(node) == attributes(other))
-
-
-def equal_arrays(value: Array | None, tensor: Any) -> bool:
-    """True if a constant is the same, to the bit, as a written initializer."""
-    if value is None:
-        return False
-    wanted = numpy_helper.to_array(tensor)
-    same = value.dtype == wanted.dtype and value.shape == wanted.shape
-    return bool(same and value.tobytes() == wanted.tobytes())
 
 
 # By form -----------------------------------------------------------------------------------------

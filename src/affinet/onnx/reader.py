@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +21,6 @@ from affinet.onnx.graph import (
     cast_target,
     exact_numbers,
     meant_attributes,
-    open_graph,
     refuse,
     row_columns,
     row_size,
@@ -32,51 +28,19 @@ from affinet.onnx.graph import (
     shortest,
 )
 from affinet.onnx.layers import read_parametric, read_recorded, read_scale, record_of
-from affinet.onnx.names import CLASSES, METADATA, PROBABILITIES
+from affinet.onnx.names import PROBABILITIES
 from affinet.onnx.products import factors, find_gate
 
 MATRIX_OPS = ("Gemm", "MatMul")
 A_SUM = "a sum of two tensors that are not the branches of a Residual"
-# Errors, besides ValueError and TypeError, raised for a node that lacks an input or an attribute,
-# or has one of the wrong type.
-DAMAGE = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError)
 # A graph may use one matrix in many places; each becomes a layer with its own copy.
 SHARED_RATIO, SHARED_BYTES = 16, 1 << 26
 
 
-def read(path: str | os.PathLike[str]) -> Sequential:
-    """The network of a file; see :func:`affinet.onnx.load`."""
-    source = Path(path)
-    try:
-        graph = open_graph(source)
-        net = Reader(graph).network()
-        net.metadata = metadata_of(graph, net)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{source}: {error}") from error
-    except DAMAGE as error:
-        raise ValueError(f"{source}: damaged: {error!r}") from error
-    return net
-
-
-def metadata_of(graph: Graph, net: Sequential) -> dict[str, Any]:
-    """The metadata that :func:`affinet.onnx.export` wrote, or the names of the classes."""
-    metadata = from_json(graph.properties.get(METADATA))
-    if isinstance(metadata, dict):
-        return metadata
-    names = graph.class_names() or from_json(graph.properties.get(CLASSES))
-    return {"classes": names} if isinstance(names, list) else {}
-
-
-def from_json(text: str | None) -> Any:
-    """The value of a property; None if it is absent or not JSON: others use its name too."""
-    try:
-        return None if text is None else json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 class Reader:
     """Walks a graph backwards, node by node, and puts layer before layer.
+
+    It begins at ``output``, or else at the graph's main output.
 
     Attributes
     ----------
@@ -96,9 +60,9 @@ class Reader:
         True if a Flatten or a Reshape was found.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, output: str | None = None) -> None:
         self.graph = graph
-        self.tensor = graph.main_output()
+        self.tensor = graph.main_output() if output is None else output
         self.layers: list[Any] = []
         self.loss: Any = None
         self.width: int | None = None
@@ -108,7 +72,7 @@ class Reader:
         self.n_bytes = 0  # of the parameters of all layers
         self.seen: set[str] = set()  # outputs of the nodes that were read
         # False in a file of affinet's that ends with a layer and not with probabilities.
-        self.has_probabilities = from_json(graph.properties.get(PROBABILITIES)) is not False
+        self.has_probabilities = graph.property_of(PROBABILITIES) is not False
 
     def network(self) -> Sequential:
         """The network that the graph represents."""

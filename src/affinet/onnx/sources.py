@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from affinet.network import Sequential
+from affinet.onnx.ensembles import ALONE, Ensemble, require_members
+from affinet.onnx.tables import TableModel, ensemble_of, recipe_of
+from affinet.onnx.writer import widths
 from affinet.tables import Encoding, NumberTarget
 from affinet.tables.table import listing
 
@@ -48,6 +51,7 @@ def network_of(model: Any) -> Sequential:
     synchronize = getattr(model, "_network", None)  # coefs_ may have been replaced
     twin = copy.copy(net if synchronize is None else synchronize())
     twin.metadata = dict(twin.metadata)
+    twin.metadata |= table_metadata(model)
     classes = getattr(model, "classes_", None)
     if classes is not None:
         twin.metadata["classes"] = (
@@ -56,6 +60,54 @@ def network_of(model: Any) -> Sequential:
             else np.asarray(classes).tolist()
         )
     return twin
+
+
+def table_metadata(model: Any) -> dict[str, Any]:
+    """What a fitted estimator knows of its table, as the shell's model files hold it."""
+    encoding = getattr(model, "encoding_", None)
+    if not isinstance(encoding, Encoding):
+        return {}
+    found: dict[str, Any] = {"table": encoding.to_json()}
+    if hasattr(model, "recipe_"):
+        found["recipe"] = model.recipe_.to_json()
+    if hasattr(model, "temperature_"):
+        found["temperature"] = float(model.temperature_)
+    return found
+
+
+def table_model(model: Any, net: Sequential) -> TableModel | None:
+    """What stands around the network of a table's model; None if it is not one.
+
+    Raises
+    ------
+    ValueError
+        If it is one whose encoding cannot be written.
+    """
+    missing = left_out(model, net)
+    if missing is None:
+        return None
+    try:
+        if "table" in net.metadata:
+            return TableModel.of(net.metadata)
+        reason = "of which affinet does not know the steps"
+    except ValueError as error:
+        reason = f"which cannot be read: {error}"
+    raise ValueError(
+        f"an ONNX file would lack {missing}, {reason}; encoding=False writes the network alone, "
+        "for rows that are encoded already"
+    )
+
+
+def ensemble_in(net: Sequential) -> Ensemble:
+    """The ensemble inside a network of a table, as its recipe in the metadata says."""
+    if "table" not in net.metadata:
+        return ALONE
+    if ensemble_of(recipe_of(net.metadata)).members == 1:
+        return ALONE
+    model = TableModel.of(net.metadata)
+    model.require_fitting(net, widths(net))
+    require_members(net, model.ensemble.members)
+    return model.ensemble
 
 
 def left_out(model: Any, net: Sequential) -> str | None:

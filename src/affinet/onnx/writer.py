@@ -20,9 +20,12 @@ from affinet._validation import whole_number
 from affinet._version import __version__
 from affinet.archive import write_atomically
 from affinet.layers.tree import width_returned, width_taken
+from affinet.model_file import describe_part, known_types
 from affinet.network import Sequential
 from affinet.onnx import names
+from affinet.onnx.ensembles import ALONE, Ensemble, write_answer, write_tiled
 
+OPSET = 17  # where no other is asked for: that of LayerNormalization
 FIRST_OPSET = 13  # Softmax means the last axis from here on
 MOST_BYTES = 2**31 - 2**20  # a protobuf holds 2 GB; the rest is for the graph
 
@@ -49,8 +52,8 @@ class GraphWriter:
         self.used: Counter[str] = Counter()  # node names without their numbers
         self.initializers: dict[str, Any] = {}
 
-    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node; its inputs are those given, or else the last node's output.
+    def add(self, op: str, *inputs: str, n_outputs: int = 1, **attributes: Any) -> str:
+        """Append a node; its inputs are those given, or else the last node's first output.
 
         ONNX stores attributes in single precision. If that changes a number, the exact one is also
         written to the node's documentation, so that :func:`affinet.onnx.load` restores it.
@@ -58,7 +61,8 @@ class GraphWriter:
         name = f"{self.place}.{op}"
         self.used[name] += 1
         name += f".{self.used[name] - 1}" if self.used[name] > 1 else ""
-        node = helper.make_node(op, inputs or [self.tensor], [name], name=name, **attributes)
+        outputs = [name, *(f"{name}:{place}" for place in range(1, n_outputs))]
+        node = helper.make_node(op, inputs or [self.tensor], outputs, name=name, **attributes)
         self.nodes.append(node)
         self.note(**{key: v for key, v in attributes.items() if isinstance(v, float)})
         self.tensor = name
@@ -97,6 +101,13 @@ class GraphWriter:
         self.initializers[full_name] = numpy_helper.from_array(array, full_name)
         return full_name
 
+    def texts(self, name: str, value: Any) -> str:
+        """Add an array of texts."""
+        full_name = f"{self.place}.{name}"
+        array = np.array(value, object)
+        self.initializers[full_name] = numpy_helper.from_array(array, full_name)
+        return full_name
+
     def parameters(self, layer: Any, *names: str) -> list[str]:
         """Add the layer's arrays with these names as constants."""
         return [self.constant(name, getattr(layer, name)) for name in names]
@@ -108,6 +119,12 @@ class GraphWriter:
         require_own(self.place, layer)
         layer.write_onnx(self)
         self.place = outer
+
+    def write_layers(self, net: Any) -> None:
+        """Add a network's layers."""
+        self.place = ""
+        for place, layer in enumerate(net.layers):
+            self.write(place, layer)
 
     def require_opset(self, wanted: int, layer: Any) -> None:
         """Raise if the layer's operator is newer than the graph's operators."""
@@ -134,79 +151,105 @@ def write_scale(graph: GraphWriter, scale: float) -> None:
         graph.nodes[-1].doc_string = json.dumps({"input_scale": scale})
 
 
-def write(
-    net: Sequential,
-    path: str | os.PathLike[str],
-    options: Options,
-    *,
-    check: bool,
-    left_out: str | None = None,
-) -> None:
-    """Write the network's graph to a file; see :func:`affinet.onnx.export`."""
+def onnx_path(path: str | os.PathLike[str]) -> Path:
+    """The path, if its name is that of an ONNX file."""
     target = Path(path)
     if target.suffix != ".onnx":
         raise ValueError(f"path is {str(target)!r}, wanted a name that ends in .onnx")
-    model = model_of(net, options)
-    if left_out is not None:
-        model.doc_string = f"Without {left_out}."
+    return target
+
+
+def save(model: Any, path: Path, check: bool) -> None:
+    """Write a model to a file, checked if ``check``."""
     if check:
         onnx.checker.check_model(model, full_check=True)
 
     def write_model(file: IO[bytes]) -> None:
         file.write(model.SerializeToString())
 
-    write_atomically(target, write_model)
+    write_atomically(path, write_model)
 
 
-def model_of(net: Sequential, options: Options) -> Any:
-    """The ONNX model of a network."""
+def model_of(net: Sequential, options: Options, ensemble: Ensemble = ALONE) -> Any:
+    """The ONNX model of a network; see :func:`affinet.onnx.export`.
+
+    That of an ensemble takes each row once, and returns the mean of its members' answers.
+    """
     require_options(net, options)
-    graph = graph_of(net, options)
+    graph, rows = graph_of(net, options, ensemble)
+    model = complete(graph, options.opset)
+    properties = properties_of(net, options.probabilities)
+    if ensemble.members > 1:
+        record = {"columns": False, "rows": rows, "dtype": net.dtype.name, "loss": loss_of(net)}
+        properties[names.TABLE] = json.dumps(record)
+    helper.set_model_props(model, properties)
+    return model
+
+
+def loss_of(net: Sequential) -> dict[str, Any] | None:
+    """The description of a network's loss; None for a custom one."""
+    known = type(net.loss) in known_types().values()
+    return describe_part(net.loss) if net.loss is not None and known else None
+
+
+def complete(graph: Any, opset: int) -> Any:
+    """The model of a graph, with the versions of its operators."""
+    domains = {node.domain for node in graph.node} - {""}
     model = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid("", options.opset)],
+        opset_imports=[
+            helper.make_opsetid("", opset),
+            *(helper.make_opsetid(domain, names.ML_OPSET) for domain in sorted(domains)),
+        ],
         producer_name="affinet",
         producer_version=__version__,
     )
     # The lowest format version with these operators, so that older runtimes can read it.
     model.ir_version = helper.find_min_ir_version_for(model.opset_import)
-    properties = {
-        names.METADATA: json.dumps(net.metadata),
-        names.PROBABILITIES: json.dumps(bool(options.probabilities)),
-    }
-    if "classes" in net.metadata:
-        properties[names.CLASSES] = json.dumps(net.metadata["classes"])
-    helper.set_model_props(model, properties)
     return model
 
 
-def graph_of(net: Sequential, options: Options) -> Any:
-    """The ONNX graph of a network."""
+def properties_of(net: Sequential, probabilities: bool) -> dict[str, str]:
+    """The network's metadata as properties of a model."""
+    properties = {
+        names.METADATA: json.dumps(net.metadata),
+        names.PROBABILITIES: json.dumps(bool(probabilities)),
+    }
+    if "classes" in net.metadata:
+        properties[names.CLASSES] = json.dumps(net.metadata["classes"])
+    return properties
+
+
+def graph_of(net: Sequential, options: Options, ensemble: Ensemble) -> tuple[Any, str]:
+    """The ONNX graph of a network, and the tensor of the rows that the network takes."""
     writer = GraphWriter(net.dtype, options.opset, options.input_name)
     writer.place = "input"
     input_dtype = net.dtype if options.input_dtype is None else np.dtype(options.input_dtype)
     if input_dtype != net.dtype:
         writer.add("Cast", to=element_type(net.dtype))
+    write_tiled(writer, ensemble)
+    rows = writer.tensor
     if net.input_scale is not None:
         write_scale(writer, net.input_scale)
-    writer.place = ""
-    for place, layer in enumerate(net.layers):
-        writer.write(place, layer)
+    writer.write_layers(net)
     writer.place = "output"
+    n_inputs, n_outputs = widths(net)
+    if ensemble.members > 1:
+        write_answer(writer, ensemble, n_outputs, net.dtype, element_type(net.dtype))
     if options.probabilities:
         writer.add(net.loss.onnx_operator)
     if not writer.nodes:
         writer.add("Identity")
 
     name_output(writer, options)
-    n_inputs, n_outputs = widths(net)
-    return helper.make_graph(
+    graph = helper.make_graph(
         writer.nodes,
         "affinet",
         [tensor(options.input_name, input_dtype, n_inputs)],
         [tensor(options.output_name, net.dtype, n_outputs)],
         list(writer.initializers.values()),
     )
+    return graph, rows
 
 
 def name_output(writer: GraphWriter, options: Options) -> None:

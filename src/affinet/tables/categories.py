@@ -10,8 +10,9 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.cells import number_label
+from affinet.tables.cells import missing_spellings, number_label
 from affinet.tables.columns import texts_from_json
+from affinet.tables.graph import REFUSED, ColumnGraph
 from affinet.tables.problems import TO_APPLY, missing_value, unknown_categories
 from affinet.tables.scaled import flag_of
 from affinet.tables.scaling import RobustScaling
@@ -75,6 +76,18 @@ class Categories:
         known = same_values(self.categories, new, table.decimal)
         return sorted(new - known.keys())
 
+    def spellings(self, decimal: str) -> tuple[dict[str, int], int]:
+        """Places of texts, as :meth:`places` finds them, and that of all other texts.
+
+        For what is refused, ``REFUSED``. Of the notations of a number, ``1``, ``1.0`` and ``1.00``.
+        """
+        known = {text: place for place, text in enumerate(self.categories)}
+        others = {text for category in known for text in notations(category, decimal)}
+        known |= same_values(self.categories, others - known.keys(), decimal)
+        missing = known.get(self.fill or "", MISSING if self.tolerant else REFUSED)
+        known |= dict.fromkeys(missing_spellings(), missing)
+        return known, UNKNOWN if self.tolerant else REFUSED
+
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
         return {"kind": self.kind, **vars(self), "categories": list(self.categories)}
@@ -115,7 +128,10 @@ class Indicators(Categories, ABC):
 
     def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
         """A table's column, there called ``name``, as float64 (N, width)."""
-        out = self.indicators(self.places(table, name, unknown))
+        return self.scaled(self.indicators(self.places(table, name, unknown)))
+
+    def scaled(self, out: Array) -> Array:
+        """Inputs (N, width) after scaling, in place."""
         for place, scaling in enumerate(self.scalings):
             out[:, place] = scaling.apply(out[:, place])
         return out
@@ -165,6 +181,11 @@ class OneHotColumn(Indicators):
         out[rows, places[rows]] = 1.0
         return out
 
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        off, on = self.scaled(np.repeat([[0.0], [1.0]], self.width, axis=1))
+        graph.one_hot(self.name, *self.spellings(graph.decimal), off, on)
+
 
 @dataclass(frozen=True)
 class SignColumn(Indicators):
@@ -187,6 +208,14 @@ class SignColumn(Indicators):
     def indicators(self, places: Array) -> Array:
         """The inputs (N, 1), float64, of the categories in these places, before scaling."""
         return np.where(places < 0, 0.0, 2.0 * places - 1.0).reshape(-1, 1)
+
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        places = {0: 0, 1: 1, MISSING: 2, UNKNOWN: 2, REFUSED: REFUSED}
+        known, unknown = self.spellings(graph.decimal)
+        known = {text: places[place] for text, place in known.items()}
+        values = self.scaled(np.array([[-1.0], [1.0], [0.0]])).reshape(-1)
+        graph.choice(self.name, known, places[unknown], values)
 
     @classmethod
     def from_json(cls, value: Any) -> SignColumn:
@@ -233,6 +262,13 @@ class CodeColumn(Categories):
             codes[places == UNKNOWN] = 1 + len(self.categories)
         return np.asarray(codes, np.float64).reshape(-1, 1)
 
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        known, unknown = self.spellings(graph.decimal)
+        codes = {text: place if place == REFUSED else place + 1 for text, place in known.items()}
+        other = REFUSED if unknown == REFUSED else 0
+        graph.codes(self.name, codes, 1 + len(self.categories) if self.others else other)
+
     def unseen(self, table: Table, name: str) -> list[str]:
         """Categories that the training rows lack; none if such ones share a code that they have."""
         return [] if self.others else super().unseen(table, name)
@@ -243,6 +279,24 @@ class CodeColumn(Categories):
         column = super().from_json(value)
         others = flag_of(value, "others")
         return cls(column.name, column.categories, column.fill, column.tolerant, others)
+
+
+def notations(text: str, decimal: str) -> set[str]:
+    """Other texts for a category, where it is a number or a truth value.
+
+    Examples
+    --------
+    >>> sorted(notations("2", ",")), sorted(notations("1.5", ".")), notations("red", ".")
+    (['2', '2,0', '2,00'], ['1.5', '1.50'], set())
+    """
+    label = number_label(text, decimal)
+    if label is not None:
+        zeros = ("", ".0", ".00") if "." not in label else ("", "0")
+        return {(label + more).replace(".", decimal) for more in zeros}
+    if text.lower() not in TRUTHS:
+        return set()
+    of_number = notations("1" if text.lower() == "true" else "0", decimal)
+    return {text.lower(), text.upper(), text.title(), *of_number}
 
 
 def same_values(categories: Sequence[str], texts: set[str], decimal: str) -> dict[str, int]:

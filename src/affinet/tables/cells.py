@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -32,6 +33,21 @@ def is_missing(cell: str) -> bool:
     if len(cell) > LONGEST and cell.strip() == cell:
         return False
     return cell.strip().lower() in MISSING
+
+
+def missing_spellings() -> set[str]:
+    """All texts without outer spaces that stand for a missing value.
+
+    Examples
+    --------
+    >>> "N/a" in missing_spellings(), len(missing_spellings())
+    (True, 34)
+    """
+    return {
+        "".join(letters)
+        for text in MISSING
+        for letters in itertools.product(*({letter, letter.upper()} for letter in text))
+    }
 
 
 def number_of(cell: str, decimal: str) -> float:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.cells import foreign_number, has_leading_zero, is_missing, number_label
+from affinet.tables.cells import (
+    foreign_number,
+    has_leading_zero,
+    is_missing,
+    missing_spellings,
+    number_label,
+)
 from affinet.tables.dates import (
     AMBIGUOUS,
     ISO,
@@ -20,6 +26,7 @@ from affinet.tables.dates import (
     days_of,
     first_other,
 )
+from affinet.tables.graph import REFUSED, ColumnGraph
 from affinet.tables.problems import (
     TO_APPLY,
     TO_LEARN,
@@ -31,6 +38,9 @@ from affinet.tables.problems import (
     unknown_categories,
 )
 from affinet.tables.table import ColumnError, Table
+
+if TYPE_CHECKING:
+    from affinet.tables.scaling import Scaling
 
 IMPUTATIONS = ("mean", "median")
 EXACT = 2**53  # float64 holds every whole number up to this one
@@ -85,6 +95,10 @@ class NumberColumn:
         """A table's column, there called ``name``, as float64 (N, 1)."""
         values = filled(table, name, table.numbers(name), self.fill)
         return ((values - self.mean) / self.std).reshape(-1, 1)
+
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        graph.number(self.name, standard(self), self.fill, indicator=False)
 
 
 @dataclass(frozen=True)
@@ -141,6 +155,10 @@ class DateColumn:
         """A table's column, there called ``name``, as float64 (N, width)."""
         days = filled(table, name, dates(table, name, self.notation), self.fill)
         return np.column_stack([(days - self.mean) / self.std, cycles(days, self.timed)])
+
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        graph.date(self.name, self.notation, standard(self), self.fill, False, self.timed)
 
 
 @dataclass(frozen=True)
@@ -220,8 +238,22 @@ class CategoryColumn:
         """Categories of a table's column that the training rows lack, in alphabetical order."""
         return sorted({*table.texts(name)} - {*self.categories, ""})
 
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        places = {text: place for place, text in enumerate(self.categories)}
+        fill = REFUSED if self.fill is None else places.get(self.fill, REFUSED)
+        places |= dict.fromkeys(missing_spellings(), fill)
+        graph.one_hot(self.name, places, REFUSED, np.zeros(self.width), np.ones(self.width))
+
 
 Column: TypeAlias = NumberColumn | CategoryColumn | DateColumn
+
+
+def standard(column: NumberColumn | DateColumn) -> Scaling:
+    """The scaling of a column of numbers or dates."""
+    from affinet.tables.scaling import StandardScaling  # which imports this file
+
+    return StandardScaling(column.mean, column.std)
 
 
 def fit_column(

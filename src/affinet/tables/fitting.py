@@ -192,7 +192,7 @@ def fit_numbers(
         return no_value(table, name, options)
     if known.min() == known.max():
         if options.tolerant and missing.any():
-            return MissingColumn(name)
+            return MissingColumn(name, dated=table.kind(name) == "date")
         return one_value(name, table.texts(name)[int((~missing).argmax())])
     fill = None
     if options.tolerant or options.impute == "median":

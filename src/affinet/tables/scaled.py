@@ -11,6 +11,7 @@ import numpy as np
 from affinet._validation import Array
 from affinet.tables.columns import dates, filled
 from affinet.tables.dates import FORMATS, cycles
+from affinet.tables.graph import ColumnGraph
 from affinet.tables.scaling import Scaling, scaling_from_json
 from affinet.tables.table import Table
 
@@ -56,6 +57,10 @@ class ScaledColumn:
         missing = np.isnan(values)
         parts = [self.scaling.apply(filled(table, name, values, self.fill))]
         return np.column_stack([*parts, missing] if self.indicator else parts)
+
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        graph.number(self.name, self.scaling, self.fill, self.indicator)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -123,6 +128,10 @@ class ScaledDateColumn:
         parts = [self.scaling.apply(days), cycles(days, self.timed)]
         return np.column_stack([*parts, missing] if self.indicator else parts)
 
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        graph.date(self.name, self.notation, self.scaling, self.fill, self.indicator, self.timed)
+
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
         return {"kind": self.kind, **vars(self), "scaling": self.scaling.to_json()}
@@ -146,6 +155,12 @@ class ScaledDateColumn:
 class MissingColumn:
     """A column of one number or date that is missing in some rows: 1 where it is, else 0.
 
+    Attributes
+    ----------
+    name : str
+    dated : bool
+        True if it holds dates; files of earlier versions do not say so.
+
     Examples
     --------
     >>> MissingColumn("a").transform(Table("t", {"a": ["7", "", "7"]}), "a").tolist()
@@ -157,20 +172,26 @@ class MissingColumn:
     code_inputs: ClassVar[tuple[tuple[int, int], ...]] = ()
     width: ClassVar[int] = 1
     name: str
+    dated: bool = False
 
     def transform(self, table: Table, name: str, unknown: str = "error") -> Array:
         """A table's column, there called ``name``, as float64 (N, 1)."""
         missing = [not text for text in table.texts(name)]
         return np.array(missing, np.float64).reshape(-1, 1)
 
+    def write_onnx(self, graph: ColumnGraph) -> None:
+        """Add the column to a graph."""
+        graph.missing(self.name, self.dated)
+
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
-        return {"kind": self.kind, "name": self.name}
+        dated = {"dated": True} if self.dated else {}
+        return {"kind": self.kind, "name": self.name, **dated}
 
     @classmethod
     def from_json(cls, value: Any) -> MissingColumn:
         """The column that :meth:`to_json` wrote."""
-        return cls(str(value["name"]))
+        return cls(str(value["name"]), "dated" in value and flag_of(value, "dated"))
 
 
 def fill_of(value: Any) -> float | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.columns import LARGEST, median, statistics
+from affinet.tables.graph import NodeGraph
 from affinet.tables.quantiles import QuantileScaling
 
 CLIP = 3.0  # the limit of smooth clipping
+FAR = 1e100  # where the result is the limit itself, and whose square does not overflow
 SMALLEST = 5e-324
 
 
@@ -46,6 +49,12 @@ class StandardScaling:
         """The values scaled, float64."""
         result: Array = (values - self.mean) / self.std
         return result
+
+    @classmethod
+    def write_onnx(cls, graph: NodeGraph, scalings: Sequence[Self]) -> None:
+        """Scale the last output (B, n), finite numbers of n columns, each by its scaling."""
+        graph.add("Sub", graph.tensor, graph.constant("mean", [own.mean for own in scalings]))
+        graph.add("Div", graph.tensor, graph.constant("std", [own.std for own in scalings]))
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -97,9 +106,22 @@ class RobustScaling:
         """The values scaled, float64."""
         with np.errstate(over="ignore"):
             u = (values - self.center) / self.spread / CLIP
-        u = np.clip(u, -1e100, 1e100)  # the result is the limit itself far before
+        u = np.clip(u, -FAR, FAR)
         result: Array = CLIP * u / np.hypot(1.0, u)
         return result
+
+    @classmethod
+    def write_onnx(cls, graph: NodeGraph, scalings: Sequence[Self]) -> None:
+        """Scale the last output (B, n), finite numbers of n columns, each by its scaling."""
+        graph.add("Sub", graph.tensor, graph.constant("center", [own.center for own in scalings]))
+        graph.add("Div", graph.tensor, graph.constant("spread", [own.spread for own in scalings]))
+        graph.add("Div", graph.tensor, graph.constant("clip", CLIP))
+        graph.add("Max", graph.tensor, graph.constant("least", -FAR))
+        u = graph.add("Min", graph.tensor, graph.constant("most", FAR))
+        above = graph.add("Mul", u, graph.constant("clip", CLIP))
+        graph.add("Mul", u, u)
+        graph.add("Add", graph.tensor, graph.constant("one", 1.0))
+        graph.add("Div", above, graph.add("Sqrt"))
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
