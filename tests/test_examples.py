@@ -10,21 +10,17 @@ import pytest
 import affinet
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-NEEDS = {  # modules whose examples want a package from an extra
-    "affinet.conversion": "sklearn",
-    "affinet.estimators": "sklearn",
-    "affinet.onnx": "onnx",
-    "affinet.onnx.graph": "onnx",
-    "affinet.onnx.products": "onnx",
-    "affinet.onnx.reader": "onnx",
-    "affinet.onnx.writer": "onnx",
-}
-README = Path(__file__).parents[1] / "README.md"
 MODULES = ["affinet"] + [
     module.name
     for module in pkgutil.walk_packages(affinet.__path__, "affinet.")
     if "._kernels" not in module.name and not module.name.endswith("__main__")
 ]
+NEEDS = {  # modules whose examples want a package from an extra
+    "affinet.conversion": "sklearn",
+    "affinet.estimators": "sklearn",
+    **{name: "onnx" for name in MODULES if name.startswith("affinet.onnx")},
+}
+README = Path(__file__).parents[1] / "README.md"
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -36,31 +36,51 @@ def export(
     under ``classes``. :func:`load` reads back a network with bit-identical predictions. The file
     is written under a temporary name, flushed to disk and then renamed.
 
+    **Models of tables**: of :class:`~affinet.estimators.TabularClassifier` and
+    :class:`~affinet.estimators.TabularRegressor`, of ``affinet train``, and every network with the
+    record of an :class:`~affinet.tables.Encoding` in ``metadata["table"]``. Their graph takes the
+    table's columns and returns what their ``predict`` does. It has one input of shape (batch, 1)
+    for each column that the encoding uses, with the column's name:
+
+    - numbers and durations in days as float64, or as ``input_dtype``; NaN is missing;
+    - texts, categories and truth values (``"True"``) as strings without outer spaces. The texts
+      that mean a missing value in files do so here too. Of the notations of a category that is a
+      number, the graph knows ``1``, ``1.0`` and ``1.00``;
+    - dates as strings in the notation of the training rows, with or without a time of day.
+
+    For classes the outputs are ``label``, the names of the classes as strings, and
+    ``probabilities``, calibrated by the model's temperature; for a number ``prediction``, of shape
+    (batch, 1), in the target's unit, both float64. An underscore is appended to a name that a
+    column has. Where ``predict`` raises an error because of a value, such as infinity or, without
+    indicators, a missing value or an unknown category, the label is empty and numbers are NaN.
+
     Parameters
     ----------
     net : Sequential, or a fitted affinet estimator
         Made of affinet's own layers, at least one of which fixes the number of inputs. For an
-        estimator, ``net_`` is written, which computes outputs and not labels; its ``classes_``
-        are stored in the metadata.
+        estimator that is not one of tables, ``net_`` is written, which computes outputs and not
+        labels; its ``classes_`` are stored in the metadata.
     path : path
         A name ending in ``.onnx``.
-    opset : int
-        Version of the ONNX operators, 13 or more, and 17 or more for a LayerNorm. From 20 on a
-        GELU is one operator, before that it is built from Erf.
+    opset : int, optional
+        Version of the ONNX operators, 13 or more, 17 or more for a LayerNorm, and 20 or more for a
+        table with dates. 17 by default, or 20 for such a table. From 20 on a GELU is one operator,
+        before that it is built from Erf.
     probabilities : bool
         True ends the graph with Softmax or Sigmoid, whichever the loss applies to logits, as
-        :meth:`Sequential.predict_proba` does.
+        :meth:`Sequential.predict_proba` does. The graph of a table always has its probabilities.
     input_dtype : dtype, optional
-        Dtype of the graph's input if it is not the network's, such as uint8 for images.
+        Dtype of the graph's input if it is not the network's, such as uint8 for images; for a table
+        that of its numbers, if it is not float64.
     input_name, output_name : str
-        Names of the graph's input, of shape (batch, I), and output, of shape (batch, O).
+        Names of the graph's input, of shape (batch, I), and output, of shape (batch, O). The graph
+        of a table has the names above.
     check : bool
         True runs onnx's checker on the graph before anything is written.
     encoding : bool
-        A model of a table encodes its columns before the network and converts a numeric target
-        back to its unit after it. A graph cannot represent this yet, so such a model is refused.
-        False writes only the network, for rows that are already encoded; the file's ``doc_string``
-        lists the missing steps.
+        False writes only the network of a table's model, for rows that are already encoded; the
+        file's ``doc_string`` lists the missing steps. A TabM's graph takes each row once, and
+        returns the average of its members as :func:`affinet.tabular.outputs` does.
 
     Raises
     ------
@@ -72,8 +92,8 @@ def export(
     ValueError
         If the name does not end in ``.onnx``, a layer needs a higher opset, the number of inputs
         is unknown, the parameters exceed the 2 GB that an ONNX file can hold, a number exceeds
-        single precision where ONNX has no other, an estimator is not fitted, or the model encodes a
-        table and ``encoding`` is not False.
+        single precision where ONNX has no other, an estimator is not fitted, or the encoding of a
+        table cannot be written and ``encoding`` is not False; the message names the column.
 
     Notes
     -----
@@ -82,6 +102,10 @@ def export(
     A graph does not check the codes of an :class:`~affinet.Embedding`. The last node of an
     embedding, Parametric, Scale, NTKAffine or a layer of an ensemble says in its ``doc_string``
     which layer it ends.
+    A table's graph uses LabelEncoder of ``ai.onnx.ml`` 2, which comes with opset 13; dates are read
+    by RegexFullMatch and StringSplit, which opset 20 introduced.
+    A network of BatchEnsemble, MemberScale or MemberAffine without the record of a table takes the
+    rows of all members one after another, as its ``predict`` does.
     ONNX Runtime 1.31 cannot run a float64 network with a GELU, as it lacks Erf in double precision,
     and runs one with a LeakyReLU only in opsets 16 to 18.
 
@@ -93,6 +117,23 @@ def export(
     >>> an.onnx.export(net, path)
     >>> an.onnx.load(path)
     Sequential(Affine(4 -> 8), ReLU(), Affine(8 -> 3))
+
+    A table's model, and the inputs of its graph:
+
+    >>> from affinet.tables import Encoding, Table
+    >>> table = Table("t", {"size": ["4", "30", "?"], "fur": ["grey", "brown", "grey"],
+    ...                     "kind": ["cat", "dog", "cat"]})
+    >>> encoding = Encoding.fit(table, "kind", missing="indicator", one_hot=9)
+    >>> net = an.Sequential(
+    ...     an.Affine.init(encoding.width, 2, rng=0), loss=an.SoftmaxWithLoss()
+    ... )
+    >>> net.metadata["table"] = encoding.to_json()
+    >>> an.onnx.export(net, path)
+    >>> import onnx
+    >>> [given.name for given in onnx.load(path).graph.input]
+    ['size', 'fur']
+    >>> Encoding.from_json(an.onnx.load(path).metadata["table"]) == encoding
+    True
     """
     require_onnx()
     from affinet.onnx import sources, table_files, writer
@@ -129,6 +170,11 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     ``loss=SigmoidWithLoss()``, unless :func:`export` recorded that it is a layer: ``predict`` then
     returns logits, ``predict_proba`` probabilities. Otherwise the network has no loss; assign
     ``net.loss`` to train it.
+
+    From the graph of a table that :func:`export` wrote, it reads the network with its loss, and in
+    its ``metadata["table"]`` the record of the encoding, for ``Encoding.from_json``; ``recipe`` and
+    ``temperature`` stand beside it. The nodes around the network must be those of this encoding:
+    a file whose nodes were changed, also by a tool that optimizes graphs, is refused.
 
     Parameters
     ----------

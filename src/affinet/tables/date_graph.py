@@ -69,7 +69,7 @@ def plain_pattern(notation: str) -> str:
 
     Examples
     --------
-    >>> plain_pattern("DD.MM.YYYY")[:36]
+    >>> plain_pattern("DD.MM.YYYY")[:38]
     '([0-9]{1,2})\\\\.([0-9]{1,2})\\\\.([0-9]{4})'
     """
     return re.sub(r"\(\?(P<\w+>|:)", "(", PATTERNS[notation].pattern).replace(r"\d", "[0-9]")
