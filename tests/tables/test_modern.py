@@ -171,6 +171,16 @@ def test_a_number_that_is_only_sometimes_there_is_an_input():
     assert Encoding.from_json(encoding.to_json()) == encoding
 
 
+def test_a_date_that_is_only_sometimes_there_is_known_as_one():
+    table = table_of(a=["2024-01-31", "", "2024-01-31"], t=["0.5", "1", "2"])
+    (column,) = Encoding.fit(table, "t", **MODERN).columns
+    assert column == MissingColumn("a", dated=True)
+    assert MissingColumn.from_json(column.to_json()) == column
+    assert MissingColumn("a").to_json() == {"kind": "missing", "name": "a"}  # as in older files
+    with pytest.raises(TypeError, match="dated 1, wanted true or false"):
+        MissingColumn.from_json(column.to_json() | {"dated": 1})
+
+
 def test_dropped_columns_may_be_absent_by_name_and_keep_their_place_without_names():
     columns = {"a": ["1", "2"], "b": ["7", "7"], "c": ["3", "5"], "t": ["0.5", "1"]}
     encoding = Encoding.fit(table_of(**columns), "t", **MODERN)
