@@ -34,6 +34,7 @@ from affinet.network.inner import (
 )
 from affinet.training.rates import Rates
 from affinet.training.record import Training
+from affinet.training.selection import Selected, spread, whole
 
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
@@ -172,7 +173,7 @@ class FusedStep:
         self.training = training
         net, x, t = training.net, training.x, training.t
         self.net, self.optimizer = net, training.optimizer
-        self.in_files = in_files(x) or in_files(t)
+        self.in_files = in_files(whole(x)) or in_files(whole(t))
         self.n_inputs = math.prod(x.shape[1:])
         most = training.batch_size if rows is None else rows
         self.batch_size = min(most, training.rows_per_epoch)
@@ -205,7 +206,7 @@ class FusedStep:
         """Update targets that a callback changed in place: the plan may hold converted copies."""
         training, loss = self.training, self.net.loss
         if isinstance(loss, ElementwiseLoss):
-            loss.require_range("t", training.t)
+            loss.require_range("t", training.t[:])
         if not is_one_of(training.t, LABEL_TYPES if self.has_labels() else ROW_TYPES):
             self.set_rows(self.plan, training.x, training.t, training.weights)
 
@@ -233,7 +234,9 @@ class FusedStep:
         return plan
 
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
-        """Make the plan gather rows from these arrays."""
+        """Make the plan gather rows from these arrays; see :meth:`located` for selected rows."""
+        weights = None if weights is None else spread(weights, x)
+        x, t = whole(x), whole(t)
         plan.set_inputs(x.reshape(len(x), -1))
         if self.has_labels():
             plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
@@ -244,8 +247,11 @@ class FusedStep:
 
     def located(self, rows: Array) -> Array:
         """Row indices into the arrays that the plan gathers from; rows in files are read first."""
-        if not self.in_files or len(rows) == 0:
+        if len(rows) == 0:
             return rows
+        if not self.in_files:
+            x = self.training.x
+            return x.rows[rows] if isinstance(x, Selected) else rows
         weights = None if self.training.weights is None else self.training.weights[rows]
         self.set_rows(self.plan, self.training.x[rows], self.training.t[rows], weights)
         return np.arange(len(rows))
@@ -257,7 +263,7 @@ class FusedStep:
             self.losses, self.hits = np.empty(batches), np.empty(batches)
         losses, hits = self.losses, self.hits
         if not self.in_files:
-            self.run_plan(order, first, losses, hits, rates)
+            self.run_plan(self.located(order), first, losses, hits, rates)
             return losses, hits
         row_bytes = max(1, self.n_inputs * self.training.x.dtype.itemsize)
         at_once = max(1, READ_AT_ONCE // (row_bytes * self.batch_size))
