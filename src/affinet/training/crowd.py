@@ -29,6 +29,7 @@ from affinet.training.progress import ProgressDisplay, Silent
 from affinet.training.record import Training
 from affinet.training.run import Run
 from affinet.training.selection import require_row_indices, selected
+from affinet.training.step import flattens
 
 WAIT = 0.1  # seconds between two looks at the threads
 STEP_COST = 20_000  # operations that a step takes in addition to those per parameter
@@ -73,11 +74,19 @@ class Data:
 
 
 def gatherable(data: Any) -> Any:
-    """An array whose rows the compiled step can gather, as it could a copy of some of them."""
+    """The array itself, or a copy where the compiled step could gather only from copied rows.
+
+    Copied rows are aligned, and numbers that lay apart are beside each other.
+    """
     if in_files(data) or data.ndim == 0 or len(data) == 0:
         return data
-    flat = np.shares_memory(data[:1], data[:1].reshape(1, -1)) or data[:1].size == 0
-    return data if data.flags.aligned and flat else np.array(data, order="C")
+    copied = data[np.zeros(2, np.int64)]
+    return data if can_gather(data) == can_gather(copied) else data[np.arange(len(data))]
+
+
+def can_gather(data: Array) -> bool:
+    """True if an array's layout is one that the compiled step takes."""
+    return data.flags.aligned and flattens(data)
 
 
 class Watch:
@@ -251,10 +260,6 @@ class Crowd:
                 self.train(place)
                 self.watch.draw()
 
-    def start(self, groups: Iterable[list[int]], n: int) -> Threads:
-        """Train the groups on n threads, each taking the next group when it is free."""
-        return Threads(self, groups, n)
-
 
 class Threads:
     """Threads that train the groups of a crowd, the first group first.
@@ -269,6 +274,9 @@ class Threads:
         for _ in range(n):
             run = contextvars.copy_context().run
             self.threads.append(threading.Thread(target=run, args=(self.work,), daemon=True))
+
+    def begin(self) -> None:
+        """Start the threads; Ctrl-C may come before all of them run."""
         for thread in self.threads:
             thread.start()
 
@@ -313,8 +321,9 @@ def train_all(crowd: Crowd) -> None:
         crowd.run_here(crowd.groups)
         return
     with thread_limit(1):
-        threads = crowd.start(crowd.groups, n)
+        threads = Threads(crowd, crowd.groups, n)
         try:
+            threads.begin()
             while threads.wait():
                 crowd.watch.draw()
         finally:

@@ -69,8 +69,9 @@ class RankCrowd:
             noting_interrupts(self.note_interrupt),
             thread_limit(1 if n > 1 else None),
         ):
-            threads = crowd.start(self.own, n)
+            threads = Threads(crowd, self.own, n)
             try:
+                threads.begin()
                 self.follow(threads)
             finally:
                 threads.end()
@@ -141,7 +142,7 @@ class RankCrowd:
         flat = crowd.nets[place].params.flat
         return {
             "history": None if history is None else history.to_dict(),
-            "failed": None if error is None else "".join(traceback.format_exception(error)),
+            "failed": None if error is None else described(error),
             "warnings": [text for own, text in crowd.warnings if own == place],
             "numbers": {} if optimizer is None or shared else optimizer.config(),
             "step": 0 if optimizer is None else optimizer.state_of(flat).step,
@@ -153,7 +154,7 @@ class RankCrowd:
         if record["history"] is not None:
             net.history = crowd.histories[place] = History.from_dict(record["history"])
         if record["failed"] is not None:
-            crowd.failed[place] = RuntimeError(f"on rank {root}:\n{record['failed']}")
+            crowd.failed[place] = RuntimeError(f"on rank {root}: {record['failed']}")
         crowd.warnings += [(place, text) for text in record["warnings"]]
         if optimizer is not None:
             optimizer.state_of(net.params.flat).step = record["step"]
@@ -187,3 +188,8 @@ class RankCrowd:
         given = options.lists.get("optimizer")
         found = options.once.get("optimizer") if given is None else given[place]
         return found if isinstance(found, Optimizer) else None
+
+
+def described(error: BaseException) -> str:
+    """An error and its traceback as text, for ranks that cannot have the object itself."""
+    return "\n".join([repr(error), "".join(traceback.format_exception(error)).strip()])

@@ -168,7 +168,10 @@ def epoch_line(number: int, epochs: int, metrics: dict[str, float], unit: str = 
     'epoch  2/10  loss 0.5000  val_accuracy 0.9000'
     """
     shown = {name: value for name, value in metrics.items() if name not in ("epoch", "seconds")}
-    figures = "  ".join(f"{name} {short(value)}" for name, value in shown.items())
+    texts = {
+        name: f"{value}" if name == "network" else short(value) for name, value in shown.items()
+    }
+    figures = "  ".join(f"{name} {text}" for name, text in texts.items())
     return f"{unit} {number:{len(str(epochs))}}/{epochs}  {figures}"
 
 

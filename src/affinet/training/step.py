@@ -26,11 +26,11 @@ from affinet.losses import ClassLoss, ElementwiseLoss
 from affinet.network import Sequential
 from affinet.network.inner import (
     describe_layers,
-    first_width,
     is_compiled,
     last_outputs,
     walk,
     why_not_compiled,
+    width_taken,
 )
 from affinet.training.rates import Rates
 from affinet.training.record import Training
@@ -179,7 +179,11 @@ class FusedStep:
         self.batch_size = min(most, training.rows_per_epoch)
         self.state = training.optimizer.state_of(net.params.flat)
         self.updates = 0
-        self.keys = {path: dropout_key(training.seed, path) for path, _ in walk(net.layers)}
+        self.keys = {  # each takes as long as a step of a small network
+            path: dropout_key(training.seed, path)
+            for path, layer in walk(net.layers)
+            if isinstance(layer, Dropout)
+        }
         self.losses = self.hits = np.empty(0)  # of the batches of the last call
         self.description: Any = None
         self.refresh()
@@ -421,17 +425,22 @@ def why_not_fused(net: Sequential, optimizer: Any, x: Array) -> str | None:
     for name, part in (("loss", net.loss), ("optimizer", optimizer)):
         if not is_compiled(part):
             return f"the {name} {type(part).__name__} has no compiled form"
-    wanted, came = first_width(net.layers), math.prod(x.shape[1:])
+    wanted, came = width_taken(net.layers), math.prod(x.shape[1:])
     if wanted != came:
         return f"a row of x has {came} numbers, the first layer takes {wanted}"
-    if not is_one_of(x, ROW_TYPES):
+    if not is_one_of(whole(x), ROW_TYPES):
         return (
             f"x has dtype {x.dtype.str}, compiled are aligned uint8, float32 and float64 in native "
             "byte order"
         )
-    if not in_files(x) and not np.shares_memory(x, x.reshape(len(x), -1)):
+    if not flattens(whole(x)):
         return "the numbers of a row of x do not lie in a form that can be flattened in place"
     return None
+
+
+def flattens(rows: Any) -> bool:
+    """True if each row can be viewed as a vector; those in files are read as one."""
+    return in_files(rows) or bool(np.shares_memory(rows, rows.reshape(len(rows), -1)))
 
 
 def is_one_of(array: Array, types: tuple[Any, ...]) -> bool:
