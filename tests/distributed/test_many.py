@@ -8,7 +8,7 @@ import pytest
 
 import affinet as an
 from affinet.training.crowd_ranks import dealt
-from many_networks import N, build, crowd, data, record, require_same
+from many_networks import N, build, crowd, data, require_same
 from rank_threads import on_ranks
 
 X, T = data()
@@ -116,7 +116,6 @@ def test_failures_and_warnings_are_known_to_all(recwarn):
         assert "1 of 6 networks failed: 2 " in str(error)
         assert "the disk is full" in str(error)
     require_same(one, other)
-    assert [record(h) for h in first.histories] == [record(h) for h in second.histories]
     texts = {str(warning.message)[:30] for warning in recwarn}
     assert any(text.startswith("network 1: the loss of epoch") for text in texts)
 
