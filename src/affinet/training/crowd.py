@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from affinet._validation import Array, in_files, row_weights, rows_array
 from affinet.network import Sequential
 from affinet.network.inner import using_alone
 from affinet.thread_limit import thread_limit
@@ -22,71 +21,16 @@ from affinet.training.alone import Alone
 from affinet.training.checkpoint import path_of
 from affinet.training.checks import checked_training
 from affinet.training.claims import claimed
+from affinet.training.crowd_data import Data, HeldOut
 from affinet.training.history import History
 from affinet.training.many_options import ManyOptions
 from affinet.training.many_parts import OwnParts, groups_of
 from affinet.training.progress import ProgressDisplay, Silent
 from affinet.training.record import Training
 from affinet.training.run import Run
-from affinet.training.selection import require_row_indices, selected
-from affinet.training.step import flattens
 
 WAIT = 0.1  # seconds between two looks at the threads
 STEP_COST = 20_000  # operations that a step takes in addition to those per parameter
-
-
-class Data:
-    """The rows, converted once for all networks, and which of them each network trains on."""
-
-    def __init__(self, x: Any, t: Any, rows: Any, n: int) -> None:
-        self.x, self.t = rows_array("x", x), rows_array("t", t)
-        self.rows: list[Array | None] = [None] * n
-        if rows is None:
-            return
-        if not isinstance(rows, list | tuple | np.ndarray):
-            raise TypeError(f"rows is {rows!r:.80}, wanted a list of one array per network")
-        if len(rows) != n:
-            raise ValueError(f"rows has {len(rows)} arrays, wanted {n}, one per network")
-        n_rows = len(self.x) if self.x.ndim else 0
-        if self.t.ndim == 0 or len(self.t) != n_rows:
-            raise ValueError(f"t has shape {self.t.shape}, wanted {n_rows} targets, one a row of x")
-        rows = list(rows)  # keeps the rows of a matrix, so that each has an id of its own
-        known: dict[int, Array] = {}  # networks may share an array
-        for place, own in enumerate(rows):
-            if own is None:
-                continue
-            if id(own) not in known:
-                known[id(own)] = require_row_indices(f"rows[{place}]", own, n_rows)
-            self.rows[place] = known[id(own)]
-        self.x, self.t = gatherable(self.x), gatherable(self.t)
-
-    def of(self, place: int) -> tuple[Any, Any]:
-        """The rows and the targets of one network."""
-        rows = self.rows[place]
-        return selected(self.x, rows), selected(self.t, rows)
-
-    def weights_of(self, place: int, weights: Any) -> Any:
-        """The weights of one network's rows, from those of all rows."""
-        rows = self.rows[place]
-        if weights is None or rows is None:
-            return weights
-        return row_weights("sample_weight", weights, len(self.x))[rows]
-
-
-def gatherable(data: Any) -> Any:
-    """The array itself, or a copy where the compiled step could gather only from copied rows.
-
-    Copied rows are aligned, and numbers that lay apart are beside each other.
-    """
-    if in_files(data) or data.ndim == 0 or len(data) == 0:
-        return data
-    copied = data[np.zeros(2, np.int64)]
-    return data if can_gather(data) == can_gather(copied) else data[np.arange(len(data))]
-
-
-def can_gather(data: Array) -> bool:
-    """True if an array's layout is one that the compiled step takes."""
-    return data.flags.aligned and flattens(data)
 
 
 class Watch:
@@ -166,7 +110,7 @@ class Crowd:
     ) -> None:
         self.nets, self.options = nets, options
         self.data = Data(x, t, rows, len(nets))
-        share_arrays(options)
+        self.held_out = HeldOut(options)
         self.parts = OwnParts(options, self.shared_objects())
         self.paths = self.paths_to_resume()
         self.trainings: list[Training] = []
@@ -211,7 +155,11 @@ class Crowd:
         """The training of one network; raises if an argument cannot be used."""
         options = self.options.checked(place)
         options["sample_weight"] = self.data.weights_of(place, options["sample_weight"])
-        return checked_training(self.nets[place], *self.data.of(place), Alone(), **options)
+        net = self.nets[place]
+        known, held_out = self.data.values.known(net), self.held_out.known(net)
+        return checked_training(
+            net, *self.data.of(place), Alone(), known=known, known_held_out=held_out, **options
+        )
 
     def group_cost(self, group: Iterable[int]) -> float:
         """The cost of a group."""
@@ -331,15 +279,6 @@ def train_all(crowd: Crowd) -> None:
     crowd.watch.draw()
     if crowd.ended_by is not None:
         raise crowd.ended_by
-
-
-def share_arrays(options: ManyOptions) -> None:
-    """Convert validation data and weights that were given once, so that no network does again."""
-    data = options.once.get("validation_data")
-    if isinstance(data, list | tuple) and len(data) in (2, 3):
-        named = zip(("x", "t"), data, strict=False)
-        arrays = [rows_array(f"validation_data: {name}", value) for name, value in named]
-        options.once["validation_data"] = (*arrays, *data[2:])
 
 
 def cost_of(training: Training) -> float:

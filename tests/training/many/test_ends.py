@@ -104,18 +104,21 @@ def test_a_custom_layer_that_fails(three_threads):
 
 @pytest.mark.parametrize("stops", [True, False])
 def test_a_network_that_diverges_ends_alone_and_the_warning_names_it(stops, threads):
+    whole = len(X)  # a step each epoch: fit itself looks at losses after calls of several steps
     rates = [an.SGD(1e300 if place == 4 else 0.1) for place in range(N)]
     nets = crowd()
     with pytest.warns(RuntimeWarning, match=r"network 4: the loss of epoch") as caught:
-        an.fit_many(nets, X, T, epochs=3, batch_size=8, optimizers=rates, stop_if_not_finite=stops)
+        an.fit_many(
+            nets, X, T, epochs=3, batch_size=whole, optimizers=rates, stop_if_not_finite=stops
+        )
     assert all(str(one.message).startswith("network 4: ") for one in caught)
     assert all(one.filename == __file__ for one in caught)
     assert nets[4].history.stopped_by == ("the loss is not finite" if stops else "epochs")
     own = crowd()
     for place, net in enumerate(own):
         with warnings.catch_warnings(action="ignore"):
-            net.fit(X, T, epochs=3, batch_size=8, optimizer=an.SGD(1e300 if place == 4 else 0.1),
-                    stop_if_not_finite=stops)  # fmt: skip
+            sgd = an.SGD(1e300 if place == 4 else 0.1)
+            net.fit(X, T, epochs=3, batch_size=whole, optimizer=sgd, stop_if_not_finite=stops)
     require_same(nets, own)
 
 

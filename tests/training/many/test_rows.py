@@ -1,5 +1,7 @@
 """Each network has its rows, as if they had been copied for its own fit."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -151,6 +153,37 @@ def test_only_the_network_s_rows_are_checked():
     assert "network 1 of 2" in caught.value.__notes__[0]
 
 
+def test_all_values_are_looked_at_once_for_all_networks(monkeypatch):
+    looked = []
+    for module in ("checks", "crowd_data"):
+        for name in ("require_finite", "require_codes"):
+            look = getattr(importlib.import_module(f"affinet.training.{module}"), name)
+            monkeypatch.setattr(
+                f"affinet.training.{module}.{name}",
+                lambda *a, name=name, look=look: looked.append(name) or look(*a),
+            )
+
+    def make(size, dtype="float32"):
+        return an.Sequential(
+            an.Embedding(2, {0: 3, 1: size}, 2, rng=0, dtype=dtype),
+            an.Affine.init(4, 2, rng=1, dtype=dtype), loss=an.SoftmaxWithLoss(),
+        )  # fmt: skip
+
+    x = np.random.default_rng(0).integers(0, 3, (30, 2))
+    nets = [make(3), make(3), make(5), make(3, "float64")]
+    for net in nets:
+        net.check_finite = True
+    rows = [None, np.arange(9), np.arange(9), None]
+    an.fit_many(nets, x, x[:, 0] % 2, rows=rows, epochs=1, validation_data=(x, x[:, 1] % 2))
+    # One look at x and one at the validation data; codes also for each size and dtype.
+    assert looked.count("require_finite") == 2
+    assert looked.count("require_codes") == 2 * 3
+    x[3, 1] = 7
+    with pytest.raises(ValueError, match=r"7"):
+        an.fit_many(nets, x, x[:, 0] % 2, epochs=1)
+    an.fit_many(nets, x, x[:, 0] % 2, rows=[[0, 1, 2, 4]] * 4, epochs=1)  # without that row
+
+
 def test_the_warning_counts_in_the_network_s_rows():
     x = X.copy()
     x[3] = np.nan
@@ -167,4 +200,4 @@ def test_selected_rows_are_like_rows_in_files():
     np.testing.assert_array_equal(rows.select(np.array([2, 0]))[:], X[[2, 4]])
     assert repr(rows) == "Selected(3 of 61 rows)"
     with pytest.raises(ValueError, match="can only be copied"):
-        np.array(rows, copy=False)
+        rows.__array__(copy=False)
