@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
     from affinet.training.checkpoint import Checkpoint
+    from affinet.training.many import FitManyError, fit_many
 
 __all__ = [
     "GELU",
@@ -116,6 +117,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "FitManyError",
     "GradientReport",
     "Group",
     "History",
@@ -162,6 +164,7 @@ __all__ = [
     "distributed",
     "estimators",
     "every_steps",
+    "fit_many",
     "from_sklearn",
     "get_num_threads",
     "gradient_check",
@@ -184,6 +187,8 @@ __all__ = [
 # stays a matter of milliseconds. A name of None is the module itself.
 _LATER = {
     "Checkpoint": "training.checkpoint",
+    "FitManyError": "training.many",
+    "fit_many": "training.many",
     "GradientReport": "gradcheck",
     "gradient_check": "gradcheck",
     "numerical_gradient": "gradcheck",

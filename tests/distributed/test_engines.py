@@ -67,3 +67,15 @@ def test_predictions_on_workers_are_those_of_one_process(engine, package):
     told = run("predict_blocks.py", engine, needs=[package])
     assert told.startswith("as one process: True\n")
     assert re.search(r"loading the model took \d+\.\d ms", told)
+
+
+@pytest.mark.parametrize(
+    ("engine", "package"), [("loky", "joblib"), ("dask", "distributed"), ("ray", "ray")]
+)
+def test_networks_on_workers_are_those_of_their_own_fits(engine, package):
+    told = run("many_networks.py", engine, needs=["joblib", package])
+    assert told.splitlines() == [
+        "as one by one: True",
+        "outside this process: True",
+        "threads a worker 1",
+    ]

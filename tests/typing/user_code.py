@@ -48,6 +48,16 @@ def train() -> an.Sequential:
     return net
 
 
+def many(nets: list[an.Sequential], x: Array, t: Array) -> list[an.History | None]:
+    try:
+        histories = an.fit_many(nets, x, t, rows=[[0, 1], None], seeds=range(2), epochs=3)
+    except an.FitManyError as error:
+        assert_type(error.failed, dict[int, Exception])
+        return error.histories
+    assert_type(histories, list[an.History])
+    return [*histories]
+
+
 def report(state: an.TrainingState) -> None:
     if state.epoch > 10:
         raise an.StopTraining

@@ -71,6 +71,7 @@ class LiveView:
 
     only_looks = True
     on_one_rank = True
+    for_one_network = True  # with a port of its own
 
     def __init__(
         self,

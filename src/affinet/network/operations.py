@@ -54,7 +54,7 @@ class Flattened:
             starts.append(self.start)
             self.start += math.prod(getattr(layer, name).shape)
         first, *more = layer.operations(tuple(starts), self.keys.get(path, 0))
-        self.operations += [first._replace(sources=sources), *more]
+        self.operations += [first._replace(sources=sources) if sources else first, *more]
 
     def add_residual(self, layer: Any, path: str) -> None:
         """Add a branch, the projection of its input if there is one, and the sum of both."""

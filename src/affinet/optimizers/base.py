@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from abc import ABC, abstractmethod
@@ -193,6 +194,29 @@ class Optimizer(KnownAttributes, ABC):
         twin.lr = self.lr * factors.lr
         if hasattr(self, "weight_decay"):
             twin.weight_decay = self.weight_decay * factors.weight_decay
+        return twin
+
+    def sharing_states(self) -> Self:
+        """A copy with settings of its own, whose states are those of this optimizer.
+
+        Each of several networks can be trained with such a copy: no rate or other number that one
+        training sets reaches another, and this optimizer continues from the states of them all.
+
+        Examples
+        --------
+        >>> import numpy as np, affinet as an
+        >>> adam, W = an.Adam(lr=0.1), np.ones(2)
+        >>> twin = adam.sharing_states()
+        >>> twin.lr = 0.5
+        >>> twin.update(W, np.ones(2))
+        >>> adam.lr, adam.state_of(W).step
+        (0.1, 1)
+        """
+        shared = ("_states", "_scalar_states")
+        own = {name: value for name, value in self.__dict__.items() if name not in shared}
+        twin = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(own))
+        twin.__dict__.update({name: getattr(self, name) for name in shared})
         return twin
 
     def config(self) -> dict[str, float]:

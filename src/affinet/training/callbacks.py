@@ -10,7 +10,9 @@ epochs, define ``next_step(step) -> int``, which returns the later step after wh
 changes neither the network nor the optimizer can set ``only_looks = True``: the compiled step then
 continues without rereading them. If training is split across processes, each process calls its
 callbacks; those with ``on_one_rank = True``, because they write files or show output, are called
-on rank 0 only.
+on rank 0 only. :func:`affinet.fit_many` gives every network a copy of a callback that has one of
+these methods; ``for_network(number) -> callback`` makes such a copy in place of
+``copy.deepcopy``, and a callback with ``for_one_network = True`` is refused there.
 """
 
 from __future__ import annotations

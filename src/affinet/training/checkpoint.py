@@ -26,6 +26,7 @@ from affinet.training.record import SCHEDULES, Training
 
 FORMAT = "affinet checkpoint"
 FORMAT_VERSION = 1
+PLACEHOLDER = "{net}"  # stands for a network's number in a path
 # Values of training facts that older files lack.
 ADDED: dict[str, Any] = {
     "clip_value": None,
@@ -69,13 +70,15 @@ class Checkpoint:
     the position in the epoch. It is written under a temporary name, flushed to disk and renamed, so
     the file is complete whenever the process dies. A checkpoint is written after the other
     callbacks due at the same step, whatever their order. With a ``reducer`` only rank 0 writes, and
-    any number of ranks can continue from the file.
+    any number of ranks can continue from the file. With :func:`affinet.fit_many`, every network has
+    a file of its own.
 
     Parameters
     ----------
     path : path
         A name ending in ``.npz``, or in ``.safetensors`` where that package is installed. Each
-        checkpoint replaces the previous one.
+        checkpoint replaces the previous one. For :func:`affinet.fit_many` it contains ``{net}``,
+        which stands for the network's number.
     every : int
         Number of epochs between checkpoints.
     every_steps : int, optional
@@ -131,10 +134,32 @@ class Checkpoint:
         if self.every_steps is not None or state.epoch % self.every == 0:
             write_checkpoint(self.path, state.snapshot())
 
+    def for_network(self, number: int) -> Checkpoint:
+        """The same callback for one of the networks of :func:`affinet.fit_many`."""
+        return Checkpoint(path_of("Checkpoint's path", self.path, number), self.every,
+                          self.every_steps)  # fmt: skip
+
     def __repr__(self) -> str:
         steps = self.every_steps
         every = f"every={self.every}" if steps is None else f"every_steps={steps}"
         return f"Checkpoint({str(self.path)!r}, {every})"
+
+
+def path_of(name: str, path: str | os.PathLike[str], number: int) -> Path:
+    """The path of one of several networks, its number in place of ``{net}``.
+
+    Examples
+    --------
+    >>> path_of("resume", "runs/{net}.npz", 7).name
+    '7.npz'
+    """
+    text = os.fspath(path)
+    if PLACEHOLDER not in text:
+        raise ValueError(
+            f"{name} is {text!r}, one file for all networks, wanted a name that contains "
+            f"{PLACEHOLDER}, such as 'runs/{PLACEHOLDER}.npz'"
+        )
+    return Path(text.replace(PLACEHOLDER, str(number)))
 
 
 def write_checkpoint(path: Path, snapshot: Mapping[str, Any]) -> None:

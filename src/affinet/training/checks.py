@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,6 +67,21 @@ READERS_OF_ROWS = (
 )
 
 
+class Known(NamedTuple):
+    """What is known of the values of x, so that nobody needs to look at all of them again.
+
+    Attributes
+    ----------
+    finite : bool
+        All are finite.
+    codes : bool
+        The network's first layer takes all of them.
+    """
+
+    finite: bool = False
+    codes: bool = False
+
+
 def checked_training(
     net: Sequential,
     x: ArrayLike,
@@ -92,8 +107,13 @@ def checked_training(
     shuffle: bool,
     sampler: Any,
     stop_if_not_finite: bool,
+    known: Known | None = None,
+    known_held_out: Known | None = None,
 ) -> Training:
-    """The training that ``fit``'s arguments describe; raises if an argument cannot be used."""
+    """The training that ``fit``'s arguments describe; raises if an argument cannot be used.
+
+    ``known`` and ``known_held_out`` say what need not be looked for in the rows.
+    """
     optimizer = Adam() if optimizer is None else require_optimizer(optimizer)
     require_one_length(epochs, steps)
     require_schedule("schedule", schedule, optimizer, "lr")
@@ -107,9 +127,9 @@ def checked_training(
     seed = whole_number("seed", seed, 0)
     register_with_threadpoolctl()
     regularization = Regularization(l2, clip_norm, clip_value)
-    x, t = require_data(net, x, t, team.part)
+    x, t = require_data(net, x, t, team.part, known=known)
     if validation_data is not None:
-        validation_data = require_validation_data(net, validation_data, team.part)
+        validation_data = require_validation_data(net, validation_data, team.part, known_held_out)
         if named:
             require_meaning(named, predict_unguarded(net, probe(net, x)), net.loss)
     weights = require_weights(net, x, t, sample_weight, class_weight)
@@ -193,14 +213,16 @@ def require_callable(name: str, schedule: Any) -> None:
         raise TypeError(f"{name} is {schedule!r}, wanted a callable such as schedules.Cosine(0.1)")
 
 
-def require_validation_data(net: Sequential, data: Any, part: Part) -> tuple[Array, ...]:
+def require_validation_data(
+    net: Sequential, data: Any, part: Part, known: Known | None = None
+) -> tuple[Array, ...]:
     """Validation data as checked arrays: two, or three with weights."""
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise TypeError(
             f"validation_data is {type(data).__name__}, wanted a pair (x, t) or (x, t, weights)"
         )
     prefix = "validation_data: "
-    x, t = require_data(net, data[0], data[1], part, prefix)
+    x, t = require_data(net, data[0], data[1], part, prefix, known)
     if len(data) == 2 or data[2] is None:
         return x, t
     weights = row_weights(f"{prefix}weights", data[2], len(x))
@@ -255,12 +277,18 @@ def require_variances(net: Sequential, n_rows: int, batch_size: int, steps: int)
 
 
 def require_data(
-    net: Sequential, x: ArrayLike, t: ArrayLike, part: Part, prefix: str = ""
+    net: Sequential,
+    x: ArrayLike,
+    t: ArrayLike,
+    part: Part,
+    prefix: str = "",
+    known: Known | None = None,
 ) -> tuple[Array, Array]:
     """Data to train on or validate with, checked before any parameter changes.
 
     Values are checked only in this process's ``part`` of the rows.
     """
+    known = Known() if known is None else known
     require_loss(net)
     x, t = rows_array(f"{prefix}x", x), rows_array(f"{prefix}t", t)
     if x.ndim == 0 or len(x) == 0:
@@ -268,11 +296,11 @@ def require_data(
     if t.ndim == 0 or len(t) != len(x):
         raise ValueError(f"{prefix}t has shape {t.shape}, wanted {len(x)} targets, one a row of x")
     low, high = part(len(x))
-    if net.check_finite:
+    if net.check_finite and not known.finite:
         for start, block in blocks(x, low, high):
             require_finite(f"{prefix}x", block, start)
     require_width(net, x, f"{prefix}x")
-    if takes_codes(net):  # others need not read rows in files for it
+    if takes_codes(net) and not known.codes:  # others need not read rows in files for it
         for start, block in blocks(x, low, high):
             require_codes(net, f"{prefix}x", block, start)
     y = predict_unguarded(net, probe(net, x))

@@ -45,8 +45,8 @@ class Lines(Silent):
 
     says_time = True
 
-    def __init__(self, epochs: int, most: int | None = None) -> None:
-        self.epochs = epochs
+    def __init__(self, epochs: int, most: int | None = None, unit: str = "epoch") -> None:
+        self.epochs, self.unit = epochs, unit
         self.every = 1 if most is None else max(1, -(-epochs // most))
         self.begun = time.perf_counter()
         self.first: int | None = None  # the first epoch of this training, later if it resumed
@@ -58,7 +58,7 @@ class Lines(Silent):
             taken = time.perf_counter() - self.begun
             left = (self.epochs - number) * taken / (number - self.first + 1)
             shown = self.says_time and taken > SHORT and number < self.epochs
-            line = epoch_line(number, self.epochs, metrics)
+            line = epoch_line(number, self.epochs, metrics, self.unit)
             self.write(f"{line}  ({left:.0f} s left)" if shown else line)
 
     def write(self, line: str) -> None:
@@ -76,8 +76,8 @@ class Bar(Lines):
 
     says_time = False
 
-    def __init__(self, bar: Any, epochs: int, file: Any) -> None:
-        super().__init__(epochs, MOST_LINES)
+    def __init__(self, bar: Any, epochs: int, file: Any, unit: str = "epoch") -> None:
+        super().__init__(epochs, MOST_LINES, unit)
         self.bar = bar
         self.file = file
         self.rows = 0  # not yet shown by the bar
@@ -159,8 +159,8 @@ def printable(line: str, stream: Any) -> str:
         return line.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def epoch_line(number: int, epochs: int, metrics: dict[str, float]) -> str:
-    """One epoch in one line.
+def epoch_line(number: int, epochs: int, metrics: dict[str, float], unit: str = "epoch") -> str:
+    """One epoch, or whatever the ``unit`` is, in one line.
 
     Examples
     --------
@@ -168,8 +168,11 @@ def epoch_line(number: int, epochs: int, metrics: dict[str, float]) -> str:
     'epoch  2/10  loss 0.5000  val_accuracy 0.9000'
     """
     shown = {name: value for name, value in metrics.items() if name not in ("epoch", "seconds")}
-    figures = "  ".join(f"{name} {short(value)}" for name, value in shown.items())
-    return f"epoch {number:{len(str(epochs))}}/{epochs}  {figures}"
+    texts = {
+        name: f"{value}" if name == "network" else short(value) for name, value in shown.items()
+    }
+    figures = "  ".join(f"{name} {text}" for name, text in texts.items())
+    return f"{unit} {number:{len(str(epochs))}}/{epochs}  {figures}"
 
 
 def short(value: float) -> str:
@@ -183,11 +186,14 @@ def short(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
-def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> ProgressDisplay:
+def make_progress(
+    verbose: int | None, rows: int, done: int, epochs: int, unit: str = "epoch"
+) -> ProgressDisplay:
     """A bar on a terminal or in a notebook if tqdm is installed, else lines; or nothing.
 
     ``verbose``: 0 is silent; 1 shows progress anywhere; None shows it on a terminal only.
-    ``rows`` to train on, ``done`` of them before an interruption.
+    ``rows`` to train on, ``done`` of them before an interruption; ``unit`` is what ends ``epochs``
+    times.
     """
     if verbose == 0:  # does not touch any stream
         return Silent()
@@ -196,15 +202,15 @@ def make_progress(verbose: int | None, rows: int, done: int, epochs: int) -> Pro
         return Silent()
     notebook = not terminal and in_notebook()
     if not terminal and not notebook:
-        return Unbreakable(Lines(epochs))
+        return Unbreakable(Lines(epochs, unit=unit))
     try:
         bar = notebook_bar() if notebook else terminal_bar()
         drawn = bar(
             total=rows, initial=done, unit="rows", unit_scale=True, leave=False, dynamic_ncols=True
         )
     except Exception:  # without tqdm, or on a terminal in which it cannot draw
-        return Unbreakable(Lines(epochs, MOST_LINES))
-    return Unbreakable(Bar(drawn, epochs, None if notebook else sys.stderr))
+        return Unbreakable(Lines(epochs, MOST_LINES, unit))
+    return Unbreakable(Bar(drawn, epochs, None if notebook else sys.stderr, unit))
 
 
 def is_terminal(stream: Any) -> bool:

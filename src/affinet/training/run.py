@@ -231,10 +231,14 @@ class Run:
         return self.training.stop_if_not_finite and not math.isfinite(self.sums.loss)
 
     def warn_not_finite(self, what: str) -> None:
-        """Warn at the line that called ``fit``, naming the value in the data that is the cause."""
+        """Warn of a loss or parameter, naming the value in the data that is the cause."""
         if self.speaks:
             cause = cause_of(self.training.x, self.training.t, self.net.dtype)
-            warn_caller(sentence(what, cause, self.broken), RuntimeWarning)
+            self.warn(sentence(what, cause, self.broken))
+
+    def warn(self, text: str) -> None:
+        """Warn at the line that called ``fit``."""
+        warn_caller(text, RuntimeWarning)
 
     def train_on(self, part: Array, progress: ProgressDisplay) -> None:
         """Train on these rows in one call, and add up its losses and hits."""

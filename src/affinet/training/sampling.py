@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from affinet._validation import Array, array_of
+from affinet._validation import Array
 from affinet.samplers import BALANCED, Shuffled, WithReplacement
 from affinet.training.checkpoint import digest
+from affinet.training.selection import require_row_indices
 from affinet.training.weights import classes_of
 
 
@@ -50,19 +51,7 @@ class Drawing:
     def checked(self, drawn: Any, epoch: int) -> Array:
         """A sampler's result as a new array of row indices; raises if it is not valid."""
         what = f"{self.name}: the result for epoch {epoch}"
-        rows = array_of(what, drawn)
-        if rows.size and rows.dtype.kind not in "iu":
-            advice = "; numpy.flatnonzero turns a mask into them" if rows.dtype.kind == "b" else ""
-            raise TypeError(
-                f"{what} has dtype {rows.dtype}, wanted integers, the indices of rows{advice}"
-            )
-        if rows.ndim != 1 or rows.size == 0:
-            raise ValueError(f"{what} has shape {rows.shape}, wanted (n,) with n of at least 1")
-        bad = np.flatnonzero((rows < 0) | (rows >= self.n_rows))
-        if bad.size:
-            raise ValueError(
-                f"{what} has the row {rows[bad[0]]} at place {bad[0]}, wanted 0..{self.n_rows - 1}"
-            )
+        rows = require_row_indices(what, drawn, self.n_rows)
         if self.length not in (0, len(rows)):
             raise ValueError(
                 f"{what} has {len(rows)} rows, that for epoch 0 has {self.length}, wanted the same "

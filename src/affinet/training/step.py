@@ -26,14 +26,15 @@ from affinet.losses import ClassLoss, ElementwiseLoss
 from affinet.network import Sequential
 from affinet.network.inner import (
     describe_layers,
-    first_width,
     is_compiled,
     last_outputs,
     walk,
     why_not_compiled,
+    width_taken,
 )
 from affinet.training.rates import Rates
 from affinet.training.record import Training
+from affinet.training.selection import Selected, spread, whole
 
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
@@ -172,13 +173,17 @@ class FusedStep:
         self.training = training
         net, x, t = training.net, training.x, training.t
         self.net, self.optimizer = net, training.optimizer
-        self.in_files = in_files(x) or in_files(t)
+        self.in_files = in_files(whole(x)) or in_files(whole(t))
         self.n_inputs = math.prod(x.shape[1:])
         most = training.batch_size if rows is None else rows
         self.batch_size = min(most, training.rows_per_epoch)
         self.state = training.optimizer.state_of(net.params.flat)
         self.updates = 0
-        self.keys = {path: dropout_key(training.seed, path) for path, _ in walk(net.layers)}
+        self.keys = {  # each takes as long as a step of a small network
+            path: dropout_key(training.seed, path)
+            for path, layer in walk(net.layers)
+            if isinstance(layer, Dropout)
+        }
         self.losses = self.hits = np.empty(0)  # of the batches of the last call
         self.description: Any = None
         self.refresh()
@@ -205,7 +210,7 @@ class FusedStep:
         """Update targets that a callback changed in place: the plan may hold converted copies."""
         training, loss = self.training, self.net.loss
         if isinstance(loss, ElementwiseLoss):
-            loss.require_range("t", training.t)
+            loss.require_range("t", training.t[:])
         if not is_one_of(training.t, LABEL_TYPES if self.has_labels() else ROW_TYPES):
             self.set_rows(self.plan, training.x, training.t, training.weights)
 
@@ -233,7 +238,9 @@ class FusedStep:
         return plan
 
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
-        """Make the plan gather rows from these arrays."""
+        """Make the plan gather rows from these arrays; see :meth:`located` for selected rows."""
+        weights = None if weights is None else spread(weights, x)
+        x, t = whole(x), whole(t)
         plan.set_inputs(x.reshape(len(x), -1))
         if self.has_labels():
             plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
@@ -244,8 +251,11 @@ class FusedStep:
 
     def located(self, rows: Array) -> Array:
         """Row indices into the arrays that the plan gathers from; rows in files are read first."""
-        if not self.in_files or len(rows) == 0:
+        if len(rows) == 0:
             return rows
+        if not self.in_files:
+            x = self.training.x
+            return x.rows[rows] if isinstance(x, Selected) else rows
         weights = None if self.training.weights is None else self.training.weights[rows]
         self.set_rows(self.plan, self.training.x[rows], self.training.t[rows], weights)
         return np.arange(len(rows))
@@ -257,7 +267,7 @@ class FusedStep:
             self.losses, self.hits = np.empty(batches), np.empty(batches)
         losses, hits = self.losses, self.hits
         if not self.in_files:
-            self.run_plan(order, first, losses, hits, rates)
+            self.run_plan(self.located(order), first, losses, hits, rates)
             return losses, hits
         row_bytes = max(1, self.n_inputs * self.training.x.dtype.itemsize)
         at_once = max(1, READ_AT_ONCE // (row_bytes * self.batch_size))
@@ -415,17 +425,22 @@ def why_not_fused(net: Sequential, optimizer: Any, x: Array) -> str | None:
     for name, part in (("loss", net.loss), ("optimizer", optimizer)):
         if not is_compiled(part):
             return f"the {name} {type(part).__name__} has no compiled form"
-    wanted, came = first_width(net.layers), math.prod(x.shape[1:])
+    wanted, came = width_taken(net.layers), math.prod(x.shape[1:])
     if wanted != came:
         return f"a row of x has {came} numbers, the first layer takes {wanted}"
-    if not is_one_of(x, ROW_TYPES):
+    if not is_one_of(whole(x), ROW_TYPES):
         return (
             f"x has dtype {x.dtype.str}, compiled are aligned uint8, float32 and float64 in native "
             "byte order"
         )
-    if not in_files(x) and not np.shares_memory(x, x.reshape(len(x), -1)):
+    if not flattens(whole(x)):
         return "the numbers of a row of x do not lie in a form that can be flattened in place"
     return None
+
+
+def flattens(rows: Any) -> bool:
+    """True if each row can be viewed as a vector; those in files are read as one."""
+    return in_files(rows) or bool(np.shares_memory(rows, rows.reshape(len(rows), -1)))
 
 
 def is_one_of(array: Array, types: tuple[Any, ...]) -> bool:

@@ -8,9 +8,11 @@ for an exchange that another will never join.
 from __future__ import annotations
 
 import hashlib
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -182,3 +184,21 @@ def is_agreed(error: BaseException) -> bool:
 def number_of(fact: Any) -> float:
     """A hash of a fact: an integer below 2^48."""
     return float(int.from_bytes(hashlib.sha256(f"{fact}".encode()).digest()[:6], "big"))
+
+
+@contextmanager
+def noting_interrupts(note: Callable[[], bool]) -> Iterator[None]:
+    """Call ``note`` at Ctrl-C if this is the main thread; raise if it returns True."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def noted(number: int, frame: Any) -> None:
+        if note():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, noted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

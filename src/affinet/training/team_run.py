@@ -10,9 +10,7 @@ the end of epochs, before callbacks, and every few hundredths of a second to che
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +29,7 @@ from affinet.training.rates import Rate, Rates
 from affinet.training.record import Training
 from affinet.training.run import Run
 from affinet.training.step import FusedStep, TrainingStep
-from affinet.training.team import FAILED, FINE, STOPPED, Team, number_of
+from affinet.training.team import FAILED, FINE, STOPPED, Team, noting_interrupts, number_of
 
 
 class TeamStep:
@@ -171,7 +169,7 @@ class TeamRun(Run):
     def watching(self) -> Iterator[None]:
         """Wrap the whole run: put gradients into the reducer's buffer and record Ctrl-C."""
         grads = self.net.grads
-        with self.noting_interrupts():
+        with noting_interrupts(self.note_interrupt):
             try:
                 if hasattr(self.team.reducer, "buffer"):
                     flat = self.team.reducer.buffer(grads.flat.size, grads.flat.dtype)
@@ -190,23 +188,10 @@ class TeamRun(Run):
             self.step.description = None  # so refresh builds a new plan
         self.step.refresh()
 
-    @contextmanager
-    def noting_interrupts(self) -> Iterator[None]:
-        """Record the first Ctrl-C if this is the main thread; raise on the second."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def note(number: int, frame: Any) -> None:
-            if self.interrupted:
-                raise KeyboardInterrupt
-            self.interrupted = True
-
-        before = signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+    def note_interrupt(self) -> bool:
+        """Record a Ctrl-C; True if there was one before."""
+        before, self.interrupted = self.interrupted, True
+        return before
 
     def order(self, epoch: int) -> Array:
         """The rows of an epoch; all ranks end if a sampler fails or differs on any rank."""
