@@ -29,8 +29,11 @@ COMPILERS = {  # by platform tag
 WARNINGS = "-Wall -Wextra -Wno-unused-parameter -Werror"
 # clang makes a module a sixth smaller without copies of loops and of helpers that are not declared
 # inline. What is fast is written as vectors and unrolled by constant bounds: no step takes longer.
+# zig's clang keeps frame pointers unless told not to; Cython marks what runs once, at import; and a
+# wheel is compressed as a whole, where strings that Cython has compressed before take more room.
 SMALL = "-fno-slp-vectorize -mllvm -unroll-runtime=0 -mllvm -force-vector-interleave=1"
-SMALL += " -mllvm -inline-threshold=-20"
+SMALL += " -mllvm -inline-threshold=-20 -fomit-frame-pointer"
+SMALL += " -DCYTHON_SMALL_CODE=__attribute__((cold,minsize,unused)) -DCYTHON_COMPRESS_STRINGS=0"
 
 
 def headers(folder: Path) -> str:
@@ -56,7 +59,8 @@ def build(sdist: Path, folder: Path, tag: str) -> Path:
     environment = {
         **os.environ,
         "CC": COMPILERS[tag],
-        "LDSHARED": f"{COMPILERS[tag]} -shared",  # Debian's has an option that zig has not
+        # Debian's has an option that zig has not; loaders since glibc 2.5 read GNU's hash table.
+        "LDSHARED": f"{COMPILERS[tag]} -shared -Wl,--hash-style=gnu",
         "CFLAGS": " ".join(
             [WARNINGS, *([SMALL] if ZIG in COMPILERS[tag] else []), headers(folder / "include")]
         ),

@@ -9,6 +9,7 @@ formula in ``_element``, a line in ``_map`` for each, and two entry points; whol
 products use these.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport NAN
 
 cdef enum ElementFunction:
@@ -255,49 +256,32 @@ cdef void _map(ElementFunction function, Py_ssize_t n, const real* x, const real
         _map_one(NO_FUNCTION, n, x, dout, slope, out)
 
 
-cdef void _map_held(ElementFunction function, const Held* held, double slope,
-                    real* precision) noexcept nogil:
+cdef struct Map:            # an elementwise function, and its number
+    ElementFunction function
+    double number
+
+
+cdef void _map_held(void* job_, const Held* held, real* precision) noexcept nogil:
     """_map over the acquired arrays: its argument, dout in a backward, and its result."""
-    _map(function, held_size(held, 0, 0), <real*> held_data(held, 0),
-         <real*> held_data(held, held.n - 2), slope, <real*> held_data(held, held.n - 1))
+    cdef const Map* job = <const Map*> job_
+    _map(job.function, held_size(held, 0, 0), <real*> held_data(held, 0),
+         <real*> held_data(held, held.n - 2), job.number, <real*> held_data(held, held.n - 1))
 
 
-cdef int _map_to_held(ElementFunction function, Held* held, double slope) except -1:
-    with nogil:
-        if held.precision == SINGLE_PRECISION:
-            _map_held(function, held, slope, <float*> NULL)
-        elif held.precision == DOUBLE_PRECISION:
-            _map_held(function, held, slope, <double*> NULL)
-        else:
-            refuse("precision", held.precision)
-    return 0
+cdef int _forward_door(ElementFunction function, object x, double number,
+                       object out) except -1:
+    cdef Map job = Map(function, number)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> out]
+    return enter(b"x n, =out n", arrays, NULL, _map_held, _map_held, &job)
 
 
-cdef int _forward_door(ElementFunction function, object x, double slope, object out) except -1:
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_vector(&held, "x", x, READ, ANY)
-        hold_vector(&held, "out", out, WRITE, held_size(&held, 0, 0))
-        _map_to_held(function, &held, slope)
-    finally:
-        let_go(&held)
-    return 0
-
-
-cdef int _backward_door(ElementFunction function, str name, object x, object dout, double slope,
-                        object dx) except -1:
-    """For a backward whose first argument is called ``name``."""
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_vector(&held, name, x, READ, ANY)
-        hold_vector(&held, "dout", dout, READ, held_size(&held, 0, 0))
-        hold_vector(&held, "dx", dx, WRITE, held_size(&held, 0, 0))
-        _map_to_held(function, &held, slope)
-    finally:
-        let_go(&held)
-    return 0
+cdef int _backward_door(ElementFunction function, Needed needed, object x, object dout,
+                        double number, object dx) except -1:
+    """For a backward from the input x, or from the output y."""
+    cdef Map job = Map(function, number)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> dout, <PyObject*> dx]
+    return enter(b"x n, dout n, =dx n" if needed == NEEDS_INPUT else b"y n, dout n, =dx n",
+                 arrays, NULL, _map_held, _map_held, &job)
 
 
 def _exp(x, out):
@@ -321,7 +305,7 @@ def relu_backward(y, dout, dx):
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(RELU_GRADIENT, "y", y, dout, 0, dx)
+    _backward_door(RELU_GRADIENT, NEEDS_OUTPUT, y, dout, 0, dx)
 
 
 def leaky_relu_forward(x, double slope, out):
@@ -338,7 +322,7 @@ def leaky_relu_backward(y, dout, double slope, dx):
     y, dout, dx: (n,). dx is overwritten and may be dout. slope >= 0, so that the sign of y is
     the sign of x.
     """
-    _backward_door(LEAKY_RELU_GRADIENT, "y", y, dout, slope, dx)
+    _backward_door(LEAKY_RELU_GRADIENT, NEEDS_OUTPUT, y, dout, slope, dx)
 
 
 def sigmoid_forward(x, out):
@@ -354,7 +338,7 @@ def sigmoid_backward(y, dout, dx):
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(SIGMOID_GRADIENT, "y", y, dout, 0, dx)
+    _backward_door(SIGMOID_GRADIENT, NEEDS_OUTPUT, y, dout, 0, dx)
 
 
 def tanh_forward(x, out):
@@ -370,7 +354,7 @@ def tanh_backward(y, dout, dx):
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(TANH_GRADIENT, "y", y, dout, 0, dx)
+    _backward_door(TANH_GRADIENT, NEEDS_OUTPUT, y, dout, 0, dx)
 
 
 def _normal(x, out):
@@ -394,7 +378,7 @@ def gelu_backward(x, dout, dx):
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(GELU_GRADIENT, "x", x, dout, 0, dx)
+    _backward_door(GELU_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
 def silu_forward(x, out):
@@ -410,7 +394,7 @@ def silu_backward(x, dout, dx):
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(SILU_GRADIENT, "x", x, dout, 0, dx)
+    _backward_door(SILU_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
 def mish_forward(x, out):
@@ -426,7 +410,7 @@ def mish_backward(x, dout, dx):
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(MISH_GRADIENT, "x", x, dout, 0, dx)
+    _backward_door(MISH_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
 def selu_forward(x, out):
@@ -442,7 +426,7 @@ def selu_backward(x, dout, dx):
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(SELU_GRADIENT, "x", x, dout, 0, dx)
+    _backward_door(SELU_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
 def softplus_forward(x, out):
@@ -458,4 +442,4 @@ def softplus_backward(x, dout, dx):
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
     """
-    _backward_door(SOFTPLUS_GRADIENT, "x", x, dout, 0, dx)
+    _backward_door(SOFTPLUS_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)

@@ -4,6 +4,8 @@ x: (B, I), W: (I, O), b: (O,), out: (B, O). Backward, for dout = dLoss/dout:
 dx = dout W^T, dW = x^T dout, db = sum of dout over the rows.
 """
 
+from cpython.object cimport PyObject
+
 
 cdef void _affine_backward_db(Py_ssize_t B, Py_ssize_t O, const real* dout,
                               real* db) noexcept nogil:
@@ -13,37 +15,22 @@ cdef void _affine_backward_db(Py_ssize_t B, Py_ssize_t O, const real* dout,
     _row_product(B, O, <char*> &one, 0, <char*> dout, row, NULL, vectors_into(db))
 
 
-cdef void _affine_held(const Held* held, Epilogue epilogue, real* precision) noexcept nogil:
+cdef void _affine_held(void* epilogue, const Held* held, real* precision) noexcept nogil:
     """Forward over x, W, b and out, held in this order."""
     _gemm_nn(held_size(held, 0, 0), held_size(held, 0, 1), held_size(held, 1, 1),
              <real*> held_data(held, 0), <real*> held_data(held, 1), <real*> held_data(held, 2),
-             epilogue, <real*> held_data(held, 3))
+             (<const Epilogue*> epilogue)[0], <real*> held_data(held, 3))
 
 
-cdef void _affine_backward_db_held(const Held* held, real* precision) noexcept nogil:
+cdef void _affine_backward_db_held(void* job, const Held* held, real* precision) noexcept nogil:
     """db over dout and db, held in this order."""
     _affine_backward_db(held_size(held, 0, 0), held_size(held, 0, 1), <real*> held_data(held, 0),
                         <real*> held_data(held, 1))
 
 
 cdef int _affine_door(object x, object W, object b, object out, Epilogue epilogue) except -1:
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_matrix(&held, "W", W, READ, held_size(&held, 0, 1), ANY)
-        hold_vector(&held, "b", b, READ, held_size(&held, 1, 1))
-        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 1, 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _affine_held(&held, epilogue, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _affine_held(&held, epilogue, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return 0
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> W, <PyObject*> b, <PyObject*> out]
+    return enter(b"x BI, W IO, b O, =out BO", arrays, NULL, _affine_held, _affine_held, &epilogue)
 
 
 def affine_forward(x, W, b, out):
@@ -67,7 +54,7 @@ def affine_backward_dx(dout, W, dx):
 
     dout: (B, O), W: (I, O), dx: (B, I), overwritten, apart from the inputs in memory.
     """
-    _product_door("dout", dout, "W", W, "dx", dx, False, True)
+    _product_door(b"dout MK, W NK, =dx MN", dout, W, dx, False, True)
 
 
 def affine_backward_dw(x, dout, dW):
@@ -75,7 +62,7 @@ def affine_backward_dw(x, dout, dW):
 
     x: (B, I), dout: (B, O), dW: (I, O), overwritten, apart from the inputs in memory.
     """
-    _product_door("x", x, "dout", dout, "dW", dW, True, False)
+    _product_door(b"x KM, dout KN, =dW MN", x, dout, dW, True, False)
 
 
 def affine_backward_db(dout, db):
@@ -83,17 +70,5 @@ def affine_backward_db(dout, db):
 
     dout: (B, O), db: (O,), overwritten.
     """
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "dout", dout, READ, ANY, ANY)
-        hold_vector(&held, "db", db, WRITE, held_size(&held, 0, 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _affine_backward_db_held(&held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _affine_backward_db_held(&held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> dout, <PyObject*> db]
+    enter(b"dout BO, =db O", arrays, NULL, _affine_backward_db_held, _affine_backward_db_held, NULL)

@@ -82,17 +82,3 @@ cdef inline real fmadd(real a, real b, real c) noexcept nogil:
         return affinet_fmaf(a, b, c)
     else:
         return affinet_fma(a, b, c)
-
-
-cdef int require_shape(str name, Py_ssize_t rows, Py_ssize_t columns,
-                       Py_ssize_t want_rows, Py_ssize_t want_columns) except -1:
-    if rows != want_rows or columns != want_columns:
-        raise ValueError(f"{name} has shape ({rows}, {columns}), wanted "
-                         f"({want_rows}, {want_columns})")
-    return 0
-
-
-cdef int require_length(str name, Py_ssize_t length, Py_ssize_t wanted) except -1:
-    if length != wanted:
-        raise ValueError(f"{name} has shape ({length},), wanted ({wanted},)")
-    return 0

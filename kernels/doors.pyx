@@ -5,18 +5,25 @@ first determines its type, which takes longer than a product of small matrices. 
 guarantee the same as the type ``real[:, ::1]``: contiguous arrays of one precision, writable
 results, matching shapes, or an error before anything is written.
 
-An entry point acquires its arrays in order, gets their addresses from ``held_data``, and releases
-all of them in its ``finally``. ``precision`` is a NULL whose type selects one of the two bodies of
-a fused function.
+An entry point lists its arrays' shapes in a text for ``hold_all``, such as ``"x BI, =out BO"``:
+name and dimensions, a letter each, of which a letter that comes again is the same size; ``=``
+before a name for an array that is written, ``?`` for one that may be None (its address is NULL),
+``:q``, ``:d`` or ``:B`` behind it for int64, float64 or uint8 instead of the call's real numbers.
+``enter`` (precision.pyx) holds the arrays while it runs a kernel over them, which gets their
+addresses from ``held_data``. ``precision`` is a NULL whose type selects one of the two bodies of a
+fused function. A name is a C text that ends at a space or at its end.
 """
 
 from cpython.buffer cimport (
     Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release,
     PyObject_GetBuffer,
 )
+from cpython.object cimport PyObject
+from libc.string cimport memset, strchr
 
 cdef enum:
     MOST_HELD = 14          # arrays of one call
+    MOST_SIZES = 58         # letters from A to z
     ANY = -1                # any size is accepted
 
 cdef enum Access:
@@ -35,11 +42,13 @@ cdef enum Numbers:          # element type of an array
 cdef struct Held:           # the arrays of one call
     int n
     Precision precision     # of the arrays of real numbers, NO_PRECISION before the first one
+    Py_ssize_t[MOST_SIZES] sizes    # by letter, ANY before the first array with it
     Py_buffer[MOST_HELD] buffers
 
 
 cdef inline void hold_nothing(Held* held) noexcept:
     held.n, held.precision = 0, NO_PRECISION
+    memset(held.sizes, 0xFF, sizeof(held.sizes))
 
 
 cdef inline void let_go(Held* held) noexcept:
@@ -92,18 +101,27 @@ cdef Numbers _numbers_of_precision(Precision precision) noexcept:
     return NO_NUMBERS
 
 
-cdef int take_hold(Held* held, str name, object array, int ndim, int access) except -1:
+cdef str _name_of(const char* name):
+    """The text up to a space, for errors."""
+    cdef Py_ssize_t n = 0
+    while name[n] not in (0, c" "):
+        n += 1
+    return name[:n].decode("ascii")
+
+
+cdef int take_hold(Held* held, const char* name, object array, int ndim, int access) except -1:
     """Acquire one more array, of any element type and size."""
     if array is None:
-        raise TypeError(f"{name} is None, wanted an array")
+        raise TypeError(f"{_name_of(name)} is None, wanted an array")
     PyObject_GetBuffer(array, &held.buffers[held.n], access | PyBUF_FORMAT)
     held.n += 1
     if held.buffers[held.n - 1].ndim != ndim:
-        raise TypeError(f"{name} has {held.buffers[held.n - 1].ndim} dimensions, wanted {ndim}")
+        raise TypeError(f"{_name_of(name)} has {held.buffers[held.n - 1].ndim} dimensions, "
+                        f"wanted {ndim}")
     return 0
 
 
-cdef int hold(Held* held, str name, object array, Numbers numbers, int ndim,
+cdef int hold(Held* held, const char* name, object array, Numbers numbers, int ndim,
               Access access) except -1:
     """Acquire one more contiguous array of this element type."""
     cdef Numbers found
@@ -114,52 +132,69 @@ cdef int hold(Held* held, str name, object array, Numbers numbers, int ndim,
         if held.precision == NO_PRECISION:
             held.precision = _precision_of_numbers(found)
         if held.precision == NO_PRECISION or _precision_of_numbers(found) != held.precision:
-            raise TypeError(f"{name} has the wrong dtype, wanted float32 or float64, all alike")
+            raise TypeError(f"{_name_of(name)} has the wrong dtype, wanted float32 or float64, "
+                            "all alike")
     elif found != numbers:
-        raise TypeError(f"{name} has the wrong dtype, wanted {_DTYPES[numbers]}")
+        raise TypeError(f"{_name_of(name)} has the wrong dtype, wanted {_DTYPES[numbers]}")
     return 0
 
 
 _DTYPES = {UINT8: "uint8", INT64: "int64", FLOAT: "float32", DOUBLE: "float64"}
 
 
-cdef int hold_vector(Held* held, str name, object array, Access access,
-                     Py_ssize_t length) except -1:
-    """Acquire one more array (length,) of real numbers."""
-    hold(held, name, array, REAL, 1, access)
-    return require_held_length(held, name, length)
+cdef int require_size(const Held* held, int i, const char* name, int dimension,
+                      Py_ssize_t size) except -1:
+    """Raise unless this dimension of an array has this size; ANY is any size."""
+    cdef Py_ssize_t found = held_size(held, i, dimension)
+    cdef int k
+    if size in (ANY, found):
+        return 0
+    sizes = [held_size(held, i, k) for k in range(held.buffers[i].ndim)]
+    shape = tuple(sizes)
+    sizes[dimension] = size
+    raise ValueError(f"{_name_of(name)} has shape {shape}, wanted {tuple(sizes)}")
 
 
-cdef int hold_matrix(Held* held, str name, object array, Access access, Py_ssize_t rows,
-                     Py_ssize_t columns) except -1:
-    """Acquire one more array (rows, columns) of real numbers."""
-    hold(held, name, array, REAL, 2, access)
-    return require_held_shape(held, name, rows, columns)
+cdef const char* _hold_next(Held* held, const char* text, object array) except NULL:
+    """Acquire the array that the text starts with; returns what follows it."""
+    cdef Access access = READ
+    cdef Numbers numbers = REAL
+    cdef bint optional = False
+    cdef const char* name = text
+    cdef int i = held.n, k, ndim = 0
+    cdef Py_ssize_t* size
+    while name[0] in (c"=", c"?"):
+        if name[0] == c"=":
+            access = WRITE
+        else:
+            optional = True
+        name += 1
+    text = strchr(name, c" ") + 1
+    while text[ndim] >= c"A":
+        ndim += 1
+    if text[ndim] == c":":
+        numbers = INT64 if text[ndim + 1] == c"q" else DOUBLE if text[ndim + 1] == c"d" else UINT8
+    if optional and array is None:
+        memset(&held.buffers[i], 0, sizeof(Py_buffer))
+        held.n += 1
+    else:
+        hold(held, name, array, numbers, ndim, access)
+        for k in range(ndim):
+            size = &held.sizes[text[k] - c"A"]
+            require_size(held, i, name, k, size[0])
+            size[0] = held_size(held, i, k)
+    text += ndim
+    return text if numbers == REAL else text + 2
 
 
-cdef int hold_stack(Held* held, str name, object array, Access access, Py_ssize_t I,
-                    Py_ssize_t k, Py_ssize_t O) except -1:
-    """Acquire one more array (k, I, O)."""
-    cdef Py_ssize_t* found
-    hold(held, name, array, REAL, 3, access)
-    found = held.buffers[held.n - 1].shape
-    if not (found[1] == I and k in (ANY, found[0]) and O in (ANY, found[2])):
-        raise ValueError(f"{name} has shape ({found[0]}, {found[1]}, {found[2]}), wanted "
-                         f"({'k' if k == ANY else k}, {I}, {'O' if O == ANY else O})")
-    return 0
-
-
-cdef int require_held_length(Held* held, str name, Py_ssize_t length) except -1:
-    """Of the array held last."""
-    cdef Py_ssize_t found = held.buffers[held.n - 1].shape[0]
-    return require_length(name, found, found if length == ANY else length)
-
-
-cdef int require_held_shape(Held* held, str name, Py_ssize_t rows, Py_ssize_t columns) except -1:
-    """Of the array held last."""
-    cdef Py_ssize_t* found = held.buffers[held.n - 1].shape
-    return require_shape(name, found[0], found[1], found[0] if rows == ANY else rows,
-                         found[1] if columns == ANY else columns)
+cdef int hold_all(Held* held, const char* text, PyObject** arrays) except -1:
+    """Acquire the arrays that the text describes, in its order."""
+    cdef int i = 0
+    while True:
+        text = _hold_next(held, text, <object> arrays[i])
+        if text[0] == 0:
+            return 0
+        text, i = text + 2, i + 1       # a comma and a space
 
 
 cdef inline void* held_data(const Held* held, int i) noexcept nogil:
@@ -170,27 +205,30 @@ cdef inline Py_ssize_t held_size(const Held* held, int i, int dimension) noexcep
     return held.buffers[i].shape[dimension]
 
 
+cdef inline Py_ssize_t size_of(const Held* held, char letter) noexcept nogil:
+    """The size that the text of hold_all gives this letter."""
+    return held.sizes[letter - c"A"]
+
+
 cdef char* own_vector(dict owners, str name, object array, Precision precision,
                       Py_ssize_t length) except? NULL:
     """The address of an array (length,) of this precision, writable as long as owners exist."""
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold(&held, name, array, _numbers_of_precision(precision), 1, WRITE)
-        require_held_length(&held, name, length)
-        owners[name, len(owners)] = memoryview(array)
-        return <char*> held_data(&held, 0)
-    finally:
-        let_go(&held)
+    return _own(owners, name, array, _numbers_of_precision(precision), WRITE, length)
 
 
 cdef char* own_indices(dict owners, str name, object array, Py_ssize_t length) except? NULL:
     """The address of an int64 array (length,), readable as long as owners exist."""
+    return _own(owners, name, array, INT64, READ, length)
+
+
+cdef char* _own(dict owners, str name, object array, Numbers numbers, Access access,
+                Py_ssize_t length) except? NULL:
     cdef Held held
+    cdef bytes text = name.encode("ascii")
     hold_nothing(&held)
     try:
-        hold(&held, name, array, INT64, 1, READ)
-        require_held_length(&held, name, length)
+        hold(&held, text, array, numbers, 1, access)
+        require_size(&held, 0, text, 0, length)
         owners[name, len(owners)] = memoryview(array)
         return <char*> held_data(&held, 0)
     finally:

@@ -5,6 +5,7 @@ numbers: as easy as 1, 2, 3", SC'11. One block gives the four columns 4q..4q+3 o
 do not depend on how threads, batches or ranks split the rows.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport rint
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -88,28 +89,26 @@ cdef int _require_probability(double p) except -1:
     return 0
 
 
-cdef void _drop_held(const Held* held, double p, uint64_t key, uint64_t step, uint64_t row,
-                     real* precision) noexcept nogil:
+cdef struct Drop:
+    double p
+    uint64_t key
+    uint64_t step
+    uint64_t row
+
+
+cdef void _drop_held(void* job_, const Held* held, real* precision) noexcept nogil:
     """Forward over x, out and mask, held in this order."""
-    _dropout_forward(held_size(held, 0, 0), held_size(held, 0, 1), <real*> held_data(held, 0), p,
-                     key, step, row, <real*> held_data(held, 1), <uint8_t*> held_data(held, 2))
+    cdef const Drop* job = <const Drop*> job_
+    _dropout_forward(held_size(held, 0, 0), held_size(held, 0, 1), <real*> held_data(held, 0),
+                     job.p, job.key, job.step, job.row, <real*> held_data(held, 1),
+                     <uint8_t*> held_data(held, 2))
 
 
-cdef void _undrop_held(const Held* held, double p, real* precision) noexcept nogil:
-    """Backward over dout, dx and mask, held in this order."""
+cdef void _undrop_held(void* p, const Held* held, real* precision) noexcept nogil:
+    """Backward over dout, mask and dx, held in this order."""
     _dropout_backward(held_size(held, 0, 0) * held_size(held, 0, 1),
-                      <real*> held_data(held, 0), <uint8_t*> held_data(held, 2),
-                      <real> (1 / (1 - p)), <real*> held_data(held, 1))
-
-
-cdef int _hold_mask(Held* held, str name, object x, str out_name, object out, object mask,
-                    Access access) except -1:
-    """Acquire input, output and mask as arrays 0, 1 and 2."""
-    hold_matrix(held, name, x, READ, ANY, ANY)
-    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
-    hold_matrix(held, out_name, out, WRITE, B, O)
-    hold(held, "mask", mask, UINT8, 2, access)
-    return require_held_shape(held, "mask", B, O)
+                      <real*> held_data(held, 0), <uint8_t*> held_data(held, 1),
+                      <real> (1 / (1 - (<double*> p)[0])), <real*> held_data(held, 2))
 
 
 def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out, mask):
@@ -118,20 +117,10 @@ def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out,
     x, out, mask: (B, O); x[0] is row ``row`` of the whole batch. out and mask are
     overwritten; out may be x.
     """
-    cdef Held held
+    cdef Drop job = Drop(p, key, step, row)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> out, <PyObject*> mask]
     _require_probability(p)
-    hold_nothing(&held)
-    try:
-        _hold_mask(&held, "x", x, "out", out, mask, WRITE)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _drop_held(&held, p, key, step, row, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _drop_held(&held, p, key, step, row, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    enter(b"x BO, =out BO, =mask BO:B", arrays, NULL, _drop_held, _drop_held, &job)
 
 
 def dropout_backward(dout, mask, double p, dx):
@@ -139,17 +128,6 @@ def dropout_backward(dout, mask, double p, dx):
 
     dout, mask, dx: (B, O). dx is overwritten and may be dout.
     """
-    cdef Held held
+    cdef PyObject** arrays = [<PyObject*> dout, <PyObject*> mask, <PyObject*> dx]
     _require_probability(p)
-    hold_nothing(&held)
-    try:
-        _hold_mask(&held, "dout", dout, "dx", dx, mask, READ)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _undrop_held(&held, p, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _undrop_held(&held, p, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    enter(b"dout BO, mask BO:B, =dx BO", arrays, NULL, _undrop_held, _undrop_held, &p)

@@ -12,6 +12,7 @@ A loss is a name in ``ElementwiseLoss``, a row of ``_ELEMENTWISE_LOSSES``, its t
 ``_terms`` and in ``_divisor``, and an entry point; the training step uses these.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport INFINITY, NAN, fabs
 from libc.string cimport memset
 
@@ -277,41 +278,39 @@ cdef double _elementwise_loss(ElementwiseLoss kind, Py_ssize_t B, Py_ssize_t O, 
 # Doors -------------------------------------------------------------------------------------------
 
 
-cdef double _loss_of_held(ElementwiseLoss kind, const Held* held, const double* weights,
-                          double number, real* precision) noexcept nogil:
-    """The loss of y and t, its gradient in dx, held in this order."""
+cdef struct LossJob:
+    ElementwiseLoss kind
+    double number
+    double loss
+
+
+cdef int _require_elements(void* job, const Held* held) except -1:
+    if size_of(held, c"B") == 0 or size_of(held, c"O") == 0:
+        name = "x" if (<LossJob*> job).kind == SIGMOID_CROSS_ENTROPY else "y"
+        raise ValueError(f"{name} has shape ({size_of(held, c'B')}, {size_of(held, c'O')}), "
+                         "wanted at least one element")
+    return 0
+
+
+cdef void _loss_held(void* job_, const Held* held, real* precision) noexcept nogil:
+    """The loss of y and t, its gradient in dx, and weights, held in this order."""
+    cdef LossJob* job = <LossJob*> job_
     cdef Py_ssize_t B = held_size(held, 0, 0)
-    return _elementwise_loss(kind, B, held_size(held, 0, 1), <real*> held_data(held, 0),
-                             <real*> held_data(held, 1), weights, _weight_sum(B, weights),
-                             number, <real*> held_data(held, 2), NULL)
+    cdef const double* weights = <double*> held_data(held, 3)
+    job.loss = _elementwise_loss(job.kind, B, held_size(held, 0, 1), <real*> held_data(held, 0),
+                                 <real*> held_data(held, 1), weights, _weight_sum(B, weights),
+                                 job.number, <real*> held_data(held, 2), NULL)
 
 
-cdef double _loss_door(ElementwiseLoss kind, str name, object y, object t, object weights,
-                       double number, object dx) except? -1:
-    """The entry point's body for a loss whose first argument is called ``name``."""
-    cdef Held held
-    cdef Py_ssize_t B, O
-    cdef const double* w
-    cdef double loss = 0
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, name, y, READ, ANY, ANY)
-        B, O = held_size(&held, 0, 0), held_size(&held, 0, 1)
-        if B == 0 or O == 0:
-            raise ValueError(f"{name} has shape ({B}, {O}), wanted at least one element")
-        hold_matrix(&held, "t", t, READ, B, O)
-        hold_matrix(&held, "dx", dx, WRITE, B, O)
-        w = _hold_weights(&held, weights, B)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                loss = _loss_of_held(kind, &held, w, number, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                loss = _loss_of_held(kind, &held, w, number, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return loss
+cdef double _loss_door(ElementwiseLoss kind, object y, object t, object weights, double number,
+                       object dx) except? -1:
+    """The entry point's body; sigmoid's first argument is called x."""
+    cdef LossJob job = LossJob(kind, number, 0)
+    cdef PyObject** arrays = [<PyObject*> y, <PyObject*> t, <PyObject*> dx, <PyObject*> weights]
+    enter(b"x BO, t BO, =dx BO, ?weights B:d" if kind == SIGMOID_CROSS_ENTROPY else
+          b"y BO, t BO, =dx BO, ?weights B:d", arrays, _require_elements, _loss_held, _loss_held,
+          &job)
+    return job.loss
 
 
 def mean_squared_error(y, t, weights, dx):
@@ -319,7 +318,7 @@ def mean_squared_error(y, t, weights, dx):
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
     """
-    return _loss_door(MEAN_SQUARED_ERROR, "y", y, t, weights, 0, dx)
+    return _loss_door(MEAN_SQUARED_ERROR, y, t, weights, 0, dx)
 
 
 def sum_squared_error(y, t, weights, dx):
@@ -327,7 +326,7 @@ def sum_squared_error(y, t, weights, dx):
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
     """
-    return _loss_door(SUM_SQUARED_ERROR, "y", y, t, weights, 0, dx)
+    return _loss_door(SUM_SQUARED_ERROR, y, t, weights, 0, dx)
 
 
 def sigmoid_cross_entropy(x, t, weights, dx):
@@ -336,7 +335,7 @@ def sigmoid_cross_entropy(x, t, weights, dx):
     dx = w_i (sigmoid(x) - t) / sum_i w_i. x, t, dx: (B, O) with B, O >= 1, 0 <= t <= 1, weights:
     (B,) or None. dx is overwritten and may be x or t.
     """
-    return _loss_door(SIGMOID_CROSS_ENTROPY, "x", x, t, weights, 0, dx)
+    return _loss_door(SIGMOID_CROSS_ENTROPY, x, t, weights, 0, dx)
 
 
 def mean_absolute_error(y, t, weights, dx):
@@ -344,7 +343,7 @@ def mean_absolute_error(y, t, weights, dx):
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
     """
-    return _loss_door(MEAN_ABSOLUTE_ERROR, "y", y, t, weights, 0, dx)
+    return _loss_door(MEAN_ABSOLUTE_ERROR, y, t, weights, 0, dx)
 
 
 def huber_loss(y, t, weights, double delta, dx):
@@ -355,7 +354,7 @@ def huber_loss(y, t, weights, double delta, dx):
     finite. dx is overwritten and may be y or t.
     """
     _require_delta(delta)
-    return _loss_door(HUBER_LOSS, "y", y, t, weights, delta, dx)
+    return _loss_door(HUBER_LOSS, y, t, weights, delta, dx)
 
 
 def poisson_loss(y, t, weights, dx):
@@ -364,7 +363,7 @@ def poisson_loss(y, t, weights, dx):
     dx = w_i (exp(y) - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or
     None. dx is overwritten and may be y or t.
     """
-    return _loss_door(POISSON_LOSS, "y", y, t, weights, 0, dx)
+    return _loss_door(POISSON_LOSS, y, t, weights, 0, dx)
 
 
 def quantile_loss(y, t, weights, double q, dx):
@@ -374,7 +373,7 @@ def quantile_loss(y, t, weights, double q, dx):
     B, O >= 1, weights: (B,) or None, 0 < q < 1. dx is overwritten and may be y or t.
     """
     _require_q(q)
-    return _loss_door(QUANTILE_LOSS, "y", y, t, weights, q, dx)
+    return _loss_door(QUANTILE_LOSS, y, t, weights, q, dx)
 
 
 def log_cosh_loss(y, t, weights, dx):
@@ -383,4 +382,4 @@ def log_cosh_loss(y, t, weights, dx):
     dx = w_i tanh(y - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None.
     dx is overwritten and may be y or t.
     """
-    return _loss_door(LOG_COSH_LOSS, "y", y, t, weights, 0, dx)
+    return _loss_door(LOG_COSH_LOSS, y, t, weights, 0, dx)

@@ -5,6 +5,7 @@ lie behind each other in E: (R, d), column p's from row firsts[p] on. The other 
 are. What is no code of its column becomes NaN.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport NAN
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
@@ -82,37 +83,32 @@ cdef void _embedding_rows(const Tables* e, Py_ssize_t first, Py_ssize_t end, Py_
 # Doors -------------------------------------------------------------------------------------------
 
 
-cdef int _hold_tables(Tables* e, Held* held, object x, object E, str name, Access access,
-                      object columns, object firsts) except -1:
-    """x, E or dE, columns and firsts."""
+cdef int _take_tables(void* tables, const Held* held) except -1:
+    """x, E or dE, columns, firsts and out or dout: their sizes, and what they may hold."""
+    cdef Tables* e = <Tables*> tables
+    cdef bint backward = held.n > 5
     cdef Py_ssize_t p
-    hold_matrix(held, "x", x, READ, ANY, ANY)
-    e.I = held_size(held, 0, 1)
-    hold_matrix(held, name, E, access, ANY, ANY)
-    e.R, e.d = held_size(held, 1, 0), held_size(held, 1, 1)
-    hold(held, "columns", columns, INT64, 1, READ)
-    e.n, e.columns = held_size(held, 2, 0), <int64_t*> held_data(held, 2)
-    hold(held, "firsts", firsts, INT64, 1, READ)
-    require_held_length(held, "firsts", e.n)
-    e.firsts = <int64_t*> held_data(held, 3)
-    e.O = e.I + e.n * (e.d - 1)
+    e.I, e.R, e.d = size_of(held, c"I"), size_of(held, c"R"), size_of(held, c"d")
+    e.n, e.columns = size_of(held, c"n"), <int64_t*> held_data(held, 2)
+    e.firsts, e.O = <int64_t*> held_data(held, 3), e.I + e.n * (e.d - 1)
     for p in range(e.n):
         if not (e.columns[p - 1] if p > 0 else -1) < e.columns[p] < e.I:
             raise ValueError(f"columns[{p}] is {e.columns[p]}, wanted ascending ones below {e.I}")
         if not (e.firsts[p - 1] if p > 0 else -1) < e.firsts[p] < e.R or e.firsts[0] != 0:
-            raise ValueError(f"firsts[{p}] is {e.firsts[p]}, wanted ascending rows of {name} from "
-                             "0 on")
-    return 0
+            raise ValueError(f"firsts[{p}] is {e.firsts[p]}, wanted ascending rows of "
+                             f"{'dE' if backward else 'E'} from 0 on")
+    return require_size(held, 4, b"dout" if backward else b"out", 1, e.O)
 
 
-cdef void _embedding_held(const Tables* e, const Held* held, real* precision) noexcept nogil:
-    _embedding_forward(e, held_size(held, 0, 0), <real*> held_data(held, 0),
+cdef void _embedding_held(void* e, const Held* held, real* precision) noexcept nogil:
+    _embedding_forward(<const Tables*> e, held_size(held, 0, 0), <real*> held_data(held, 0),
                        <real*> held_data(held, 1), <real*> held_data(held, 4))
 
 
-cdef void _embedding_backward_held(const Tables* e, const Held* held,
+cdef void _embedding_backward_held(void* tables, const Held* held,
                                    real* precision) noexcept nogil:
     """x, dE, columns, firsts, dout and dx, in this order."""
+    cdef const Tables* e = <const Tables*> tables
     cdef Py_ssize_t B = held_size(held, 0, 0)
     cdef const real* dout = <real*> held_data(held, 4)
     _embedding_rows(e, 0, e.n, B, <real*> held_data(held, 0), dout, <real*> held_data(held, 1))
@@ -126,21 +122,11 @@ def embedding_forward(x, E, columns, firsts, out):
     overwritten, apart from x in memory. Column p's code c becomes row firsts[p] + c of E, what is
     no code NaN.
     """
-    cdef Held held
     cdef Tables e
-    hold_nothing(&held)
-    try:
-        _hold_tables(&e, &held, x, E, "E", READ, columns, firsts)
-        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), e.O)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _embedding_held(&e, &held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _embedding_held(&e, &held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> E, <PyObject*> columns,
+                              <PyObject*> firsts, <PyObject*> out]
+    enter(b"x BI, E Rd, columns n:q, firsts n:q, =out BO", arrays, _take_tables,
+          _embedding_held, _embedding_held, &e)
 
 
 def embedding_backward(x, dout, columns, firsts, dx, dE):
@@ -149,19 +135,8 @@ def embedding_backward(x, dout, columns, firsts, dx, dE):
     x, dx: (B, I), dout: (B, I + n (d - 1)), columns, firsts: (n,) int64, dE: (R, d). dx and dE are
     overwritten, apart from the inputs in memory.
     """
-    cdef Held held
     cdef Tables e
-    hold_nothing(&held)
-    try:
-        _hold_tables(&e, &held, x, dE, "dE", WRITE, columns, firsts)
-        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), e.O)
-        hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), e.I)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _embedding_backward_held(&e, &held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _embedding_backward_held(&e, &held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> dE, <PyObject*> columns,
+                              <PyObject*> firsts, <PyObject*> dout, <PyObject*> dx]
+    enter(b"x BI, =dE Rd, columns n:q, firsts n:q, dout BO, =dx BI", arrays, _take_tables,
+          _embedding_backward_held, _embedding_backward_held, &e)

@@ -229,9 +229,12 @@ cdef class Operations:
         cdef int status
         hold_nothing(&held)
         try:
-            hold_matrix(&held, "x", x, READ, ANY, self.graph.n_inputs)
+            hold(&held, b"x", x, REAL, 2, READ)
+            require_size(&held, 0, b"x", 1, self.graph.n_inputs)
             B = held_size(&held, 0, 0)
-            hold_matrix(&held, "out", out, WRITE, B, self.graph.n_outputs)
+            hold(&held, b"out", out, REAL, 2, WRITE)
+            require_size(&held, 1, b"out", 0, B)
+            require_size(&held, 1, b"out", 1, self.graph.n_outputs)
             if held.precision != self.graph.precision:
                 raise TypeError("x and out want the precision of the parameters")
             if self.graph.members > 0:
@@ -258,7 +261,7 @@ def make_operations(params, list operations not None, Py_ssize_t n_inputs):
     self.owners = {}
     hold_nothing(&held)
     try:
-        hold_vector(&held, "params", params, WRITE, ANY)
+        hold(&held, b"params", params, REAL, 1, WRITE)
         self.graph.precision = held.precision
         self.graph.n_parameters = held_size(&held, 0, 0)
     finally:

@@ -25,7 +25,7 @@ cdef struct RowSource:
     Py_ssize_t column_step
 
 
-cdef object _set_rows(RowSource* rows, object array, Py_ssize_t n_columns, str name):
+cdef object _set_rows(RowSource* rows, object array, Py_ssize_t n_columns, const char* name):
     """Gather from this array (N, n_columns); returns the object that keeps its memory alive."""
     cdef Held held
     cdef const Py_buffer* buffer = &held.buffers[0]
@@ -33,8 +33,9 @@ cdef object _set_rows(RowSource* rows, object array, Py_ssize_t n_columns, str n
     try:
         take_hold(&held, name, array, 2, PyBUF_STRIDES)
         if numbers_of(buffer) not in (UINT8, FLOAT, DOUBLE):
-            raise TypeError(f"{name} has the wrong dtype, wanted uint8, float32 or float64")
-        require_held_shape(&held, name, ANY, n_columns)
+            raise TypeError(f"{_name_of(name)} has the wrong dtype, wanted uint8, float32 or "
+                            "float64")
+        require_size(&held, 0, name, 1, n_columns)
         return _gather_from_held(rows, &held, n_columns, buffer.strides[1], array)
     finally:
         let_go(&held)
@@ -45,7 +46,7 @@ cdef object _set_labels(RowSource* rows, object array):
     cdef Held held
     hold_nothing(&held)
     try:
-        take_hold(&held, "t", array, 1, PyBUF_STRIDES)
+        take_hold(&held, b"t", array, 1, PyBUF_STRIDES)
         if numbers_of(&held.buffers[0]) not in (UINT8, INT32, INT64):
             raise TypeError("t has the wrong dtype, wanted uint8, int32 or int64")
         return _gather_from_held(rows, &held, 0, 0, array)

@@ -4,6 +4,8 @@ product.pyx defines how a product is split and the order of its sums; blocked.py
 and one_row.pyx are its three access patterns.
 """
 
+from cpython.object cimport PyObject
+
 cdef enum:
     EDGE_MC = 96            # rows at a time with edge columns: A is read twice, and stays in L2
     WORK_PER_THREAD = 1000000       # multiply-adds per part from which an extra thread pays,
@@ -117,40 +119,28 @@ cdef void _gemm_tn_rows(Py_ssize_t first, Py_ssize_t rows, Py_ssize_t M, Py_ssiz
     _gemm(&p, out)
 
 
-cdef void _product_held(const Held* held, Product* p, real* precision) noexcept nogil:
-    """A product that is laid out, over A, B and out, held in this order."""
-    _point_at(p, <real*> held_data(held, 0), <real*> held_data(held, 1),
-              <real*> held_data(held, 2))
-    _gemm(p, precision)
+cdef struct ProductJob:
+    bint A_transposed
+    bint B_transposed
 
 
-cdef int _product_door(str A_name, object A, str B_name, object B, str out_name, object out,
-                       bint A_transposed, bint B_transposed) except -1:
-    """out = A B, or with one of them transposed, for arrays still to be checked and their names."""
-    cdef Held held
+cdef void _product_held(void* job_, const Held* held, real* precision) noexcept nogil:
+    """A product over A, B and out, held in this order."""
+    cdef const ProductJob* job = <const ProductJob*> job_
     cdef Product p
-    cdef Py_ssize_t M, K, N
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, A_name, A, READ, ANY, ANY)
-        M, K = held_size(&held, 0, A_transposed), held_size(&held, 0, not A_transposed)
-        if B_transposed:
-            hold_matrix(&held, B_name, B, READ, ANY, K)
-        else:
-            hold_matrix(&held, B_name, B, READ, K, ANY)
-        N = held_size(&held, 1, not B_transposed)
-        hold_matrix(&held, out_name, out, WRITE, M, N)
-        _lay_out(&p, M, K, N, A_transposed, B_transposed)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _product_held(&held, &p, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _product_held(&held, &p, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return 0
+    _lay_out(&p, size_of(held, c"M"), size_of(held, c"K"), size_of(held, c"N"),
+             job.A_transposed, job.B_transposed)
+    _point_at(&p, <real*> held_data(held, 0), <real*> held_data(held, 1),
+              <real*> held_data(held, 2))
+    _gemm(&p, precision)
+
+
+cdef int _product_door(const char* shapes, object A, object B, object out, bint A_transposed,
+                       bint B_transposed) except -1:
+    """out (M, N) = A B, or with one of them transposed, over K."""
+    cdef ProductJob job = ProductJob(A_transposed, B_transposed)
+    cdef PyObject** arrays = [<PyObject*> A, <PyObject*> B, <PyObject*> out]
+    return enter(shapes, arrays, NULL, _product_held, _product_held, &job)
 
 
 def gemm_nn(A, B, out):
@@ -158,7 +148,7 @@ def gemm_nn(A, B, out):
 
     A: (M, K), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    _product_door("A", A, "B", B, "out", out, False, False)
+    _product_door(b"A MK, B KN, =out MN", A, B, out, False, False)
 
 
 def gemm_nt(A, B, out):
@@ -166,7 +156,7 @@ def gemm_nt(A, B, out):
 
     A: (M, K), B: (N, K), out: (M, N), overwritten, apart from A and B in memory.
     """
-    _product_door("A", A, "B", B, "out", out, False, True)
+    _product_door(b"A MK, B NK, =out MN", A, B, out, False, True)
 
 
 def gemm_tn(A, B, out):
@@ -174,4 +164,4 @@ def gemm_tn(A, B, out):
 
     A: (K, M), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
     """
-    _product_door("A", A, "B", B, "out", out, True, False)
+    _product_door(b"A KM, B KN, =out MN", A, B, out, True, False)

@@ -9,6 +9,8 @@ A member's sums are over its own rows, from the first to the last. Functions tak
 ``first`` to before ``end``; their rows start at x, their parameters are those of all.
 """
 
+from cpython.object cimport PyObject
+
 
 cdef inlined_void _member_row(Py_ssize_t n, const vector* x, const vector* s, const vector* b,
                               bint shifts, vector* out) noexcept nogil:
@@ -119,22 +121,25 @@ cdef int _require_members(Py_ssize_t B, Py_ssize_t k) except -1:
     return 0
 
 
-cdef void _member_scale_held(const Held* held, bint shifts, real* precision) noexcept nogil:
-    """x, s, out and, if it shifts, b, in this order."""
-    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
-    cdef const real* b = <real*> held_data(held, 3) if shifts else NULL
-    _member_scale_forward(B, O, held_size(held, 1, 0), 0, B, <real*> held_data(held, 0),
-                          <real*> held_data(held, 1), b, <real*> held_data(held, 2))
+cdef int _require_members_held(void* job, const Held* held) except -1:
+    return _require_members(size_of(held, c"B"), size_of(held, c"k"))
 
 
-cdef void _member_scale_backward_held(const Held* held, bint shifts,
+cdef void _member_scale_held(void* job, const Held* held, real* precision) noexcept nogil:
+    """x, s, out and b, which may be NULL, in this order."""
+    cdef Py_ssize_t B = held_size(held, 0, 0)
+    _member_scale_forward(B, held_size(held, 0, 1), held_size(held, 1, 0), 0, B,
+                          <real*> held_data(held, 0), <real*> held_data(held, 1),
+                          <real*> held_data(held, 3), <real*> held_data(held, 2))
+
+
+cdef void _member_scale_backward_held(void* job, const Held* held,
                                       real* precision) noexcept nogil:
-    """x, s, dout, dx, ds and, if it shifts, db, in this order."""
+    """x, s, dout, dx, ds and db, which may be NULL, in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1), k = held_size(held, 1, 0)
     cdef const real* dout = <real*> held_data(held, 2)
-    cdef real* db = <real*> held_data(held, 5) if shifts else NULL
     _member_scale_parameters(0, k, B // k, O, <real*> held_data(held, 0), dout,
-                             <real*> held_data(held, 4), db)
+                             <real*> held_data(held, 4), <real*> held_data(held, 5))
     _member_scale_forward(B, O, k, 0, B, dout, <real*> held_data(held, 1), NULL,
                           <real*> held_data(held, 3))
 
@@ -145,25 +150,9 @@ def member_scale_forward(x, s, b, out):
     x, out: (B, O), s, b: (k, O), b may be None: no offsets; k divides B. out is overwritten and may
     be x.
     """
-    cdef Held held
-    cdef bint shifts = b is not None
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_matrix(&held, "s", s, READ, ANY, held_size(&held, 0, 1))
-        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        if shifts:
-            hold_matrix(&held, "b", b, READ, held_size(&held, 1, 0), held_size(&held, 0, 1))
-        _require_members(held_size(&held, 0, 0), held_size(&held, 1, 0))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _member_scale_held(&held, shifts, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _member_scale_held(&held, shifts, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> s, <PyObject*> out, <PyObject*> b]
+    enter(b"x BO, s kO, =out BO, ?b kO", arrays,
+          _require_members_held, _member_scale_held, _member_scale_held, NULL)
 
 
 def member_scale_backward(x, dout, s, dx, ds, db):
@@ -172,30 +161,13 @@ def member_scale_backward(x, dout, s, dx, ds, db):
     x, dout, dx: (B, O), s, ds, db: (k, O), db may be None; k divides B. dx, ds and db are
     overwritten; dx may be dout.
     """
-    cdef Held held
-    cdef bint shifts = db is not None
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_matrix(&held, "s", s, READ, ANY, held_size(&held, 0, 1))
-        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_matrix(&held, "ds", ds, WRITE, held_size(&held, 1, 0), held_size(&held, 0, 1))
-        if shifts:
-            hold_matrix(&held, "db", db, WRITE, held_size(&held, 1, 0), held_size(&held, 0, 1))
-        _require_members(held_size(&held, 0, 0), held_size(&held, 1, 0))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _member_scale_backward_held(&held, shifts, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _member_scale_backward_held(&held, shifts, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> s, <PyObject*> dout, <PyObject*> dx,
+                              <PyObject*> ds, <PyObject*> db]
+    enter(b"x BO, s kO, dout BO, =dx BO, =ds kO, =?db kO", arrays,
+          _require_members_held, _member_scale_backward_held, _member_scale_backward_held, NULL)
 
 
-cdef void _member_affine_held(const Held* held, real* precision) noexcept nogil:
+cdef void _member_affine_held(void* job, const Held* held, real* precision) noexcept nogil:
     """x, W, b and out, in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0)
     _member_affine_forward(B, held_size(held, 0, 1), held_size(held, 1, 2), held_size(held, 1, 0),
@@ -203,7 +175,8 @@ cdef void _member_affine_held(const Held* held, real* precision) noexcept nogil:
                            <real*> held_data(held, 2), <real*> held_data(held, 3))
 
 
-cdef void _member_affine_backward_held(const Held* held, real* precision) noexcept nogil:
+cdef void _member_affine_backward_held(void* job, const Held* held,
+                                       real* precision) noexcept nogil:
     """x, dout, W, dx, dW and db, in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0), I = held_size(held, 0, 1)
     cdef Py_ssize_t k = held_size(held, 2, 0), O = held_size(held, 1, 1)
@@ -220,23 +193,9 @@ def member_affine_forward(x, W, b, out):
     x: (B, I), W: (k, I, O), b: (k, O), out: (B, O), overwritten, apart from the inputs in memory;
     k divides B.
     """
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, ANY)
-        hold_matrix(&held, "b", b, READ, held_size(&held, 1, 0), held_size(&held, 1, 2))
-        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 1, 2))
-        _require_members(held_size(&held, 0, 0), held_size(&held, 1, 0))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _member_affine_held(&held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _member_affine_held(&held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> W, <PyObject*> b, <PyObject*> out]
+    enter(b"x BI, W kIO, b kO, =out BO", arrays,
+          _require_members_held, _member_affine_held, _member_affine_held, NULL)
 
 
 def member_affine_backward(x, dout, W, dx, dW, db):
@@ -245,23 +204,7 @@ def member_affine_backward(x, dout, W, dx, dW, db):
     x, dx: (B, I), dout: (B, O), W, dW: (k, I, O), db: (k, O); k divides B. dx, dW and db are
     overwritten, apart from the inputs in memory.
     """
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), ANY)
-        hold_stack(&held, "W", W, READ, held_size(&held, 0, 1), ANY, held_size(&held, 1, 1))
-        hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_stack(&held, "dW", dW, WRITE, held_size(&held, 0, 1), held_size(&held, 2, 0),
-                   held_size(&held, 1, 1))
-        hold_matrix(&held, "db", db, WRITE, held_size(&held, 2, 0), held_size(&held, 1, 1))
-        _require_members(held_size(&held, 0, 0), held_size(&held, 2, 0))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _member_affine_backward_held(&held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _member_affine_backward_held(&held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> dout, <PyObject*> W, <PyObject*> dx,
+                              <PyObject*> dW, <PyObject*> db]
+    enter(b"x BI, dout BO, W kIO, =dx BI, =dW kIO, =db kO", arrays,
+          _require_members_held, _member_affine_backward_held, _member_affine_backward_held, NULL)

@@ -5,6 +5,7 @@ each singular value s to a s + b s^3 + c s^5: five of them bring those above 1/1
 with products alone. They run over the smaller of the two Gram matrices.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport sqrt
 from libc.stdlib cimport free
 
@@ -66,38 +67,36 @@ cdef void _muon_update(Py_ssize_t I, Py_ssize_t O, const real* dW, double lr, do
         W[i] -= fmadd(decay, W[i], rate * X[i])
 
 
+cdef struct MuonJob:
+    double lr
+    double momentum
+    double weight_decay
+    bint no_memory
+
+
+cdef void _muon_held(void* job_, const Held* held, real* precision) noexcept nogil:
+    """dW, v and W, in this order."""
+    cdef MuonJob* job = <MuonJob*> job_
+    cdef Py_ssize_t I = held_size(held, 0, 0), O = held_size(held, 0, 1)
+    cdef real* space
+    if I == 0 or O == 0:
+        return
+    space = <real*> _set_aside((I * O + _orthogonal_size(I, O)) * sizeof(real))
+    job.no_memory = space == NULL
+    if not job.no_memory:
+        _muon_update(I, O, <real*> held_data(held, 0), job.lr, job.momentum, job.weight_decay,
+                     <real*> held_data(held, 1), space, <real*> held_data(held, 2))
+    free(space)
+
+
 def muon_update(dW, double lr, double momentum, double weight_decay, v, W):
     """v = momentum v + dW; W -= lr (weight_decay W + max(1, O / I)^0.5 X), X from dW + momentum v.
 
     dW, v, W: (I, O). X is G = dW + momentum v divided by its Frobenius norm, then five times
     X = a X + (b X X' + c (X X')^2) X. Jordan et al. (2024), whose matrices are (O, I).
     """
-    cdef Held held
-    cdef Py_ssize_t I, O, size
-    cdef void* space = NULL
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "dW", dW, READ, ANY, ANY)
-        I, O = held_size(&held, 0, 0), held_size(&held, 0, 1)
-        hold_matrix(&held, "v", v, WRITE, I, O)
-        hold_matrix(&held, "W", W, WRITE, I, O)
-        if I == 0 or O == 0:
-            return
-        size = (I * O + _orthogonal_size(I, O)) * bytes_of(held.precision)
-        space = _set_aside(size)
-        if space == NULL:
-            raise MemoryError(f"no memory for the update of {I} x {O} numbers")
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _muon_update(I, O, <float*> held_data(&held, 0), lr, momentum, weight_decay,
-                             <float*> held_data(&held, 1), <float*> space,
-                             <float*> held_data(&held, 2))
-            elif held.precision == DOUBLE_PRECISION:
-                _muon_update(I, O, <double*> held_data(&held, 0), lr, momentum, weight_decay,
-                             <double*> held_data(&held, 1), <double*> space,
-                             <double*> held_data(&held, 2))
-            else:
-                refuse("precision", held.precision)
-    finally:
-        free(space)
-        let_go(&held)
+    cdef MuonJob job = MuonJob(lr, momentum, weight_decay, False)
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> v, <PyObject*> W]
+    enter(b"dW IO, =v IO, =W IO", arrays, NULL, _muon_held, _muon_held, &job)
+    if job.no_memory:
+        raise MemoryError("no memory for the update of a matrix")

@@ -1,5 +1,6 @@
 """The checked entry points of batch and layer normalization."""
 
+from cpython.object cimport PyObject
 from libc.math cimport INFINITY
 
 
@@ -15,46 +16,24 @@ cdef int _require_momentum(double momentum) except -1:
     return 0
 
 
-cdef int _hold_normalizable(Held* held, object x, object gamma, object beta, double eps,
-                            object out) except -1:
-    """The first four of a forward."""
-    _require_epsilon(eps)
-    hold_matrix(held, "x", x, READ, ANY, ANY)
-    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
-    hold_vector(held, "gamma", gamma, READ, O)
-    hold_vector(held, "beta", beta, READ, O)
-    return hold_matrix(held, "out", out, WRITE, B, O)
-
-
-cdef int _hold_statistics(Held* held, object mean, object variance, Access access,
-                          Py_ssize_t length) except -1:
-    """Mean and variance, of this length."""
-    hold_vector(held, "mean", mean, access, length)
-    return hold_vector(held, "variance", variance, access, held_size(held, held.n - 1, 0))
-
-
-cdef int _hold_gradients(Held* held, object x, object dout, object gamma, double eps, object dx,
-                         object dgamma, object dbeta) except -1:
-    """The first six of a backward."""
-    _require_epsilon(eps)
-    hold_matrix(held, "x", x, READ, ANY, ANY)
-    cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
-    hold_matrix(held, "dout", dout, READ, B, O)
-    hold_vector(held, "gamma", gamma, READ, O)
-    hold_matrix(held, "dx", dx, WRITE, B, O)
-    hold_vector(held, "dgamma", dgamma, WRITE, O)
-    return hold_vector(held, "dbeta", dbeta, WRITE, O)
-
-
 cdef enum Normalization:
     NORMALIZE_BATCH
     NORMALIZE_AS_TRAINED
     NORMALIZE_ROWS
 
+cdef struct NormalizationJob:
+    Normalization kind
+    double eps
+    bint train
 
-cdef void _normalize_held(Normalization kind, const Held* held, double eps,
-                          real* precision) noexcept nogil:
+
+cdef int _require_positive(void* job, const Held* held) except -1:
+    return _require_epsilon((<NormalizationJob*> job).eps)
+
+
+cdef void _normalize_held(void* job_, const Held* held, real* precision) noexcept nogil:
     """A forward over x, gamma, beta, out, mean and variance, in this order."""
+    cdef const NormalizationJob* job = <const NormalizationJob*> job_
     cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
     cdef const real* x = <real*> held_data(held, 0)
     cdef const real* gamma = <real*> held_data(held, 1)
@@ -62,39 +41,28 @@ cdef void _normalize_held(Normalization kind, const Held* held, double eps,
     cdef real* out = <real*> held_data(held, 3)
     cdef real* mean = <real*> held_data(held, 4)
     cdef real* variance = <real*> held_data(held, 5)
-    if kind == NORMALIZE_BATCH:
-        _batch_norm_forward(B, O, O, x, gamma, beta, eps, out, mean, variance)
-    elif kind == NORMALIZE_AS_TRAINED:
-        _batch_norm_predict(B, O, x, gamma, beta, mean, variance, eps, out)
-    elif kind == NORMALIZE_ROWS:
-        _layer_norm_forward(B, O, x, gamma, beta, eps, out, mean, variance)
+    if job.kind == NORMALIZE_BATCH:
+        _batch_norm_forward(B, O, O, x, gamma, beta, job.eps, out, mean, variance)
+    elif job.kind == NORMALIZE_AS_TRAINED:
+        _batch_norm_predict(B, O, x, gamma, beta, mean, variance, job.eps, out)
+    elif job.kind == NORMALIZE_ROWS:
+        _layer_norm_forward(B, O, x, gamma, beta, job.eps, out, mean, variance)
     else:
-        refuse("normalization", kind)
+        refuse("normalization", job.kind)
 
 
-cdef int _normalize_door(Normalization kind, object x, object gamma, object beta, double eps,
-                         object out, object mean, object variance) except -1:
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        _hold_normalizable(&held, x, gamma, beta, eps, out)
-        _hold_statistics(&held, mean, variance, READ if kind == NORMALIZE_AS_TRAINED else WRITE,
-                         held_size(&held, 0, 0 if kind == NORMALIZE_ROWS else 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _normalize_held(kind, &held, eps, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _normalize_held(kind, &held, eps, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return 0
+cdef int _normalize_door(Normalization kind, const char* shapes, object x, object gamma,
+                         object beta, double eps, object out, object mean,
+                         object variance) except -1:
+    cdef NormalizationJob job = NormalizationJob(kind, eps, False)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> gamma, <PyObject*> beta,
+                              <PyObject*> out, <PyObject*> mean, <PyObject*> variance]
+    return enter(shapes, arrays, _require_positive, _normalize_held, _normalize_held, &job)
 
 
-cdef void _unnormalize_held(Normalization kind, const Held* held, double eps, bint train,
-                            real* precision) noexcept nogil:
+cdef void _unnormalize_held(void* job_, const Held* held, real* precision) noexcept nogil:
     """A backward over x, dout, gamma, dx, dgamma, dbeta, mean and variance, in this order."""
+    cdef const NormalizationJob* job = <const NormalizationJob*> job_
     cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
     cdef const real* x = <real*> held_data(held, 0)
     cdef const real* dout = <real*> held_data(held, 1)
@@ -104,42 +72,36 @@ cdef void _unnormalize_held(Normalization kind, const Held* held, double eps, bi
     cdef real* dbeta = <real*> held_data(held, 5)
     cdef const real* mean = <real*> held_data(held, 6)
     cdef const real* variance = <real*> held_data(held, 7)
-    if kind == NORMALIZE_ROWS:
-        _layer_norm_backward(B, O, x, dout, gamma, mean, variance, eps, dx, dgamma, dbeta)
-    elif kind == NORMALIZE_BATCH:
-        _batch_norm_backward(B, O, O, x, dout, gamma, mean, variance, eps, train, dx, dgamma,
-                             dbeta)
+    if job.kind == NORMALIZE_ROWS:
+        _layer_norm_backward(B, O, x, dout, gamma, mean, variance, job.eps, dx, dgamma, dbeta)
+    elif job.kind == NORMALIZE_BATCH:
+        _batch_norm_backward(B, O, O, x, dout, gamma, mean, variance, job.eps, job.train, dx,
+                             dgamma, dbeta)
     else:
-        refuse("normalization with a gradient", kind)
+        refuse("normalization with a gradient", job.kind)
 
 
-cdef int _unnormalize_door(Normalization kind, object x, object dout, object gamma, object mean,
-                           object variance, double eps, bint train, object dx, object dgamma,
-                           object dbeta) except -1:
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        _hold_gradients(&held, x, dout, gamma, eps, dx, dgamma, dbeta)
-        _hold_statistics(&held, mean, variance, READ,
-                         held_size(&held, 0, 0 if kind == NORMALIZE_ROWS else 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _unnormalize_held(kind, &held, eps, train, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _unnormalize_held(kind, &held, eps, train, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return 0
+cdef int _unnormalize_door(Normalization kind, const char* shapes, object x, object dout,
+                           object gamma, object mean, object variance, double eps, bint train,
+                           object dx, object dgamma, object dbeta) except -1:
+    cdef NormalizationJob job = NormalizationJob(kind, eps, train)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> dout, <PyObject*> gamma,
+                              <PyObject*> dx, <PyObject*> dgamma, <PyObject*> dbeta,
+                              <PyObject*> mean, <PyObject*> variance]
+    return enter(shapes, arrays, _require_positive, _unnormalize_held, _unnormalize_held, &job)
 
 
-cdef void _update_statistics_held(const Held* held, double momentum, Py_ssize_t rows,
-                                  real* precision) noexcept nogil:
+cdef struct StatisticsJob:
+    double momentum
+    Py_ssize_t rows
+
+
+cdef void _update_statistics_held(void* job_, const Held* held, real* precision) noexcept nogil:
     """The running statistics over mean, variance, running_mean and running_var, in this order."""
+    cdef const StatisticsJob* job = <const StatisticsJob*> job_
     _batch_norm_update(held_size(held, 0, 0), <real*> held_data(held, 0),
-                       <real*> held_data(held, 1), momentum, rows, <real*> held_data(held, 2),
-                       <real*> held_data(held, 3))
+                       <real*> held_data(held, 1), job.momentum, job.rows,
+                       <real*> held_data(held, 2), <real*> held_data(held, 3))
 
 
 def batch_norm_forward(x, gamma, beta, double eps, out, mean, variance):
@@ -149,7 +111,8 @@ def batch_norm_forward(x, gamma, beta, double eps, out, mean, variance):
     squared distances to the mean; both are 0 for no rows. out, mean and variance are overwritten;
     out may be x.
     """
-    _normalize_door(NORMALIZE_BATCH, x, gamma, beta, eps, out, mean, variance)
+    _normalize_door(NORMALIZE_BATCH, b"x BO, gamma O, beta O, =out BO, =mean O, =variance O", x,
+                    gamma, beta, eps, out, mean, variance)
 
 
 def batch_norm_predict(x, gamma, beta, mean, variance, double eps, out):
@@ -157,7 +120,8 @@ def batch_norm_predict(x, gamma, beta, mean, variance, double eps, out):
 
     x, out: (B, O), gamma, beta, mean, variance: (O,), eps > 0. out is overwritten and may be x.
     """
-    _normalize_door(NORMALIZE_AS_TRAINED, x, gamma, beta, eps, out, mean, variance)
+    _normalize_door(NORMALIZE_AS_TRAINED, b"x BO, gamma O, beta O, =out BO, mean O, variance O", x,
+                    gamma, beta, eps, out, mean, variance)
 
 
 def batch_norm_backward(x, dout, gamma, mean, variance, double eps, bint train, dx, dgamma,
@@ -170,8 +134,9 @@ def batch_norm_backward(x, dout, gamma, mean, variance, double eps, bint train, 
     x, dout, dx: (B, O), gamma, mean, variance, dgamma, dbeta: (O,), eps > 0. dx, dgamma and dbeta
     are overwritten; dx may be dout.
     """
-    _unnormalize_door(NORMALIZE_BATCH, x, dout, gamma, mean, variance, eps, train, dx, dgamma,
-                      dbeta)
+    _unnormalize_door(NORMALIZE_BATCH, b"x BO, dout BO, gamma O, =dx BO, =dgamma O, =dbeta O, "
+                      b"mean O, variance O", x, dout, gamma, mean, variance, eps, train, dx,
+                      dgamma, dbeta)
 
 
 def batch_norm_update(mean, variance, double momentum, Py_ssize_t rows, running_mean,
@@ -182,24 +147,14 @@ def batch_norm_update(mean, variance, double momentum, Py_ssize_t rows, running_
     mean, variance, running_mean, running_var: (O,), 0 <= momentum <= 1, rows >= 2, the number
     that the mean and the variance were taken of. running_mean and running_var are overwritten.
     """
-    cdef Held held
+    cdef StatisticsJob job = StatisticsJob(momentum, rows)
+    cdef PyObject** arrays = [<PyObject*> mean, <PyObject*> variance, <PyObject*> running_mean,
+                              <PyObject*> running_var]
     _require_momentum(momentum)
     if rows < 2:
         raise ValueError(f"rows is {rows}, wanted 2 or more")
-    hold_nothing(&held)
-    try:
-        _hold_statistics(&held, mean, variance, READ, ANY)
-        hold_vector(&held, "running_mean", running_mean, WRITE, held_size(&held, 0, 0))
-        hold_vector(&held, "running_var", running_var, WRITE, held_size(&held, 0, 0))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _update_statistics_held(&held, momentum, rows, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _update_statistics_held(&held, momentum, rows, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    enter(b"mean O, variance O, =running_mean O, =running_var O", arrays, NULL,
+          _update_statistics_held, _update_statistics_held, &job)
 
 
 def layer_norm_forward(x, gamma, beta, double eps, out, mean, variance):
@@ -208,7 +163,8 @@ def layer_norm_forward(x, gamma, beta, double eps, out, mean, variance):
     x, out: (B, O), gamma, beta: (O,), mean, variance: (B,), eps > 0. variance is the mean of the
     squared distances to the mean. out, mean and variance are overwritten; out may be x.
     """
-    _normalize_door(NORMALIZE_ROWS, x, gamma, beta, eps, out, mean, variance)
+    _normalize_door(NORMALIZE_ROWS, b"x BO, gamma O, beta O, =out BO, =mean B, =variance B", x,
+                    gamma, beta, eps, out, mean, variance)
 
 
 def layer_norm_backward(x, dout, gamma, mean, variance, double eps, dx, dgamma, dbeta):
@@ -219,4 +175,6 @@ def layer_norm_backward(x, dout, gamma, mean, variance, double eps, dx, dgamma, 
     x, dout, dx: (B, O), gamma, dgamma, dbeta: (O,), mean, variance: (B,), eps > 0. dx, dgamma and
     dbeta are overwritten; dx may be dout.
     """
-    _unnormalize_door(NORMALIZE_ROWS, x, dout, gamma, mean, variance, eps, True, dx, dgamma, dbeta)
+    _unnormalize_door(NORMALIZE_ROWS, b"x BO, dout BO, gamma O, =dx BO, =dgamma O, =dbeta O, "
+                      b"mean B, variance B", x, dout, gamma, mean, variance, eps, True, dx,
+                      dgamma, dbeta)

@@ -5,6 +5,7 @@ entry point; the training step uses these. The first of its numbers is the learn
 ``weight_decay`` is the one that schedules and groups of parameters multiply.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport NAN, sqrt
 from libc.stdint cimport uint64_t
 
@@ -235,31 +236,22 @@ def known_optimizers():
     return tuple(_RULES)
 
 
-cdef int _update_door(str name, object dW, tuple numbers, uint64_t step, tuple averages,
-                      object W) except -1:
-    cdef Held held
-    cdef Update job
-    cdef double[MOST_NUMBERS] values
+cdef void _update_held(void* job_, const Held* held, real* precision) noexcept nogil:
+    """dW, W and the rule's averages, in this order."""
+    cdef Update* job = <Update*> job_
     cdef int k
-    cdef tuple row = _row_of_rule(name, len(numbers), len(averages))
-    hold_nothing(&held)
-    try:
-        hold_vector(&held, "dW", dW, READ, ANY)
-        job.n = held_size(&held, 0, 0)
-        hold_vector(&held, "W", W, WRITE, job.n)
-        for k in range(len(averages)):
-            hold_vector(&held, row[2][k], averages[k], WRITE, job.n)
-            job.averages[k] = <char*> held_data(&held, 2 + k)
-        for k in range(len(numbers)):
-            values[k] = numbers[k]
-        job.rule, job.numbers, job.step = row[0], values, step
-        job.groups = NULL
-        job.dW, job.W = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
-        with nogil:
-            _run_update(&job, held.precision)
-    finally:
-        let_go(&held)
-    return 0
+    job.n, job.groups = held_size(held, 0, 0), NULL
+    job.dW, job.W = <char*> held_data(held, 0), <char*> held_data(held, 1)
+    for k in range(held.n - 2):
+        job.averages[k] = <char*> held_data(held, 2 + k)
+    _run_update(job, held.precision)
+
+
+cdef int _update_door(Rule rule, const char* shapes, PyObject** arrays, const double* numbers,
+                      uint64_t step) except -1:
+    cdef Update job
+    job.rule, job.numbers, job.step = rule, numbers, step
+    return enter(shapes, arrays, NULL, _update_held, _update_held, &job)
 
 
 def sgd_update(dW, double lr, double weight_decay, W):
@@ -267,7 +259,9 @@ def sgd_update(dW, double lr, double weight_decay, W):
 
     dW, W: (n,).
     """
-    _update_door("sgd", dW, (lr, weight_decay), 0, (), W)
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W]
+    cdef double* numbers = [lr, weight_decay]
+    _update_door(SGD, b"dW n, =W n", arrays, numbers, 0)
 
 
 def momentum_update(dW, double lr, double momentum, v, W):
@@ -275,7 +269,9 @@ def momentum_update(dW, double lr, double momentum, v, W):
 
     dW, v, W: (n,).
     """
-    _update_door("momentum", dW, (lr, momentum), 0, (v,), W)
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> v]
+    cdef double* numbers = [lr, momentum]
+    _update_door(MOMENTUM, b"dW n, =W n, =v n", arrays, numbers, 0)
 
 
 def nesterov_update(dW, double lr, double momentum, v, W):
@@ -283,7 +279,9 @@ def nesterov_update(dW, double lr, double momentum, v, W):
 
     dW, v, W: (n,). Sutskever et al., ICML 2013, with W at the point where dW was taken.
     """
-    _update_door("nesterov", dW, (lr, momentum), 0, (v,), W)
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> v]
+    cdef double* numbers = [lr, momentum]
+    _update_door(NESTEROV, b"dW n, =W n, =v n", arrays, numbers, 0)
 
 
 def adagrad_update(dW, double lr, double eps, h, W):
@@ -291,7 +289,9 @@ def adagrad_update(dW, double lr, double eps, h, W):
 
     dW, h, W: (n,). Duchi, Hazan, Singer, JMLR 12 (2011).
     """
-    _update_door("adagrad", dW, (lr, eps), 0, (h,), W)
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> h]
+    cdef double* numbers = [lr, eps]
+    _update_door(ADAGRAD, b"dW n, =W n, =h n", arrays, numbers, 0)
 
 
 def rmsprop_update(dW, double lr, double decay, double eps, h, W):
@@ -299,7 +299,9 @@ def rmsprop_update(dW, double lr, double decay, double eps, h, W):
 
     dW, h, W: (n,). Tieleman, Hinton, Neural Networks for Machine Learning (2012), lecture 6.5.
     """
-    _update_door("rmsprop", dW, (lr, decay, eps), 0, (h,), W)
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> h]
+    cdef double* numbers = [lr, decay, eps]
+    _update_door(RMSPROP, b"dW n, =W n, =h n", arrays, numbers, 0)
 
 
 def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step, m, v, W):
@@ -308,8 +310,10 @@ def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t 
     m' = m / (1 - beta1^step) and v' = v / (1 - beta2^step), with step = 1, 2, ...
     dW, m, v, W: (n,). Kingma, Ba, "Adam", ICLR 2015, algorithm 1.
     """
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> m, <PyObject*> v]
+    cdef double* numbers = [lr, beta1, beta2, eps]
     _require_step(step)
-    _update_door("adam", dW, (lr, beta1, beta2, eps), step, (m, v), W)
+    _update_door(ADAM, b"dW n, =W n, =m n, =v n", arrays, numbers, step)
 
 
 def adamw_update(dW, double lr, double beta1, double beta2, double eps, double weight_decay,
@@ -319,8 +323,10 @@ def adamw_update(dW, double lr, double beta1, double beta2, double eps, double w
     dW, m, v, W: (n,). Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019,
     algorithm 2, with the decay multiplied by lr.
     """
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> m, <PyObject*> v]
+    cdef double* numbers = [lr, beta1, beta2, eps, weight_decay]
     _require_step(step)
-    _update_door("adamw", dW, (lr, beta1, beta2, eps, weight_decay), step, (m, v), W)
+    _update_door(ADAMW, b"dW n, =W n, =m n, =v n", arrays, numbers, step)
 
 
 def lion_update(dW, double lr, double beta1, double beta2, double weight_decay, m, W):
@@ -329,7 +335,9 @@ def lion_update(dW, double lr, double beta1, double beta2, double weight_decay, 
     dW, m, W: (n,). Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023,
     algorithm 2.
     """
-    _update_door("lion", dW, (lr, beta1, beta2, weight_decay), 0, (m,), W)
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> m]
+    cdef double* numbers = [lr, beta1, beta2, weight_decay]
+    _update_door(LION, b"dW n, =W n, =m n", arrays, numbers, 0)
 
 
 def scikit_learn_adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step,
@@ -338,8 +346,10 @@ def scikit_learn_adam_update(dW, double lr, double beta1, double beta2, double e
 
     dW, m, v, W: (n,). Kingma, Ba, "Adam", ICLR 2015, the end of section 2, as scikit-learn's MLPs.
     """
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> W, <PyObject*> m, <PyObject*> v]
+    cdef double* numbers = [lr, beta1, beta2, eps]
     _require_step(step)
-    _update_door("scikit_learn_adam", dW, (lr, beta1, beta2, eps), step, (m, v), W)
+    _update_door(SCIKIT_LEARN_ADAM, b"dW n, =W n, =m n, =v n", arrays, numbers, step)
 
 
 cdef int _require_step(uint64_t step) except -1:

@@ -4,6 +4,8 @@ The forward keeps f(x) - x; the backward turns it into what da is the sum of. Ro
 pieces of PIECE numbers through a buffer, as the activation's kernel may not overwrite x.
 """
 
+from cpython.object cimport PyObject
+
 cdef enum:
     PIECE = 256             # numbers of a row that are mapped at once
 
@@ -101,16 +103,18 @@ cdef void _parametric_columns(Py_ssize_t first, Py_ssize_t end, Py_ssize_t B, Py
         j += n
 
 
-cdef void _parametric_held(const Operation* op, const Held* held, real* precision) noexcept nogil:
+cdef void _parametric_held(void* operation, const Held* held, real* precision) noexcept nogil:
     """A forward over x, a, out and step, in this order."""
+    cdef const Operation* op = <const Operation*> operation
     _parametric_forward(op.function, op.numbers[0], held_size(held, 0, 0), held_size(held, 0, 1),
                         <real*> held_data(held, 0), <real*> held_data(held, 1),
                         <real*> held_data(held, 2), <real*> held_data(held, 3))
 
 
-cdef void _parametric_backward_held(const Operation* op, const Held* held,
+cdef void _parametric_backward_held(void* operation, const Held* held,
                                     real* precision) noexcept nogil:
     """A backward over x, dout, a, dx, da and step, in this order."""
+    cdef const Operation* op = <const Operation*> operation
     cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
     cdef real* step = <real*> held_data(held, 5)
     _parametric_dx(op.function, op.gradient, op.needs_input, op.numbers[0], B, O,
@@ -133,24 +137,10 @@ def parametric_forward(x, a, str activation not None, numbers, out, step):
     activation: the kernel's name of f, such as "selu", with its numbers, a tuple.
     x, out, step: (B, O), a: (O,). out and step are overwritten; out may be x.
     """
-    cdef Held held
     cdef Operation op
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> a, <PyObject*> out, <PyObject*> step]
     _set_activation(&op, activation, numbers)
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_vector(&held, "a", a, READ, held_size(&held, 0, 1))
-        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_matrix(&held, "step", step, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _parametric_held(&op, &held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _parametric_held(&op, &held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    enter(b"x BO, a O, =out BO, =step BO", arrays, NULL, _parametric_held, _parametric_held, &op)
 
 
 def parametric_backward(x, dout, a, str activation not None, numbers, dx, da, step):
@@ -160,23 +150,9 @@ def parametric_backward(x, dout, a, str activation not None, numbers, dx, da, st
     x, dout, dx, step: (B, O), a, da: (O,). dx and da are overwritten, and step with its product
     with dout; dx may be dout.
     """
-    cdef Held held
     cdef Operation op
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> dout, <PyObject*> a, <PyObject*> dx,
+                              <PyObject*> da, <PyObject*> step]
     _set_activation(&op, activation, numbers)
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_vector(&held, "a", a, READ, held_size(&held, 0, 1))
-        hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_vector(&held, "da", da, WRITE, held_size(&held, 0, 1))
-        hold_matrix(&held, "step", step, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _parametric_backward_held(&op, &held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _parametric_backward_held(&op, &held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    enter(b"x BO, dout BO, a O, =dx BO, =da O, =step BO", arrays, NULL,
+          _parametric_backward_held, _parametric_backward_held, &op)

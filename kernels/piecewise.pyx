@@ -13,6 +13,7 @@ For n embedded columns w, b: (n, d), W: (n, T, d), edges: (n, T + 1) of which a 
 bins uses the first ones.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
@@ -173,38 +174,30 @@ cdef int _require_bins(const Bins* e, Precision precision) except -1:
     return 0
 
 
-cdef int _hold_bins(Bins* e, Held* held, object x, object w, object W, object edges,
-                    object columns, object counts) except -1:
-    """x, w, W, edges, columns and counts, in this order."""
-    hold_matrix(held, "x", x, READ, ANY, ANY)
-    e.I = held_size(held, 0, 1)
-    hold_matrix(held, "w", w, READ, ANY, ANY)
-    e.n, e.d = held_size(held, 1, 0), held_size(held, 1, 1)
-    hold(held, "W", W, REAL, 3, READ)
-    e.T = held.buffers[2].shape[1]
-    if held.buffers[2].shape[0] != e.n or held.buffers[2].shape[2] != e.d:
-        raise ValueError(f"W has shape {(<object> W).shape}, wanted ({e.n}, T, {e.d})")
-    hold_matrix(held, "edges", edges, READ, e.n, e.T + 1)
-    hold(held, "columns", columns, INT64, 1, READ)
-    require_held_length(held, "columns", e.n)
-    hold(held, "counts", counts, INT64, 1, READ)
-    require_held_length(held, "counts", e.n)
+cdef int _take_bins(void* bins, const Held* held) except -1:
+    """Sizes of x, w, W, edges, columns, counts and out or dout, and what they may hold."""
+    cdef Bins* e = <Bins*> bins
+    e.I, e.n, e.T = size_of(held, c"I"), size_of(held, c"n"), size_of(held, c"T")
+    e.d = size_of(held, c"d")
+    require_size(held, 3, b"edges", 1, e.T + 1)
     e.edges, e.columns = <char*> held_data(held, 3), <int64_t*> held_data(held, 4)
     e.counts = <int64_t*> held_data(held, 5)
     e.O = e.I + e.n * (e.d - 1)
-    return _require_bins(e, held.precision)
+    _require_bins(e, held.precision)
+    return require_size(held, 6, b"out" if held.n == 8 else b"dout", 1, e.O)
 
 
-cdef void _piecewise_held(const Bins* e, const Held* held, real* precision) noexcept nogil:
-    """After the first six: b and out."""
-    _piecewise_forward(e, held_size(held, 0, 0), <real*> held_data(held, 0),
-                       <real*> held_data(held, 1), <real*> held_data(held, 6),
-                       <real*> held_data(held, 2), <real*> held_data(held, 7))
+cdef void _piecewise_held(void* bins, const Held* held, real* precision) noexcept nogil:
+    """After the first six: out and b."""
+    _piecewise_forward(<const Bins*> bins, held_size(held, 0, 0), <real*> held_data(held, 0),
+                       <real*> held_data(held, 1), <real*> held_data(held, 7),
+                       <real*> held_data(held, 2), <real*> held_data(held, 6))
 
 
-cdef void _piecewise_backward_held(const Bins* e, const Held* held,
+cdef void _piecewise_backward_held(void* bins, const Held* held,
                                    real* precision) noexcept nogil:
     """After the first six: dout, dx, dw, db and dW."""
+    cdef const Bins* e = <const Bins*> bins
     cdef Py_ssize_t B = held_size(held, 0, 0)
     cdef const real* x = <real*> held_data(held, 0)
     cdef const real* dout = <real*> held_data(held, 6)
@@ -221,22 +214,12 @@ def piecewise_embedding_forward(x, w, b, W, edges, columns, counts, out):
     counts[p] + 1, ascending; columns, counts: (n,) int64; out: (B, I + n (d - 1)), overwritten,
     apart from x in memory.
     """
-    cdef Held held
     cdef Bins e
-    hold_nothing(&held)
-    try:
-        _hold_bins(&e, &held, x, w, W, edges, columns, counts)
-        hold_matrix(&held, "b", b, READ, e.n, e.d)
-        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), e.O)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _piecewise_held(&e, &held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _piecewise_held(&e, &held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> w, <PyObject*> W, <PyObject*> edges,
+                              <PyObject*> columns, <PyObject*> counts, <PyObject*> out,
+                              <PyObject*> b]
+    enter(b"x BI, w nd, W nTd, edges nE, columns n:q, counts n:q, =out BO, b nd", arrays,
+          _take_bins, _piecewise_held, _piecewise_held, &e)
 
 
 def piecewise_embedding_backward(x, dout, w, W, edges, columns, counts, dx, dw, db, dW):
@@ -245,22 +228,10 @@ def piecewise_embedding_backward(x, dout, w, W, edges, columns, counts, dx, dw, 
     x, dx: (B, I), dout: as out there; w, W, edges, columns, counts, dw, db, dW: as there. dx, dw,
     db and dW are overwritten, apart from the inputs in memory.
     """
-    cdef Held held
     cdef Bins e
-    hold_nothing(&held)
-    try:
-        _hold_bins(&e, &held, x, w, W, edges, columns, counts)
-        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), e.O)
-        hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), e.I)
-        hold_matrix(&held, "dw", dw, WRITE, e.n, e.d)
-        hold_matrix(&held, "db", db, WRITE, e.n, e.d)
-        hold_stack(&held, "dW", dW, WRITE, e.T, e.n, e.d)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _piecewise_backward_held(&e, &held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _piecewise_backward_held(&e, &held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> w, <PyObject*> W, <PyObject*> edges,
+                              <PyObject*> columns, <PyObject*> counts, <PyObject*> dout,
+                              <PyObject*> dx, <PyObject*> dw, <PyObject*> db, <PyObject*> dW]
+    enter(b"x BI, w nd, W nTd, edges nE, columns n:q, counts n:q, dout BO, =dx BI, "
+          b"=dw nd, =db nd, =dW nTd", arrays, _take_bins, _piecewise_backward_held,
+          _piecewise_backward_held, &e)

@@ -50,11 +50,11 @@ cdef class Plan:
 
     def set_inputs(self, x):
         """Gather rows from x (N, n_inputs), of uint8, float32 or float64, without copying it."""
-        self.owners["x"] = _set_rows(&self.w.x, x, self.w.graph.n_inputs, "x")
+        self.owners["x"] = _set_rows(&self.w.x, x, self.w.graph.n_inputs, b"x")
 
     def set_target_rows(self, t):
         """Gather target rows from t (N, n_outputs)."""
-        self.owners["t"] = _set_rows(&self.w.t, t, self.w.graph.n_outputs, "t")
+        self.owners["t"] = _set_rows(&self.w.t, t, self.w.graph.n_outputs, b"t")
 
     def set_labels(self, t):
         """Gather class indices from t (N,), of uint8, int32 or int64."""
@@ -68,7 +68,7 @@ cdef class Plan:
         cdef Held held
         hold_nothing(&held)
         try:
-            hold(&held, "weights", weights, DOUBLE, 1, READ)
+            hold(&held, b"weights", weights, DOUBLE, 1, READ)
             if held_size(&held, 0, 0) == 0:
                 raise ValueError("weights has shape (0,), wanted one a row")
             self.owners["weights"] = memoryview(weights)
@@ -141,15 +141,15 @@ cdef class Plan:
         try:
             n = _hold_order(self, &held, order)
             batches = (n + self.w.batch_size - 1) // self.w.batch_size
-            _hold_numbers(&held, "losses", losses, WRITE, batches)
-            _hold_numbers(&held, "hits", hits, WRITE, batches)
+            _hold_numbers(&held, b"losses", losses, WRITE, batches)
+            _hold_numbers(&held, b"hits", hits, WRITE, batches)
             if lrs is not None:
-                rates.lrs = _hold_numbers(&held, "lrs", lrs, READ, batches)
+                rates.lrs = _hold_numbers(&held, b"lrs", lrs, READ, batches)
             if decays is not None:
-                rates.decays = _hold_numbers(&held, "decays", decays, READ, batches)
+                rates.decays = _hold_numbers(&held, b"decays", decays, READ, batches)
                 _require_decays(&self.w, self.rule, batches, rates.decays)
             if dropouts is not None:
-                rates.dropouts = _hold_numbers(&held, "dropouts", dropouts, READ, batches)
+                rates.dropouts = _hold_numbers(&held, b"dropouts", dropouts, READ, batches)
                 _require_dropouts(self.w.graph, batches, rates.dropouts)
             if n % self.w.batch_size == 1 or self.w.batch_size == 1:
                 _require_no_batch_norm(self.w.graph)
@@ -276,7 +276,7 @@ cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
 
 cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
     """Acquire the first array of a call, row indices within range; returns its length."""
-    hold(held, "order", order, INT64, 1, READ)
+    hold(held, b"order", order, INT64, 1, READ)
     _require_whole_members(plan.w.graph.members, plan.w.batch_size, held_size(held, 0, 0))
     if isnan(plan.w.loss.number):
         raise RuntimeError(f"the plan needs the number of {plan.loss} before it runs: call "
@@ -285,9 +285,9 @@ cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
     return held_size(held, 0, 0)
 
 
-cdef double* _hold_numbers(Held* held, str name, object array, Access access,
+cdef double* _hold_numbers(Held* held, const char* name, object array, Access access,
                            Py_ssize_t length) except? NULL:
     """Acquire one more array (length,) of float64, regardless of the network's precision."""
     hold(held, name, array, DOUBLE, 1, access)
-    require_held_length(held, name, length)
+    require_size(held, held.n - 1, name, 0, length)
     return <double*> held_data(held, held.n - 1)

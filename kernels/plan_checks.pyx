@@ -2,33 +2,40 @@
 
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
-from libc.stdlib cimport malloc
+from libc.stdlib cimport free, malloc
 
 
 cdef Group* _own_groups(list groups, Py_ssize_t n_parameters) except? NULL:
     """A copy of the groups, for free(); NULL for none."""
-    cdef Py_ssize_t i, start, end, last = 0
-    cdef double lr, decay
     cdef Group* own
-    for group in groups:
-        start, end, lr, decay = group
-        if start != last or end <= start:
-            raise ValueError(f"a group of parameters is {group}, wanted one that starts at {last} "
-                             "and ends after it")
-        if not 0 <= lr < INFINITY or not 0 <= decay < INFINITY:
-            raise ValueError(f"a group of parameters is {group}, wanted factors of 0 or more, "
-                             "finite")
-        last = end
     if len(groups) == 0:
         return NULL
-    if last != n_parameters:
-        raise ValueError(f"the groups of parameters end at {last}, wanted {n_parameters}")
     own = <Group*> malloc(len(groups) * sizeof(Group))
     if own == NULL:
         raise MemoryError(f"no memory for {len(groups)} groups of parameters")
-    for i in range(len(groups)):
-        _, own[i].end, own[i].lr, own[i].decay = groups[i]
+    try:
+        _copy_groups(groups, n_parameters, own)
+    except BaseException:
+        free(own)
+        raise
     return own
+
+
+cdef int _copy_groups(list groups, Py_ssize_t n_parameters, Group* own) except -1:
+    """Groups that together hold all parameters, in order."""
+    cdef Py_ssize_t start, last = 0
+    for group in groups:
+        start, own.end, own.lr, own.decay = group[0], group[1], group[2], group[3]
+        if start != last or own.end <= start:
+            raise ValueError(f"a group of parameters is {group}, wanted one that starts at {last} "
+                             "and ends after it")
+        if not 0 <= own.lr < INFINITY or not 0 <= own.decay < INFINITY:
+            raise ValueError(f"a group of parameters is {group}, wanted factors of 0 or more, "
+                             "finite")
+        last, own = own.end, own + 1
+    if last != n_parameters:
+        raise ValueError(f"the groups of parameters end at {last}, wanted {n_parameters}")
+    return 0
 
 
 cdef void _forget_factors(Workspace* w) noexcept nogil:

@@ -5,6 +5,7 @@ whose number depends only on the length, and then from the first segment to the 
 depends on the vector width or on the number of threads. Jobs are split as in update.pyx.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport NAN, isfinite, sqrt
 from libc.string cimport memcpy
 
@@ -143,31 +144,34 @@ cdef double _clip_norm(Py_ssize_t n, const real* dW, double max_norm, real* out)
     return norm
 
 
+cdef void _l2_penalty_held(void* number, const Held* held, real* precision) noexcept nogil:
+    """W and dW; the scale becomes the penalty."""
+    cdef double* scale = <double*> number
+    scale[0] = _l2_penalty(held_size(held, 0, 0), <real*> held_data(held, 0), scale[0],
+                           <real*> held_data(held, 1))
+
+
+cdef void _clip_value_held(void* bound, const Held* held, real* precision) noexcept nogil:
+    """dW and out."""
+    _clip_value(held_size(held, 0, 0), <real*> held_data(held, 0), (<double*> bound)[0],
+                <real*> held_data(held, 1))
+
+
+cdef void _clip_norm_held(void* bound, const Held* held, real* precision) noexcept nogil:
+    """dW and out; the bound becomes the norm."""
+    cdef double* norm = <double*> bound
+    norm[0] = _clip_norm(held_size(held, 0, 0), <real*> held_data(held, 0), norm[0],
+                         <real*> held_data(held, 1))
+
+
 def l2_penalty(W, double scale, dW):
     """Returns scale / 2 sum W^2; dW += scale W.
 
     W, dW: (n,), apart from each other in memory.
     """
-    cdef Held held
-    cdef Py_ssize_t n
-    cdef double loss = 0
-    hold_nothing(&held)
-    try:
-        hold_vector(&held, "W", W, READ, ANY)
-        n = held_size(&held, 0, 0)
-        hold_vector(&held, "dW", dW, WRITE, n)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                loss = _l2_penalty(n, <float*> held_data(&held, 0), scale,
-                                   <float*> held_data(&held, 1))
-            elif held.precision == DOUBLE_PRECISION:
-                loss = _l2_penalty(n, <double*> held_data(&held, 0), scale,
-                                   <double*> held_data(&held, 1))
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return loss
+    cdef PyObject** arrays = [<PyObject*> W, <PyObject*> dW]
+    enter(b"W n, =dW n", arrays, NULL, _l2_penalty_held, _l2_penalty_held, &scale)
+    return scale
 
 
 def clip_value(dW, double max_value, out):
@@ -175,24 +179,10 @@ def clip_value(dW, double max_value, out):
 
     dW, out: (n,). out is overwritten and may be dW. max_value is rounded to their precision.
     """
-    cdef Held held
-    cdef Py_ssize_t n
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> out]
     if not max_value > 0:
         raise ValueError(f"max_value is {max_value}, wanted a number above 0")
-    hold_nothing(&held)
-    try:
-        hold_vector(&held, "dW", dW, READ, ANY)
-        n = held_size(&held, 0, 0)
-        hold_vector(&held, "out", out, WRITE, n)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _clip_value(n, <float*> held_data(&held, 0), max_value,
-                            <float*> held_data(&held, 1))
-            else:
-                _clip_value(n, <double*> held_data(&held, 0), max_value,
-                            <double*> held_data(&held, 1))
-    finally:
-        let_go(&held)
+    enter(b"dW n, =out n", arrays, NULL, _clip_value_held, _clip_value_held, &max_value)
 
 
 def clip_norm(dW, double max_norm, out):
@@ -200,25 +190,8 @@ def clip_norm(dW, double max_norm, out):
 
     dW, out: (n,). out is overwritten and may be dW. Pascanu, Mikolov, Bengio, ICML 2013.
     """
-    cdef Held held
-    cdef Py_ssize_t n
-    cdef double norm = 0
+    cdef PyObject** arrays = [<PyObject*> dW, <PyObject*> out]
     if not max_norm > 0:
         raise ValueError(f"max_norm is {max_norm}, wanted a number above 0")
-    hold_nothing(&held)
-    try:
-        hold_vector(&held, "dW", dW, READ, ANY)
-        n = held_size(&held, 0, 0)
-        hold_vector(&held, "out", out, WRITE, n)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                norm = _clip_norm(n, <float*> held_data(&held, 0), max_norm,
-                                  <float*> held_data(&held, 1))
-            elif held.precision == DOUBLE_PRECISION:
-                norm = _clip_norm(n, <double*> held_data(&held, 0), max_norm,
-                                  <double*> held_data(&held, 1))
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return norm
+    enter(b"dW n, =out n", arrays, NULL, _clip_norm_held, _clip_norm_held, &max_norm)
+    return max_norm

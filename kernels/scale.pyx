@@ -1,5 +1,7 @@
 """A factor for each column, learned (scale) or one for all and fixed (multiply)."""
 
+from cpython.object cimport PyObject
+
 
 cdef inlined_void _scale_by_column(Py_ssize_t n, const vector* x, const vector* s,
                                    vector* out) noexcept nogil:
@@ -59,13 +61,13 @@ cdef void _multiply(Py_ssize_t n, const real* x, double factor, real* out) noexc
     _multiply_vectors(n, vectors_of(x), factor, vectors_into(out))
 
 
-cdef void _scale_held(const Held* held, real* precision) noexcept nogil:
+cdef void _scale_held(void* job, const Held* held, real* precision) noexcept nogil:
     """A forward over x, s and out, in this order."""
     _scale_forward(held_size(held, 0, 0), held_size(held, 0, 1), <real*> held_data(held, 0),
                    <real*> held_data(held, 1), <real*> held_data(held, 2))
 
 
-cdef void _scale_backward_held(const Held* held, real* precision) noexcept nogil:
+cdef void _scale_backward_held(void* job, const Held* held, real* precision) noexcept nogil:
     """A backward over x, dout, s, dx and ds, in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0), O = held_size(held, 0, 1)
     cdef const real* dout = <real*> held_data(held, 1)
@@ -78,21 +80,8 @@ def scale_forward(x, s, out):
 
     x, out: (B, O), s: (O,). out is overwritten and may be x.
     """
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_vector(&held, "s", s, READ, held_size(&held, 0, 1))
-        hold_matrix(&held, "out", out, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _scale_held(&held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _scale_held(&held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> s, <PyObject*> out]
+    enter(b"x BO, s O, =out BO", arrays, NULL, _scale_held, _scale_held, NULL)
 
 
 def scale_backward(x, dout, s, dx, ds):
@@ -100,20 +89,7 @@ def scale_backward(x, dout, s, dx, ds):
 
     x, dout, dx: (B, O), s, ds: (O,). dx and ds are overwritten; dx may be dout.
     """
-    cdef Held held
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        hold_matrix(&held, "dout", dout, READ, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_vector(&held, "s", s, READ, held_size(&held, 0, 1))
-        hold_matrix(&held, "dx", dx, WRITE, held_size(&held, 0, 0), held_size(&held, 0, 1))
-        hold_vector(&held, "ds", ds, WRITE, held_size(&held, 0, 1))
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                _scale_backward_held(&held, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                _scale_backward_held(&held, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> dout, <PyObject*> s, <PyObject*> dx,
+                              <PyObject*> ds]
+    enter(b"x BO, dout BO, s O, =dx BO, =ds O", arrays, NULL, _scale_backward_held,
+          _scale_backward_held, NULL)

@@ -6,6 +6,7 @@ left. If a row has few classes, rows run along the lanes, using transposition.py
 product.pyx.
 """
 
+from cpython.object cimport PyObject
 from libc.math cimport INFINITY
 
 cdef inline double _row_maximum(Py_ssize_t C, const vector* x) noexcept nogil:
@@ -141,27 +142,16 @@ cdef void _softmax_forward(Py_ssize_t B, Py_ssize_t C, const real* x, real* y) n
         i += rows
 
 
+cdef void _softmax_held(void* job, const Held* held, real* precision) noexcept nogil:
+    if held_size(held, 0, 1) > 0:
+        _softmax_forward(held_size(held, 0, 0), held_size(held, 0, 1), <real*> held_data(held, 0),
+                         <real*> held_data(held, 1))
+
+
 def softmax_forward(x, y):
     """y_ij = exp(x_ij) / sum_k exp(x_ik).
 
     x, y: (B, C). y is overwritten and may be x.
     """
-    cdef Held held
-    cdef Py_ssize_t B, C
-    hold_nothing(&held)
-    try:
-        hold_matrix(&held, "x", x, READ, ANY, ANY)
-        B, C = held_size(&held, 0, 0), held_size(&held, 0, 1)
-        hold_matrix(&held, "y", y, WRITE, B, C)
-        if C > 0:
-            with nogil:
-                if held.precision == SINGLE_PRECISION:
-                    _softmax_forward(B, C, <float*> held_data(&held, 0),
-                                     <float*> held_data(&held, 1))
-                elif held.precision == DOUBLE_PRECISION:
-                    _softmax_forward(B, C, <double*> held_data(&held, 0),
-                                     <double*> held_data(&held, 1))
-                else:
-                    refuse("precision", held.precision)
-    finally:
-        let_go(&held)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> y]
+    enter(b"x BC, =y BC", arrays, NULL, _softmax_held, _softmax_held, NULL)

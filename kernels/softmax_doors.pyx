@@ -1,16 +1,7 @@
 """The checked entry points of softmax_losses.pyx."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
-
-
-cdef int _hold_logits(Held* held, object x, object y, object dx) except -1:
-    """Acquire logits, softmax outputs and gradient as arrays 0, 1 and 2."""
-    hold_matrix(held, "x", x, READ, ANY, ANY)
-    cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
-    if B == 0 or C == 0:
-        raise ValueError(f"x has shape ({B}, {C}), wanted at least one row and one class")
-    hold_matrix(held, "y", y, WRITE, B, C)
-    return hold_matrix(held, "dx", dx, WRITE, B, C)
 
 
 def _require_smoothing(double smoothing):
@@ -18,52 +9,49 @@ def _require_smoothing(double smoothing):
         raise ValueError(f"label_smoothing is {smoothing}, wanted 0 <= label_smoothing < 1")
 
 
-cdef double _softmax_loss_of_held(const Held* held, const double* weights, double smoothing,
-                                  real* precision) noexcept nogil:
-    """The loss of the arrays from _hold_logits and the targets: class indices or rows."""
+cdef struct SoftmaxJob:
+    double smoothing
+    double loss
+
+
+cdef int _require_good_targets(void* job, const Held* held) except -1:
+    """At least one row and one class, and class indices within range."""
+    cdef Py_ssize_t B = size_of(held, c"B"), C = size_of(held, c"C"), bad_row
+    cdef const int64_t* t = <int64_t*> held_data(held, 3)
+    if B == 0 or C == 0:
+        raise ValueError(f"x has shape ({B}, {C}), wanted at least one row and one class")
+    if held.buffers[3].ndim == 1:
+        bad_row = _first_bad_label(B, C, t)
+        if bad_row >= 0:
+            raise ValueError(f"t[{bad_row}] is {t[bad_row]}, wanted a class index 0..{C - 1}")
+    return 0
+
+
+cdef void _softmax_loss_held(void* job_, const Held* held, real* precision) noexcept nogil:
+    """The loss of x, y, dx, the targets (class indices or rows) and weights, in this order."""
+    cdef SoftmaxJob* job = <SoftmaxJob*> job_
     cdef Py_ssize_t B = held_size(held, 0, 0), C = held_size(held, 0, 1)
+    cdef const double* weights = <double*> held_data(held, 4)
     cdef double weight_sum = _weight_sum(B, weights)
     cdef const real* x = <real*> held_data(held, 0)
     cdef real* y = <real*> held_data(held, 1)
     cdef real* dx = <real*> held_data(held, 2)
     if held.buffers[3].ndim == 1:
-        return _softmax_cross_entropy_labels(B, C, x, <int64_t*> held_data(held, 3), weights,
-                                             weight_sum, smoothing, y, dx, NULL)
-    return _softmax_cross_entropy_rows(B, C, x, <real*> held_data(held, 3), weights, weight_sum,
-                                       smoothing, y, dx, NULL)
+        job.loss = _softmax_cross_entropy_labels(B, C, x, <int64_t*> held_data(held, 3), weights,
+                                                 weight_sum, job.smoothing, y, dx, NULL)
+    else:
+        job.loss = _softmax_cross_entropy_rows(B, C, x, <real*> held_data(held, 3), weights,
+                                               weight_sum, job.smoothing, y, dx, NULL)
 
 
-cdef double _softmax_loss_door(object x, object t, bint labels, object weights, double smoothing,
-                               object y, object dx) except? -1:
-    cdef Held held
-    cdef Py_ssize_t B, C, bad_row
-    cdef const double* w
-    cdef double loss = 0
+cdef double _softmax_loss_door(const char* shapes, object x, object t, object weights,
+                               double smoothing, object y, object dx) except? -1:
+    cdef SoftmaxJob job = SoftmaxJob(smoothing, 0)
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> y, <PyObject*> dx, <PyObject*> t,
+                              <PyObject*> weights]
     _require_smoothing(smoothing)
-    hold_nothing(&held)
-    try:
-        _hold_logits(&held, x, y, dx)
-        B, C = held_size(&held, 0, 0), held_size(&held, 0, 1)
-        if labels:
-            hold(&held, "t", t, INT64, 1, READ)
-            require_held_length(&held, "t", B)
-            bad_row = _first_bad_label(B, C, <int64_t*> held_data(&held, 3))
-            if bad_row >= 0:
-                raise ValueError(f"t[{bad_row}] is {(<int64_t*> held_data(&held, 3))[bad_row]}, "
-                                 f"wanted a class index 0..{C - 1}")
-        else:
-            hold_matrix(&held, "t", t, READ, B, C)
-        w = _hold_weights(&held, weights, B)
-        with nogil:
-            if held.precision == SINGLE_PRECISION:
-                loss = _softmax_loss_of_held(&held, w, smoothing, <float*> NULL)
-            elif held.precision == DOUBLE_PRECISION:
-                loss = _softmax_loss_of_held(&held, w, smoothing, <double*> NULL)
-            else:
-                refuse("precision", held.precision)
-    finally:
-        let_go(&held)
-    return loss
+    enter(shapes, arrays, _require_good_targets, _softmax_loss_held, _softmax_loss_held, &job)
+    return job.loss
 
 
 def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx):
@@ -74,7 +62,8 @@ def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx):
     0 <= s < 1. y and dx are overwritten and must not overlap x or each other; neither is
     touched when a label is refused.
     """
-    return _softmax_loss_door(x, t, True, weights, label_smoothing, y, dx)
+    return _softmax_loss_door(b"x BC, =y BC, =dx BC, t B:q, ?weights B:d", x, t, weights,
+                              label_smoothing, y, dx)
 
 
 def softmax_cross_entropy_rows(x, t, weights, double label_smoothing, y, dx):
@@ -84,4 +73,5 @@ def softmax_cross_entropy_rows(x, t, weights, double label_smoothing, y, dx):
     sum_i w_i. x, t, y, dx: (B, C) with B, C >= 1, weights: (B,) or None, 0 <= s < 1. y and dx are
     overwritten and must not overlap x, t or each other.
     """
-    return _softmax_loss_door(x, t, False, weights, label_smoothing, y, dx)
+    return _softmax_loss_door(b"x BC, =y BC, =dx BC, t BC, ?weights B:d", x, t, weights,
+                              label_smoothing, y, dx)

@@ -47,12 +47,3 @@ cdef double _sum_in_order(Py_ssize_t B, const double* terms) noexcept nogil:
 
 cdef inline double _weight_of(const double* weights, Py_ssize_t i) noexcept nogil:
     return 1 if weights == NULL else weights[i]
-
-
-cdef const double* _hold_weights(Held* held, object weights, Py_ssize_t B) except? NULL:
-    """The address of the weights of B rows, NULL for None."""
-    if weights is None:
-        return NULL
-    hold(held, "weights", weights, DOUBLE, 1, READ)
-    require_held_length(held, "weights", B)
-    return <double*> held_data(held, held.n - 1)
