@@ -98,6 +98,7 @@ if TYPE_CHECKING:
         tables,
     )
     from affinet.conversion import from_sklearn
+    from affinet.ensemble import Ensemble
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
     from affinet.training.checkpoint import Checkpoint
@@ -116,6 +117,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "Ensemble",
     "GradientReport",
     "Group",
     "History",
@@ -184,6 +186,7 @@ __all__ = [
 # stays a matter of milliseconds. A name of None is the module itself.
 _LATER = {
     "Checkpoint": "training.checkpoint",
+    "Ensemble": "ensemble",
     "GradientReport": "gradcheck",
     "gradient_check": "gradcheck",
     "numerical_gradient": "gradcheck",

@@ -36,6 +36,7 @@ FLOORS = (
     ("tabular",),
     (
         "model_file",
+        "ensemble",
         "gradcheck",
         "conversion",
         "diagnostics",

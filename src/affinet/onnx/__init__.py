@@ -38,10 +38,11 @@ def export(
 
     Parameters
     ----------
-    net : Sequential, or a fitted affinet estimator
+    net : Sequential, Ensemble, or a fitted affinet estimator
         Made of affinet's own layers, at least one of which fixes the number of inputs. For an
-        estimator, ``net_`` is written, which computes outputs and not labels; its ``classes_``
-        are stored in the metadata.
+        :class:`Ensemble`, the graph holds all members and their weighted mean, which
+        :func:`load` does not read. For an estimator, ``net_`` is written, which computes outputs
+        and not labels; its ``classes_`` are stored in the metadata.
     path : path
         A name ending in ``.onnx``.
     opset : int

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from affinet.ensemble import Ensemble
 from affinet.network import Sequential
 from affinet.tables import Encoding, NumberTarget
 from affinet.tables.table import listing
@@ -25,25 +26,26 @@ STEPS = {  # effect of an encoding on columns, by kind
 }
 
 
-def network_of(model: Any) -> Sequential:
+def network_of(model: Any) -> Sequential | Ensemble:
     """The network to export; an estimator's class names are added to a copy's metadata.
 
     Raises
     ------
     TypeError
-        If it is neither a Sequential nor an affinet estimator.
+        If it is neither a Sequential, an Ensemble nor an affinet estimator.
     ValueError
         If it is an estimator that has not been fitted.
     """
-    if isinstance(model, Sequential):
+    if isinstance(model, Sequential | Ensemble):
         return model
     net = getattr(model, "net_", None)
     if not isinstance(net, Sequential):
         if net is None and type(model).__module__.startswith("affinet.estimators"):
             raise ValueError(f"{type(model).__name__} has no network yet, call fit first")
         raise TypeError(
-            f"net is {type(model).__name__}, wanted a Sequential or a fitted estimator of "
-            "affinet's; of a pipeline pass the last step, its other steps are not exported"
+            f"net is {type(model).__name__}, wanted a Sequential, an Ensemble or a fitted "
+            "estimator of affinet's; of a pipeline pass the last step, its other steps are not "
+            "exported"
         )
     synchronize = getattr(model, "_network", None)  # coefs_ may have been replaced
     twin = copy.copy(net if synchronize is None else synchronize())
@@ -58,7 +60,7 @@ def network_of(model: Any) -> Sequential:
     return twin
 
 
-def left_out(model: Any, net: Sequential) -> str | None:
+def left_out(model: Any, net: Sequential | Ensemble) -> str | None:
     """The steps before and after the network that its graph would lack; None if there are none."""
     if "table" in net.metadata:
         return encoding_in_words(net.metadata["table"])

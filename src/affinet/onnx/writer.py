@@ -19,7 +19,9 @@ import affinet.layers
 from affinet._validation import whole_number
 from affinet._version import __version__
 from affinet.archive import write_atomically
+from affinet.ensemble import Ensemble
 from affinet.layers.tree import width_returned, width_taken
+from affinet.losses import Loss, mixtures
 from affinet.network import Sequential
 from affinet.onnx import names
 
@@ -135,7 +137,7 @@ def write_scale(graph: GraphWriter, scale: float) -> None:
 
 
 def write(
-    net: Sequential,
+    net: Sequential | Ensemble,
     path: str | os.PathLike[str],
     options: Options,
     *,
@@ -158,7 +160,7 @@ def write(
     write_atomically(target, write_model)
 
 
-def model_of(net: Sequential, options: Options) -> Any:
+def model_of(net: Sequential | Ensemble, options: Options) -> Any:
     """The ONNX model of a network."""
     require_options(net, options)
     graph = graph_of(net, options)
@@ -180,18 +182,16 @@ def model_of(net: Sequential, options: Options) -> Any:
     return model
 
 
-def graph_of(net: Sequential, options: Options) -> Any:
-    """The ONNX graph of a network."""
-    writer = GraphWriter(net.dtype, options.opset, options.input_name)
-    writer.place = "input"
-    input_dtype = net.dtype if options.input_dtype is None else np.dtype(options.input_dtype)
-    if input_dtype != net.dtype:
-        writer.add("Cast", to=element_type(net.dtype))
-    if net.input_scale is not None:
-        write_scale(writer, net.input_scale)
-    writer.place = ""
-    for place, layer in enumerate(net.layers):
-        writer.write(place, layer)
+def graph_of(net: Sequential | Ensemble, options: Options) -> Any:
+    """The ONNX graph of a network or an ensemble."""
+    nets = [net] if isinstance(net, Sequential) else net.members
+    dtype = np.result_type(*(member.dtype for member in nets))
+    input_dtype = dtype if options.input_dtype is None else np.dtype(options.input_dtype)
+    writer = GraphWriter(dtype, options.opset, options.input_name)
+    if isinstance(net, Sequential):
+        write_network(writer, net, input_dtype)
+    else:
+        write_ensemble(writer, net, input_dtype)
     writer.place = "output"
     if options.probabilities:
         writer.add(net.loss.onnx_operator)
@@ -199,14 +199,47 @@ def graph_of(net: Sequential, options: Options) -> Any:
         writer.add("Identity")
 
     name_output(writer, options)
-    n_inputs, n_outputs = widths(net)
+    n_inputs, n_outputs = widths(nets[0])
     return helper.make_graph(
         writer.nodes,
         "affinet",
         [tensor(options.input_name, input_dtype, n_inputs)],
-        [tensor(options.output_name, net.dtype, n_outputs)],
+        [tensor(options.output_name, dtype, n_outputs)],
         list(writer.initializers.values()),
     )
+
+
+def write_network(
+    writer: GraphWriter, net: Sequential, input_dtype: np.dtype[Any], prefix: str = ""
+) -> None:
+    """Add the nodes of a network; ``prefix`` comes before the paths of its layers."""
+    writer.place = f"{prefix}.input" if prefix else "input"
+    writer.dtype = net.dtype
+    if input_dtype != net.dtype:
+        writer.add("Cast", to=element_type(net.dtype))
+    if net.input_scale is not None:
+        write_scale(writer, net.input_scale)
+    writer.place = prefix
+    for place, layer in enumerate(net.layers):
+        writer.write(place, layer)
+
+
+def write_ensemble(writer: GraphWriter, ensemble: Ensemble, input_dtype: np.dtype[Any]) -> None:
+    """Add the nodes of all members and of their mean, which the loss defines."""
+    dtype, start = writer.dtype, writer.tensor
+    outputs = []
+    for place, net in enumerate(ensemble.members):
+        writer.tensor = start
+        write_network(writer, net, input_dtype, f"member.{place}")
+        if net.dtype != dtype:
+            writer.add("Cast", to=element_type(dtype))
+        outputs.append(writer.tensor)
+    writer.place, writer.dtype = "mean", dtype
+    weights = ensemble.weights.tolist()
+    if isinstance(ensemble.loss, Loss):
+        ensemble.loss.write_onnx_combined(writer, outputs, weights)
+    else:
+        mixtures.write_mean(writer, outputs, weights)
 
 
 def name_output(writer: GraphWriter, options: Options) -> None:
@@ -220,7 +253,7 @@ def name_output(writer: GraphWriter, options: Options) -> None:
     writer.nodes[-1].output[0] = options.output_name
 
 
-def require_options(net: Sequential, options: Options) -> None:
+def require_options(net: Sequential | Ensemble, options: Options) -> None:
     """Raise if the options are invalid for any layers."""
     newest = onnx.defs.onnx_opset_version()
     if not FIRST_OPSET <= whole_number("opset", options.opset, FIRST_OPSET) <= newest:
@@ -238,10 +271,10 @@ def require_options(net: Sequential, options: Options) -> None:
         raise TypeError(f"probabilities: the loss {net.loss!r} gives no probabilities")
     if options.input_dtype is not None and np.dtype(options.input_dtype).kind not in "buif":
         raise TypeError(f"input_dtype is {options.input_dtype!r}, wanted one of real numbers")
-    if net.params.flat.nbytes > MOST_BYTES:
-        raise ValueError(
-            f"the parameters take {net.params.flat.nbytes:,} bytes, an ONNX file holds 2 GB"
-        )
+    nets = [net] if isinstance(net, Sequential) else net.members
+    n_bytes = sum(member.params.flat.nbytes for member in nets)
+    if n_bytes > MOST_BYTES:
+        raise ValueError(f"the parameters take {n_bytes:,} bytes, an ONNX file holds 2 GB")
 
 
 def require_own(place: str, layer: Any) -> None:
