@@ -157,17 +157,20 @@ cdef void _update_part(void* job_, int part, int parts, real* precision) noexcep
     cdef const Update* job = <const Update*> job_
     cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
     cdef Py_ssize_t end = _cut(job.n, part + 1, parts, GRAIN), stop
+    cdef Py_ssize_t first = i
     cdef const Group* group
     cdef double[MOST_NUMBERS] numbers
     if job.groups == NULL:
         _update_range(job, i, end - i, job.numbers, precision)
-        return
+        i = end
     while i < end:
         group = _group_at(job, job.first + i)
         stop = min(end, group.end - job.first)
         _numbers_of_group(job, group, numbers)
         _update_range(job, i, stop - i, numbers, precision)
         i = stop
+    if job.tau > 0:
+        _blend(end - first, job.tau, <const real*> job.W + first, <real*> job.mean + first)
 
 
 cdef void _update_range(const Update* job, Py_ssize_t i, Py_ssize_t n, const double* c,
@@ -253,7 +256,7 @@ cdef int _update_door(str name, object dW, tuple numbers, uint64_t step, tuple a
         for k in range(len(numbers)):
             values[k] = numbers[k]
         job.rule, job.numbers, job.step = row[0], values, step
-        job.groups = NULL
+        job.groups, job.tau = NULL, 0
         job.dW, job.W = <char*> held_data(&held, 0), <char*> held_data(&held, 1)
         with nogil:
             _run_update(&job, held.precision)
@@ -340,6 +343,36 @@ def scikit_learn_adam_update(dW, double lr, double beta1, double beta2, double e
     """
     _require_step(step)
     _update_door("scikit_learn_adam", dW, (lr, beta1, beta2, eps), step, (m, v), W)
+
+
+def blend(x, double tau, mean):
+    """mean += tau (x - mean), and exactly x for a tau of 1, whatever mean was.
+
+    x, mean: (n,). With a tau of 1 - beta an exponential average, with 1 / k the mean of k.
+    """
+    cdef Held held
+    if not 0 <= tau <= 1:
+        raise ValueError(f"tau is {tau}, wanted 0 <= tau <= 1")
+    hold_nothing(&held)
+    try:
+        hold_vector(&held, "x", x, READ, ANY)
+        hold_vector(&held, "mean", mean, WRITE, held_size(&held, 0, 0))
+        with nogil:
+            _blend_in(held_size(&held, 0, 0), tau, <char*> held_data(&held, 0),
+                      <char*> held_data(&held, 1), held.precision)
+    finally:
+        let_go(&held)
+
+
+cdef void _blend_in(Py_ssize_t n, double tau, const char* x, char* mean,
+                    Precision precision) noexcept nogil:
+    """The same for numbers of this precision."""
+    if precision == SINGLE_PRECISION:
+        _blend(n, tau, <const float*> x, <float*> mean)
+    elif precision == DOUBLE_PRECISION:
+        _blend(n, tau, <const double*> x, <double*> mean)
+    else:
+        refuse("precision", precision)
 
 
 cdef int _require_step(uint64_t step) except -1:

@@ -101,12 +101,16 @@ if TYPE_CHECKING:
     from affinet.ensemble import Ensemble
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
+    from affinet.replay import ReplayBuffer
+    from affinet.training.averaging import EMA, SWA
     from affinet.training.checkpoint import Checkpoint
 
 __all__ = [
+    "EMA",
     "GELU",
     "SELU",
     "SGD",
+    "SWA",
     "AdaGrad",
     "Adam",
     "AdamW",
@@ -146,6 +150,7 @@ __all__ = [
     "Quantile",
     "RMSprop",
     "ReLU",
+    "ReplayBuffer",
     "Residual",
     "Scale",
     "Sequential",
@@ -192,6 +197,9 @@ _LATER = {
     "numerical_gradient": "gradcheck",
     "load": "model_file",
     "from_sklearn": "conversion",
+    "ReplayBuffer": "replay",
+    "EMA": "training.averaging",
+    "SWA": "training.averaging",
     "datasets": None,
     "diagnostics": None,
     "distributed": None,

@@ -30,7 +30,7 @@ FLOORS = (
         "threads",
         "thread_limit",
     ),
-    ("schedules", "samplers"),
+    ("schedules", "samplers", "replay"),
     ("network",),
     ("training",),
     ("tabular",),
