@@ -158,17 +158,20 @@ cdef void _update_part(void* job_, int part, int parts, real* precision) noexcep
     cdef const Update* job = <const Update*> job_
     cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
     cdef Py_ssize_t end = _cut(job.n, part + 1, parts, GRAIN), stop
+    cdef Py_ssize_t first = i
     cdef const Group* group
     cdef double[MOST_NUMBERS] numbers
     if job.groups == NULL:
         _update_range(job, i, end - i, job.numbers, precision)
-        return
+        i = end
     while i < end:
         group = _group_at(job, job.first + i)
         stop = min(end, group.end - job.first)
         _numbers_of_group(job, group, numbers)
         _update_range(job, i, stop - i, numbers, precision)
         i = stop
+    if job.tau > 0:
+        _blend(end - first, job.tau, <const real*> job.W + first, <real*> job.mean + first)
 
 
 cdef void _update_range(const Update* job, Py_ssize_t i, Py_ssize_t n, const double* c,
@@ -241,6 +244,7 @@ cdef void _update_held(void* job_, const Held* held, real* precision) noexcept n
     cdef Update* job = <Update*> job_
     cdef int k
     job.n, job.groups = held_size(held, 0, 0), NULL
+    job.tau = 0
     job.dW, job.W = <char*> held_data(held, 0), <char*> held_data(held, 1)
     for k in range(held.n - 2):
         job.averages[k] = <char*> held_data(held, 2 + k)
@@ -350,6 +354,33 @@ def scikit_learn_adam_update(dW, double lr, double beta1, double beta2, double e
     cdef double* numbers = [lr, beta1, beta2, eps]
     _require_step(step)
     _update_door(SCIKIT_LEARN_ADAM, b"dW n, =W n, =m n, =v n", arrays, numbers, step)
+
+
+cdef void _blend_held(void* tau, const Held* held, real* precision) noexcept nogil:
+    _blend(size_of(held, c"n"), (<double*> tau)[0], <const real*> held_data(held, 0),
+           <real*> held_data(held, 1))
+
+
+def blend(x, double tau, mean):
+    """mean += tau (x - mean), and exactly x for a tau of 1, whatever mean was.
+
+    x, mean: (n,). With a tau of 1 - beta an exponential average, with 1 / k the mean of k.
+    """
+    cdef PyObject** arrays = [<PyObject*> x, <PyObject*> mean]
+    if not 0 <= tau <= 1:
+        raise ValueError(f"tau is {tau}, wanted 0 <= tau <= 1")
+    enter(b"x n, =mean n", arrays, NULL, _blend_held, _blend_held, &tau)
+
+
+cdef void _blend_in(Py_ssize_t n, double tau, const char* x, char* mean,
+                    Precision precision) noexcept nogil:
+    """The same for numbers of this precision."""
+    if precision == SINGLE_PRECISION:
+        _blend(n, tau, <const float*> x, <float*> mean)
+    elif precision == DOUBLE_PRECISION:
+        _blend(n, tau, <const double*> x, <double*> mean)
+    else:
+        refuse("precision", precision)
 
 
 cdef int _require_step(uint64_t step) except -1:

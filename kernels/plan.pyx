@@ -107,6 +107,12 @@ cdef class Plan:
         self.groups = own
         self.w.update.groups, self.w.update.n_groups = own, len(groups)
 
+    def set_average(self, Operations twin not None):
+        """Average the parameters and batch_norm's statistics into those of ``twin``, alike."""
+        _require_same_operations(self.w.graph, &twin.graph)
+        self.owners["average"] = twin
+        self.w.twin, self.w.update.mean = &twin.graph, twin.graph.params
+
     def set_regularization(self, double l2, object clip_norm, object clip_value=None):
         """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient.
 
@@ -120,7 +126,8 @@ cdef class Plan:
         cdef double max_value = _bound("clip_value", clip_value)
         self.w.l2, self.w.max_norm, self.w.max_value = l2, max_norm, max_value
 
-    def run(self, order, uint64_t step, losses, hits, lrs=None, decays=None, dropouts=None):
+    def run(self, order, uint64_t step, losses, hits, lrs=None, decays=None, dropouts=None,
+            averages=None):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
@@ -130,13 +137,14 @@ cdef class Plan:
         lrs: (number of batches,): the learning rate of each update, the first of every rule's
         numbers; None keeps the rate from set_rule. The last one is kept.
         decays, dropouts: (number of batches,): the factors by which each update multiplies the
-        weight decay from set_rule, and the p of every dropout; None is 1.
+        weight decay from set_rule, and the p of every dropout; None is 1. averages: the weights of
+        the new parameters in their average (set_average), 0 to 1; None is 0.
         """
         cdef Held held
         cdef Py_ssize_t n, batches
         cdef Rates rates
         cdef int status
-        rates.lrs = rates.decays = rates.dropouts = NULL
+        rates.lrs = rates.decays = rates.dropouts = rates.averages = NULL
         hold_nothing(&held)
         try:
             n = _hold_order(self, &held, order)
@@ -151,6 +159,9 @@ cdef class Plan:
             if dropouts is not None:
                 rates.dropouts = _hold_numbers(&held, b"dropouts", dropouts, READ, batches)
                 _require_dropouts(self.w.graph, batches, rates.dropouts)
+            if averages is not None:
+                rates.averages = _hold_numbers(&held, b"averages", averages, READ, batches)
+                _require_averages(&self.w, batches, rates.averages)
             if n % self.w.batch_size == 1 or self.w.batch_size == 1:
                 _require_no_batch_norm(self.w.graph)
             with nogil:
@@ -212,20 +223,24 @@ cdef class Plan:
             penalty = _regularize(&self.w)
         return penalty
 
-    def update(self, decay=None):
+    def update(self, decay=None, double average=0):
         """One step of the optimizer over the flat buffers.
 
-        decay: None, or the factor of the weight decay from set_rule.
+        decay: None, or the factor of the weight decay from set_rule. average: the weight of the
+        parameters in their average.
         """
         cdef Rates rates
         cdef double factor
-        rates.lrs = rates.decays = rates.dropouts = NULL
+        rates.lrs = rates.decays = rates.dropouts = rates.averages = NULL
+        if average != 0:
+            _require_averages(&self.w, 1, &average)
         if decay is not None:
             factor, rates.decays = decay, &factor
             _require_decays(&self.w, self.rule, 1, rates.decays)
         with nogil:
             _numbers_of_update(&rates, 0, self.w.update.decay, self.w.weight_decay,
                                self.w.rule_numbers)
+            self.w.update.tau = average
             _apply_update(&self.w)
             _forget_factors(&self.w)
 
@@ -283,11 +298,3 @@ cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
                            "set_loss")
     _require_rows_in_range(&plan.w, held_size(held, 0, 0), <int64_t*> held_data(held, 0))
     return held_size(held, 0, 0)
-
-
-cdef double* _hold_numbers(Held* held, const char* name, object array, Access access,
-                           Py_ssize_t length) except? NULL:
-    """Acquire one more array (length,) of float64, regardless of the network's precision."""
-    hold(held, name, array, DOUBLE, 1, access)
-    require_size(held, held.n - 1, name, 0, length)
-    return <double*> held_data(held, held.n - 1)

@@ -40,7 +40,7 @@ cdef int _copy_groups(list groups, Py_ssize_t n_parameters, Group* own) except -
 
 cdef void _forget_factors(Workspace* w) noexcept nogil:
     """Undo what the factors of a run's last update have left."""
-    w.dropout = 1
+    w.dropout, w.update.tau = 1, 0
     if w.update.decay != NO_DECAY:
         w.rule_numbers[w.update.decay] = w.weight_decay
 
@@ -54,6 +54,30 @@ cdef int _require_decays(const Workspace* w, str rule, Py_ssize_t n,
     for i in range(n):
         if not 0 <= decays[i] < INFINITY:
             raise ValueError(f"decays[{i}] is {decays[i]}, wanted 0 or more, finite")
+    return 0
+
+
+cdef int _require_same_operations(const Graph* own, const Graph* other) except -1:
+    cdef bint same = (own.precision == other.precision
+                      and own.n_parameters == other.n_parameters
+                      and own.n_operations == other.n_operations)
+    cdef int i
+    for i in range(own.n_operations if same else 0):
+        same = (same and own.operations[i].kind == other.operations[i].kind
+                and own.operations[i].n_outputs == other.operations[i].n_outputs)
+    if not same:
+        raise ValueError("the operations of the average differ from the network's")
+    return 0
+
+
+cdef int _require_averages(const Workspace* w, Py_ssize_t n, const double* averages) except -1:
+    """Weights in an average that the plan has."""
+    cdef Py_ssize_t i
+    if w.twin == NULL:
+        raise ValueError("averages came, but the plan has no average: call set_average")
+    for i in range(n):
+        if not 0 <= averages[i] <= 1:
+            raise ValueError(f"averages[{i}] is {averages[i]}, wanted 0 to 1")
     return 0
 
 
@@ -117,3 +141,11 @@ cdef int _require_whole_members(Py_ssize_t members, Py_ssize_t batch_size,
         raise ValueError(f"batches of {batch_size} of {n} rows, wanted multiples of the {members} "
                          "members")
     return 0
+
+
+cdef double* _hold_numbers(Held* held, const char* name, object array, Access access,
+                           Py_ssize_t length) except? NULL:
+    """Acquire one more array (length,) of float64, regardless of the network's precision."""
+    hold(held, name, array, DOUBLE, 1, access)
+    require_size(held, held.n - 1, name, 0, length)
+    return <double*> held_data(held, held.n - 1)

@@ -40,6 +40,7 @@ cdef int _one_step(Workspace* w, Py_ssize_t n, const int64_t* order, uint64_t st
         return -1
     losses[batch] += _regularize(w)
     _numbers_of_update(rates, batch, w.update.decay, w.weight_decay, w.rule_numbers)
+    w.update.tau = 0 if rates.averages == NULL else rates.averages[batch]
     _apply_update(w)
     return 0
 

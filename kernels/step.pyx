@@ -69,3 +69,17 @@ cdef void _apply_update(Workspace* w) noexcept nogil:
     """One step of the optimizer over the flat buffers, and its count."""
     w.update.step += 1
     _run_update(&w.update, w.graph.precision)
+    _blend_buffers(w, w.update.tau)
+
+
+cdef void _blend_buffers(const Workspace* w, double tau) noexcept nogil:
+    """Average what batch normalizations keep, as the parameters; no other buffer changes."""
+    cdef int i, k
+    cdef const Operation* op
+    if tau > 0:
+        for i in range(w.graph.n_operations):
+            op = &w.graph.operations[i]
+            if op.kind == BATCH_NORM:
+                for k in range(2):
+                    _blend_in(op.n_outputs, tau, op.arrays[k], w.twin.operations[i].arrays[k],
+                              w.graph.precision)

@@ -19,6 +19,8 @@ cdef void _parameters_of_member(Team* team, int index, real* precision) noexcept
     cdef Member* m = &team.of[index]
     cdef int i
     _begin_update(team, m)
+    if index == 0:
+        _blend_buffers(team.w, m.update.tau)
     for i in range(graph.n_operations - 1, -1, -1):
         if graph.operations[i].kind == AFFINE:
             _affine_part(team, index, i, precision)
@@ -109,6 +111,7 @@ cdef void _begin_update(Team* team, Member* m) noexcept nogil:
     """The optimizer's numbers and count for this step."""
     m.update.step = team.updates + <uint64_t> m.batch + 1
     _numbers_of_update(&team.rates, m.batch, m.view.update.decay, m.view.weight_decay, m.numbers)
+    m.update.tau = 0 if team.rates.averages == NULL else team.rates.averages[m.batch]
 
 
 cdef void _finish_part(Member* m, Py_ssize_t start, Py_ssize_t n, bint penalized,
@@ -144,6 +147,7 @@ cdef void _update_some(Member* m, Py_ssize_t start, Py_ssize_t n, real* precisio
         part.first = start
         part.n = min(UPDATE_BYTES // size, end - start) if apart else end - start
         part.dW, part.W = whole.dW + start * size, whole.W + start * size
+        part.mean = whole.mean + start * size
         for k in range(MOST_AVERAGES):
             if whole.averages[k] != NULL:
                 part.averages[k] = whole.averages[k] + start * size

@@ -9,6 +9,7 @@ and with a smaller eps averages of squares are not changed.
 from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
 from libc.math cimport fabs, fabsf, fma, sqrt, sqrtf
 from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
 
 cdef enum:
     ENOUGH_UPDATES = 19000  # parameters per part from which an extra thread pays,
@@ -28,7 +29,8 @@ cdef struct Group:          # parameters whose rate and weight decay are multipl
 cdef struct Rates:          # of a run's updates, (number of batches,) each, or NULL
     const double* lrs
     const double* decays    # factors of the weight decay,
-    const double* dropouts  # and of the dropouts' p
+    const double* dropouts  # and of the dropouts' p;
+    const double* averages  # weights of the new parameters in their average
 
 cdef struct Update:         # one optimizer step
     int rule                # a Rule of optimizers.pyx
@@ -42,6 +44,8 @@ cdef struct Update:         # one optimizer step
     const char* dW
     char* averages[MOST_AVERAGES]
     char* W
+    double tau              # weight of the new parameters in their average; 0 leaves it as it is
+    char* mean              # that average
 
 
 cdef const Group* _group_at(const Update* job, Py_ssize_t i) noexcept nogil:
@@ -73,6 +77,17 @@ cdef void _numbers_of_update(const Rates* rates, Py_ssize_t batch, int decay, do
         numbers[0] = rates.lrs[batch]
     if rates.decays != NULL:
         numbers[decay] = weight_decay * rates.decays[batch]
+
+
+cdef void _blend(Py_ssize_t n, double tau, const real* x, real* mean) noexcept nogil:
+    """mean += tau (x - mean), and exactly x for a tau of 1, whatever mean was."""
+    cdef Py_ssize_t i
+    cdef real share = <real> tau
+    if share == 1:
+        memcpy(mean, x, n * sizeof(real))
+        return
+    for i in range(n):
+        mean[i] = fmadd(share, x[i] - mean[i], mean[i])
 
 
 cdef inline real* _average(const Update* job, int k, Py_ssize_t i, real* precision) noexcept nogil:

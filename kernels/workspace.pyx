@@ -82,6 +82,7 @@ cdef struct Workspace:
     double[MOST_NUMBERS] rule_numbers
     double weight_decay     # the rule's own, which the factors of updates multiply
     double dropout          # factor of each dropout's p
+    const Graph* twin       # of the average of the network, or NULL
     double l2
     double max_value        # of an element of a gradient; 0 for no bound
     double max_norm         # of a gradient; 0 for no bound

@@ -98,15 +98,20 @@ if TYPE_CHECKING:
         tables,
     )
     from affinet.conversion import from_sklearn
+    from affinet.ensemble import Ensemble
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
     from affinet.model_file import load
+    from affinet.replay import ReplayBuffer
+    from affinet.training.averaging import EMA, SWA
     from affinet.training.checkpoint import Checkpoint
     from affinet.training.many import FitManyError, fit_many
 
 __all__ = [
+    "EMA",
     "GELU",
     "SELU",
     "SGD",
+    "SWA",
     "AdaGrad",
     "Adam",
     "AdamW",
@@ -117,6 +122,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Embedding",
+    "Ensemble",
     "FitManyError",
     "GradientReport",
     "Group",
@@ -146,6 +152,7 @@ __all__ = [
     "Quantile",
     "RMSprop",
     "ReLU",
+    "ReplayBuffer",
     "Residual",
     "Scale",
     "Sequential",
@@ -189,11 +196,15 @@ _LATER = {
     "Checkpoint": "training.checkpoint",
     "FitManyError": "training.many",
     "fit_many": "training.many",
+    "Ensemble": "ensemble",
     "GradientReport": "gradcheck",
     "gradient_check": "gradcheck",
     "numerical_gradient": "gradcheck",
     "load": "model_file",
     "from_sklearn": "conversion",
+    "ReplayBuffer": "replay",
+    "EMA": "training.averaging",
+    "SWA": "training.averaging",
     "datasets": None,
     "diagnostics": None,
     "distributed": None,

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from affinet._validation import Array, number_array, require_shape
+from affinet._dispatch import kernels
+from affinet._validation import Array, number_array, real_number, require_shape
 
 LARGE_PAGE = 1 << 21  # bytes
 LINE = 64  # bytes of a cache line, and of the widest vector
@@ -86,6 +87,7 @@ class Parameters(dict[str, Array]):
         if penalized is None:
             penalized = (name for name, shape in shapes.items() if len(shape) > 1)
         self._penalized = frozenset(penalized)
+        self._buffers: dict[str, tuple[Any, str]] = {}
         start = 0
         for name, shape in shapes.items():
             end = start + math.prod(shape)
@@ -111,7 +113,7 @@ class Parameters(dict[str, Array]):
         return self._penalized
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("flat", "_flat", "_layout", "_penalized"):
+        if name not in ("flat", "_flat", "_layout", "_penalized", "_buffers"):
             raise AttributeError(
                 f"Parameters has no attribute {name!r} that can be set; "
                 "for a parameter's values write params[name] = array"
@@ -126,6 +128,66 @@ class Parameters(dict[str, Array]):
     def like(self) -> Parameters:
         """Zeros with the same names, shapes and dtype, in a new buffer."""
         return Parameters(self.shapes, self.flat.dtype, penalized=self.penalized)
+
+    def set_buffers(self, owners: Mapping[str, tuple[Any, str]]) -> None:
+        """Name the arrays beside the parameters that :meth:`blend` moves too.
+
+        ``owners``: for each name the object that holds the array, and its attribute. Objects are
+        referred to weakly, so that parameters do not keep a network alive.
+        """
+        self._buffers = {name: (weakly(owner), at) for name, (owner, at) in owners.items()}
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The arrays that training changes besides the parameters, such as running statistics."""
+        found = {name: (owner(), at) for name, (owner, at) in self._buffers.items()}
+        return {
+            name: getattr(owner, at) for name, (owner, at) in found.items() if owner is not None
+        }
+
+    def blend(self, source: Parameters, tau: float) -> None:
+        """Move the values towards those of ``source``: ``(1 - tau) own + tau source``, in place.
+
+        Buffers of the layers, such as the running statistics of a :class:`BatchNorm`, move too;
+        those of integers are copied unless tau is 0. This is the update of a target network:
+        ``target.params.blend(net.params, 0.005)``. With a tau of 1 everything is copied exactly.
+
+        Parameters
+        ----------
+        source : Parameters
+            Of a network with the same arrays; it does not change.
+        tau : float
+            Weight of ``source``, 0 to 1.
+
+        Raises
+        ------
+        TypeError
+            If source is not Parameters, or an array has another dtype.
+        ValueError
+            If the names or shapes of arrays differ, or tau is outside 0..1. In all cases nothing
+            has changed.
+
+        Examples
+        --------
+        >>> import numpy as np, affinet as an
+        >>> def constant(value):
+        ...     return an.Sequential(an.Affine(np.full((1, 1), value), np.array([value])))
+        >>> target, net = constant(0.0), constant(8.0)
+        >>> target.params.blend(net.params, 0.25)
+        >>> target.params.flat
+        array([2., 2.])
+        """
+        if not isinstance(source, Parameters):
+            raise TypeError(f"source is {type(source).__name__}, wanted the params of a network")
+        tau = real_number("tau", tau, 0.0)
+        if tau > 1:
+            raise ValueError(f"tau is {tau!r}, wanted 0 <= tau <= 1")
+        own, theirs = self.buffers, source.buffers
+        require_same_arrays("source", dict(source), dict(self))
+        require_same_arrays("source", theirs, own)
+        blend_array(self._flat, source.flat, tau)
+        for name, array in own.items():
+            blend_array(array, theirs[name], tau)
 
     def gather(self, arrays: Mapping[str, ArrayLike]) -> Array:
         """Arrays with these names and shapes as one flat array in this buffer's order.
@@ -168,6 +230,42 @@ class Parameters(dict[str, Array]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return restored, (self.shapes, self.flat.dtype, self.flat, self.penalized)
+
+
+def weakly(owner: Any) -> Any:
+    """A function that returns the object, or None once it is gone; a few cannot be referred to."""
+    try:
+        return weakref.ref(owner)
+    except TypeError:
+        return lambda: owner
+
+
+def require_same_arrays(what: str, arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
+    """Raise unless arrays have the names, shapes and dtypes of one's own."""
+    for name in [*own, *arrays]:
+        if name not in own or name not in arrays:
+            lacks, has = ("the target", what) if name not in own else (what, "the target")
+            raise ValueError(f"{has} has the array {name}, which {lacks} lacks")
+        if arrays[name].shape != own[name].shape:
+            raise ValueError(
+                f"{what}: {name} has shape {arrays[name].shape}, wanted {own[name].shape}"
+            )
+        if arrays[name].dtype != own[name].dtype:
+            raise TypeError(
+                f"{what}: {name} has dtype {arrays[name].dtype}, wanted {own[name].dtype}"
+            )
+
+
+def blend_array(target: Array, source: Array, tau: float) -> None:
+    """``target += tau (source - target)`` in place; other numbers than floats are copied."""
+    compiled = target.dtype in (np.float32, np.float64) and target.dtype.isnative
+    if target.dtype.kind != "f" or tau == 1:
+        if tau > 0:
+            target[...] = source
+    elif compiled and target.flags.carray and source.flags.c_contiguous and source.flags.aligned:
+        kernels.blend(source.reshape(-1), tau, target.reshape(-1))
+    else:
+        target += tau * (source - target)
 
 
 def restored(

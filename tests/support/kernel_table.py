@@ -19,6 +19,7 @@ import numpy as np
 from kernel_terms import (
     affine_terms,
     batch_norm_backward_terms,
+    blend_terms,
     clip_terms,
     elementwise_loss_terms,
     embedding_backward_terms,
@@ -397,6 +398,14 @@ KERNELS = {
             scalars={"lr": log_uniform(-4, 0), "momentum": any_share, "weight_decay": weight_decay},
             states=("v", "W"),
             terms=muon_terms,
+        ),
+        Kernel(
+            "blend",
+            arguments("x[n]"),
+            arguments("mean[n]"),
+            scalars={"tau": any_share},
+            states=("mean",),
+            terms=blend_terms,
         ),
         *weighted_loss(
             "softmax_cross_entropy_labels",

@@ -197,6 +197,10 @@ def running_terms(a):
     return {"running_mean": (1, size)}
 
 
+def blend_terms(a):
+    return {"mean": (2, abs(a.mean_before) + abs(a.tau) * (abs(a.x) + abs(a.mean_before)))}
+
+
 def row_distance(x):
     """How far each logit lies below its row's largest: an exponential multiplies errors by it."""
     return np.max(x, axis=1, keepdims=True, initial=-np.inf) - x

@@ -226,6 +226,12 @@ MUTANTS = {
         ),
         "dgamma uphill": batch_norm_gradient_with(lambda dx, dgamma, dbeta: (dx, -dgamma, dbeta)),
     },
+    "blend": {
+        "tau the other way round": lambda x, tau, mean: reference.blend(x, 1 - tau, mean),
+        "tau twice": lambda x, tau, mean: reference.blend(x, tau**2, mean),
+        "not exactly x for a tau of 1": lambda x, tau, mean: mean + tau * (x - mean),
+        "x alone": lambda x, tau, mean: x,
+    },
     "batch_norm_update": {
         "biased variance": running_with(biased=True),
         "momentum the other way round": running_with(other_way=True),

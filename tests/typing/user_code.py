@@ -58,6 +58,16 @@ def many(nets: list[an.Sequential], x: Array, t: Array) -> list[an.History | Non
     return [*histories]
 
 
+def ensembles(x: Array, t: Array) -> None:
+    ensemble = an.Ensemble([train(), train()], weights=[1, 2])
+    assert_type(ensemble.predict(x), Array)
+    assert_type(ensemble.std(x), Array)
+    assert_type(ensemble.quantile(x, [0.1, 0.9]), Array)
+    assert_type(ensemble.pruned(3, x, t), an.Ensemble)
+    assert_type(ensemble.members, tuple[an.Sequential, ...])
+    assert_type(an.Ensemble.load("ensemble.npz"), an.Ensemble)
+
+
 def report(state: an.TrainingState) -> None:
     if state.epoch > 10:
         raise an.StopTraining

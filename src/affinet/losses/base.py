@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +15,8 @@ from affinet._dispatch import kernels
 from affinet._foreign_names import require_known_names
 from affinet._validation import Array, fold_rows, number_array, ready, require_shape, row_weights
 from affinet.layers.base import input_array
+from affinet.layers.operation import OnnxGraph
+from affinet.losses import mixtures
 
 
 class Loss(KnownAttributes, ABC):
@@ -104,6 +107,28 @@ class Loss(KnownAttributes, ABC):
     def values(self, x: Array) -> Array:
         """Predictions for outputs x, in the units of the targets."""
         return x
+
+    def combined(self, outputs: Array, weights: Array) -> Array:
+        """The outputs of an ensemble: here the weighted mean of its members' outputs.
+
+        A loss whose predictions are a function of the outputs averages the predictions.
+
+        Parameters
+        ----------
+        outputs : array of shape (K, B, O)
+        weights : array of shape (K,), of sum 1
+
+        Returns
+        -------
+        array of shape (B, O) of float64
+        """
+        return mixtures.mean(outputs, weights)
+
+    def write_onnx_combined(
+        self, graph: OnnxGraph, outputs: Sequence[str], weights: Sequence[float]
+    ) -> None:
+        """Add the nodes of :meth:`combined` to an ONNX graph; ``outputs`` are its tensors."""
+        mixtures.write_mean(graph, outputs, weights)
 
     def number(self) -> float:
         """The kernel's scalar argument; 0 if it takes none."""

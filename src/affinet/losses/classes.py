@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import ArrayLike
 from affinet._dispatch import kernels
 from affinet._validation import Array, fold_rows, number_array, ready, real_number, row_weights
 from affinet.layers.base import input_array
+from affinet.layers.operation import OnnxGraph
+from affinet.losses import mixtures
 from affinet.losses.base import ClassLoss, ElementwiseLoss
 
 __all__ = ["SigmoidWithLoss", "SoftmaxWithLoss"]
@@ -133,6 +136,17 @@ class SoftmaxWithLoss(ClassLoss):
         """The constructor arguments that matter, as plain values for the model file."""
         return {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
 
+    def combined(self, outputs: Array, weights: Array) -> Array:
+        """Logits whose softmax is the mean of the members' probabilities: its logarithms."""
+        return mixtures.log_mean_exp(mixtures.log_softmax(outputs), weights)
+
+    def write_onnx_combined(
+        self, graph: OnnxGraph, outputs: Sequence[str], weights: Sequence[float]
+    ) -> None:
+        """Add the nodes of :meth:`combined` to an ONNX graph."""
+        logarithms = [graph.add("LogSoftmax", tensor, axis=-1) for tensor in outputs]
+        mixtures.write_log_mean_exp(graph, logarithms, weights)
+
     def number(self) -> float:
         """The label smoothing."""
         return self.label_smoothing
@@ -193,6 +207,21 @@ class SigmoidWithLoss(ElementwiseLoss, ClassLoss):
         rows = fold_rows(np.atleast_1d(number_array("x", x)))
         above = number_array("t", t).reshape(rows.shape) > 0.5
         return np.asarray(np.where(above, rows > 0, rows <= 0).all(axis=1))
+
+    def combined(self, outputs: Array, weights: Array) -> Array:
+        """Logits whose logistic function is the mean of the members' probabilities."""
+        yes = mixtures.log_mean_exp(mixtures.log_sigmoid(outputs), weights)
+        return yes - mixtures.log_mean_exp(mixtures.log_sigmoid(-outputs), weights)
+
+    def write_onnx_combined(
+        self, graph: OnnxGraph, outputs: Sequence[str], weights: Sequence[float]
+    ) -> None:
+        """Add the nodes of :meth:`combined` to an ONNX graph."""
+        logarithms = []
+        for sign in (1, -1):
+            terms = [mixtures.write_log_sigmoid(graph, tensor, sign) for tensor in outputs]
+            logarithms.append(mixtures.write_log_mean_exp(graph, terms, weights))
+        graph.add("Sub", *logarithms)
 
     @property
     def judged(self) -> Array | None:

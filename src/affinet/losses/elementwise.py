@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from affinet._validation import Array, any_number, positive_number
+from affinet.layers.operation import OnnxGraph
+from affinet.losses import mixtures
 from affinet.losses.base import ElementwiseLoss
 
 __all__ = [
@@ -134,6 +137,16 @@ class Poisson(ElementwiseLoss):
     def values(self, x: Array) -> Array:
         """Rates, ``exp(x)``."""
         return np.asarray(np.exp(x))
+
+    def combined(self, outputs: Array, weights: Array) -> Array:
+        """The logarithm of the members' mean rate."""
+        return mixtures.log_mean_exp(outputs, weights)
+
+    def write_onnx_combined(
+        self, graph: OnnxGraph, outputs: Sequence[str], weights: Sequence[float]
+    ) -> None:
+        """Add the nodes of :meth:`combined` to an ONNX graph."""
+        mixtures.write_log_mean_exp(graph, outputs, weights)
 
 
 class Quantile(ElementwiseLoss):

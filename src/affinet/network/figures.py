@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,11 +13,16 @@ from affinet._validation import Array, in_files
 from affinet.losses import ClassLoss, loss_of
 from affinet.metrics import Metric, measure
 
-if TYPE_CHECKING:
-    from affinet.network.sequential import Sequential
+
+class HasLoss(Protocol):
+    """A network, or several of them that predict as one."""
+
+    @property
+    def loss(self) -> Any:
+        """The loss, or None."""
 
 
-def require_loss(net: Sequential) -> Any:
+def require_loss(net: HasLoss) -> Any:
     """The network's loss; RuntimeError if it has none."""
     if net.loss is None:
         raise RuntimeError("this Sequential has no loss: build it with loss=... to train it")
@@ -25,7 +30,7 @@ def require_loss(net: Sequential) -> Any:
 
 
 def figures(
-    net: Sequential,
+    net: HasLoss,
     y: Array,
     t: ArrayLike,
     weights: Array | None,

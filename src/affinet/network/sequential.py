@@ -40,6 +40,7 @@ from affinet.parameters import Parameters
 
 if TYPE_CHECKING:
     from affinet.training import History
+    from affinet.training.averaging import WeightAverage
 
 # Attributes of networks pickled by versions in which these were not properties.
 RENAMED = {
@@ -342,6 +343,7 @@ class Sequential(Prediction):
         resume: str | PathLike[str] | None = None,
         shuffle: bool = True,
         sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
+        average: WeightAverage | None = None,
         stop_if_not_finite: bool = True,
     ) -> History:
         # affinet.training sets its docstring to that of affinet.training.fit.
@@ -355,7 +357,7 @@ class Sequential(Prediction):
             sample_weight=sample_weight,
             class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
             reducer=reducer, resume=resume, shuffle=shuffle, sampler=sampler,
-            stop_if_not_finite=stop_if_not_finite,
+            average=average, stop_if_not_finite=stop_if_not_finite,
         )  # fmt: skip
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -437,6 +439,13 @@ class Sequential(Prediction):
                 setattr(layer, name, self.params[key])
             place = int(path.partition(".")[0])
             self._elsewhere[place] += [(key, layer, f"d{name}") for name, key in keys.items()]
+        self._params.set_buffers(
+            {
+                f"{path}.{name}": (layer, name)
+                for path, layer in walk(self.layers)
+                for name in buffer_names(layer)
+            }
+        )
         self._compile()
 
     def _gradient_of_outputs(self, dout: ArrayLike) -> Any:

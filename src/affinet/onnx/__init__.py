@@ -28,7 +28,7 @@ def export(
     check: bool = True,
     encoding: bool = True,
 ) -> None:
-    """Write a network as an ONNX file that computes what :meth:`Sequential.predict` does.
+    """Write a network as an ONNX file that computes what :meth:`~affinet.Sequential.predict` does.
 
     The graph takes any number of rows and has the network's dtype. Layers are in evaluation mode,
     so a Dropout is omitted; ``input_scale`` becomes a product at the input. The loss is not
@@ -56,10 +56,11 @@ def export(
 
     Parameters
     ----------
-    net : Sequential, or a fitted affinet estimator
+    net : Sequential, Ensemble, or a fitted affinet estimator
         Made of affinet's own layers, at least one of which fixes the number of inputs. For an
-        estimator that is not one of tables, ``net_`` is written, which computes outputs and not
-        labels; its ``classes_`` are stored in the metadata.
+        :class:`~affinet.Ensemble`, the graph holds all members and their weighted mean, which
+        :func:`load` does not read. For an estimator that is not one of tables, ``net_`` is
+        written, which computes outputs and not labels; its ``classes_`` are stored in the metadata.
     path : path
         A name ending in ``.onnx``.
     opset : int, optional
@@ -68,7 +69,8 @@ def export(
         before that it is built from Erf.
     probabilities : bool
         True ends the graph with Softmax or Sigmoid, whichever the loss applies to logits, as
-        :meth:`Sequential.predict_proba` does. The graph of a table always has its probabilities.
+        :meth:`~affinet.Sequential.predict_proba` does. The graph of a table always has its
+        probabilities.
     input_dtype : dtype, optional
         Dtype of the graph's input if it is not the network's, such as uint8 for images; for a table
         that of its numbers, if it is not float64.
@@ -144,7 +146,7 @@ def export(
     if opset is None:
         opset = writer.OPSET if table is None else table.opset
     options = writer.Options(opset, probabilities, input_dtype, input_name, output_name)
-    if table is not None:
+    if table is not None and isinstance(network, Sequential):
         model = table_files.model_of_table(network, table, options)
     else:
         model = writer.model_of(network, options, sources.ensemble_in(network))

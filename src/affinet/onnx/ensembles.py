@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 MEAN_OPSET = 18  # the first one whose ReduceMean takes its axes as an input
 
 
-class Ensemble(NamedTuple):
+class Members(NamedTuple):
     """The members of a network, and whether their outputs are logits of classes."""
 
     members: int = 1
     classifies: bool = False
 
 
-ALONE = Ensemble()
+ALONE = Members()
 
 
 def require_members(net: Sequential, members: int) -> None:
@@ -37,13 +37,13 @@ def require_members(net: Sequential, members: int) -> None:
             )
 
 
-def write_tiled(graph: GraphWriter, ensemble: Ensemble) -> None:
+def write_tiled(graph: GraphWriter, ensemble: Members) -> None:
     """Add the last output, rows (B, I), for every member, one member after another."""
     if ensemble.members > 1:
         graph.add("Tile", graph.tensor, graph.indices("members", [ensemble.members, 1]))
 
 
-def write_average(graph: GraphWriter, ensemble: Ensemble, n_outputs: int) -> None:
+def write_average(graph: GraphWriter, ensemble: Members, n_outputs: int) -> None:
     """Add what :func:`affinet.tabular.outputs` makes of the members' outputs, both in float64."""
     if ensemble.members == 1:
         return
@@ -61,7 +61,7 @@ def write_average(graph: GraphWriter, ensemble: Ensemble, n_outputs: int) -> Non
 
 
 def write_answer(
-    graph: GraphWriter, ensemble: Ensemble, n_outputs: int, dtype: np.dtype[Any], kind: int
+    graph: GraphWriter, ensemble: Members, n_outputs: int, dtype: np.dtype[Any], kind: int
 ) -> None:
     """Add the ensemble's answer to the last output, in the network's dtype, ONNX's ``kind``."""
     graph.dtype = np.dtype(np.float64)

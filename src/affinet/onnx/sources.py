@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from affinet.ensemble import Ensemble
 from affinet.network import Sequential
-from affinet.onnx.ensembles import ALONE, Ensemble, require_members
+from affinet.onnx.ensembles import ALONE, Members, require_members
 from affinet.onnx.tables import TableModel, ensemble_of, recipe_of
 from affinet.onnx.writer import widths
 from affinet.tables import Encoding, NumberTarget
@@ -28,25 +29,26 @@ STEPS = {  # effect of an encoding on columns, by kind
 }
 
 
-def network_of(model: Any) -> Sequential:
+def network_of(model: Any) -> Sequential | Ensemble:
     """The network to export; an estimator's class names are added to a copy's metadata.
 
     Raises
     ------
     TypeError
-        If it is neither a Sequential nor an affinet estimator.
+        If it is neither a Sequential, an Ensemble nor an affinet estimator.
     ValueError
         If it is an estimator that has not been fitted.
     """
-    if isinstance(model, Sequential):
+    if isinstance(model, Sequential | Ensemble):
         return model
     net = getattr(model, "net_", None)
     if not isinstance(net, Sequential):
         if net is None and type(model).__module__.startswith("affinet.estimators"):
             raise ValueError(f"{type(model).__name__} has no network yet, call fit first")
         raise TypeError(
-            f"net is {type(model).__name__}, wanted a Sequential or a fitted estimator of "
-            "affinet's; of a pipeline pass the last step, its other steps are not exported"
+            f"net is {type(model).__name__}, wanted a Sequential, an Ensemble or a fitted "
+            "estimator of affinet's; of a pipeline pass the last step, its other steps are not "
+            "exported"
         )
     synchronize = getattr(model, "_network", None)  # coefs_ may have been replaced
     twin = copy.copy(net if synchronize is None else synchronize())
@@ -75,7 +77,7 @@ def table_metadata(model: Any) -> dict[str, Any]:
     return found
 
 
-def table_model(model: Any, net: Sequential) -> TableModel | None:
+def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:
     """What stands around the network of a table's model; None if it is not one.
 
     Raises
@@ -87,9 +89,12 @@ def table_model(model: Any, net: Sequential) -> TableModel | None:
     if missing is None:
         return None
     try:
-        if "table" in net.metadata:
+        if isinstance(net, Ensemble):
+            reason = "which is written for single networks only"
+        elif "table" in net.metadata:
             return TableModel.of(net.metadata)
-        reason = "of which affinet does not know the steps"
+        else:
+            reason = "of which affinet does not know the steps"
     except ValueError as error:
         reason = f"which cannot be read: {error}"
     raise ValueError(
@@ -98,9 +103,9 @@ def table_model(model: Any, net: Sequential) -> TableModel | None:
     )
 
 
-def ensemble_in(net: Sequential) -> Ensemble:
+def ensemble_in(net: Sequential | Ensemble) -> Members:
     """The ensemble inside a network of a table, as its recipe in the metadata says."""
-    if "table" not in net.metadata:
+    if isinstance(net, Ensemble) or "table" not in net.metadata:
         return ALONE
     if ensemble_of(recipe_of(net.metadata)).members == 1:
         return ALONE
@@ -110,7 +115,7 @@ def ensemble_in(net: Sequential) -> Ensemble:
     return model.ensemble
 
 
-def left_out(model: Any, net: Sequential) -> str | None:
+def left_out(model: Any, net: Sequential | Ensemble) -> str | None:
     """The steps before and after the network that its graph would lack; None if there are none."""
     if "table" in net.metadata:
         return encoding_in_words(net.metadata["table"])

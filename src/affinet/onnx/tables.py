@@ -12,7 +12,7 @@ import numpy as np
 from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.onnx.columns import ColumnWriter
-from affinet.onnx.ensembles import ALONE, Ensemble, write_average, write_tiled
+from affinet.onnx.ensembles import ALONE, Members, write_average, write_tiled
 from affinet.onnx.writer import OPSET, GraphWriter, element_type
 from affinet.tables import ClassTarget, Encoding, NumberTarget
 from affinet.tables.date_graph import DATE_OPSET
@@ -29,13 +29,13 @@ class TableModel:
     Attributes
     ----------
     encoding : Encoding
-    ensemble : Ensemble
+    ensemble : Members
     temperature : float
         Logits are divided by it.
     """
 
     encoding: Encoding
-    ensemble: Ensemble = ALONE
+    ensemble: Members = ALONE
     temperature: float = 1.0
 
     @classmethod
@@ -110,11 +110,11 @@ def recipe_of(metadata: Mapping[str, Any]) -> Recipe | None:
         raise ValueError(f"the network's metadata 'recipe' is {error}") from error
 
 
-def ensemble_of(recipe: Recipe | None) -> Ensemble:
+def ensemble_of(recipe: Recipe | None) -> Members:
     """The ensemble inside a recipe's network."""
     if recipe is None:
         return ALONE
-    return Ensemble(recipe.members, recipe.task == ClassTarget.task)
+    return Members(recipe.members, recipe.task == ClassTarget.task)
 
 
 def write_rows(

@@ -19,11 +19,13 @@ import affinet.layers
 from affinet._validation import whole_number
 from affinet._version import __version__
 from affinet.archive import write_atomically
+from affinet.ensemble import Ensemble
 from affinet.layers.tree import width_returned, width_taken
+from affinet.losses import Loss, mixtures
 from affinet.model_file import describe_part, known_types
 from affinet.network import Sequential
 from affinet.onnx import names
-from affinet.onnx.ensembles import ALONE, Ensemble, write_answer, write_tiled
+from affinet.onnx.ensembles import ALONE, Members, write_answer, write_tiled
 
 OPSET = 17  # where no other is asked for: that of LayerNormalization
 FIRST_OPSET = 13  # Softmax means the last axis from here on
@@ -120,9 +122,9 @@ class GraphWriter:
         layer.write_onnx(self)
         self.place = outer
 
-    def write_layers(self, net: Any) -> None:
-        """Add a network's layers."""
-        self.place = ""
+    def write_layers(self, net: Any, prefix: str = "") -> None:
+        """Add a network's layers; ``prefix`` comes before their paths."""
+        self.place = prefix
         for place, layer in enumerate(net.layers):
             self.write(place, layer)
 
@@ -170,16 +172,17 @@ def save(model: Any, path: Path, check: bool) -> None:
     write_atomically(path, write_model)
 
 
-def model_of(net: Sequential, options: Options, ensemble: Ensemble = ALONE) -> Any:
-    """The ONNX model of a network; see :func:`affinet.onnx.export`.
+def model_of(net: Sequential | Ensemble, options: Options, members: Members = ALONE) -> Any:
+    """The ONNX model of a network or an ensemble; see :func:`affinet.onnx.export`.
 
-    That of an ensemble takes each row once, and returns the mean of its members' answers.
+    That of a network with an ensemble inside takes each row once, and returns the mean of its
+    members' answers.
     """
     require_options(net, options)
-    graph, rows = graph_of(net, options, ensemble)
+    graph, rows = graph_of(net, options, members)
     model = complete(graph, options.opset)
     properties = properties_of(net, options.probabilities)
-    if ensemble.members > 1:
+    if isinstance(net, Sequential) and members.members > 1:
         record = {"columns": False, "rows": rows, "dtype": net.dtype.name, "loss": loss_of(net)}
         properties[names.TABLE] = json.dumps(record)
     helper.set_model_props(model, properties)
@@ -209,7 +212,7 @@ def complete(graph: Any, opset: int) -> Any:
     return model
 
 
-def properties_of(net: Sequential, probabilities: bool) -> dict[str, str]:
+def properties_of(net: Sequential | Ensemble, probabilities: bool) -> dict[str, str]:
     """The network's metadata as properties of a model."""
     properties = {
         names.METADATA: json.dumps(net.metadata),
@@ -220,22 +223,21 @@ def properties_of(net: Sequential, probabilities: bool) -> dict[str, str]:
     return properties
 
 
-def graph_of(net: Sequential, options: Options, ensemble: Ensemble) -> tuple[Any, str]:
-    """The ONNX graph of a network, and the tensor of the rows that the network takes."""
-    writer = GraphWriter(net.dtype, options.opset, options.input_name)
-    writer.place = "input"
-    input_dtype = net.dtype if options.input_dtype is None else np.dtype(options.input_dtype)
-    if input_dtype != net.dtype:
-        writer.add("Cast", to=element_type(net.dtype))
-    write_tiled(writer, ensemble)
+def graph_of(net: Sequential | Ensemble, options: Options, members: Members) -> tuple[Any, str]:
+    """The ONNX graph of a network or an ensemble, and the tensor of the rows that it takes."""
+    nets = [net] if isinstance(net, Sequential) else net.members
+    dtype = np.result_type(*(member.dtype for member in nets))
+    input_dtype = dtype if options.input_dtype is None else np.dtype(options.input_dtype)
+    writer = GraphWriter(dtype, options.opset, options.input_name)
     rows = writer.tensor
-    if net.input_scale is not None:
-        write_scale(writer, net.input_scale)
-    writer.write_layers(net)
+    if isinstance(net, Sequential):
+        rows = write_network(writer, net, input_dtype, members=members)
+    else:
+        write_ensemble(writer, net, input_dtype)
     writer.place = "output"
-    n_inputs, n_outputs = widths(net)
-    if ensemble.members > 1:
-        write_answer(writer, ensemble, n_outputs, net.dtype, element_type(net.dtype))
+    n_inputs, n_outputs = widths(nets[0])
+    if members.members > 1:
+        write_answer(writer, members, n_outputs, dtype, element_type(dtype))
     if options.probabilities:
         writer.add(net.loss.onnx_operator)
     if not writer.nodes:
@@ -246,10 +248,51 @@ def graph_of(net: Sequential, options: Options, ensemble: Ensemble) -> tuple[Any
         writer.nodes,
         "affinet",
         [tensor(options.input_name, input_dtype, n_inputs)],
-        [tensor(options.output_name, net.dtype, n_outputs)],
+        [tensor(options.output_name, dtype, n_outputs)],
         list(writer.initializers.values()),
     )
     return graph, rows
+
+
+def write_network(
+    writer: GraphWriter,
+    net: Sequential,
+    input_dtype: np.dtype[Any],
+    prefix: str = "",
+    members: Members = ALONE,
+) -> str:
+    """Add the nodes of a network, and return the tensor of the rows that its layers take.
+
+    ``prefix`` comes before the paths of its layers.
+    """
+    writer.place = f"{prefix}.input" if prefix else "input"
+    writer.dtype = net.dtype
+    if input_dtype != net.dtype:
+        writer.add("Cast", to=element_type(net.dtype))
+    write_tiled(writer, members)
+    rows = writer.tensor
+    if net.input_scale is not None:
+        write_scale(writer, net.input_scale)
+    writer.write_layers(net, prefix)
+    return rows
+
+
+def write_ensemble(writer: GraphWriter, ensemble: Ensemble, input_dtype: np.dtype[Any]) -> None:
+    """Add the nodes of all members and of their mean, which the loss defines."""
+    dtype, start = writer.dtype, writer.tensor
+    outputs = []
+    for place, net in enumerate(ensemble.members):
+        writer.tensor = start
+        write_network(writer, net, input_dtype, f"member.{place}")
+        if net.dtype != dtype:
+            writer.add("Cast", to=element_type(dtype))
+        outputs.append(writer.tensor)
+    writer.place, writer.dtype = "mean", dtype
+    weights = ensemble.weights.tolist()
+    if isinstance(ensemble.loss, Loss):
+        ensemble.loss.write_onnx_combined(writer, outputs, weights)
+    else:
+        mixtures.write_mean(writer, outputs, weights)
 
 
 def name_output(writer: GraphWriter, options: Options) -> None:
@@ -263,7 +306,7 @@ def name_output(writer: GraphWriter, options: Options) -> None:
     writer.nodes[-1].output[0] = options.output_name
 
 
-def require_options(net: Sequential, options: Options) -> None:
+def require_options(net: Sequential | Ensemble, options: Options) -> None:
     """Raise if the options are invalid for any layers."""
     newest = onnx.defs.onnx_opset_version()
     if not FIRST_OPSET <= whole_number("opset", options.opset, FIRST_OPSET) <= newest:
@@ -281,10 +324,10 @@ def require_options(net: Sequential, options: Options) -> None:
         raise TypeError(f"probabilities: the loss {net.loss!r} gives no probabilities")
     if options.input_dtype is not None and np.dtype(options.input_dtype).kind not in "buif":
         raise TypeError(f"input_dtype is {options.input_dtype!r}, wanted one of real numbers")
-    if net.params.flat.nbytes > MOST_BYTES:
-        raise ValueError(
-            f"the parameters take {net.params.flat.nbytes:,} bytes, an ONNX file holds 2 GB"
-        )
+    nets = [net] if isinstance(net, Sequential) else net.members
+    n_bytes = sum(member.params.flat.nbytes for member in nets)
+    if n_bytes > MOST_BYTES:
+        raise ValueError(f"the parameters take {n_bytes:,} bytes, an ONNX file holds 2 GB")
 
 
 def require_own(place: str, layer: Any) -> None:

@@ -12,6 +12,7 @@ __all__ = [
     "adagrad_update",
     "adam_update",
     "adamw_update",
+    "blend",
     "lion_update",
     "momentum_update",
     "nesterov_update",
@@ -444,3 +445,42 @@ def adamw_update(
     if weight_decay:
         W = W - float(lr) * float(weight_decay) * W
     return adam_update(dW, lr, beta1, beta2, eps, step, m, v, W)
+
+
+def blend(x: Array, tau: float, mean: Array) -> Array:
+    """A running average, ``(1 - tau) mean + tau x``, and exactly x for a tau of 1.
+
+    Parameters
+    ----------
+    x : array of any shape
+    tau : float
+        Weight of x, 0 to 1: ``1 - decay`` for an exponential average, 1/k for the mean of k.
+    mean : array shaped as x
+
+    Returns
+    -------
+    array shaped as x
+        The new average.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or tau is outside 0..1.
+
+    Notes
+    -----
+    Source: Lillicrap et al., "Continuous control with deep reinforcement learning", ICLR 2016,
+    algorithm 1, for a fixed tau; Izmailov et al., "Averaging weights leads to wider optima and
+    better generalization", UAI 2018, algorithm 1, for 1/k.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import blend
+    >>> blend(np.array([2.0]), 0.25, np.array([6.0]))
+    array([5.])
+    """
+    require_shape("mean", mean, x.shape)
+    if not 0 <= tau <= 1:
+        raise ValueError(f"tau is {tau}, wanted 0 <= tau <= 1")
+    return x.copy() if tau == 1 else mean + tau * (x - mean)

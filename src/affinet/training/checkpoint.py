@@ -35,6 +35,7 @@ ADDED: dict[str, Any] = {
     "decay_schedule": None,
     "dropout_schedule": None,
     "parameters with AdamW": [],
+    "average": None,
 }
 MOST_STEPS = 2**53  # integers up to here are exact in the rules' float64
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot, with their types
@@ -44,6 +45,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot, with their type
     "schedule": (dict, type(None)),
     "decay_schedule": (dict, type(None)),
     "dropout_schedule": (dict, type(None)),
+    "average": (dict, type(None)),
     "callbacks": list,
     "history": dict,
     "epoch": dict,
@@ -204,6 +206,7 @@ def snapshot(run: Run) -> dict[str, Any]:
         "network": arrays_of(run.net),
         "optimizer": optimizer_state(run),
         **{name: schedule_state(run, name) for name in SCHEDULES},
+        "average": average_state(run),
         "callbacks": [
             {"type": name_of(callback), "state": callback.state_dict()}
             for callback in with_state(run)
@@ -230,6 +233,7 @@ def identity(run: Run) -> dict[str, Any]:
         "optimizer": type(run.optimizer).__name__,
         "parameters with AdamW": list(getattr(run.optimizer, "adamw", ())),
         **{name: schedule_name(run, name) for name in SCHEDULES},
+        "average": None if run.training.average is None else repr(run.training.average),
         "l2": run.training.regularization.l2,
         "clip_norm": run.training.regularization.clip_norm,
         "clip_value": run.training.regularization.clip_value,
@@ -253,6 +257,14 @@ def schedule_state(run: Run, name: str) -> dict[str, Any] | None:
         return None
     lr = run.base_lr if name == "schedule" else 1.0
     return {"type": name_of(schedule), "lr": lr, "state": state_of(schedule)}
+
+
+def average_state(run: Run) -> dict[str, Any] | None:
+    """The average of the weights and its number of updates, None without one."""
+    average = run.training.average
+    if average is None:
+        return None
+    return {"steps": average.steps, "network": arrays_of(average.follow(run.net))}
 
 
 def digest(array: Array) -> str:
@@ -318,6 +330,8 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
         base_lr = schedule_lr(content["schedule"])
         numbers = optimizer_numbers(run, content["optimizer"])
         groups = optimizer_groups(run, content["optimizer"])
+        if run.training.average is not None:
+            whole_number("the average's steps", content["average"]["steps"], history.steps)
         load_states(parts_with_state(run, content))
     except (ValueError, TypeError) as error:
         raise ValueError(f"resume: {Path(path)}: {error}") from error
@@ -327,6 +341,10 @@ def resume(run: Run, path: str | os.PathLike[str]) -> None:
     if base_lr is not None:
         run.base_lr = base_lr
     set_arrays(run.net, content["network"])
+    mean = run.training.average
+    if mean is not None:
+        set_arrays(mean.follow(run.net), content["average"]["network"])
+        mean.steps = content["average"]["steps"]
     for name, value in numbers.items():
         setattr(run.optimizer, name, value)
     for name, value in groups.items():
@@ -479,6 +497,11 @@ def require_arrays(run: Run, content: Mapping[str, Any]) -> None:
         wanted |= {f"average {i}": flat for i in range(run.optimizer.n_averages)}
         averages = content["optimizer"]["averages"]
         found |= {f"average {name}": array for name, array in averages.items()}
+    if run.training.average is not None:
+        own = arrays_of(run.training.average.follow(run.net))
+        wanted |= {f"average of {name}": array for name, array in own.items()}
+        theirs = content["average"]["network"]
+        found |= {f"average of {name}": array for name, array in theirs.items()}
     if found.keys() != wanted.keys():
         raise ValueError(f"it has arrays of {', '.join(found)}, wanted {', '.join(wanted)}")
     for name, array in wanted.items():

@@ -50,6 +50,7 @@ from affinet.network.inner import (
 from affinet.optimizers import Adam, Optimizer
 from affinet.threads import register_with_threadpoolctl
 from affinet.training.alone import AnyTeam
+from affinet.training.averaging import WeightAverage
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.record import Training
@@ -106,6 +107,7 @@ def checked_training(
     clip_value: float | None,
     shuffle: bool,
     sampler: Any,
+    average: Any,
     stop_if_not_finite: bool,
     known: Known | None = None,
     known_held_out: Known | None = None,
@@ -121,6 +123,7 @@ def checked_training(
     require_dropout_schedule(net, dropout_schedule)
     if isinstance(optimizer, Optimizer):
         optimizer.segments(net.params)  # raises if a group matches no parameter
+    require_average(average)
     named = require_metrics(metrics, validation_data)
     callbacks = require_callbacks(callbacks)
     batch_size = whole_number("batch_size", batch_size, 1)
@@ -145,6 +148,7 @@ def checked_training(
         net, optimizer, x, t, batch_size, steps, seed, weights, shuffle, regularization,
         schedule, callbacks, validation_data, named, ends_by, bool(stop_if_not_finite),
         drawing=drawing, decay_schedule=decay_schedule, dropout_schedule=dropout_schedule,
+        average=average,
     )  # fmt: skip
 
 
@@ -205,6 +209,12 @@ def require_dropout_schedule(net: Sequential, schedule: Any) -> None:
     require_callable("dropout_schedule", schedule)
     if not any(isinstance(layer, Dropout) for _, layer in walk(net.layers)):
         raise ValueError("dropout_schedule was given, but the network has no Dropout layer")
+
+
+def require_average(average: Any) -> None:
+    """Raise unless it is None or an average of weights."""
+    if average is not None and not isinstance(average, WeightAverage):
+        raise TypeError(f"average is {average!r:.60}, wanted an object such as EMA(0.999)")
 
 
 def require_callable(name: str, schedule: Any) -> None:

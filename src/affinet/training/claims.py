@@ -87,6 +87,8 @@ def claims_of(training: Training, fused: bool) -> Iterator[Claim]:
     for name, schedule in training.schedules.items():
         if remembers(schedule):
             yield Claim(schedule, f"the {name}", thread)
+    if training.average is not None:
+        yield Claim(training.average, "the average", thread)
     changes = not training.schedules.keys().isdisjoint({"schedule", "decay_schedule"})
     yield Claim(training.optimizer, "the optimizer", thread, alone=changes, nests=True)
     if fused:

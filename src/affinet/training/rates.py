@@ -1,4 +1,4 @@
-"""What schedules set for each update: the learning rate, and two factors."""
+"""What is set for each update: the learning rate, two factors, and a weight in an average."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from affinet._validation import Array
 
 
 class Rate(NamedTuple):
-    """What schedules set for one update; None where there is no schedule.
+    """What is set for one update; None where nothing sets it.
 
     Attributes
     ----------
@@ -16,11 +16,14 @@ class Rate(NamedTuple):
         The learning rate.
     decay, dropout : float or None
         Factors of the optimizer's weight decay and of each dropout's p.
+    average : float or None
+        Weight of the new parameters in their average.
     """
 
     lr: float | None = None
     decay: float | None = None
     dropout: float | None = None
+    average: float | None = None
 
 
 class Rates(NamedTuple):
@@ -29,6 +32,7 @@ class Rates(NamedTuple):
     lrs: Array | None = None
     decays: Array | None = None
     dropouts: Array | None = None
+    averages: Array | None = None
 
     def at(self, update: int) -> Rate:
         """Those of one update, 0 for the first."""
@@ -40,5 +44,5 @@ class Rates(NamedTuple):
 
     @property
     def shortest(self) -> int | None:
-        """The number of updates that all schedules have a value for; None without schedules."""
+        """The number of updates that all arrays have a value for; None without any."""
         return min((len(array) for array in self if array is not None), default=None)

@@ -13,6 +13,7 @@ from affinet.training.batches import epoch_order, steps_per_epoch
 from affinet.training.regularization import Regularization
 
 if TYPE_CHECKING:
+    from affinet.training.averaging import WeightAverage
     from affinet.training.sampling import Drawing
 
 SCHEDULES = ("schedule", "decay_schedule", "dropout_schedule")  # arguments of fit
@@ -43,6 +44,8 @@ class Training:
         Returns the learning rates.
     decay_schedule, dropout_schedule : callable, optional
         Return factors of the optimizer's weight decay and of every Dropout's p.
+    average : WeightAverage, optional
+        Averages the weights over the updates.
     callbacks : tuple of callables
         Callbacks with ``comes_last`` are at the end.
     validation_data : (x, t) or (x, t, weights), optional
@@ -75,6 +78,7 @@ class Training:
     drawing: Drawing | None = None
     decay_schedule: Any = None
     dropout_schedule: Any = None
+    average: WeightAverage | None = None
 
     @property
     def schedules(self) -> dict[str, Any]:

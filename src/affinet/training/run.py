@@ -80,6 +80,8 @@ class Run:
         self.training = training
         self.net = training.net
         self.optimizer = training.optimizer
+        if training.average is not None:
+            training.average.follow(self.net)
         self.step: TrainingStep = make_step(training, rows)
         callbacks = training.callbacks
         self.at_epochs = [c for c in callbacks if getattr(c, "every_steps", None) is None]
@@ -90,7 +92,8 @@ class Run:
         self.metrics = {name: Stopping(m, self.stop) for name, m in training.metrics.items()}
         self.stop_text: str | None = None  # message of a pending StopTraining
         self.base_lr = float(getattr(self.optimizer, "lr", 0.0))
-        self.rates = Rates()  # of the epoch's updates, from the schedules
+        self.rates = Rates()  # of the epoch's updates, from schedules and the average
+        self.average_start = 0  # updates that the average had seen before the first one here
         found = {id(schedule): schedule for schedule in training.schedules.values()}
         self.schedules = list(found.values())  # each once, even if it sets two things
         self.batches_a_call = 1
@@ -116,6 +119,8 @@ class Run:
             checkpoint.resume(self, resume)
             self.step.refresh()
             self.step.updates = self.history.steps
+        if self.training.average is not None:
+            self.average_start = self.training.average.steps - self.history.steps
         self.history.step_kind = self.step.kind
         self.history.step_reason = self.step.reason
         self.history.threads = self.step.threads if self.alone else 1  # ranks divide the rows
@@ -200,7 +205,7 @@ class Run:
         rows = (training.steps - before) * size
         if rows < len(order):
             order = order[:rows]
-        if self.schedules:
+        if self.schedules or training.average is not None:
             self.rates = self.rates_of_epoch(before, -(-len(order) // size))
             order = order[: (self.rates.shortest or 0) * size]
         start = sums.batches * size
@@ -251,6 +256,8 @@ class Run:
             last, hit_rate = self.run_steps(part, weights, rates)
         finally:
             self.history.steps = self.step.updates
+            if self.training.average is not None:
+                self.training.average.steps = self.average_start + self.history.steps
         sums.batches += batches
         seconds = time.perf_counter() - started
         if batches == self.batches_a_call or seconds > PAUSE:
@@ -336,7 +343,7 @@ class Run:
         return figures
 
     def rates_of_epoch(self, before: int, batches: int) -> Rates:
-        """What the schedules set for this epoch's updates, the first of them number ``before``.
+        """What is set for this epoch's updates, the first of them number ``before``.
 
         A schedule that stops the training ends the lists.
         """
@@ -351,7 +358,10 @@ class Run:
             most = max(drops, default=0.0)
             below = 1 / most if most > 0 else math.inf  # factors from here on drop everything
             dropouts = self.values(before, batches, "dropout_schedule", factor, below=below)
-        return Rates(lrs, decays, dropouts)
+        averages = None
+        if training.average is not None:
+            averages = training.average.weights(self.average_start + before, batches)
+        return Rates(lrs, decays, dropouts, averages)
 
     def values(
         self,

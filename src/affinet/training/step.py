@@ -75,10 +75,17 @@ class TrainingStep(Protocol):
         this part's share of the batch's. ``dropout`` is a factor of every Dropout's p.
         """
 
-    def apply_update(self, total: float, lr: float | None, decay: float | None = None) -> float:
+    def apply_update(
+        self,
+        total: float,
+        lr: float | None,
+        decay: float | None = None,
+        average: float | None = None,
+    ) -> float:
         """Regularize a batch's whole gradient and update; returns the penalty.
 
-        ``decay`` is a factor of the weight decay.
+        ``decay`` is a factor of the weight decay, ``average`` the weight of the new parameters in
+        their average.
         """
 
 
@@ -105,7 +112,7 @@ class LayerwiseStep:
             total = len(batch) if weights is None else float(weights[batch].sum())
             rate = rates.at(number)
             loss, found = self.accumulate_gradients(batch, first + number, 0, total, rate.dropout)
-            losses.append(loss + self.apply_update(total, rate.lr, rate.decay))
+            losses.append(loss + self.apply_update(total, rate.lr, rate.decay, rate.average))
             hits.append(found)
         return np.array(losses), np.array(hits)
 
@@ -131,7 +138,13 @@ class LayerwiseStep:
             self.net.grads.flat *= self.net.dtype.type(own / total)
         return loss, self.count_hits(t, weights)
 
-    def apply_update(self, total: float, lr: float | None, decay: float | None = None) -> float:
+    def apply_update(
+        self,
+        total: float,
+        lr: float | None,
+        decay: float | None = None,
+        average: float | None = None,
+    ) -> float:
         """The second half of a step; see :class:`TrainingStep`."""
         penalty = self.training.regularization.apply(self.net, total)
         if lr is not None:
@@ -145,6 +158,8 @@ class LayerwiseStep:
                 self.optimizer.update(self.net.params, self.net.grads)
             finally:
                 self.optimizer.weight_decay = own
+        if average and self.training.average is not None:
+            self.training.average.add(self.net, average)
         self.updates += 1
         return penalty
 
@@ -233,6 +248,10 @@ class FusedStep:
         plan.set_regularization(
             regularization.l2, regularization.clip_norm, regularization.clip_value
         )
+        if self.training.average is not None:
+            twin = self.training.average.follow(self.net)
+            inside = describe_layers(twin.layers, self.keys)
+            plan.set_average(kernels.make_operations(twin.params.flat, inside, self.n_inputs))
         if not self.in_files:
             self.set_rows(plan, self.training.x, self.training.t, self.training.weights)
         return plan
@@ -299,13 +318,19 @@ class FusedStep:
         found = self.plan.gradients(self.located(rows), step, place, total, factor)
         return found
 
-    def apply_update(self, total: float, lr: float | None, decay: float | None = None) -> float:
+    def apply_update(
+        self,
+        total: float,
+        lr: float | None,
+        decay: float | None = None,
+        average: float | None = None,
+    ) -> float:
         """The second half of a step; see :class:`TrainingStep`."""
         penalty: float = self.plan.regularize(total)
         if lr is not None:
             self.optimizer.lr = lr
             self.set_rule()
-        self.plan.update(decay)
+        self.plan.update(decay, average or 0.0)
         self.updates += 1
         self.state.step = self.plan.updates
         return penalty

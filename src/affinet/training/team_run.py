@@ -40,6 +40,11 @@ class TeamStep:
         self.net, self.optimizer = training.net, training.optimizer
         every = getattr(team.reducer, "average_every", None)
         self.average_every = every if every is None else whole_number("average_every", every, 1)
+        if self.average_every is not None and training.average is not None:
+            raise ValueError(
+                "average was given with a reducer that averages parameters every "
+                f"{self.average_every} steps: ranks differ in between, wanted one of them"
+            )
         self.settled = True  # the parameters are the same on all ranks
 
     def run(
@@ -66,7 +71,7 @@ class TeamStep:
         """One step that all ranks compute together."""
         loss, hits = self.inner.accumulate_gradients(rows, step, place, total, rate.dropout)
         self.team.sum(self.net.grads.flat)
-        penalty = self.inner.apply_update(total, rate.lr, rate.decay)
+        penalty = self.inner.apply_update(total, rate.lr, rate.decay, rate.average)
         return (loss + penalty if self.team.rank == 0 else loss), hits
 
     def own_step(
@@ -136,8 +141,12 @@ class TeamRun(Run):
         )
         with team.setting_up(), self.same_file(resume) as path:
             super().begin(path)
-        for array in arrays_of(self.net, self.optimizer):
+        average = self.training.average
+        means = [] if average is None else [average.follow(self.net).params.flat]
+        for array in arrays_of(self.net, self.optimizer) + means:
             team.broadcast(array)
+        if average is not None:
+            team.agree({"updates before this training in the average": self.average_start})
         if isinstance(self.optimizer, Optimizer):
             state = self.optimizer.state_of(params.flat)
             team.agree({"updates before this training": state.step})

@@ -19,6 +19,7 @@ from affinet.network import Sequential
 from affinet.network.inner import using_alone
 from affinet.optimizers import Optimizer
 from affinet.training.alone import Alone, AnyTeam
+from affinet.training.averaging import WeightAverage
 from affinet.training.callbacks import Callback
 from affinet.training.checks import checked_training
 from affinet.training.claims import claimed
@@ -58,6 +59,7 @@ def fit(
     resume: str | PathLike[str] | None = None,
     shuffle: bool = True,
     sampler: Callable[[int, int, np.random.Generator], ArrayLike] | None = None,
+    average: WeightAverage | None = None,
     stop_if_not_finite: bool = True,
 ) -> History:
     """Train a network on mini-batches.
@@ -166,6 +168,9 @@ def fit(
         :mod:`affinet.samplers`. An epoch then has as many rows as it draws, and its figures are
         means over these rows. ``rng`` depends on (seed, epoch) alone. It replaces the shuffle, so
         it cannot be combined with ``shuffle=False``.
+    average : WeightAverage, optional
+        :class:`affinet.EMA` or :class:`affinet.SWA`: an average of the weights over the updates,
+        kept in a second network, ``average.net``. Checkpoints hold it too.
     stop_if_not_finite : bool
         True ends the training with a warning, and ``history.stopped_by`` says so, when a loss is
         not finite; False continues, and warns after every such epoch. The warning names the place
@@ -209,10 +214,13 @@ def fit(
                     metrics=metrics, schedule=schedule, decay_schedule=decay_schedule,
                     dropout_schedule=dropout_schedule, seed=seed, sample_weight=sample_weight,
                     class_weight=class_weight, l2=l2, clip_norm=clip_norm, clip_value=clip_value,
-                    shuffle=shuffle, sampler=sampler, stop_if_not_finite=stop_if_not_finite,
+                    shuffle=shuffle, sampler=sampler, average=average,
+                    stop_if_not_finite=stop_if_not_finite,
                 )  # fmt: skip
                 run = make_run(training)
                 held.enter_context(claimed(training, run.step.kind == "fused"))
+                if training.average is not None:
+                    held.enter_context(using_alone(training.average.follow(net)))
             team.agree(
                 {"rows to validate with": training.held_out, "metrics": list(training.metrics)}
             )
