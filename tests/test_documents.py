@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from documents import Block, blocks, commands, run_console, run_python
 
 DOCS = Path(__file__).parents[1] / "docs"
