@@ -21,8 +21,10 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "local_mathjax",
+    "own_members",
     "release_notes",
     "shell_commands",
 ]
@@ -46,6 +48,7 @@ intersphinx_mapping = {
 }
 # Names of other projects, for machines without the inventories, and affinet's own private bases.
 OTHER_PROJECTS = r"(numpy|np|sklearn|scipy|matplotlib|pandas|polars|onnx|mpi4py|joblib)(\..*)?"
+nitpick_ignore = [("py:obj", "snapshot")]  # a field with a class as its default
 nitpick_ignore_regex = [
     (r"py:.*", OTHER_PROJECTS),
     (r"py:.*", r"(collections|concurrent|os|pathlib|typing|threading|abc|dataclasses)\..*"),

@@ -1,4 +1,4 @@
-"""The directive ``shell-command``: the options of a command, from the parser of the shell itself."""
+"""Directives that document the shell's commands from the options of its own parser."""
 
 import argparse
 

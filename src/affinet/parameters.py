@@ -162,6 +162,7 @@ class Parameters(dict[str, Array]):
         return self
 
     def _fixed(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise TypeError: the set of parameters is fixed."""
         raise TypeError("the names of a network's parameters are fixed")
 
     __delitem__ = pop = popitem = clear = setdefault = _fixed

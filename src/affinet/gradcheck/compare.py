@@ -27,7 +27,7 @@ BACKWARD_ROUNDING = 64 * np.finfo(np.float64).eps
 
 @dataclass
 class Plan:
-    """How to check: the arguments of :func:`gradient_check`."""
+    """How to check: the arguments of :func:`~affinet.gradient_check`."""
 
     tolerance: float
     h: float

@@ -19,7 +19,7 @@ class Comparison:
     analytic, numerical : float
     error : float
         ``|analytic - numerical| / max(|analytic|, |numerical|, floor)``, signs kept; see
-        :func:`gradient_check` for the floor.
+        :func:`~affinet.gradient_check` for the floor.
     """
 
     name: str
@@ -76,7 +76,7 @@ class ParameterCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The outcome of :func:`gradient_check`; true if the check passed, readable if printed.
+    """The outcome of :func:`~affinet.gradient_check`: true if passed, readable if printed.
 
     Attributes
     ----------

@@ -97,7 +97,7 @@ class ColumnLayer(ParameterLayer):
     def bind(
         self, owner: Parameters, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
     ) -> None:
-        """Make the parameters and their gradients views; see :class:`ParameterLayer`."""
+        """Make the parameters and their gradients views; see ``ParameterLayer``."""
         for name in self.parameters:
             require_shape(name, getattr(self, name), self._shapes[name])
         super().bind(owner, arrays, gradients)

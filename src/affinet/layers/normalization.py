@@ -97,7 +97,7 @@ class Normalization(ParameterLayer):
     def bind(
         self, owner: Parameters, arrays: Mapping[str, Array], gradients: Mapping[str, Array]
     ) -> None:
-        """Make the parameters and their gradients views; see :class:`ParameterLayer`."""
+        """Make the parameters and their gradients views; see ``ParameterLayer``."""
         for name in (*self.parameters, *self.buffers):
             require_shape(name, getattr(self, name), self.gamma.shape)
         super().bind(owner, arrays, gradients)

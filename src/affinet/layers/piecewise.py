@@ -35,7 +35,7 @@ class PiecewiseEmbedding(ColumnLayer):
         Row width of the input.
     edges : mapping of int to sequence of float
         For each embedded column the edges of its bins, two or more, ascending; see
-        :func:`affinet.tabular.tabm.bin_edges`.
+        ``affinet.tabular.tabm.bin_edges``.
     outputs : int
         d, values for each embedded column.
     rng : int, numpy.random.Generator or None

@@ -359,7 +359,7 @@ class Sequential(Prediction):
         )  # fmt: skip
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the whole model to a file; see :func:`affinet.model_file.save`."""
+        """Write the whole model to a file; see ``affinet.model_file.save``."""
         from affinet.model_file import save
 
         save(self, path)

@@ -28,7 +28,7 @@ def export(
     check: bool = True,
     encoding: bool = True,
 ) -> None:
-    """Write a network as an ONNX file that computes what :meth:`Sequential.predict` does.
+    """Write a network as an ONNX file that computes what :meth:`~affinet.Sequential.predict` does.
 
     The graph takes any number of rows and has the network's dtype. Layers are in evaluation mode,
     so a Dropout is omitted; ``input_scale`` becomes a product at the input. The loss is not
@@ -49,7 +49,7 @@ def export(
         GELU is one operator, before that it is built from Erf.
     probabilities : bool
         True ends the graph with Softmax or Sigmoid, whichever the loss applies to logits, as
-        :meth:`Sequential.predict_proba` does.
+        :meth:`~affinet.Sequential.predict_proba` does.
     input_dtype : dtype, optional
         Dtype of the graph's input if it is not the network's, such as uint8 for images.
     input_name, output_name : str

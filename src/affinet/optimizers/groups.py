@@ -30,7 +30,7 @@ class Group:
     parameters : str or sequence of str
         Names of parameters, the keys of ``net.params``, or patterns of names: ``"*.b"`` are all
         biases, ``"0.*"`` is the first layer, ``"3.W"`` one array; ``?`` and ``[...]`` work as in
-        :mod:`fnmatch`.
+        the standard module ``fnmatch``.
     lr, weight_decay : float
         Factors of the optimizer's learning rate and weight decay, 0 or more.
 

@@ -38,9 +38,10 @@ def muon_update(
 
     Notes
     -----
-    The orthogonal matrix is approximate: from X = G / (|G| + 1e-7), with |G| the Frobenius norm,
-    five times A = X X^T, X = 3.4445 X + (-4.7750 A + 2.0315 A^2) X, on the transpose if that has
-    fewer rows. Source: Jordan et al., "Muon", 2024, whose matrices have the shape (O, I).
+    The orthogonal matrix is approximate: from ``X = G / (|G| + 1e-7)``, with ``|G|`` the Frobenius
+    norm, five times ``A = X X^T``, ``X = 3.4445 X + (-4.7750 A + 2.0315 A^2) X``, on the transpose
+    if that has fewer rows. Source: Jordan et al., "Muon", 2024, whose matrices have the shape
+    (O, I).
 
     Examples
     --------

@@ -42,8 +42,8 @@ class Encoding:
     ----------
     columns : tuple of objects, each for one column
         The inputs, in the table's order: ``NumberColumn``, ``CategoryColumn`` and ``DateColumn``,
-        or, by the options of :meth:`fit`, those of :mod:`affinet.tables.scaled` and
-        :mod:`affinet.tables.categories`.
+        or, by the options of :meth:`fit`, those of ``affinet.tables.scaled`` and
+        ``affinet.tables.categories``.
     target : ClassTarget or NumberTarget
     names : tuple of str
         All columns of the training table, in its order.

@@ -87,10 +87,10 @@ def fit(
     validation_data : tuple of arrays, optional
         ``(x, t)`` or ``(x, t, weights)`` to evaluate at the end of every epoch.
     callbacks : iterable of callables
-        Each is called with a :class:`TrainingState` at the end of every epoch. One with an
+        Each is called with a :class:`~affinet.TrainingState` at the end of every epoch. One with an
         attribute ``every_steps = n`` is called every n steps instead, see
         :func:`affinet.every_steps`; one with ``next_step(step)`` and ``after_step(state)`` also
-        after steps that it chooses. A callback that raises :class:`StopTraining` ends the
+        after steps that it chooses. A callback that raises :class:`~affinet.StopTraining` ends the
         training normally; other exceptions propagate. :class:`affinet.EarlyStopping`,
         :class:`affinet.Checkpoint` and :class:`affinet.diagnostics.Monitor` are callbacks. An
         object may also have ``begin(state)``, called before the first step, ``end(state)``,
@@ -102,7 +102,7 @@ def fit(
         fixed, and so is ``net.loss`` itself: assigning another loss raises RuntimeError.
     metrics : list of names and functions, or dict of them, optional
         Further figures of the validation data, recorded with the prefix ``"val_"``; in the form
-        that :meth:`Sequential.evaluate` takes.
+        that :meth:`~affinet.Sequential.evaluate` takes.
     schedule : callable, optional
         Returns the learning rate of every update, such as ``schedules.Cosine(0.1)``; see
         :mod:`affinet.schedules`. It overrides the optimizer's own: ``optimizer.lr`` is set to it.
@@ -111,8 +111,8 @@ def fit(
         all its groups, such as ``schedules.FlatCosine(1.0)``; ``progress.lr`` is 1 there. The
         optimizer's own number stays as it is.
     dropout_schedule : callable, optional
-        Returns the factor by which each update multiplies the p of every :class:`Dropout` layer,
-        in the same way. At 0 nothing is dropped.
+        Returns the factor by which each update multiplies the p of every
+        :class:`~affinet.Dropout` layer, in the same way. At 0 nothing is dropped.
     seed : int
         Determines the order of the rows and the masks of dropout.
     verbose : int, optional
@@ -127,13 +127,13 @@ def fit(
         Multiplies the rows' weights by those of their classes. Classes missing in the dict have
         weight 1; "balanced" gives a class with ``count`` of the N rows the weight
         ``N / (C count)``, C the number of classes that occur. Targets are class indices, one-hot
-        rows or, with :class:`SigmoidWithLoss` and one output, 0 and 1.
+        rows or, with :class:`~affinet.SigmoidWithLoss` and one output, 0 and 1.
     l2 : float
         Strength of a penalty, 0 or more. The loss that is minimised and recorded includes
-        ``l2 / 2 sum W^2 / B``, over the weights W of all :class:`Affine` and :class:`NTKAffine`
-        layers (not their biases), B the number of rows of the batch or the sum of their weights;
-        validation losses do not include it. It is the ``alpha`` of scikit-learn's
-        ``MLPClassifier``.
+        ``l2 / 2 sum W^2 / B``, over the weights W of all :class:`~affinet.Affine` and
+        :class:`~affinet.NTKAffine` layers (not their biases), B the number of rows of the batch or
+        the sum of their weights; validation losses do not include it. It is the ``alpha`` of
+        scikit-learn's ``MLPClassifier``.
     clip_norm : float, optional
         Upper bound of the Euclidean norm of the whole gradient, penalty included, above 0; a
         longer gradient is scaled down to it, to rounding. A gradient whose norm is not finite
