@@ -143,10 +143,9 @@ print(an.gradient_check(an.Affine(W, b), x))
 # A network is a chain of such layers with a loss at its end. One training step has three parts.
 #
 # 1. **Forward**: each layer turns its inputs into outputs, the loss compares the last ones with
-# the
-#    targets.
-# 2. **Backward**: the loss says how the error depends on the outputs; each layer, from the last to
-#    the first, computes its dW and db, and hands dx on.
+#    the targets.
+# 2. **Backward**: the loss says how the error depends on the outputs; each layer, from the last
+#    to the first, computes its dW and db, and hands dx on.
 # 3. **Update**: every parameter takes a step against its gradient.
 #
 # Here are all numbers of one step of a network with two inputs, three hidden ReLU units and two
