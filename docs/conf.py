@@ -23,8 +23,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "kernel_list",
     "local_mathjax",
-    "own_members",
+    "docstrings",
     "release_notes",
     "shell_commands",
 ]
@@ -33,6 +34,7 @@ exclude_patterns = ["_build", "_templates", "learn", "gallery", "examples", "**/
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 default_role = "autolink"
 nitpicky = True
+smartquotes_action = "q"  # an option such as --model keeps its two hyphens
 
 # -- References to other projects: only inventories on this machine, so a build needs no network.
 INVENTORIES = {

@@ -1,0 +1,72 @@
+"""What autodoc shows of affinet's classes: their own members, signatures and typeset formulas."""
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+FORMULAS = Path(__file__).parents[1] / "reference" / "formulas.toml"
+
+
+def read_formulas() -> dict[str, str]:
+    """LaTeX by the full name of what it is the formula of."""
+    by_room = tomllib.loads(FORMULAS.read_text(encoding="utf-8"))
+    return {
+        f"{room}.{name}": formula.strip()
+        for room, formulas in by_room.items()
+        for name, formula in formulas.items()
+    }
+
+
+def stacked(formula: str) -> list[str]:
+    """One row for each part that ends with ``\\qquad`` and a line's end: narrow for phones."""
+    rows = re.split(r",? \\qquad\n", formula)
+    if len(rows) == 1:
+        return formula.splitlines()
+    body = "\n\\\\[6pt]\n".join(rows)
+    return ["\\begin{gathered}", *body.splitlines(), "\\end{gathered}"]
+
+
+def public_name(obj) -> str:
+    """Where a user finds a class or function: its room and name, without the file in between."""
+    room = ".".join(obj.__module__.split(".")[:2])
+    return f"{room}.{obj.__name__}"
+
+
+def skip_foreign(app, what, name, obj, skip, options):
+    """True for what affinet does not define, None otherwise, which leaves it to autodoc."""
+    function = getattr(obj, "fget", obj)
+    module = getattr(function, "__module__", None) or getattr(
+        getattr(obj, "__objclass__", None), "__module__", None
+    )
+    return True if callable(function) and module and not module.startswith("affinet") else None
+
+
+def signature(app, what, name, obj, options, arguments, returns):
+    """The arguments that a class's metaclass hides from autodoc, without their types."""
+    if what != "class" or arguments is None or "*args" not in arguments:
+        return None
+    found = inspect.signature(obj)
+    parameters = [p.replace(annotation=p.empty) for p in found.parameters.values()]
+    return str(found.replace(parameters=parameters, return_annotation=found.empty)), returns
+
+
+def add_formula(app, what, name, obj, options, lines):
+    """Insert the formula after the summary."""
+    if what not in ("class", "function") or not hasattr(obj, "__module__"):
+        return
+    formula = app.affinet_formulas.get(public_name(obj))
+    if formula is None:
+        return
+    start = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    end = next((n for n in range(start, len(lines)) if not lines[n].strip()), len(lines))
+    block = ["", ".. math::", "", *("   " + line for line in stacked(formula)), ""]
+    lines[end:end] = block
+
+
+def setup(app):
+    app.affinet_formulas = read_formulas()
+    app.connect("autodoc-skip-member", skip_foreign)
+    app.connect("autodoc-process-signature", signature)
+    app.connect("autodoc-process-docstring", add_formula, priority=900)  # after numpydoc's
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

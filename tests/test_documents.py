@@ -1,0 +1,79 @@
+"""Every block of code in the pages of the documentation runs and shows what it says."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from documents import Block, blocks, commands, run_console, run_python
+
+DOCS = Path(__file__).parents[1] / "docs"
+if not DOCS.is_dir():
+    pytest.skip("the documentation is not here", allow_module_level=True)
+BUILT = {"_build", "auto_learn", "auto_gallery", "generated", "notes"}
+PAGES = sorted(path for path in DOCS.rglob("*.md") if not BUILT & {*path.parts})
+OPTIONAL = {"onnx", "safetensors", "sklearn", "pandas", "polars", "joblib", "matplotlib", "pyarrow"}
+# Languages of blocks that are shown and not run, each with what it may contain.
+SHOWN = {
+    "": r"",
+    "text": r"",
+    "sh": r"(pip|mpiexec|affinet train digits --live|python -m mpi4py|git|docker|AFFINET_\w+=)",
+    "c": r"",
+    "dockerfile": r"",
+    "cython": r"",
+}
+
+
+def name_of(path):
+    return str(path.relative_to(DOCS))
+
+
+# Short trainings: some of scikit-learn's pages stop before they converge, and say so in a warning.
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_the_code_of_a_page_runs(path, tmp_path, monkeypatch):
+    page = path.read_text(encoding="utf-8")
+    for package in sorted(OPTIONAL):
+        if re.search(rf"(import|from) {package}\b|affinet\.{package}\b|an\.{package}\b", page):
+            pytest.importorskip(package, reason=f"{name_of(path)} needs {package}")
+    if "affinet.estimators" in page:
+        pytest.importorskip("sklearn", reason=f"{name_of(path)} needs sklearn")
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for block in blocks(page):
+        if block.kind == "python":
+            run_python(block, names, path)
+        elif block.kind == "console":
+            run_console(block, tmp_path, path)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_block_says_what_it_is(path):
+    for block in blocks(path.read_text(encoding="utf-8")):
+        where = f"{name_of(path)}:{block.line}"
+        if block.kind.startswith("{code-block} python"):  # another library's program
+            code = "\n".join(ln for ln in block.text.splitlines() if not ln.startswith(":"))
+            ast.parse(code)
+        elif not block.kind.startswith("{"):
+            assert block.kind in {"python", "console", *SHOWN}, f"{where} is {block.kind!r}"
+        if block.kind == "sh":
+            for line in block.text.splitlines():
+                assert re.match(SHOWN["sh"], line), f"{where}: {line}: make it a console block"
+
+
+def test_a_wrong_result_is_found(tmp_path):
+    with pytest.raises(AssertionError, match="Expected:"):
+        run_python(Block("python", ">>> 1 + 1\n3\n", 1), {}, Path("page.md"))
+    with pytest.raises(ZeroDivisionError):
+        run_python(Block("python", "1 / 0\n", 1), {}, Path("page.md"))
+    with pytest.raises(AssertionError, match="wanted"):
+        run_console(Block("console", "$ echo a\nb\n", 1), tmp_path, Path("page.md"))
+    with pytest.raises(AssertionError, match="false"):
+        run_console(Block("console", "$ false\n", 1), tmp_path, Path("page.md"))
+
+
+def test_blocks_and_commands_are_found():
+    page = "text\n```python\n>>> 1\n1\n```\n\n::::{grid}\n````{tab} a\n```x\n```\n````\n"
+    assert [(block.kind, block.line) for block in blocks(page)] == [("python", 2), ("{tab} a", 8)]
+    assert commands("$ a \\\n  b\nout\n$ c\n") == [("a \\\n  b", "out\n"), ("c", "")]
