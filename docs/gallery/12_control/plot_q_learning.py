@@ -24,7 +24,7 @@ INPUTS = np.eye(36)[FIELDS[:, 0] * 6 + FIELDS[:, 1]]  # one input for each field
 def step(field, action):
     """Next field, reward and whether the goal is reached; walls stop the walker."""
     new = field + MOVES[action]
-    if not (0 <= new).all() or not (new < 6).all() or maze[tuple(new)] == "#":
+    if (new < 0).any() or (new > 5).any() or maze[tuple(new)] == "#":
         new = field
     done = tuple(new) == GOAL
     return new, float(done), done

@@ -58,7 +58,5 @@ bottom.plot(grid, spread)
 bottom.set(xlabel="x", ylabel="spread of the members", ylim=(0, None))
 inside = ((grid > 0) & (grid < 1.5))[:, 0]
 known = ((grid > -3) & (grid < 3))[:, 0] & ~inside
-print(
-    f"spread where there are data {spread[known].mean():.3f}, in the gap {spread[inside].mean():.3f}"
-)
+print(f"spread near data {spread[known].mean():.3f}, in the gap {spread[inside].mean():.3f}")
 plt.show()
