@@ -149,7 +149,8 @@ for w, marker in zip(candidates, ("s", "o", "^"), strict=True):
     near = np.array([w - 0.25, w + 0.25])
     ax.plot(near, error(w) + slope(w) * (near - w), linewidth=3)
     ax.plot(w, error(w), "k" + marker)
-    ax.text(w, error(w) + 4, f"slope {slope(w):+.1f}", ha="center")
+    x_text, side = (w + 0.1, "left") if w < 2 else (w - 0.1, "right")  # inside the curve
+    ax.text(x_text, error(w) + 4, f"slope {slope(w):+.1f}", ha=side)
 ax.set(xlabel="w", ylabel="E(w)", title="tangents: the derivative points the way", ylim=(-5, 50))
 
 # %%

@@ -96,7 +96,7 @@ ax.plot(rates[::4], measured[::4], "o", label="measured over 3 steps of an.SGD")
 ax.axvline(2 / curvature, color="C3", linestyle="--", label=r"$\rho = 2/\lambda$")
 ax.set(xlabel=r"learning rate $\rho$", ylabel="factor per step", ylim=(-0.05, 1.4))
 ax.set_title(rf"distance from the minimum, per step, for $\lambda$ = {curvature:g}")
-ax.legend(loc="lower right")
+ax.legend(loc="upper center")
 
 # %%
 # Two parameters, two curvatures

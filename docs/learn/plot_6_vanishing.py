@@ -151,8 +151,9 @@ ax.legend()
 # The outputs by layer
 # --------------------
 #
-# The same story in the outputs, from the left, layer by layer: a sigmoid's outputs gather around
-# one value, and layers that all say the same cannot be told apart by the error.
+# The same story in the outputs, layer by layer. The number to watch is the spread over the rows,
+# written into each panel. In layer 20, a sigmoid unit says the same for every row, to 13 digits. Where
+# units cannot tell rows apart, no gradient can say in which direction they should.
 
 fig, axes = plt.subplots(4, 5, figsize=(11, 8), layout="constrained")
 an.plotting.activation_histograms(study, axes)

@@ -160,7 +160,7 @@ fig, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained", sharey=Tru
 u = np.linspace(0, 1, 2**12 + 1)[:, np.newaxis]
 for ax, k in zip(axes, (1, 3, 6), strict=True):
     ax.plot(u, tents(k)(u), linewidth=1.2)
-    ax.set(title=f"{k} layers, {2 * k} units: {pieces(tents(k))} pieces", xlabel="x")
+    ax.set(title=f"{k} layer{'s' * (k > 1)}, {2 * k} units: {pieces(tents(k))} pieces", xlabel="x")
 assert [pieces(tents(k)) for k in range(1, 9)] == [2**k for k in range(1, 9)]
 
 # %%

@@ -54,7 +54,7 @@ ax.plot(best, history["val_loss"][best], "o", color="C1")
 ax.annotate(
     f"best: {history['val_loss'][best]:.2f}",
     (best, history["val_loss"][best]),
-    (6, -16),
+    (0, 16),
     textcoords="offset points",
 )
 ax.set(

@@ -31,7 +31,7 @@ print(f"test accuracy {net.evaluate(x_test, t_test)['accuracy']:.3f}")
 # %%
 # Both curves fall together, so the network learns something that holds for new images too.
 
-fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+fig, ax = plt.subplots(figsize=(9, 5), layout="constrained")
 an.plotting.learning_curve(history, ax)
 
 # %%

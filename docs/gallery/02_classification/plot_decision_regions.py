@@ -28,5 +28,5 @@ for ax, epochs in zip(axes, (1, 10, 100), strict=True):
     done = epochs
     an.plotting.decision_regions(net, x, t, ax=ax, resolution=150)
     accuracy = net.evaluate(x, t)["accuracy"]
-    ax.set_title(f"after {epochs} epochs: accuracy {accuracy:.2f}")
+    ax.set_title(f"epoch {epochs}: accuracy {accuracy:.2f}")
 plt.show()

@@ -7,8 +7,9 @@ file of predictions. This program writes a small file first, then runs the comma
 would.
 """
 
+import contextlib
 import csv
-import subprocess
+import runpy
 import sys
 import tempfile
 from pathlib import Path
@@ -37,11 +38,12 @@ def write(name, n, with_target):
 
 
 def shell(*words):
-    """Run an affinet command and show it with its output."""
+    """Run an affinet command as the shell does, and show it with its output."""
     print("$ affinet", *words)
-    command = [sys.executable, "-m", "affinet", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    print(done.stdout)
+    sys.argv = ["affinet", *words]
+    with contextlib.chdir(folder), contextlib.suppress(SystemExit):
+        runpy.run_module("affinet", run_name="__main__")
+    print()
 
 
 write("cars.csv", 600, True)
