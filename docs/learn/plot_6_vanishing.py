@@ -152,8 +152,8 @@ ax.legend()
 # --------------------
 #
 # The same story in the outputs, layer by layer. The number to watch is the spread over the rows,
-# written into each panel. In layer 20, a sigmoid unit says the same for every row, to 13 digits. Where
-# units cannot tell rows apart, no gradient can say in which direction they should.
+# written into each panel. In layer 20, a sigmoid unit says the same for every row, to 13 digits.
+# Where units cannot tell rows apart, no gradient can say in which direction they should.
 
 fig, axes = plt.subplots(4, 5, figsize=(11, 8), layout="constrained")
 an.plotting.activation_histograms(study, axes)

@@ -25,13 +25,15 @@ grid = np.linspace(0, 1, 200)[:, None]
 lines, nets = {}, {}
 for q in (0.1, 0.5, 0.9):
     net = an.Sequential(
-        an.Affine.init(1, 48, rng=0, activation="tanh"),
-        an.Tanh(),
-        an.Affine.init(48, 1, rng=1, activation="linear"),
+        an.Affine.init(1, 48, rng=0),
+        an.ReLU(),
+        an.Affine.init(48, 48, rng=1),
+        an.ReLU(),
+        an.Affine.init(48, 1, rng=2, activation="linear"),
         loss=an.Quantile(q),
     )
-    schedule = an.schedules.Cosine(0.02)
-    net.fit(x, t, epochs=40, batch_size=64, optimizer=an.Adam(), schedule=schedule)
+    schedule = an.schedules.Cosine(0.005)
+    net.fit(x, t, epochs=60, batch_size=64, optimizer=an.Adam(), schedule=schedule)
     lines[q], nets[q] = net(grid)[:, 0], net
 
 fig, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")

@@ -23,6 +23,7 @@ demand = level * np.where(day < 5, working, weekend) + 0.05 * rng.standard_norma
 
 x = np.stack([day, (hour - 12) / 7], axis=1)
 embedding = an.Embedding(2, {0: 7}, outputs=2, rng=0, dtype="float64")
+embedding.E *= 0.01  # all days start nearly at the same place
 net = an.Sequential(
     embedding,  # column 0 becomes two numbers, column 1 stays
     an.Affine.init(3, 64, rng=1, dtype="float64"),
@@ -47,8 +48,9 @@ for k, style in ((0, "-"), (4, "--"), (5, "-."), (6, ":")):
 left.set(xlabel="hour", ylabel="demand", title="predicted demand", xticks=range(0, 25, 4))
 left.legend()
 right.plot(*points.T, "o")
-for name, point in zip(days, points, strict=True):
-    right.annotate(name, point, (6, 4), textcoords="offset points")
-right.margins(0.15)
+for k, (name, point) in enumerate(zip(days, points, strict=True)):
+    up = 13 * (3 - k) if k < 4 else 0  # Monday to Thursday share a place
+    right.annotate(name, point, (8, up), textcoords="offset points")
+right.margins(0.25)
 right.set(xlabel="number 1", ylabel="number 2", title="the embedding of each day")
 plt.show()

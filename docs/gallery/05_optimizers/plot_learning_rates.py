@@ -32,7 +32,7 @@ for (name, rule), marker in zip(rules.items(), "os^D", strict=True):
     best = int(np.argmin(losses))
     print(f"{name:8} best rate {rates[best]:.2g}, loss {losses[best]:.3f}")
 ax.axhline(np.log(10), color="0.6", linewidth=0.8)
-ax.text(1.1e-4, np.log(10) * 1.08, "guessing", color="0.4", fontsize=9)
+ax.text(0.02, np.log(10) * 1.12, "guessing", color="0.4", fontsize=9)
 ax.set(
     xscale="log", yscale="log", xlabel="learning rate", ylabel="loss after 5 epochs (at most 10)"
 )

@@ -39,6 +39,6 @@ for p in ps:
 fig, ax = plt.subplots(figsize=(6.8, 4), layout="constrained")
 ax.plot(ps, train, "o-", label="training rows, a fifth of the labels wrong")
 ax.plot(ps, test, "s--", label="test rows, labels right")
-ax.set(xlabel="probability p of dropping a unit", ylabel="accuracy", ylim=(0.5, 1.02))
-ax.legend(loc="lower center")
+ax.set(xlabel="probability p of dropping a unit", ylabel="accuracy", ylim=(0, 1.05))
+ax.legend(loc="lower left")
 plt.show()

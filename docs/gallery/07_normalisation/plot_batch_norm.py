@@ -40,5 +40,5 @@ for normalised, style in ((False, "o--"), (True, "s-")):
     print(f"{name:14}", " ".join(f"{score:.2f}" for score in scores))
 ax.set(xscale="log", xlabel="learning rate of SGD", ylabel="test accuracy after 8 epochs")
 ax.set(title="eight hidden layers", ylim=(0, 1.02))
-ax.legend(loc="lower left")
+ax.legend(loc="upper left")
 plt.show()

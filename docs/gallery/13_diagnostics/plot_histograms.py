@@ -2,9 +2,9 @@
 Outputs by layer: affinet plot vanishing-gradient --histograms
 ==============================================================
 
-You will see how the outputs of five layers of a deep network are distributed before any training. Each
-panel gives their spread over the rows: where it is nearly 0, the layers after it have nothing to tell
-rows apart.
+You will see how the outputs of five layers of a deep network are distributed before any training.
+Each panel gives their spread over the rows: where it is nearly 0, the layers after it have nothing
+to tell rows apart.
 """
 
 import matplotlib.pyplot as plt
