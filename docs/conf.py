@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "kernel_list",
     "local_mathjax",
+    "path_picture",
     "docstrings",
     "release_notes",
     "shell_commands",
@@ -84,7 +85,8 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "doc_module": ("affinet",),
     "reference_url": {"affinet": None},
-    "min_reported_time": 5,
+    "min_reported_time": 0,  # each page ends with its time
+    "write_computation_times": False,  # a page of all times, which loads scripts from elsewhere
     "plot_gallery": True,
 }
 

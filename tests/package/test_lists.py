@@ -1,4 +1,4 @@
-"""Lists of parts for readers: what ``affinet info`` prints, and the README's table."""
+"""Lists of parts for readers: what ``affinet info`` prints, and the table of the documentation."""
 
 import inspect
 import json
@@ -11,7 +11,7 @@ import affinet as an
 from affinet.cli import main
 from affinet.layers.activations import Activation
 
-README = Path(__file__).parents[2] / "README.md"
+CONTENTS = Path(__file__).parents[2] / "docs" / "contents.md"
 
 
 def public(kind):
@@ -35,13 +35,13 @@ def test_info_lists_every_part_once(capsys):
     assert all(", ".join(names) in text for names in parts.values())
 
 
-@pytest.mark.skipif(not README.is_file(), reason="the README is not here")
+@pytest.mark.skipif(not CONTENTS.is_file(), reason="the documentation is not here")
 @pytest.mark.parametrize(
     ("row", "kind"), [("layers", an.Layer), ("losses", an.Loss), ("optimizers", an.Optimizer)]
 )
-def test_the_readme_names_every_part(row, kind):
+def test_the_table_names_every_part(row, kind):
     """Of activations it gives examples, and says how to list them."""
-    (line,) = re.findall(rf"^\| {row} \|.*$", README.read_text(encoding="utf-8"), re.M)
+    (line,) = re.findall(rf"^\| {row} \|.*$", CONTENTS.read_text(encoding="utf-8"), re.M)
     named = {name for name in re.findall(r"`(\w+)`", line) if hasattr(an, name)}
     assert named >= public(kind) - public(Activation)
     assert named <= public(kind)
