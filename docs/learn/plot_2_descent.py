@@ -73,8 +73,8 @@ for study in studies:
 # .. math:: 0 < \rho < \frac{2}{\lambda} .
 #
 # At :math:`\rho = 1/\lambda` the factor is 0, and one step suffices. Near a minimum that is not as
-# flat as the one in the second row above, every smooth error looks like a parabola, so this holds for
-# networks too, with the largest curvature as :math:`\lambda`.
+# flat as the one in the second row above, every smooth error looks like a parabola, so this holds
+# for networks too, with the largest curvature as :math:`\lambda`.
 
 curvature, minimum = 2.0, 1.0
 rates = np.linspace(0.02, 1.15, 80)

@@ -259,8 +259,8 @@ for loss in (an.SumSquaredError(), an.MeanSquaredError()):
 # A step costs about three forward passes; the first layer can skip dx, which nobody needs. For 784
 # inputs, 50 outputs and 100 rows:
 
-B, I, O = 100, 784, 50  # noqa: E741
-print(f"forward {B * I * O:,}, dW {I * B * O:,}, dx {B * O * I:,} multiplications")
+rows, inputs, outputs = 100, 784, 50
+print(f"{rows * inputs * outputs:,} multiplications each for out, dW and dx")
 
 # %%
 # .. raw:: html

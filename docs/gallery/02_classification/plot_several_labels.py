@@ -43,8 +43,9 @@ means = np.array([p[digit_test == d].mean(axis=0) for d in range(10)]).T
 image = ax.imshow(means, cmap="Blues", vmin=0, vmax=1, aspect="auto")
 for row, yes in enumerate(questions.values()):
     for d in range(10):
-        ax.text(d, row, f"{means[row, d]:.2f}", ha="center", va="center",
-                color="w" if means[row, d] > 0.6 else "k", fontsize=9)  # fmt: skip
+        colour = "w" if means[row, d] > 0.6 else "k"
+        text = f"{means[row, d]:.2f}"
+        ax.text(d, row, text, ha="center", va="center", color=colour, fontsize=9)
         if d in yes:
             ax.add_patch(
                 plt.Rectangle((d - 0.46, row - 0.46), 0.92, 0.92, fill=False, lw=2, ec="C1")

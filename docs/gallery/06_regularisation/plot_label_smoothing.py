@@ -33,9 +33,9 @@ for ax, smoothing in zip(axes, (0.0, 0.1), strict=True):
     ax.set(yscale="log", xlabel="probability of the predicted class")
     ax.set_title(f"label_smoothing={smoothing}")
     cross_entropy = -np.log(p[np.arange(len(p)), t_test]).mean()
-    print(f"label_smoothing={smoothing}: accuracy {right.mean():.3f}, "
-          f"mean probability when wrong {p.max(axis=1)[~right].mean():.2f}, "
-          f"cross-entropy {cross_entropy:.3f}")  # fmt: skip
+    wrong = p.max(axis=1)[~right].mean()
+    print(f"label_smoothing={smoothing}: accuracy {right.mean():.3f}")
+    print(f"    mean probability when wrong {wrong:.2f}, cross-entropy {cross_entropy:.3f}")
 axes[0].set_ylabel("test images")
 axes[0].legend(loc="upper left")
 plt.show()

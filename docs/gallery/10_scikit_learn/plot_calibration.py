@@ -37,8 +37,8 @@ for (name, model), style in zip(models.items(), ("o--", "s-"), strict=True):
     p = model.fit(x[train], t[train]).predict_proba(x[test])[:, 1]
     found, predicted = calibration_curve(t[test], p, n_bins=8)
     ax.plot(predicted, found, style, label=name)
-    print(f"{name:10} log loss {log_loss(t[test], p):.3f}, "
-          f"accuracy {np.mean((p > 0.5) == t[test]):.3f}")  # fmt: skip
+    accuracy = np.mean((p > 0.5) == t[test])
+    print(f"{name:10} log loss {log_loss(t[test], p):.3f}, accuracy {accuracy:.3f}")
 ax.set(xlabel="predicted probability", ylabel="fraction of rows of class 1", title="2500 new rows")
 ax.legend()
 plt.show()

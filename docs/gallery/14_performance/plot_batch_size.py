@@ -7,6 +7,7 @@ fixed cost; with more rows it is shared, and the products of matrices become mor
 Timings are those of the machine that built this page, medians of many calls.
 """
 
+import itertools
 import time
 
 import matplotlib.pyplot as plt
@@ -32,7 +33,7 @@ fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 with an.num_threads(1):
     for widths, style in (((8, 64, 64, 4), "o-"), ((784, 128, 10), "s--")):
         rng_weights, parts = np.random.default_rng(0), []
-        for n_inputs, n_outputs in zip(widths[:-1], widths[1:], strict=True):  # noqa: RUF007
+        for n_inputs, n_outputs in itertools.pairwise(widths):
             parts += [an.Affine.init(n_inputs, n_outputs, rng_weights), an.ReLU()]
         net = an.Sequential(*parts[:-1])
         name = "-".join(map(str, widths))
