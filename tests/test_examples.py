@@ -37,8 +37,6 @@ def test_docstring_examples(name, tmp_path, monkeypatch):
 
 
 def test_readme_examples(tmp_path, monkeypatch):
-    pytest.importorskip("onnx", reason="the README writes an ONNX file")
-    pytest.importorskip("sklearn", reason="the README trains scikit-learn's estimators")
     monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(README), module_relative=False, optionflags=FLAGS)
     assert result.failed == 0
