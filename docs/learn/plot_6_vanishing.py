@@ -215,15 +215,13 @@ ax.legend()
 # With a bias of :math:`-w/2`, the fixed point is :math:`h = 1/2` and the factor is :math:`w/4`: 1
 # for :math:`w = 4`, but less as soon as :math:`h` leaves 1/2.
 
-factors = []
-for w_try in np.linspace(0, 20, 401):
-    h = 0.3
-    for _ in range(2000):
-        h = 1 / (1 + np.exp(-w_try * h))
-    factors.append(w_try * h * (1 - h))
-place = int(np.argmax(factors))
-print(f"largest factor {max(factors):.3f}, at w = {np.linspace(0, 20, 401)[place]:.2f}")
-assert max(factors) < 1
+ws = np.linspace(0, 20, 401)
+h = np.full(401, 0.3)
+for _ in range(2000):
+    h = 1 / (1 + np.exp(-ws * h))
+factors = ws * h * (1 - h)
+print(f"largest factor {factors.max():.3f}, at w = {ws[factors.argmax()]:.2f}")
+assert factors.max() < 1
 
 # %%
 # .. raw:: html
