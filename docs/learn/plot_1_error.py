@@ -145,12 +145,13 @@ def slope(w):
 
 fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
 ax.plot(grid, [error(w) for w in grid], color="0.3")
-for w, marker in zip(candidates, ("s", "o", "^"), strict=True):
+sides = ("left", "center", "right")  # labels inside the curve
+for w, marker, side in zip(candidates, ("s", "o", "^"), sides, strict=True):
     near = np.array([w - 0.25, w + 0.25])
     ax.plot(near, error(w) + slope(w) * (near - w), linewidth=3)
     ax.plot(w, error(w), "k" + marker)
-    x_text, side = (w + 0.1, "left") if w < 2 else (w - 0.1, "right")  # inside the curve
-    ax.text(x_text, error(w) + 4, f"slope {slope(w):+.1f}", ha=side)
+    shift = {"left": 0.1, "center": 0, "right": -0.1}[side]
+    ax.text(w + shift, error(w) + 4, f"slope {slope(w):+.1f}", ha=side)
 ax.set(xlabel="w", ylabel="E(w)", title="tangents: the derivative points the way", ylim=(-5, 50))
 
 # %%

@@ -209,7 +209,7 @@ if mnist is not None:
     linear = an.Sequential(an.Affine(np.zeros((784, 10)), np.zeros(10)), loss=an.SoftmaxWithLoss())
     linear.fit(*train, epochs=3, batch_size=100, optimizer=an.Adam())
     print(f"without a hidden layer: {linear.evaluate(x_test, t_test)['accuracy']:.3f}")
-    fig, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+    fig, ax = plt.subplots(figsize=(5.6, 4.2), layout="constrained")
     an.plotting.first_layer_weights(linear, ax=ax)
 
 # %%

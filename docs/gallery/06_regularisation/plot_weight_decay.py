@@ -2,8 +2,8 @@
 Weight decay
 ============
 
-You will see a network with 50 hidden units follow the noise of 25 points, and how a penalty on the
-weights smooths the curve: too little changes nothing, too much leaves a flat line.
+You will see a network with two layers of 50 units follow the noise of 25 points, and how a penalty
+on the weights smooths the curve: too little changes nothing, too much flattens it.
 """
 
 import matplotlib.pyplot as plt

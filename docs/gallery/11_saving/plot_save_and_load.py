@@ -42,7 +42,7 @@ with np.load(folder / "digits.npz") as file:
     print("arrays in the file:", sorted(file.files))
 
 # %%
-# The file holds the parameters and about 2 kB beside them.
+# The file holds the parameters and about 2.5 kB beside them.
 
 units = np.array([8, 32, 128, 512])
 sizes = {}

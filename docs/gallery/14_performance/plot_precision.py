@@ -3,8 +3,8 @@ float32 or float64?
 ===================
 
 You will see the training loss of the same network in both precisions, and where float32 ends: in
-the difference of nearly equal numbers. For training, single precision is as good and about twice
-as fast; for gradient checks use double.
+the difference of nearly equal numbers. For training, single precision is as good and takes half the
+memory; for checking gradients use double.
 """
 
 import matplotlib.pyplot as plt
