@@ -183,8 +183,8 @@ fig.colorbar(image, ax=ax, shrink=0.8)
 print(f"largest difference: {difference.max():.1f} ε")
 
 # %%
-# Differences of a few :math:`\varepsilon` are rounding: the kernels add in another order, and compute
-# exponentials in another way.
+# Differences of a few :math:`\varepsilon` are rounding: the kernels add in another order, and
+# compute exponentials in another way.
 #
 # Softmax and cross-entropy
 # -------------------------

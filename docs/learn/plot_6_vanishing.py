@@ -244,7 +244,7 @@ print(f"{2.0**-20:.2e}")
 #
 #    </details>
 #
-# **3.** Does the deep sigmoid network learn if you only wait longer? Train the digits with six
+# **3.** Does a deep network of sigmoids learn at all with plain SGD? Train the digits with six
 # hidden layers of sigmoids, and with ReLU, for 10 epochs each.
 #
 # .. raw:: html

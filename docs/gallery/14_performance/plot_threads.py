@@ -2,9 +2,9 @@
 Threads change the time, not the result
 =======================================
 
-You will see the time of a training step on one thread and on all, for small and large networks,
-and that the trained parameters are the same bits. affinet asks a cost model how many threads pay;
-small steps use one.
+You will see the time of a training step on one thread and on all that the process may use, for
+small and large networks, and that the trained parameters are the same bits. Threads share a step
+where a cost model says that it pays.
 """
 
 import time
