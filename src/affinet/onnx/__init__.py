@@ -6,12 +6,11 @@ onnx is imported only when a file is written or read, so importing this module i
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import DTypeLike
 
-if TYPE_CHECKING:
-    from affinet.network import Sequential
+from affinet.network import Sequential
 
 __all__ = ["export", "load"]
 
