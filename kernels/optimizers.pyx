@@ -19,6 +19,7 @@ cdef enum Rule:
     ADAMW
     LION
     SCIKIT_LEARN_ADAM       # whose eps is not corrected for the step
+    MUON                    # AdamW here; its matrices follow in muon.pyx
 
 # By kernel name: the rule, its numbers and its averages, in order.
 _RULES = {
@@ -31,6 +32,8 @@ _RULES = {
     "adamw": (ADAMW, ("lr", "beta1", "beta2", "eps", "weight_decay"), ("m", "v")),
     "lion": (LION, ("lr", "beta1", "beta2", "weight_decay"), ("m",)),
     "scikit_learn_adam": (SCIKIT_LEARN_ADAM, ("lr", "beta1", "beta2", "eps"), ("m", "v")),
+    "muon": (MUON, ("lr", "momentum", "weight_decay", "adamw_lr", "beta1", "beta2", "eps",
+                    "initial_lr"), ("m", "v")),
 }
 
 
@@ -154,24 +157,31 @@ cdef void _lion_update(Py_ssize_t n, const real* dW, real lr, real beta1, real r
 
 
 cdef void _update_part(void* job_, int part, int parts, real* precision) noexcept nogil:
-    """Update some of the parameters, those of each group with its numbers."""
+    """Update some of the parameters, those of each group with its numbers, except matrices."""
     cdef const Update* job = <const Update*> job_
     cdef Py_ssize_t i = _cut(job.n, part, parts, GRAIN)
     cdef Py_ssize_t end = _cut(job.n, part + 1, parts, GRAIN), stop
-    cdef Py_ssize_t first = i
     cdef const Group* group
     cdef double[MOST_NUMBERS] numbers
     if job.groups == NULL:
         _update_range(job, i, end - i, job.numbers, precision)
+        _average_range(job, i, end - i, precision)
         i = end
     while i < end:
         group = _group_at(job, job.first + i)
         stop = min(end, group.end - job.first)
-        _numbers_of_group(job, group, numbers)
-        _update_range(job, i, stop - i, numbers, precision)
+        if group.columns == 0:
+            _numbers_of_group(job, group, numbers)
+            _update_range(job, i, stop - i, numbers, precision)
+            _average_range(job, i, stop - i, precision)
         i = stop
+
+
+cdef inline void _average_range(const Update* job, Py_ssize_t i, Py_ssize_t n,
+                                real* precision) noexcept nogil:
+    """Take n new parameters from number i on into their average, if there is one."""
     if job.tau > 0:
-        _blend(end - first, job.tau, <const real*> job.W + first, <real*> job.mean + first)
+        _blend(n, job.tau, <const real*> job.W + i, <real*> job.mean + i)
 
 
 cdef void _update_range(const Update* job, Py_ssize_t i, Py_ssize_t n, const double* c,
@@ -204,6 +214,9 @@ cdef void _update_range(const Update* job, Py_ssize_t i, Py_ssize_t n, const dou
         eps = c[3] / sqrt(_one_less_power(c[2], job.step))  # _adam_step multiplies by this root
         _adam_step(n, dW, c[0], c[1], c[2], eps, 0, job.step, _average(job, 0, i, W),
                    _average(job, 1, i, W), W)
+    elif job.rule == MUON:      # adamw_lr belongs to the learning rate initial_lr
+        _adam_step(n, dW, c[3] * (c[0] / c[7]), c[4], c[5], c[6], c[2], job.step,
+                   _average(job, 0, i, W), _average(job, 1, i, W), W)
     else:
         for k in range(n):
             W[k] = NAN

@@ -21,10 +21,12 @@ cdef class Plan:
     cdef Workspace w
     cdef Team* team         # NULL if a second thread does not pay
     cdef Group* groups      # NULL if all parameters have the rule's own numbers
+    cdef char* muon         # the workspaces of Muon's matrices; NULL without any
 
     def __dealloc__(self):
         _free_team(self.team)
         free(self.groups)
+        free(self.muon)
         free(self.w.memory)
         free(self.w.spaces)
 
@@ -99,12 +101,15 @@ cdef class Plan:
         """Multiply the learning rate and the weight decay of ranges of the flat buffer.
 
         groups: tuples (start, end, lr, weight_decay) in order, each starting where the previous one
-        ends, which together hold all parameters; lr and weight_decay are factors. An empty list
-        gives all parameters the rule's own numbers.
+        ends, which together hold all parameters; lr and weight_decay are factors. A fifth number is
+        0, or for one of muon's matrices its columns; muon's other parameters are adamw's. An empty
+        list gives all parameters the rule's own numbers.
         """
-        cdef Group* own = _own_groups(groups, self.w.update.n)
+        cdef char* spaces = NULL
+        cdef Group* own = _own_groups(groups, &self.w, &spaces)
         free(self.groups)
-        self.groups = own
+        free(self.muon)
+        self.groups, self.muon = own, spaces
         self.w.update.groups, self.w.update.n_groups = own, len(groups)
 
     def set_average(self, Operations twin not None):
@@ -275,7 +280,7 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
     w.update.W, w.update.dW = w.graph.params, w.grads
     for k in range(len(averages)):
         w.update.averages[k] = _own_parameters(plan, row[2][k], averages[k])
-    size = _team_size(w.graph, batch_size, _threads)
+    size = _team_size(w.graph, batch_size, _threads, w.update.rule == MUON)
     w.keeps_gradients = size > 1
     _set_memory_aside(w)
     if size > 1:

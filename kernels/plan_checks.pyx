@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 
-cdef Group* _own_groups(list groups, Py_ssize_t n_parameters) except? NULL:
-    """A copy of the groups, for free(); NULL for none."""
+cdef Group* _own_groups(list groups, const Workspace* w, char** spaces) except? NULL:
+    """A copy of the groups, NULL for none, and workspaces of the matrices; both for free()."""
     cdef Group* own
     if len(groups) == 0:
         return NULL
@@ -14,24 +14,32 @@ cdef Group* _own_groups(list groups, Py_ssize_t n_parameters) except? NULL:
     if own == NULL:
         raise MemoryError(f"no memory for {len(groups)} groups of parameters")
     try:
-        _copy_groups(groups, n_parameters, own)
+        _copy_groups(groups, w.update.n, w.update.rule, own)
+        spaces[0] = _own_muon_spaces(own, len(groups), w.graph.precision)
     except BaseException:
         free(own)
         raise
     return own
 
 
-cdef int _copy_groups(list groups, Py_ssize_t n_parameters, Group* own) except -1:
+cdef int _copy_groups(list groups, Py_ssize_t n_parameters, int rule, Group* own) except -1:
     """Groups that together hold all parameters, in order."""
-    cdef Py_ssize_t start, last = 0
+    cdef Py_ssize_t last = 0
     for group in groups:
-        start, own.end, own.lr, own.decay = group[0], group[1], group[2], group[3]
-        if start != last or own.end <= start:
+        if len(group) not in (4, 5):
+            raise ValueError(f"a group of parameters is {group}, wanted 4 or 5 numbers")
+        if len(group) == 5 and group[4] != 0 and rule != MUON:
+            raise ValueError(f"a group of parameters is {group}, a matrix, which only muon takes")
+        own.start, own.end, own.lr, own.decay = group[0], group[1], group[2], group[3]
+        own.columns = group[4] if len(group) == 5 else 0
+        if own.start != last or own.end <= last:
             raise ValueError(f"a group of parameters is {group}, wanted one that starts at {last} "
                              "and ends after it")
         if not 0 <= own.lr < INFINITY or not 0 <= own.decay < INFINITY:
             raise ValueError(f"a group of parameters is {group}, wanted factors of 0 or more, "
                              "finite")
+        if own.columns < 0 or own.columns > 0 and (own.end - last) % own.columns != 0:
+            raise ValueError(f"a group of parameters is {group}, wanted 0 columns, or whole rows")
         last, own = own.end, own + 1
     if last != n_parameters:
         raise ValueError(f"the groups of parameters end at {last}, wanted {n_parameters}")

@@ -69,6 +69,8 @@ cdef void _apply_update(Workspace* w) noexcept nogil:
     """One step of the optimizer over the flat buffers, and its count."""
     w.update.step += 1
     _run_update(&w.update, w.graph.precision)
+    if w.update.rule == MUON:
+        _run_muon(&w.update, w.graph.precision)
     _blend_buffers(w, w.update.tau)
 
 

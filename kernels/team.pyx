@@ -7,9 +7,10 @@
     meeting
 
 With a bound on the norm, all meet twice more in between: after the gradients, and after their
-squares. Each normalization by columns adds four meetings: before and after it, in the forward and
-in the backward. No cut changes a bit: a row's numbers depend on no other row, an output's sum on no
-other output, and sums over rows are the leader's, in the order of one thread.
+squares. Muon's matrices follow in phases, with a meeting before each (muon.pyx). Each normalization
+by columns adds four meetings: before and after it, in the forward and in the backward. No cut
+changes a bit: a row's numbers depend on no other row, an output's sum on no other output, and sums
+over rows are the leader's, in the order of one thread.
 
 A member whose processor another thread takes holds up all others. If the leader has waited for a
 millisecond twice, it ends the run early and works alone for a while (run.pyx).
@@ -54,6 +55,8 @@ cdef void _member_run(Team* team, int index, real* precision) noexcept nogil:
             _squares_of_gradient(team, index, precision)
             _meet_others(team, index)
             _clip_and_update(team, index, precision)
+        if team.w.update.rule == MUON:
+            _muon_of_member(team, index, precision)
         m.batch += 1
         if index == 0:
             _record(team, m.batch - 1, precision)

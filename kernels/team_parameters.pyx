@@ -144,6 +144,9 @@ cdef void _update_some(Member* m, Py_ssize_t start, Py_ssize_t n, real* precisio
     part.rule, part.numbers, part.decay = whole.rule, m.numbers, whole.decay
     part.groups, part.n_groups = whole.groups, whole.n_groups
     while start < end:
+        if whole.groups != NULL and _group_at(whole, start).columns > 0:    # not here
+            start = _group_at(whole, start).end
+            continue
         part.first = start
         part.n = min(UPDATE_BYTES // size, end - start) if apart else end - start
         part.dW, part.W = whole.dW + start * size, whole.W + start * size
@@ -158,6 +161,16 @@ cdef void _update_some(Member* m, Py_ssize_t start, Py_ssize_t n, real* precisio
         if apart:
             memcpy(whole.W + start * size, copy, part.n * size)
         start += part.n
+
+
+cdef void _muon_of_member(Team* team, int index, real* precision) noexcept nogil:
+    """This member's rows of all matrices, in phases."""
+    cdef Update job = team.w.update
+    cdef int phase
+    job.numbers, job.tau = team.of[index].numbers, team.of[index].update.tau
+    for phase in range(MUON_PHASES):
+        _meet_others(team, index)
+        _muon_phases(&job, phase, index, team.members, precision)
 
 
 # A bound on the norm: the whole gradient comes first --------------------------------------------

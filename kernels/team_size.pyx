@@ -5,6 +5,7 @@ writes and another reads (6 to 8 ns; a flag takes 0.15 us to cross). The model c
 batch of full size:
 
 - arithmetic: multiply-adds of the products, and those that an update costs for each parameter;
+- meetings: Muon, taken to have all weights as its matrices, adds one for each of its phases;
 - lines: each member reads the others' new weights and writes its own, which the others have read;
   it reads its part of the inputs of each layer but the first, and all gradients, of the others'
   rows, and these rows are written again at the next step; a normalization by columns has its
@@ -44,9 +45,9 @@ cdef int _batch_norms(const Graph* graph) noexcept nogil:
     return count
 
 
-cdef double _step_arithmetic(const Graph* graph, Py_ssize_t rows) noexcept nogil:
+cdef double _step_arithmetic(const Graph* graph, Py_ssize_t rows, bint muon) noexcept nogil:
     """Multiply-adds of one step, with its update."""
-    cdef double total = UPDATE_MULTIPLY_ADDS * <double> graph.n_parameters
+    cdef double total = UPDATE_MULTIPLY_ADDS * <double> graph.n_parameters, small
     cdef const Operation* op
     cdef int i
     for i in range(graph.n_operations):
@@ -54,6 +55,10 @@ cdef double _step_arithmetic(const Graph* graph, Py_ssize_t rows) noexcept nogil
         if op.kind == AFFINE:
             total += (<double> rows * op.n_inputs * op.n_outputs
                       * (3 if _trains(graph, op.sources[0]) else 2))
+            if muon:
+                small = min(op.n_inputs, op.n_outputs)
+                total += NEWTON_SCHULZ_STEPS * small * (2.0 * op.n_inputs * op.n_outputs
+                                                        + small * small)
         elif op.kind == PERIODIC:       # a wave takes as long as WAVE_MULTIPLY_ADDS
             total += (<double> rows * op.n_columns * op.numbers[0]
                       * (2 * WAVE_MULTIPLY_ADDS + 4 * op.numbers[1]))
@@ -78,18 +83,18 @@ cdef double _lines_crossed(const Graph* graph, Py_ssize_t rows, int members) noe
     return numbers * bytes_of(graph.precision) / LINE
 
 
-cdef double _step_cost(const Graph* graph, Py_ssize_t rows, int members) noexcept nogil:
+cdef double _step_cost(const Graph* graph, Py_ssize_t rows, int members, bint muon) noexcept nogil:
     """Picoseconds of one step, as far as they depend on the number of threads."""
-    cdef double own = (_step_arithmetic(graph, rows) * PICOSECONDS_A_MULTIPLY_ADD
+    cdef double own = (_step_arithmetic(graph, rows, muon) * PICOSECONDS_A_MULTIPLY_ADD
                        * bytes_of(graph.precision) / sizeof(float) / members)
     if members == 1:
         return own
     return (own + _lines_crossed(graph, rows, members) * PICOSECONDS_A_LINE
-            + (2 + 4 * _batch_norms(graph))
+            + (2 + 4 * _batch_norms(graph) + (MUON_PHASES if muon else 0))
             * <double> (PICOSECONDS_A_MEETING + members * PICOSECONDS_A_MEMBER))
 
 
-cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads) noexcept nogil:
+cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads, bint muon) noexcept nogil:
     """The number of threads, up to ``threads``, whose step costs least; 1 means no team."""
     cdef int members, best = 1
     cdef double cost, least
@@ -97,9 +102,9 @@ cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads) noexcept n
         return 1
     if _always_team:
         return threads
-    least = _step_cost(graph, rows, 1)
+    least = _step_cost(graph, rows, 1, muon)
     for members in range(2, min(<Py_ssize_t> threads, (rows + LEAST_ROWS - 1) // LEAST_ROWS) + 1):
-        cost = _step_cost(graph, rows, members)
+        cost = _step_cost(graph, rows, members, muon)
         if cost < least:
             best, least = members, cost
     return best
@@ -134,8 +139,9 @@ def team_plan(Operations network not None, Py_ssize_t batch_size, int threads):
     cdef int size, i, members
     if batch_size < 1 or threads < 1:
         raise ValueError(f"batch_size is {batch_size} and threads {threads}, wanted 1 or more")
-    size = _team_size(graph, batch_size, threads)
-    costs = [_step_cost(graph, batch_size, members) * 1e-6 for members in range(1, threads + 1)]
+    size = _team_size(graph, batch_size, threads, False)
+    costs = [_step_cost(graph, batch_size, members, False) * 1e-6
+             for members in range(1, threads + 1)]
     lines = [0.0 if members == 1 else _lines_crossed(graph, batch_size, members)
              for members in range(1, threads + 1)]
     rows = [_first_row_of_batch(graph, batch_size, i, size) for i in range(size)]

@@ -15,16 +15,19 @@ cdef enum:
     ENOUGH_UPDATES = 19000  # parameters per part from which an extra thread pays,
     ENOUGH_UPDATES_TO_WAKE = 300000     # and from which waking a sleeping one pays
     GRAIN = 64              # parameters: parts begin at whole cache lines
-    MOST_NUMBERS = 5        # of a rule
+    MOST_NUMBERS = 8        # of a rule
     MOST_AVERAGES = 2       # of a rule, each as long as the parameters
     NO_DECAY = -1           # in place of a number's index
 
 cdef double SETTLING_EPS = 1e-10
 
 cdef struct Group:          # parameters whose rate and weight decay are multiplied
-    Py_ssize_t end          # in the flat buffer; it starts where the group before it ends
+    Py_ssize_t start        # in the flat buffer
+    Py_ssize_t end
     double lr
     double decay
+    Py_ssize_t columns      # of one of Muon's matrices, which has a group for itself; 0 otherwise
+    char* space             # the matrix's workspace
 
 cdef struct Rates:          # of a run's updates, (number of batches,) each, or NULL
     const double* lrs

@@ -53,7 +53,7 @@ def loss_names():
 def test_every_kernel_of_a_part_is_known_to_the_step(kernels):
     assert set(kernels.known_losses()) == loss_names()
     rules = {name[: -len("_update")] for name in KERNELS if name.endswith("_update")}
-    assert set(kernels.known_optimizers()) == rules - {"batch_norm", "muon"}  # not flat rules
+    assert set(kernels.known_optimizers()) == rules - {"batch_norm"}  # no rule
     flat = {
         name[: -len("_forward")]
         for name, kernel in KERNELS.items()
@@ -109,9 +109,14 @@ def test_every_loss_is_that_of_its_kernel(kernels, dtype):
         assert dx.any(), name
 
 
+def flat_rules(kernels):
+    """All rules but Muon's, which takes the shapes of matrices."""
+    return [name for name in kernels.known_optimizers() if name != "muon"]
+
+
 def test_every_update_is_that_of_its_kernel(kernels, dtype):
     rng = np.random.default_rng(1)
-    for name in kernels.known_optimizers():
+    for name in flat_rules(kernels):
         kernel = getattr(kernels, f"{name}_update")
         arguments = list(inspect.signature(kernel).parameters)
         numbers = [NUMBERS[p] for p in arguments if p in NUMBERS]
@@ -135,7 +140,7 @@ def test_every_update_is_that_of_its_kernel(kernels, dtype):
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_averages_are_counted(kernels, dtype, count):
     averages = [np.zeros(WIDTH * (WIDTH + 1), dtype) for _ in range(count)]
-    for name in kernels.known_optimizers():
+    for name in flat_rules(kernels):
         arguments = inspect.signature(getattr(kernels, f"{name}_update")).parameters
         wanted = len([p for p in arguments if p not in (*NUMBERS, "dW", "W", "step")])
         if count == wanted:
@@ -143,3 +148,28 @@ def test_averages_are_counted(kernels, dtype, count):
         else:
             with pytest.raises(ValueError, match=f"{name} got {count} averages, wanted {wanted}"):
                 identity_plan(kernels, dtype, rule=name, averages=averages)
+
+
+def test_muons_updates_are_those_of_two_kernels(kernels, dtype):
+    """A matrix goes to muon's, the rest to adamw's, each with its group's factors."""
+    n, size = WIDTH * WIDTH, WIDTH * (WIDTH + 1)
+    own = [np.zeros(size, dtype) for _ in range(2)]
+    plan, params, grads = identity_plan(kernels, dtype, rule="muon", averages=own)
+    plan.set_rule("muon", (0.1, 0.9, 0.01, 0.02, 0.8, 0.95, 1e-8, 0.05), 0)
+    for wrong in (WIDTH + 1, -1):
+        with pytest.raises(ValueError, match="wanted 0 columns, or whole rows"):
+            plan.set_groups([(0, n, 1.0, 1.0, wrong), (n, size, 1.0, 1.0, 0)])
+    plan.set_groups([(0, n, 0.5, 2.0, WIDTH), (n, size, 3.0, 0.5, 0)])
+    rng, W, averages = np.random.default_rng(1), params.copy(), [a.copy() for a in own]
+    for step in (1, 2, 3):
+        grads[:] = rng.standard_normal(size)
+        plan.update()
+        matrix = [a[:n].reshape(WIDTH, WIDTH) for a in (grads, averages[0], W)]
+        kernels.muon_update(matrix[0], 0.1 * 0.5, 0.9, 0.01 * 2.0, *matrix[1:])
+        rest = [a[n:] for a in (*averages, W)]
+        rate = 0.02 * (0.1 * 3.0 / 0.05)
+        kernels.adamw_update(grads[n:], rate, 0.8, 0.95, 1e-8, 0.01 * 0.5, step, *rest)
+        np.testing.assert_array_equal(params, W)
+        for one, two in zip(own, averages, strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert np.isfinite(W).all()

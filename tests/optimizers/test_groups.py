@@ -62,27 +62,31 @@ def test_the_first_group_that_matches_counts():
 def test_neighbours_with_the_same_factors_are_one_segment():
     one, two = Factors(), Factors(2.0)
     assert segments_of([3, 4, 5, 6], [one, one, two, one]) == (
-        (0, 7, 1.0, 1.0),
-        (7, 12, 2.0, 1.0),
-        (12, 18, 1.0, 1.0),
+        (0, 7, 1.0, 1.0, 0),
+        (7, 12, 2.0, 1.0, 0),
+        (12, 18, 1.0, 1.0, 0),
     )
     assert segments_of([3, 0, 5], [one, two, one]) == ()
-    assert segments_of([3, 4], [two, two]) == ((0, 7, 2.0, 1.0),)
+    assert segments_of([3, 4, 6], [one] * 3, [0, 0, 2]) == (
+        (0, 7, 1.0, 1.0, 0),
+        (7, 13, 1.0, 1.0, 2),
+    )
+    assert segments_of([3, 4], [two, two]) == ((0, 7, 2.0, 1.0, 0),)
 
 
 def test_segments_of_a_network():
     net = network()
     assert an.SGD(groups=[an.Group("*.b")]).segments(net.params) == ()
     assert an.SGD(groups=[an.Group("2.*", 2.0)]).segments(net.params) == (
-        (0, 8, 1.0, 1.0),
-        (8, 12, 2.0, 1.0),
-        (12, 24, 1.0, 1.0),
+        (0, 8, 1.0, 1.0, 0),
+        (8, 12, 2.0, 1.0, 0),
+        (12, 24, 1.0, 1.0, 0),
     )
     assert an.SGD(decay_bias=False).segments(net.params) == (
-        (0, 6, 1.0, 1.0),
-        (6, 12, 1.0, 0.0),
-        (12, 20, 1.0, 1.0),
-        (20, 24, 1.0, 0.0),
+        (0, 6, 1.0, 1.0, 0),
+        (6, 12, 1.0, 0.0, 0),
+        (12, 20, 1.0, 1.0, 0),
+        (20, 24, 1.0, 0.0, 0),
     )
 
 

@@ -27,6 +27,7 @@ NUMBERS = {"momentum": 0.9, "weight_decay": 0.2, "adamw_lr": 0.01, "beta1": 0.8,
 def threads():
     before = an.get_num_threads()
     yield
+    kernels.always_team(False)
     an.set_num_threads(before)
 
 
@@ -233,15 +234,14 @@ def digits():
     return an.datasets.load_digits()
 
 
-def test_it_trains_layer_by_layer_and_learns(digits):
+def test_it_trains_fused_and_learns(digits):
     (x, t), test = digits
     net = an.Sequential(
         an.Affine.init(64, 64, rng=0), an.ReLU(), an.Affine.init(64, 10, rng=1),
         loss=an.SoftmaxWithLoss(),
     )  # fmt: skip
     history = net.fit(x, t, epochs=5, optimizer=an.Muon(), verbose=0)
-    assert history.step_kind == "layer by layer"
-    assert history.step_reason == "the optimizer Muon has no compiled form"
+    assert history.step_kind == "fused"
     assert net.evaluate(*test)["accuracy"] > 0.95
 
 
@@ -261,6 +261,77 @@ def test_no_bit_depends_on_the_number_of_threads(dtype):
     assert found[1:] == found[:1] * 3
 
 
+class OwnLoss(an.SoftmaxWithLoss):
+    """A subclass has no compiled form: training goes layer by layer."""
+
+
+# Tall, wide and square matrices, of one row and of one column.
+SIZES = [(4, 40, 3), (40, 4, 9), (7, 7, 7), (1, 5, 2), (5, 1, 3), (300, 33, 65)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("clip", [None, 0.3])
+def test_every_speed_gives_the_same_bits(sizes, clip, dtype):
+    rng = np.random.default_rng(1)
+    x, t = rng.standard_normal((90, sizes[0])).astype(dtype), rng.integers(0, sizes[2], 90)
+    found = {}
+    for members in ("layer by layer", 1, 2, 3, 8):
+        alone = members in ("layer by layer", 1)
+        an.set_num_threads(1 if alone else members)
+        kernels.always_team(not alone)
+        loss = OwnLoss() if members == "layer by layer" else an.SoftmaxWithLoss()
+        net = an.Sequential(
+            an.Affine.init(*sizes[:2], rng=0, dtype=dtype), an.LayerNorm(sizes[1], dtype=dtype),
+            an.Tanh(), an.Affine.init(*sizes[1:], rng=1, dtype=dtype), loss=loss,
+        )  # fmt: skip
+        own = options() | {"dropout_schedule": None}
+        own["optimizer"].adamw = () if clip else ("3.W",)
+        history = net.fit(
+            x, t, epochs=2, batch_size=32, clip_norm=clip, l2=0.1, seed=4, verbose=0, **own
+        )
+        assert history.step_kind == ("layer by layer" if members == "layer by layer" else "fused")
+        averages = own["optimizer"].state_of(net.params.flat).averages
+        found[members] = [net.params.flat.tobytes(), *(a.tobytes() for a in averages)]
+    for members, bits in found.items():
+        assert bits == found[1], members
+
+
+def test_a_network_without_matrices(data):
+    """And one whose matrices all go to AdamW."""
+    nets = []
+    for loss in (an.MeanSquaredError(), type("Own", (an.MeanSquaredError,), {})()):
+        nets.append(an.Sequential(an.Scale(4), an.LayerNorm(4), loss=loss))
+        nets[-1].fit(
+            data[0], data[0], epochs=2, optimizer=an.Muon(0.1), batch_size=5, seed=1, verbose=0
+        )
+    np.testing.assert_array_equal(nets[0].params.flat, nets[1].params.flat)
+    nets = [build(), build()]
+    rules = an.Muon(0.1, adamw_lr=0.02, adamw="*"), an.AdamW(0.02, 0.9, 0.95, weight_decay=0.0)
+    for net, rule in zip(nets, rules, strict=True):
+        net.fit(*data, epochs=2, optimizer=rule, batch_size=5, seed=1, verbose=0)
+    np.testing.assert_array_equal(nets[0].params.flat, nets[1].params.flat)
+
+
+def test_a_callback_changes_which_parameters_are_matrices(data):
+    """The compiled plan takes other matrices, and other groups, from then on."""
+
+    def change(state):
+        state.optimizer.adamw = ("0.W",) if state.epoch == 1 else ()
+        state.optimizer.groups = [an.Group("3.*", lr=0.5)] if state.epoch == 2 else None
+
+    nets = []
+    for loss in (an.SoftmaxWithLoss(), OwnLoss()):
+        nets.append(build())
+        nets[-1].loss = loss
+        history = nets[-1].fit(
+            *data, epochs=4, optimizer=an.Muon(0.1), batch_size=5, seed=1, callbacks=[change],
+            verbose=0,
+        )  # fmt: skip
+    assert history.step_kind == "layer by layer"
+    np.testing.assert_array_equal(nets[0].params.flat, nets[1].params.flat)
+
+
 def options():
     return {
         "optimizer": an.Muon(
@@ -274,6 +345,7 @@ def options():
 
 def test_resumed_after_every_step(data, tmp_path):
     path, whole = tmp_path / "c.npz", train(data, **options())
+    assert whole[2].step_kind == "fused"
     for step in range(1, whole[2].steps + 1):
         interrupted(data, path, step, **options())
         assert_same(whole, train(data, **options(), resume=path))

@@ -67,7 +67,7 @@ def test_products_are_the_same_to_the_bit(level, dtype, shape):
         kernels.set_threads(before)
 
 
-OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.SETTINGS.items()}
+OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.TRAINED.items()}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from affinet.training.record import Training
 from affinet.training.step import FusedStep, can_fuse
 from parts.activations import ACTIVATIONS
 
-OPTIMIZERS, LOSSES = parts.optimizers.SETTINGS, parts.losses.SETTINGS
+OPTIMIZERS, LOSSES = parts.optimizers.TRAINED, parts.losses.SETTINGS
 DTYPES = [np.float32, np.float64]
 N, I, O = 53, 12, 5  # noqa: E741 - rows, inputs, outputs
 

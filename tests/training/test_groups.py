@@ -10,7 +10,7 @@ import affinet as an
 from affinet import schedules
 from affinet._dispatch import kernels
 from affinet.training import step as steps
-from parts.optimizers import GROUPED, SETTINGS, decays
+from parts.optimizers import GROUPED, TRAINED, decays
 from rank_threads import on_ranks
 
 GROUPS = [an.Group("*.b", lr=0.5), an.Group(["4.W", "2.gamma"], lr=3.0, weight_decay=0.25)]
@@ -92,10 +92,10 @@ def test_a_bound_on_the_norm(members, clip, data, monkeypatch):
     assert trained(data, make(), members, clip_norm=clip)[0] == wanted
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_group_for_all_is_an_optimizer_with_these_numbers(name, data):
     """And a group with the factors 1 is none."""
-    one, two, three = (SETTINGS[name](0.05) for _ in range(3))
+    one, two, three = (TRAINED[name](0.05) for _ in range(3))
     one.groups = [an.Group("*", lr=0.2)]
     two.lr *= 0.2
     three.lr *= 0.2
@@ -109,7 +109,7 @@ def test_a_group_for_all_is_an_optimizer_with_these_numbers(name, data):
     assert trained(data, three)[0] == wanted
 
 
-@pytest.mark.parametrize("make", [an.SGD, an.AdamW, an.Lion])
+@pytest.mark.parametrize("make", [an.SGD, an.AdamW, an.Lion, an.Muon])
 def test_decay_bias(make, data):
     """The gradients are 0, so all that moves is the decay of the weights."""
     x, t = data
@@ -159,7 +159,7 @@ def test_ranks(data):
     np.testing.assert_allclose(one, train(None), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("optimizer", [an.SGD, an.AdamW, an.Lion])
+@pytest.mark.parametrize("optimizer", [an.SGD, an.AdamW, an.Lion, an.Muon])
 def test_a_checkpoint_holds_groups(optimizer, data, tmp_path, monkeypatch):
     path = tmp_path / "c.npz"
 

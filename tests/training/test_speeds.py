@@ -41,7 +41,7 @@ LAYERS = {
     for name, row in parts.layers.LAYERS.items()
     if name != "Affine" and not row.codes
 }
-OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.SETTINGS.items()}
+OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.TRAINED.items()}
 
 
 def build(plan, widths, dtype, loss, **options):

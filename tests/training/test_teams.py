@@ -120,7 +120,7 @@ def random_case(seed):
         "schedule": [None, schedules.Exponential(0.1, 0.99)][int(rng.integers(2))],
         "seed": seed,
     }
-    optimizers = list(parts.optimizers.SETTINGS.values())
+    optimizers = list(parts.optimizers.TRAINED.values())
     return make, x, t, optimizers[int(rng.integers(len(optimizers)))], options
 
 
@@ -155,10 +155,10 @@ def test_every_loss(name, rows):
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(parts.optimizers.SETTINGS))
+@pytest.mark.parametrize("name", sorted(parts.optimizers.TRAINED))
 def test_every_optimizer(name, rows):
     require_same_bits(
-        small_net, *rows, parts.optimizers.SETTINGS[name], epochs=2, batch_size=24, clip_norm=0.3
+        small_net, *rows, parts.optimizers.TRAINED[name], epochs=2, batch_size=24, clip_norm=0.3
     )
 
 

@@ -273,11 +273,15 @@ class Optimizer(KnownAttributes, ABC):
         state.step += 1
         if not segments:
             self._apply(dW, flat, state)
-        for start, end, *factors in segments:
-            rule = self._scaled(Factors(*factors))
-            rule._apply(dW[start:end], flat[start:end], state.part(start, end))
+        for segment in segments:
+            own = slice(segment.start, segment.end)
+            self._apply_to_segment(segment, dW[own], flat[own], state.part(own.start, own.stop))
         if not np.may_share_memory(flat, W):
             W[...] = flat.reshape(W.shape)
+
+    def _apply_to_segment(self, segment: Segment, dW: Array, W: Array, state: State) -> None:
+        """The rule on one of the ranges from ``segments``."""
+        self._scaled(segment.factors)._apply(dW, W, state)
 
     def _update_float(self, params: MutableMapping[Any, Any], name: Any, dW: Array) -> None:
         W = np.array([params[name]], np.float64)

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from affinet._validation import real_number
@@ -113,6 +114,12 @@ class Segment(NamedTuple):
     end: int
     lr: float
     weight_decay: float
+    columns: int = 0  # of one of Muon's matrices, 0 for anything else
+
+    @property
+    def factors(self) -> Factors:
+        """The factors of the learning rate and of the weight decay."""
+        return Factors(self.lr, self.weight_decay)
 
 
 def require_groups(groups: Iterable[Group] | None) -> tuple[Group, ...]:
@@ -149,18 +156,26 @@ def factors_of(
     return tuple(found)
 
 
-def segments_of(sizes: Iterable[int], factors: Iterable[Factors]) -> tuple[Segment, ...]:
+def segments_of(
+    sizes: Iterable[int], factors: Iterable[Factors], columns: Iterable[int] | None = None
+) -> tuple[Segment, ...]:
     """The ranges of arrays of these sizes, one behind the other; neighbours with the same factors
     are one range, and there is none if all factors are 1.
+
+    ``columns`` are each array's as a matrix, which is a range by itself, and 0 for other arrays;
+    left out, no array is one.
     """
     found: list[Segment] = []
     start = 0
-    for size, own in zip(sizes, factors, strict=True):
+    arrays = zip(sizes, factors, strict=True)
+    for (size, own), width in zip(arrays, repeat(0) if columns is None else columns, strict=False):
         if size == 0:
             continue
-        if found and found[-1][2:] == own:
-            found[-1] = found[-1]._replace(end=start + size)
+        segment = Segment(start, start + size, *own, width)
+        if found and found[-1][2:] == segment[2:] and not width:
+            found[-1] = found[-1]._replace(end=segment.end)
         else:
-            found.append(Segment(start, start + size, *own))
-        start += size
-    return () if all(segment[2:] == Factors() for segment in found) else tuple(found)
+            found.append(segment)
+        start = segment.end
+    same = all(segment[2:] == (*Factors(), 0) for segment in found)
+    return () if same else tuple(found)

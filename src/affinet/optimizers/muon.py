@@ -18,6 +18,7 @@ from affinet.optimizers.groups import (
     matches,
     require_matches,
     require_patterns,
+    segments_of,
 )
 from affinet.parameters import Parameters
 
@@ -37,7 +38,7 @@ class Muon(Optimizer):
     The matrices of a network are the parameters of two dimensions that layers name in
     ``penalized``, such as W of :class:`Affine`; in another mapping they are all arrays of two
     dimensions. ``adamw`` names exceptions, for example the last layer, for which
-    Jordan recommends AdamW. Training with Muon runs layer by layer.
+    Jordan recommends AdamW.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ class Muon(Optimizer):
     array([ 0.01, -0.01])
     """
 
+    kernel = "muon"
     shell_name = "muon"
     shell_lr = 0.02
     picture_lr = 0.1
@@ -135,26 +137,22 @@ class Muon(Optimizer):
         ]
 
     def segments(self, params: Parameters) -> tuple[Segment, ...]:
-        """As any optimizer's; raises if a name in ``adamw`` matches no parameter, too."""
-        self.matrices(params)
-        return super().segments(params)
+        """As any optimizer's, with each matrix for itself; raises if a name in ``adamw`` matches no
+        parameter, too.
+        """
+        matrices = self.matrices(params)
+        return segments_of(
+            [W.size for W in params.values()],
+            self._factors(params) or [Factors()] * len(params),
+            [W.shape[1] if name in matrices else 0 for name, W in params.items()],
+        )
 
-    def _update_parameters(self, params: Parameters, dW: Array) -> None:
-        matrices, factors = self.matrices(params), self._factors(params)
-        W, state = params.flat, self.state_of(params.flat)
-        flat, dW = ready(W, compute_dtype(W)), ready(dW, compute_dtype(W))
-        state.step += 1
-        start, each = 0, factors or [Factors()] * len(params)
-        for (name, array), own in zip(params.items(), each, strict=True):
-            end, rule = start + array.size, self._scaled(own)
-            part = dW[start:end], flat[start:end], state.part(start, end)
-            if name in matrices:
-                rule._apply_to_matrix(array.shape, *part)
-            else:
-                rule._apply(*part)
-            start = end
-        if not np.may_share_memory(flat, W):
-            W[...] = flat
+    def _apply_to_segment(self, segment: Segment, dW: Array, W: Array, state: State) -> None:
+        rule, columns = self._scaled(segment.factors), segment.columns
+        if columns:
+            rule._apply_to_matrix((W.size // columns, columns), dW, W, state)
+        else:
+            rule._apply(dW, W, state)
 
     def _update_mapping(self, params: Mapping[Any, Any], grads: Mapping[Any, Any]) -> None:
         self.matrices(params)  # raises if a name matches no parameter
@@ -167,7 +165,7 @@ class Muon(Optimizer):
             self._update_array(W, dW)
 
     def _update_array(self, W: Array, dW: Array, segments: tuple[Segment, ...] = ()) -> None:
-        if W.ndim != 2:
+        if W.ndim != 2:  # a network's parameters, too
             super()._update_array(W, dW, segments)
             return
         dtype, state = compute_dtype(W), self.state_of(W)

@@ -19,7 +19,7 @@ from affinet._version import __version__
 from affinet.archive import archive_path, array_names, pack, read_archive, unpack, write_archive
 from affinet.network import Sequential
 from affinet.network.inner import arrays_of, is_compiled, set_arrays, walk
-from affinet.optimizers import Group, Muon, Optimizer
+from affinet.optimizers import Group, Optimizer
 from affinet.training.callbacks import TrainingState, name_of
 from affinet.training.history import History
 from affinet.training.record import SCHEDULES, Training
@@ -423,8 +423,7 @@ def optimizer_numbers(run: Run, content: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in numbers.items():
         finite_number(f"the optimizer's {name}", value)
     # One of affinet's rules, and no subclass of it.
-    own = is_compiled(run.optimizer) or type(run.optimizer) is Muon
-    if own and numbers != run.optimizer.config():
+    if is_compiled(run.optimizer) and numbers != run.optimizer.config():
         type(run.optimizer)(**numbers)  # the constructor validates them
     step = whole_number("the optimizer's step", content["step"], 0)
     if step > MOST_STEPS:

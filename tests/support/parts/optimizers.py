@@ -413,7 +413,12 @@ SETTINGS = {name: row.make for name, row in OPTIMIZERS.items()} | {
     for name, row in OPTIMIZERS.items()
     for variant, make in row.variants.items()
 }
-CLASSES = [type(row.make(0.1)) for row in OPTIMIZERS.values()]
+# For whole trainings, with Muon: its rule needs the shapes of arrays, those of the tables are flat.
+TRAINED = SETTINGS | {
+    "Muon": partial(an.Muon, momentum=0.9, weight_decay=0.2, adamw_lr=0.01, beta1=0.8, eps=1e-6),
+    "Muon without decay": partial(an.Muon, adamw_lr=0.003),
+}
+CLASSES = [*(type(row.make(0.1)) for row in OPTIMIZERS.values()), an.Muon]
 
 
 def row_of(optimizer):
@@ -439,4 +444,4 @@ def grouped(make, lr):
 
 
 # Every optimizer in every setting, with groups, for networks with the parameters that these name.
-GROUPED = {name: partial(grouped, make) for name, make in SETTINGS.items()}
+GROUPED = {name: partial(grouped, make) for name, make in TRAINED.items()}
