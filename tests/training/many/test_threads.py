@@ -155,6 +155,12 @@ def test_a_crowd_inside_a_callback(three_threads):
     require_same(inside, own)
 
 
+def test_the_call_returns_when_the_last_network_has_ended(three_threads, monkeypatch):
+    """Without waiting for the time at which the caller would look again."""
+    monkeypatch.setattr("affinet.training.crowd.WAIT", 600.0)
+    an.fit_many(crowd(), X, T, epochs=1)
+
+
 def test_no_thread_is_left(three_threads):
     before = set(threading.enumerate())
     an.fit_many(crowd(), X, T, epochs=1)
@@ -186,6 +192,12 @@ def test_one_bar_over_all(n, monkeypatch):
     shown = stream.getvalue()
     assert "/732" in shown  # rows of all epochs of all networks
     assert "networks 6/6" in shown
+
+
+def test_the_rows_of_samplers_are_counted():
+    sampler = an.samplers.WithReplacement(7)
+    made = Crowd([build(0)], X, T, None, many_options.ManyOptions({"sampler": sampler}, 1))
+    assert made.rows_to_see == 70
 
 
 @pytest.mark.parametrize("n", [1, 3])
