@@ -82,9 +82,10 @@ def test_optimizers_are_complete_on_every_rank():
         once, each = an.Adam(0.02), [an.Adam(0.02) for _ in range(N)]
         an.fit_many(nets, X, T, optimizer=once, reducer=reducer, **OPTIONS)
         an.fit_many(nets, X, T, optimizers=each, reducer=reducer, **OPTIONS)
+        lrs = [optimizer.lr for optimizer in each]
         an.fit_many(nets, X, T, optimizer=once, **OPTIONS)  # each on its own
         an.fit_many(nets, X, T, optimizers=each, **OPTIONS)
-        return nets, [optimizer.lr for optimizer in each]
+        return nets, lrs
 
     (own, rates), *_ = on_ranks(1, work)
     for nets, lrs in on_ranks(2, work):

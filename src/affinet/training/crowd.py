@@ -7,8 +7,9 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,7 @@ class Crowd:
         self.paths = self.paths_to_resume()
         self.trainings: list[Training] = []
         self.costs: list[float] = []
+        self.rows_to_see = 0  # in all steps of all networks
         self.heavy: list[bool] = []  # whose records would hold arrays as long as the rows
         for place, net in enumerate(nets):
             with noted(place, len(nets)), using_alone(net):
@@ -122,6 +124,7 @@ class Crowd:
                 if place == 0:
                     self.parts.of(training, place)  # refuses what cannot be copied
             self.costs.append(cost_of(training))
+            self.rows_to_see += training.rows_to_see
             self.heavy.append(training.weights is not None or training.drawing is not None)
             self.trainings.append(light(training) if self.heavy[place] else training)
         self.groups = sorted(groups_of(self.trainings), key=self.group_cost, reverse=True)
@@ -164,11 +167,6 @@ class Crowd:
     def group_cost(self, group: Iterable[int]) -> float:
         """The cost of a group."""
         return sum(self.costs[place] for place in group)
-
-    @property
-    def rows_to_see(self) -> int:
-        """Rows of all steps of all networks."""
-        return sum(training.rows_to_see for training in self.trainings)
 
     # Training ------------------------------------------------------------------------------------
 
@@ -217,7 +215,8 @@ class Threads:
 
     def __init__(self, crowd: Crowd, groups: Iterable[list[int]], n: int) -> None:
         self.crowd, self.queue = crowd, deque(groups)
-        self.ended = threading.Event()  # one of them has ended
+        self.ended: SimpleQueue[None] = SimpleQueue()  # an item for each that has ended
+        self.running = n
         self.threads: list[threading.Thread] = []
         for _ in range(n):
             run = contextvars.copy_context().run
@@ -246,13 +245,15 @@ class Threads:
                 crowd.ended_by = error
             crowd.watch.stop = True
         finally:
-            self.ended.set()
+            self.ended.put(None)
 
     def wait(self) -> bool:
         """Wait for a moment, or until a thread ends; False if all have ended."""
-        self.ended.wait(WAIT)
-        self.ended.clear()
-        return any(thread.is_alive() for thread in self.threads)
+        if self.running:
+            with suppress(Empty):
+                self.ended.get(timeout=WAIT)
+                self.running -= 1
+        return self.running > 0
 
     def end(self) -> None:
         """Let all networks end, and wait for the threads."""

@@ -147,7 +147,8 @@ def fit_many(
 
     With a ``reducer``, networks are dealt out to the ranks by their estimated cost, each begins
     with the parameters of rank 0, and every rank ends with the parameters, histories and errors of
-    all. Callbacks run on the network's rank; what they keep stays there.
+    all. Callbacks run on the network's rank; what they keep stays there. Nothing is summed, so
+    ``average_every`` has no effect, and layers that keep statistics are not refused.
 
     Networks that share a loss or an activation object and train layer by layer, as with a custom
     loss, are trained one after the other.

@@ -1,5 +1,6 @@
 """One thread a network, the longest first, plans for as many as there are threads."""
 
+import contextvars
 import gc
 import io
 import sys
@@ -110,6 +111,16 @@ def test_the_error_state_of_numpy_is_the_caller_s(three_threads):
     assert seen == ["raise"] * 3
 
 
+def test_the_context_variables_are_the_caller_s(three_threads):
+    name, seen = contextvars.ContextVar("name"), []
+    token = name.set("caller")
+    an.fit_many([build(i) for i in range(3)], X, T, epochs=1, callbacks=[
+        lambda state: seen.append(name.get("none"))
+    ])  # fmt: skip
+    name.reset(token)
+    assert seen == ["caller"] * 3
+
+
 def test_crowds_of_several_threads_at_once(three_threads):
     """Threads of the caller may each train networks of their own."""
     all_nets = [crowd() for _ in range(3)]
@@ -144,6 +155,12 @@ def test_a_crowd_inside_a_callback(three_threads):
     require_same(inside, own)
 
 
+def test_the_call_returns_when_the_last_network_has_ended(three_threads, monkeypatch):
+    """Without waiting for the time at which the caller would look again."""
+    monkeypatch.setattr("affinet.training.crowd.WAIT", 600.0)
+    an.fit_many(crowd(), X, T, epochs=1)
+
+
 def test_no_thread_is_left(three_threads):
     before = set(threading.enumerate())
     an.fit_many(crowd(), X, T, epochs=1)
@@ -175,6 +192,31 @@ def test_one_bar_over_all(n, monkeypatch):
     shown = stream.getvalue()
     assert "/732" in shown  # rows of all epochs of all networks
     assert "networks 6/6" in shown
+
+
+def test_the_rows_of_samplers_are_counted():
+    sampler = an.samplers.WithReplacement(7)
+    made = Crowd([build(0)], X, T, None, many_options.ManyOptions({"sampler": sampler}, 1))
+    assert made.rows_to_see == 70
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_rows_before_an_interruption_count_as_seen(n, tmp_path, monkeypatch):
+    path, shown = tmp_path / "{net}.npz", []
+    an.fit_many(crowd(), X, T, epochs=2, callbacks=[an.Checkpoint(path)])
+
+    class Display:
+        def steps(self, rows, loss, accuracy):
+            shown.append(rows)
+
+        def epoch(self, number, metrics): ...
+
+        def close(self): ...
+
+    monkeypatch.setattr("affinet.training.many.make_progress", lambda *_: Display())
+    with an.num_threads(n):
+        an.fit_many(crowd(), X, T, epochs=3, resume=path)
+    assert sum(shown) == 3 * N * len(X)
 
 
 def test_silent(capsys):
