@@ -31,7 +31,15 @@ extensions = [
     "shell_commands",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_templates", "learn", "gallery", "examples", "**/GALLERY_HEADER*"]
+exclude_patterns = [
+    "_build",
+    "sg_execution_times.rst",
+    "_templates",
+    "learn",
+    "gallery",
+    "examples",
+    "**/GALLERY_HEADER*",
+]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 default_role = "autolink"
 nitpicky = True
