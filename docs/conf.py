@@ -31,7 +31,15 @@ extensions = [
     "shell_commands",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_templates", "learn", "gallery", "examples", "**/GALLERY_HEADER*"]
+exclude_patterns = [
+    "_build",
+    "sg_execution_times.rst",
+    "_templates",
+    "learn",
+    "gallery",
+    "examples",
+    "**/GALLERY_HEADER*",
+]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 default_role = "autolink"
 nitpicky = True
@@ -108,4 +116,4 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": []}
+html_sidebars = {page: [] for page in ("index", "tour", "faq", "contents")}  # without a section

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,14 @@ if not DOCS.is_dir():
     pytest.skip("the documentation is not here", allow_module_level=True)
 BUILT = {"_build", "auto_learn", "auto_gallery", "generated", "notes"}
 PAGES = sorted(path for path in DOCS.rglob("*.md") if not BUILT & {*path.parts})
-OPTIONAL = {"onnx", "safetensors", "sklearn", "pandas", "polars", "joblib", "matplotlib", "pyarrow"}
+NEEDS = {  # what a page says, and the package without which its code cannot run
+    r"\bpandas\b": "pandas",
+    r"affinet\.estimators|import sklearn|from sklearn": "sklearn",
+    r"an\.onnx\.|affinet export": "onnx",
+    r"\.safetensors\"": "safetensors",
+    r"MPIReducer\(": "mpi4py",
+    r"an\.plotting\.\w+\(|affinet plot": "matplotlib",
+}
 # Languages of blocks that are shown and not run, each with what it may contain.
 SHOWN = {
     "": r"",
@@ -34,14 +42,16 @@ def name_of(path):
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_the_code_of_a_page_runs(path, tmp_path, monkeypatch):
     page = path.read_text(encoding="utf-8")
-    for package in sorted(OPTIONAL):
-        if re.search(rf"(import|from) {package}\b|affinet\.{package}\b|an\.{package}\b", page):
+    found = blocks(page)
+    code = "".join(block.text for block in found if block.kind in {"python", "console"})
+    for words, package in NEEDS.items():
+        if re.search(words, code):
             pytest.importorskip(package, reason=f"{name_of(path)} needs {package}")
-    if "affinet.estimators" in page:
-        pytest.importorskip("sklearn", reason=f"{name_of(path)} needs sklearn")
+    if sys.platform == "win32" and any(block.kind == "console" for block in found):
+        pytest.skip("the commands of a page are those of a Unix shell")
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
-    for block in blocks(page):
+    for block in found:
         if block.kind == "python":
             run_python(block, names, path)
         elif block.kind == "console":
