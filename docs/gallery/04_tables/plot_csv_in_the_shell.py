@@ -2,13 +2,14 @@
 From a CSV file to predictions, in the shell
 ============================================
 
-You will see three commands turn a CSV file into a model, an error in the target's unit and a CSV
+You will see two commands turn a CSV file into a model, an error in the target's unit and a CSV
 file of predictions. This program writes a small file first, then runs the commands as a shell
 would.
 """
 
 import contextlib
 import csv
+import io
 import runpy
 import sys
 import tempfile
@@ -41,8 +42,13 @@ def shell(*words):
     """Run an affinet command as the shell does, and show it with its output."""
     print("$ affinet", *words)
     sys.argv = ["affinet", *words]
-    with contextlib.chdir(folder), contextlib.suppress(SystemExit):
-        runpy.run_module("affinet", run_name="__main__")
+    # Progress goes to standard error, and is left out here.
+    with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()) as messages:
+        try:
+            runpy.run_module("affinet", run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(messages.getvalue()) from end
     print()
 
 
