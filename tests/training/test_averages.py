@@ -95,7 +95,7 @@ def test_before_its_start_it_is_the_network_as_it_was(data):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", [an.SGD, an.Adam])
+@pytest.mark.parametrize("optimizer", [an.SGD, an.Adam, an.Muon])
 @pytest.mark.parametrize("average", [lambda: an.EMA(0.9, 2, 2), lambda: an.SWA(3)])
 def test_fused_and_layer_by_layer_agree_to_the_bit(data, dtype, optimizer, average):
     found = []
@@ -117,7 +117,7 @@ def test_it_leaves_the_training_as_it_is(data):
 
 
 @pytest.mark.parametrize("clip", [None, 0.01])
-@pytest.mark.parametrize("optimizer", [an.SGD, an.AdamW])
+@pytest.mark.parametrize("optimizer", [an.SGD, an.AdamW, an.Muon])
 def test_teams_of_threads_change_no_bit(optimizer, clip):
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((200, 4)), rng.integers(0, 3, 200)

@@ -17,6 +17,8 @@ from affinet.training.many_options import ManyOptions, list_name
 from affinet.training.record import SCHEDULES, Training
 from affinet.training.step import can_fuse
 
+STATEFUL = ("optimizer", "average")  # options whose objects always keep a state
+
 
 class OwnParts:
     """Makes each network's own copies of what was given once for all of them.
@@ -41,6 +43,11 @@ class OwnParts:
         TypeError, ValueError
             If a stateful part that was given once cannot be copied; the message names it.
         """
+        if training.average is not None and "average" not in self.options.lists:
+            raise TypeError(
+                f"average is {training.average!r}, which is for one network: wanted averages, a "
+                "list of one for each network"
+            )
         memo = dict(self.shared)
         own: dict[str, Any] = {}
         if "optimizer" not in self.options.lists:
@@ -96,6 +103,7 @@ def require_separate_parts(options: ManyOptions) -> None:
     """Raise ValueError if lists hold one stateful object for two networks."""
     for option, values in options.lists.items():
         name = list_name(option)
+        advice = "" if option == "average" else f": give {option} once, and each gets a copy"
         if option == "callbacks":
             held = [[inner(part) for part in parts] for parts in map(iterated, values)]
         else:
@@ -103,13 +111,13 @@ def require_separate_parts(options: ManyOptions) -> None:
         seen: dict[int, int] = {}
         for place, parts in enumerate(held):
             for part in parts:
-                if not (remembers(part) or (option == "optimizer" and part is not None)):
+                if part is None or not (option in STATEFUL or remembers(part)):
                     continue
                 first = seen.setdefault(id(part), place)
                 if first != place:
                     raise ValueError(
                         f"{name}[{first}] and {name}[{place}] hold the same {part!r}, wanted one "
-                        f"for each network: give {option} once, and each gets a copy"
+                        f"for each network{advice}"
                     )
 
 

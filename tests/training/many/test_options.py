@@ -83,6 +83,7 @@ CASES = {
         ],
         {},
     ),
+    "average": ([an.EMA(0.5), None, an.SWA(1), an.EMA(0.9), None, an.SWA()], {}),
     "stop_if_not_finite": ([True, False, True, True, False, True], {}),
 }  # fmt: skip
 ELSEWHERE = {"reducer", "resume"}  # tests below
@@ -107,7 +108,7 @@ def test_every_option_of_fit_has_a_case():
     assert set(OPTIONS) == set(CASES) | ELSEWHERE
 
 
-@pytest.mark.parametrize("option", CASES)
+@pytest.mark.parametrize("option", set(CASES) - {"average"})
 def test_once(option, threads):
     values, needs = CASES[option]
     once = defaults(option, needs) | {option: copy.deepcopy(values[0])}
@@ -132,6 +133,25 @@ def test_as_a_list(option, threads):
     once.pop(option, None)
     an.fit_many(nets, X, T, **once, **{list_name(option): values})
     require_same(nets, own)
+
+
+def test_each_network_has_an_average_of_its_own(threads):
+    nets, averages, own = crowd(), [an.EMA(0.5) for _ in range(N)], [an.EMA(0.5) for _ in range(N)]
+    an.fit_many(nets, X, T, epochs=3, batch_size=8, averages=averages)
+    for net, average in zip(crowd(), own, strict=True):
+        net.fit(X, T, epochs=3, batch_size=8, average=average)
+    for one, other in zip(averages, own, strict=True):
+        assert one.steps == other.steps > 0
+        assert one.net.params.flat.tobytes() == other.net.params.flat.tobytes()
+
+
+def test_an_average_belongs_to_one_network():
+    nets, average = crowd(), an.EMA(0.5)
+    with pytest.raises(TypeError, match=r"average is EMA\(.*wanted averages, a list of one for"):
+        an.fit_many(nets, X, T, epochs=1, average=average)
+    with pytest.raises(ValueError, match=r"averages\[0\] and averages\[1\] hold the same EMA"):
+        an.fit_many(nets, X, T, epochs=1, averages=[average] * N)
+    assert average.net is None
 
 
 def test_resume_and_reducer_are_options_too(tmp_path):
