@@ -95,6 +95,7 @@ sphinx_gallery_conf = {
     "reference_url": {"affinet": None},
     "min_reported_time": 0,  # each page ends with its time
     "write_computation_times": False,  # a page of all times, which loads scripts from elsewhere
+    "capture_repr": (),  # what a block's last line returns is not shown
     "plot_gallery": True,
 }
 

@@ -101,7 +101,7 @@ def fit_many(
         ``schedules``, ``decay_schedules``, ``dropout_schedules``, ``seeds``, ``sample_weights``,
         ``class_weights``, ``l2s``, ``clip_norms``, ``clip_values``, ``resumes``, ``shuffles``,
         ``samplers``, ``stops_if_not_finite``, ``validation_sets`` (of ``validation_data``),
-        ``callback_lists`` and ``metric_lists``. ``epochs`` and ``steps`` take a number or a list.
+        ``averages``, ``callback_lists`` and ``metric_lists``. ``epochs`` and ``steps`` take a number or a list.
         See Notes for what is particular.
 
     Returns
@@ -130,7 +130,8 @@ def fit_many(
     copies have numbers of their own and share its averages, so that a second call continues from
     them), and callbacks and schedules with one of the methods ``begin``, ``end``, ``observe``,
     ``next_step``, ``state_dict`` and ``load_state_dict``. An object that cannot be copied is
-    refused by name. Other callbacks, samplers and metrics are shared, and called from several
+    refused by name. An average is for one network, so ``average`` is given as a list; not with a
+    ``reducer``. Other callbacks, samplers and metrics are shared, and called from several
     threads. ``state.data`` of a callback holds the network's own rows.
 
     ``sample_weight`` are weights of the N rows of x, of which ``rows`` selects.
