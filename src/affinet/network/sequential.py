@@ -229,10 +229,20 @@ class Sequential(Prediction):
         self._kept.note_again()
         return gradient if need_dx else None
 
-    def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
+    def predict(
+        self,
+        x: ArrayLike,
+        out: Array | None = None,
+        samples: int | None = None,
+        seed: int | None = None,
+    ) -> Array:
         """The last layer's output in evaluation mode: logits or values.
 
         Several threads may predict on one network at once.
+
+        With ``samples``, every :class:`Dropout` drops elements as in training, while all other
+        layers stay in evaluation mode; where the results differ, the network is unsure. Gal and
+        Ghahramani, "Dropout as a Bayesian approximation", ICML 2016. Layers then run one by one.
 
         Parameters
         ----------
@@ -240,11 +250,16 @@ class Sequential(Prediction):
             Or :class:`affinet.datasets.Shards`, which are read block by block.
         out : array of the result's shape and of the network's dtype, optional
             Where to write the result.
+        samples : int, optional
+            Number of predictions with random masks, 1 or more.
+        seed : int, optional
+            The masks are a function of (seed, sample, row) alone, so a row's results depend neither
+            on the number of samples nor on threads; 0 by default. Only with ``samples``.
 
         Returns
         -------
         array of shape (B, O), or (O,) for one row
-            ``out`` if given.
+            ``out`` if given. With ``samples`` of shape (samples, B, O) or (samples, O).
         """
         usage = self._usage
         readers = usage.readers  # a fork puts another list in its place
@@ -252,6 +267,8 @@ class Sequential(Prediction):
         try:
             if usage.writer is not None:
                 usage.require_own_thread()
+            if samples is not None or seed is not None:
+                return self._predict_samples(x, out, samples, seed)
             if type(x) is np.ndarray and x.dtype is self._dtype and x.ndim == 2:
                 result = self._predict_directly(x, out)
                 if result is not None:

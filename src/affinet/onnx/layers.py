@@ -12,7 +12,14 @@ from onnx import numpy_helper
 
 import affinet.layers
 from affinet._validation import Array, whole_number
-from affinet.layers import Embedding, NTKAffine, Parametric, PeriodicEmbedding, Scale
+from affinet.layers import (
+    Embedding,
+    Increasing,
+    NTKAffine,
+    Parametric,
+    PeriodicEmbedding,
+    Scale,
+)
 from affinet.layers.activations import Activation
 from affinet.onnx.graph import Graph, attributes, refuse
 from affinet.onnx.names import ARRAYS, INPUT, LAYER
@@ -21,7 +28,7 @@ from affinet.onnx.writer import GraphWriter
 if TYPE_CHECKING:
     from affinet.onnx.reader import Reader
 
-RECORDED = (NTKAffine, Scale, Parametric, PeriodicEmbedding, Embedding)
+RECORDED = (Increasing, NTKAffine, Scale, Parametric, PeriodicEmbedding, Embedding)
 
 
 def read_recorded(reader: Reader, node: Any) -> bool:
@@ -58,8 +65,11 @@ def read_recorded(reader: Reader, node: Any) -> bool:
                 places += zip(made.input, other.input, strict=True)
         if not same:
             refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
-    n_inputs, n_outputs = layer.widths()
-    reader.put_rows(layer, node, tensor, n_inputs, n_outputs)
+    widths = layer.widths()
+    if widths is None:  # of any width
+        reader.put(layer, node, tensor)
+    else:
+        reader.put_rows(layer, node, tensor, *widths)
     return True
 
 
@@ -84,6 +94,8 @@ def recorded_layer(graph: Graph, node: Any, record: Mapping[str, Any]) -> Any:
     arrays = {name: recorded_array(graph, node, places[name]) for name in cls.parameters}
     arguments = {name: value for name, value in config.items() if name != "type"}
     try:
+        if cls is Increasing:
+            return Increasing(**arguments)
         if cls is NTKAffine:
             return NTKAffine(**arguments, **arrays)
         require_held(cls, arguments, arrays)
@@ -125,6 +137,8 @@ def require_held(cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, A
 
 
 def layer_dtype(layer: Any) -> np.dtype[Any]:
+    if not layer.parameters:  # nor constants of floats
+        return np.dtype(np.float32)
     dtype: np.dtype[Any] = getattr(layer, layer.parameters[0]).dtype
     return dtype
 
