@@ -20,6 +20,7 @@ from affinet._validation import (
 from affinet.layers import Embedding, LeakyReLU, Parametric
 from affinet.layers.tree import walk
 from affinet.network.attributes import NetworkAttributes
+from affinet.network.input_gradients import InputGradients
 from affinet.network.operations import describe_layers, first_width
 from affinet.network.sampling import Sampler
 
@@ -115,6 +116,30 @@ class Prediction(NetworkAttributes):
         require_output("out", out, result.shape, result.dtype)
         out[...] = result
         return out
+
+    def _input_gradients(self, x: ArrayLike, output: int | None) -> Array:
+        """Gradients of one output, or of all of them, with respect to x, block by block."""
+        if self._coded is not None:
+            raise ValueError("gradient: the first layer takes codes, which have no gradient")
+        if self._members > 1:
+            raise ValueError("gradient: rows belong to members of an ensemble by their place")
+        if output is not None:
+            output = whole_number("output", output, 0)
+        twins, rows = InputGradients(self.layers), rows_array("x", x)
+        if rows.ndim < 2:
+            whole = self._input(rows)[np.newaxis]
+            return np.asarray(self._unscaled(twins.of(whole, output))[0])
+        parts = [
+            self._unscaled(twins.of(self._input(rows[start : start + PREDICT_ROWS], start), output))
+            for start in range(0, max(len(rows), 1), PREDICT_ROWS)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _unscaled(self, gradient: Array) -> Array:
+        """The gradient with respect to inputs before ``input_scale`` multiplies them."""
+        if self._input_scale is None:
+            return gradient
+        return np.asarray(gradient * gradient.dtype.type(self._input_scale))
 
     def _predict_block(self, x: Array, first_row: int = 0) -> Array:
         out = self._input(x, first_row)
