@@ -97,6 +97,8 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssiz
         _multiply(n, x, op.numbers[0], out)
     elif op.kind == SCALE:
         _scale_forward(rows, op.n_outputs, x, params + op.starts[0], out)
+    elif op.kind == INCREASING:
+        _increasing_forward(n, <Py_ssize_t> op.numbers[0], x, out)
     elif op.kind == PARAMETRIC:
         _parametric_forward(op.function, op.numbers[0], rows, op.n_outputs, x,
                             params + op.starts[0], out, nothing)

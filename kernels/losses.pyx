@@ -13,7 +13,8 @@ cdef struct Loss:
     bint softmax            # softmax_cross_entropy, or an elementwise one
     ElementwiseLoss elementwise
     Hits hits
-    double number           # label smoothing, a Huber loss's delta, a quantile; NaN until set
+    # Label smoothing, a Huber loss's delta, or quantiles, which 0 ends; NaN until set.
+    double[MOST_LEVELS + 1] numbers
 
 
 def known_losses():
@@ -24,7 +25,7 @@ def known_losses():
 cdef int _set_loss(Loss* loss, str name) except -1:
     cdef tuple row
     loss.softmax = name == "softmax_cross_entropy"
-    loss.elementwise, loss.hits, loss.number = NO_LOSS, NO_HITS, 0
+    loss.elementwise, loss.hits, loss.numbers[0] = NO_LOSS, NO_HITS, 0
     if not loss.softmax:
         if name not in _ELEMENTWISE_LOSSES:
             raise ValueError(f"no loss is called {name}, wanted one of "
@@ -32,18 +33,22 @@ cdef int _set_loss(Loss* loss, str name) except -1:
         row = _ELEMENTWISE_LOSSES[name]
         loss.elementwise, loss.hits = row[0], row[1]
         if row[2] is not None:
-            loss.number = NAN
+            loss.numbers[0] = NAN
     return 0
 
 
-cdef int _set_loss_number(Loss* loss, str name, double number) except -1:
-    """The parameter of the loss with this name; 0 if it has none."""
+cdef int _set_loss_number(Loss* loss, str name, object number, Py_ssize_t O) except -1:
+    """The parameter of the loss with this name; 0 if it has none, several for quantiles."""
     check = _require_smoothing if loss.softmax else _ELEMENTWISE_LOSSES[name][2]
+    if not loss.softmax:
+        _require_whole_targets(loss.elementwise, O)
+        if loss.elementwise == QUANTILE_LOSS:
+            return _set_levels(number, O, loss.numbers)
     if check is not None:
         check(number)
     elif number != 0:
         raise ValueError(f"{name} got the number {number}, wanted 0: it takes none")
-    loss.number = number
+    loss.numbers[0] = number
     return 0
 
 
@@ -52,7 +57,7 @@ cdef double _loss_of_labels(const Loss* loss, Py_ssize_t B, Py_ssize_t C, const 
                             real* dx, double* hits, double* terms) noexcept nogil:
     """For targets that are class indices, all of them in range: softmax's."""
     cdef double result = _softmax_cross_entropy_labels(B, C, x, t, weights, weight_sum,
-                                                       loss.number, y, dx, terms)
+                                                       loss.numbers[0], y, dx, terms)
     hits[0] = _label_hits(B, C, y, t, weights)
     return result
 
@@ -63,8 +68,8 @@ cdef double _loss_of_rows(const Loss* loss, Py_ssize_t B, Py_ssize_t O, const re
     """For targets that are rows. y: softmax's output, written by softmax's loss only."""
     cdef double result
     if loss.softmax:
-        result = _softmax_cross_entropy_rows(B, O, x, t, weights, weight_sum, loss.number, y, dx,
-                                             terms)
+        result = _softmax_cross_entropy_rows(B, O, x, t, weights, weight_sum, loss.numbers[0], y,
+                                             dx, terms)
         hits[0] = _row_hits(B, O, y, t, weights)
         return result
     if loss.hits == NO_HITS:
@@ -73,5 +78,5 @@ cdef double _loss_of_rows(const Loss* loss, Py_ssize_t B, Py_ssize_t O, const re
         hits[0] = _side_hits(B, O, x, t, weights)
     else:
         hits[0] = NAN
-    return _elementwise_loss(loss.elementwise, B, O, x, t, weights, weight_sum, loss.number, dx,
-                             terms)
+    return _elementwise_loss(loss.elementwise, B, O, x, t, weights, weight_sum, loss.numbers,
+                             dx, terms)

@@ -67,6 +67,8 @@ cdef int _require_numbers(const Operation* op, Precision precision) except -1:
     elif op.kind in (MEMBER_SCALE, MEMBER_AFFINE):
         if not (1 <= op.numbers[0] <= MOST_SIZE and op.numbers[0] == <Py_ssize_t> op.numbers[0]):
             raise ValueError(f"k is {op.numbers[0]:g}, wanted a whole number from 1 on")
+    elif op.kind == INCREASING:
+        _require_group(op.numbers[0], op.n_inputs)
     elif op.kind not in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PARAMETRIC):
         _refuse_kind(op.kind)
     return 0

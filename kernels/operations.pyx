@@ -11,7 +11,8 @@ An operation is a record (kernel, sources, n_outputs, starts, numbers, key, arra
   activation, and those of embeddings (periodic.pyx, embedding.pyx, piecewise.pyx) and of an
   ensemble's members (members.pyx). Together they fill it.
 - numbers: the slope of leaky_relu, p of dropout, eps of a normalization, momentum of batch_norm,
-  the factor of multiply, and the sizes and switches of embeddings.
+  the factor of multiply, the size of increasing's groups, and the sizes and switches of
+  embeddings.
 - key: of dropout's masks; 0 for all others.
 - arrays: running_mean and running_var (O,) of batch_norm, read and written where they are; int64
   column indices of embeddings.
@@ -50,6 +51,7 @@ cdef enum Kind:
     PIECEWISE
     MEMBER_SCALE            # an ensemble's; with offsets if it has two parameters
     MEMBER_AFFINE
+    INCREASING
 
 _PARAMETRIC = "parametric_"             # before the name of an elementwise kernel
 
@@ -65,6 +67,7 @@ _KINDS = {
     "identity": (IDENTITY, 1, (), (), ()),
     "multiply": (MULTIPLY, 1, (), ("factor",), ()),
     "scale": (SCALE, 1, ("s",), (), ()),
+    "increasing": (INCREASING, 1, (), ("n",), ()),
     "periodic_embedding": (PERIODIC, 1, ("w", "b", "V", "c"),
                            ("K", "M", "sines", "with_x", "rectified"), ("columns",)),
     "embedding": (EMBEDDING, 1, ("E",), ("rows", "d"), ("columns", "firsts")),

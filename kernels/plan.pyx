@@ -79,11 +79,11 @@ cdef class Plan:
         finally:
             let_go(&held)
 
-    def set_loss(self, str name, double number):
-        """The loss's parameter: the label smoothing, a Huber loss's delta, a quantile's q, or 0."""
+    def set_loss(self, str name, number):
+        """The loss's parameter: a label smoothing, a Huber loss's delta, a q or several, or 0."""
         if name != self.loss:
             raise ValueError(f"the plan was made for {self.loss}, not for {name}")
-        _set_loss_number(&self.w.loss, name, number)
+        _set_loss_number(&self.w.loss, name, number, self.w.graph.n_outputs)
 
     def set_rule(self, str name, tuple numbers, uint64_t updates):
         """The optimizer's numbers in the order of its kernel, and its updates so far."""
@@ -298,7 +298,7 @@ cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:
     """Acquire the first array of a call, row indices within range; returns its length."""
     hold(held, b"order", order, INT64, 1, READ)
     _require_whole_members(plan.w.graph.members, plan.w.batch_size, held_size(held, 0, 0))
-    if isnan(plan.w.loss.number):
+    if isnan(plan.w.loss.numbers[0]):
         raise RuntimeError(f"the plan needs the number of {plan.loss} before it runs: call "
                            "set_loss")
     _require_rows_in_range(&plan.w, held_size(held, 0, 0), <int64_t*> held_data(held, 0))

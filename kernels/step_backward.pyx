@@ -41,6 +41,8 @@ cdef void _backward_through(Workspace* w, int i, Py_ssize_t rows,
         if space.dx != NULL:
             dx = <real*> space.dx
         _normalize_backward(w, i, rows, x, dout, dx if _trains(w.graph, op.sources[0]) else NULL)
+    elif op.kind == INCREASING:
+        _increasing_backward(n, <Py_ssize_t> op.numbers[0], x, dout, dx)
     elif op.kind == MULTIPLY:
         _multiply(n, dout, op.numbers[0], dx)
     elif op.kind in (SCALE, PARAMETRIC, PERIODIC, EMBEDDING, PIECEWISE):

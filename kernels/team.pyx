@@ -118,7 +118,7 @@ cdef double _loss_of_team(Team* team, Py_ssize_t rows, const double* weights,
         if weights == NULL:
             return _elementwise_loss(loss.elementwise, rows, O,
                                      <real*> w.spaces[w.graph.n_operations - 1].out,
-                                     <real*> w.targets, weights, weight_sum, loss.number,
+                                     <real*> w.targets, weights, weight_sum, loss.numbers,
                                      <real*> w.y, NULL)
         divisor = _divisor(loss.elementwise, weight_sum, O)
     return _sum_in_order(rows, team.terms) / divisor if weight_sum != 0 else 0

@@ -98,7 +98,7 @@ cdef int _needs_output(const Operation* op) except -1:
     elif op.kind == PERIODIC:
         return op.numbers[4] != 0       # rectified
     elif op.kind in (AFFINE, DROPOUT, BATCH_NORM, LAYER_NORM, ADD, IDENTITY, MULTIPLY, SCALE,
-                     PARAMETRIC, EMBEDDING, PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE):
+                     PARAMETRIC, EMBEDDING, PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE, INCREASING):
         return False
     return _refuse_kind(op.kind)
 
@@ -108,7 +108,7 @@ cdef int _needs_input(const Operation* op) except -1:
     if op.kind == ELEMENTWISE:
         return op.needs_input
     elif op.kind in (AFFINE, BATCH_NORM, LAYER_NORM, SCALE, PARAMETRIC, PERIODIC, EMBEDDING,
-                     PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE):
+                     PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE, INCREASING):
         return True
     elif op.kind in (DROPOUT, ADD, IDENTITY, MULTIPLY):
         return False
@@ -127,7 +127,7 @@ cdef Py_ssize_t _kept_size(const Operation* op, int k, Py_ssize_t B,
     elif op.kind == PARAMETRIC:
         return B * op.n_outputs * itemsize if k == 0 else 0
     elif op.kind in (AFFINE, ELEMENTWISE, ADD, IDENTITY, MULTIPLY, SCALE, PERIODIC, EMBEDDING,
-                     PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE):
+                     PIECEWISE, MEMBER_SCALE, MEMBER_AFFINE, INCREASING):
         return 0
     return _refuse_kind(op.kind)
 

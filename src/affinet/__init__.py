@@ -36,6 +36,7 @@ from affinet.layers import (
     BatchNorm,
     Dropout,
     Embedding,
+    Increasing,
     Layer,
     LayerNorm,
     LeakyReLU,
@@ -55,6 +56,7 @@ from affinet.layers import (
     Tanh,
 )
 from affinet.losses import (
+    Gaussian,
     Huber,
     LogCosh,
     Loss,
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
         samplers,
         tables,
     )
+    from affinet.calibration import calibrate
     from affinet.conversion import from_sklearn
     from affinet.ensemble import Ensemble
     from affinet.gradcheck import GradientReport, gradient_check, numerical_gradient
@@ -124,10 +127,12 @@ __all__ = [
     "Embedding",
     "Ensemble",
     "FitManyError",
+    "Gaussian",
     "GradientReport",
     "Group",
     "History",
     "Huber",
+    "Increasing",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -166,6 +171,7 @@ __all__ = [
     "Tanh",
     "TrainingState",
     "__version__",
+    "calibrate",
     "datasets",
     "diagnostics",
     "distributed",
@@ -202,6 +208,7 @@ _LATER = {
     "numerical_gradient": "gradcheck",
     "load": "model_file",
     "from_sklearn": "conversion",
+    "calibrate": "calibration",
     "ReplayBuffer": "replay",
     "EMA": "training.averaging",
     "SWA": "training.averaging",

@@ -43,7 +43,7 @@ def test_losses_add_their_terms_in_double(kernels):
 def test_weights_of_one_change_no_bit_of_a_gradient(kernels, dtype, kernel, columns):
     """Of the loss neither where rows are summed one by one; else up to its sum's rounding."""
     rng = np.random.default_rng(18)
-    made = problem(kernel, dtype, {"B": 19, "C": columns, "O": columns}, rng)
+    made = problem(kernel, dtype, kernel.sized(columns, B=19), rng)
     without = Call(made, rng).run(kernels)
     made.scalars["weights"] = np.ones(19)
     ones = Call(made, rng).run(kernels)
@@ -59,7 +59,7 @@ def test_weights_of_one_change_no_bit_of_a_gradient(kernels, dtype, kernel, colu
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_row_without_weight_counts_nothing_whatever_it_holds(kernels, dtype, kernel, bad):
     rng = np.random.default_rng(19)
-    made = problem(kernel, dtype, {"B": 5, "C": 7, "O": 7}, rng)
+    made = problem(kernel, dtype, kernel.sized(7, B=5), rng)
     first = kernel.inputs[0].name
     made.arrays["weights"][:] = [1, 0, 2, 0, 1]
     wanted = Call(made, rng).run(kernels)

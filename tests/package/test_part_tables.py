@@ -27,8 +27,9 @@ KINDS = {
     "LOSSES": an.Loss,
     "OPTIMIZERS": an.Optimizer,
 }
-# Its rule needs the shapes of arrays, those of the tables are flat; see optimizers/test_muon.py.
-APART = {"Muon"}
+# A rule that needs the shapes of arrays, those of the tables are flat; a loss of pairs of outputs.
+# See optimizers/test_muon.py and losses/test_gaussian.py.
+APART = {"Muon", "Gaussian"}
 SEVERAL = 4  # a literal with so many parts of a kind is a table
 
 

@@ -36,6 +36,7 @@ FLOORS = (
     ("tabular",),
     (
         "model_file",
+        "calibration",
         "ensemble",
         "gradcheck",
         "conversion",

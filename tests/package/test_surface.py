@@ -111,7 +111,7 @@ def test_signatures_that_are_fixed():
         an.Optimizer.update: "(self, params, grads)",
         an.Sequential.forward: "(self, x, t, train, weights)",
         an.Sequential.backward: "(self, dout, need_dx)",
-        an.Sequential.predict: "(self, x, out)",
+        an.Sequential.predict: "(self, x, out, samples, seed)",
         an.Sequential.predict_proba: "(self, x)",
         an.Sequential.evaluate: "(self, x, t, sample_weight, metrics)",
         an.Sequential.save: "(self, path)",

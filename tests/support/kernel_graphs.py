@@ -15,7 +15,7 @@ from affinet.layers.operation import Operation
 STRUCTURE = (
     *("affine", "dropout", "batch_norm", "layer_norm", "add", "identity", "multiply", "scale"),
     *("periodic_embedding", "embedding", "piecewise_embedding"),
-    *("linear", "member_scale", "member_scale_shift", "member_affine"),
+    *("linear", "member_scale", "member_scale_shift", "member_affine", "increasing"),
 )
 MOST_MEMBERS = 3
 PARAMETRIC = "parametric_"  # before the name of an elementwise kernel
@@ -87,6 +87,9 @@ class Builder:
         if kind == 5 and self.rng.random() < 0.3:
             return self.put("identity", source)
         name = self.names[self.rng.integers(len(self.names))]
+        if kind == 6 and self.rng.random() < 0.5:
+            n = next(n for n in (3, 2, 1) if width % n == 0)
+            return self.put("increasing", source, numbers=(n,))
         if kind == 6:
             return self.put("multiply", source, numbers=(0.7,))
         if kind == 7:
@@ -360,6 +363,8 @@ class Walk:
             return out
         if kernel == "multiply":
             return x.dtype.type(record.numbers[0]) * x
+        if kernel == "increasing":
+            return f.increasing_forward(x, *record.numbers)
         if kernel == "scale":
             return f.scale_forward(x, *self.parameters(i, self.params))
         if kernel == "periodic_embedding":
@@ -400,6 +405,8 @@ class Walk:
             return dout
         if kernel == "dropout":
             return f.dropout_backward(dout, self.kept[i], *record.numbers)
+        if kernel == "increasing":
+            return f.increasing_backward(x, dout, *record.numbers)
         if kernel == "multiply":
             return dout.dtype.type(record.numbers[0]) * dout
         parameters = gradients = []

@@ -23,6 +23,9 @@ from kernel_terms import (
     clip_terms,
     elementwise_loss_terms,
     embedding_backward_terms,
+    gaussian_terms,
+    increasing_backward_terms,
+    increasing_terms,
     l2_terms,
     labels_loss_terms,
     layer_norm_backward_terms,
@@ -48,6 +51,7 @@ from kernel_terms import (
 )
 from kernel_values import (
     ANY_64_BITS,
+    a_divisor,
     any_share,
     ascending,
     beside_codes,
@@ -311,6 +315,7 @@ PIECEWISE = {
         "W": lambda s, a: s.Q + s.P * s.D,
     },
 }
+GROUPS = {"O": (6, 12, 18, 36)}  # columns in groups of 1, 2, 3 or 6
 
 KERNELS = {
     kernel.key: kernel
@@ -406,6 +411,33 @@ KERNELS = {
             scalars={"tau": any_share},
             states=("mean",),
             terms=blend_terms,
+        ),
+        Kernel(
+            "increasing_forward",
+            arguments("x[B,O]"),
+            arguments("out[B,O]"),
+            scalars={"n": a_divisor},
+            terms=increasing_terms,
+            aliases=(("out", "x"),),
+            rooms=GROUPS,
+        ),
+        Kernel(
+            "increasing_backward",
+            arguments("x[B,O] dout[B,O]"),
+            arguments("dx[B,O]"),
+            scalars={"n": a_divisor},
+            terms=increasing_backward_terms,
+            aliases=(("dx", "dout"),),
+            rooms=GROUPS,
+        ),
+        *weighted_loss(
+            "gaussian_loss",
+            "y[B,P] t[B,P]",
+            "dx[B,P]",
+            values={},
+            terms=gaussian_terms,
+            aliases=(("dx", "y"), ("dx", "t")),
+            rooms={"P": (2, 4, 8, 16, 18, 34)},
         ),
         *weighted_loss(
             "softmax_cross_entropy_labels",

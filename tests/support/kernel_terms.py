@@ -263,6 +263,35 @@ def elementwise_loss_terms(loss_size=None, dx_size=None):
     return terms
 
 
+def gaussian_size(a):
+    """(|m| + |t|) and (|m| + |t|)^2, each times what exp(-s) is and makes of its errors."""
+    s = a.y[:, 1::2]
+    e = np.where(np.isposinf(s), 0, np.exp(-s) * (1 + abs(s)))
+    far = abs(a.y[:, ::2]) + abs(a.t[:, ::2])
+    return far * e, far * far * e
+
+
+def interleaved(first, second):
+    return np.stack([first, second], axis=2).reshape(len(first), -1)
+
+
+def gaussian_terms(a):
+    a.O = a.P  # columns of pairs
+    return elementwise_loss_terms(
+        lambda a: interleaved(gaussian_size(a)[1], abs(a.y[:, 1::2])),
+        lambda a: interleaved(2 * gaussian_size(a)[0], 1 + gaussian_size(a)[1]) / a.P,
+    )(a)
+
+
+def increasing_terms(a):
+    size = abs(reference.increasing_forward(np.where(a.x < 0, 0, a.x), a.n))
+    return {"out": (a.n + 2, size + np.repeat(abs(a.x[:, :: a.n]), a.n, axis=1))}
+
+
+def increasing_backward_terms(a):
+    return {"dx": (a.n + 2, reference.increasing_backward(a.x, abs(a.dout), a.n))}
+
+
 def sgd_terms(a):
     return {"W": (2, abs(a.W_before) * (1 + a.lr * a.weight_decay) + abs(a.lr * a.dW))}
 

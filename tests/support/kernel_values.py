@@ -117,6 +117,11 @@ def one_of(*choices):
     return lambda rng: str(rng.choice(choices))
 
 
+def a_divisor(rng):
+    """Of 6."""
+    return int(rng.choice([1, 2, 3, 6]))
+
+
 def no_numbers(rng):
     return ()
 

@@ -17,6 +17,27 @@ from parts.losses import ELEMENTWISE
 from parts.optimizers import RULES
 
 
+def in_groups(x, n, function):
+    """The function of groups of n columns, along their last axis."""
+    return function(x.reshape(len(x), x.shape[1] // n, n), axis=-1).astype(x.dtype).reshape(x.shape)
+
+
+def softplus_alone(groups, axis):
+    return np.concatenate([groups[..., :1], reference.softplus_forward(groups[..., 1:])], axis=axis)
+
+
+def backwards(groups, axis):
+    return np.flip(groups, axis=axis)
+
+
+def negated(result):
+    return result[0], -result[1]
+
+
+def halved(result):
+    return result[0] / 2, result[1] / 2
+
+
 def wrong_softmax(x):
     e = np.exp(x)
     return e / e.sum(axis=1, keepdims=True)
@@ -225,6 +246,27 @@ MUTANTS = {
             lambda dx, dgamma, dbeta: (dx, dbeta, dgamma)
         ),
         "dgamma uphill": batch_norm_gradient_with(lambda dx, dgamma, dbeta: (dx, -dgamma, dbeta)),
+    },
+    "increasing_forward": {
+        "no softplus": lambda x, n: in_groups(x, n, np.cumsum),
+        "not added up": lambda x, n: in_groups(x, n, softplus_alone),
+        "softplus of the first": lambda x, n: in_groups(
+            reference.softplus_forward(x), n, np.cumsum
+        ),
+    },
+    "increasing_backward": {
+        "from the first on": lambda x, dout, n: reference.increasing_backward(
+            x, in_groups(dout, n, backwards), n
+        ),
+        "no slopes": lambda x, dout, n: reference.increasing_backward(np.full_like(x, 50), dout, n),
+        "wrong sign": lambda x, dout, n: -reference.increasing_backward(x, dout, n),
+    },
+    "gaussian_loss": {
+        "wrong sign": lambda y, t, weights: negated(reference.gaussian_loss(y, t, weights)),
+        "a standard deviation": lambda y, t, weights: reference.gaussian_loss(
+            y * np.tile([1, 2], y.shape[1] // 2).astype(y.dtype), t, weights
+        ),
+        "a mean over outputs": lambda y, t, weights: halved(reference.gaussian_loss(y, t, weights)),
     },
     "blend": {
         "tau the other way round": lambda x, tau, mean: reference.blend(x, 1 - tau, mean),

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 
 from affinet._validation import Array, require_plain
+from affinet.calibration import divide_logits
 from affinet.estimators.base import BaseMLP
 from affinet.estimators.class_weights import class_weights_from_sums
 from affinet.estimators.given_weights import has_given_weights
@@ -299,6 +300,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
+
+    def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Divide the logits by the temperature with the lowest log-loss on held-out rows.
+
+        Predicted classes stay; ``coefs_[-1]`` and ``intercepts_[-1]`` are divided in place. See
+        :func:`affinet.calibrate`.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Rows that the model was not trained on.
+        y : array of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array of shape (n_samples,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            The temperature.
+        """
+        outputs = self._outputs(X)
+        t = self._known_targets("y", y)
+        labels = self.out_activation_ == "logistic"
+        return divide_logits(self._network(), outputs, t, labels, sample_weight)
 
     # What the base class calls --------------------------------------------------------------------
 

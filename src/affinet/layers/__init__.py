@@ -7,6 +7,7 @@ from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
 from affinet.layers.embeddings import Embedding, PeriodicEmbedding
 from affinet.layers.ensemble import BatchEnsemble, MemberAffine, MemberScale
+from affinet.layers.increasing import Increasing
 from affinet.layers.normalization import BatchNorm, LayerNorm
 from affinet.layers.ntk import NTKAffine
 from affinet.layers.parametric import Parametric
@@ -20,6 +21,7 @@ __all__ = [
     "BatchNorm",
     "Dropout",
     "Embedding",
+    "Increasing",
     "Layer",
     "LayerNorm",
     "MemberAffine",

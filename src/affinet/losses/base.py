@@ -130,8 +130,8 @@ class Loss(KnownAttributes, ABC):
         """Add the nodes of :meth:`combined` to an ONNX graph; ``outputs`` are its tensors."""
         mixtures.write_mean(graph, outputs, weights)
 
-    def number(self) -> float:
-        """The kernel's scalar argument; 0 if it takes none."""
+    def number(self) -> float | tuple[float, ...]:
+        """The kernel's scalar argument, or several; 0 if it takes none."""
         return float(next(iter(self.config().values()), 0.0))
 
     def __repr__(self) -> str:
@@ -162,6 +162,27 @@ class ElementwiseLoss(Loss):
     keeps: ClassVar[tuple[str, ...] | None] = ("_dx",)
     target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)  # valid targets
 
+    @property
+    def outputs_per_target(self) -> int:
+        """The number of neighbouring outputs that are compared with each target."""
+        return 1
+
+    def target_width(self, n_outputs: int) -> int:
+        """The number of targets a row for this number of outputs; ValueError if there is none."""
+        each = self.outputs_per_target
+        if n_outputs % each != 0:
+            raise ValueError(
+                f"{self!r} takes {each} outputs for each target, but there are {n_outputs}"
+            )
+        return n_outputs // each
+
+    def for_outputs(self, t: Array) -> Array:
+        """Targets (B, T), each repeated for all the outputs that are compared with it."""
+        each = self.outputs_per_target
+        if t.shape[1] == 1:  # without a copy
+            return np.broadcast_to(t, (len(t), each))
+        return t if each == 1 else np.repeat(t, each, axis=1)
+
     def forward(self, x: ArrayLike, t: ArrayLike, weights: ArrayLike | None = None) -> float:
         """The loss over all elements.
 
@@ -169,8 +190,9 @@ class ElementwiseLoss(Loss):
         ----------
         x : array of any shape, at least one element
             Outputs. The first axis indexes rows; a one-dimensional x is one row.
-        t : array of the shape of x, or (B,) for x of shape (B, 1)
-            Targets, converted to the dtype of x.
+        t : array of the shape of x, or (B,) for one target a row
+            Targets, converted to the dtype of x. Where several outputs belong to a target, the last
+            axis is that many times shorter.
         weights : array of shape (B,), optional
             Weights of the rows, each 0 or more.
 
@@ -188,12 +210,16 @@ class ElementwiseLoss(Loss):
         t = number_array("t", t)
         if x.size == 0:
             raise ValueError(f"x has shape {x.shape}, wanted at least one row")
-        if x.shape != (t.size, 1) or t.ndim != 1:
-            require_shape("t", t, x.shape)
-        self.require_range("t", t)
         rows, dx = fold_rows(np.atleast_1d(x)), np.empty_like(x)
+        shape = x.shape
+        if self.outputs_per_target > 1:
+            shape = (*x.shape[:-1], self.target_width(x.shape[-1] if x.ndim else 1))
+        if shape != (t.size, 1) or t.ndim != 1:
+            require_shape("t", t, shape)
+        self.require_range("t", t)
         w = None if weights is None else row_weights("weights", weights, len(rows))
-        loss = self._apply(rows, ready(t, x.dtype).reshape(rows.shape), w, dx.reshape(rows.shape))
+        t = self.for_outputs(t.reshape(len(rows), -1))
+        loss = self._apply(rows, ready(t, x.dtype), w, dx.reshape(rows.shape))
         self._dx = dx
         return float(loss)
 

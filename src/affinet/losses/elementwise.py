@@ -12,7 +12,10 @@ from affinet.layers.operation import OnnxGraph
 from affinet.losses import mixtures
 from affinet.losses.base import ElementwiseLoss
 
+MOST_LEVELS = 100  # of quantiles in one loss, as in the kernel
+
 __all__ = [
+    "Gaussian",
     "Huber",
     "LogCosh",
     "MeanAbsoluteError",
@@ -156,10 +159,14 @@ class Quantile(ElementwiseLoss):
     high and 0 where x is t, for N elements. With q = 1/2 it is half the mean absolute error.
     Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
 
+    With a list of n levels, a network has n outputs for each target, one for each level, next to
+    each other; :class:`Increasing` as its last layer keeps them from crossing. Targets are (B,)
+    or (B, T) for T n outputs.
+
     Parameters
     ----------
-    q : float
-        The quantile, 0 < q < 1.
+    q : float, or list of float
+        The quantile, 0 < q < 1, or up to 100 of them in increasing order.
 
     Examples
     --------
@@ -169,20 +176,130 @@ class Quantile(ElementwiseLoss):
     0.875
     >>> loss.backward()
     array([[ 0.125, -0.375]])
+
+    Intervals that hold nine of ten targets, and the median:
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.uniform(0, 1, (2000, 1))
+    >>> t = x[:, 0] + x[:, 0] * rng.standard_normal(2000)
+    >>> net = an.Sequential(
+    ...     an.Affine.init(1, 16, rng=0), an.ReLU(), an.Affine.init(16, 3, rng=1), an.Increasing(3),
+    ...     loss=an.Quantile([0.05, 0.5, 0.95]),
+    ... )
+    >>> history = net.fit(x, t, epochs=40, optimizer=an.Adam(0.01))
+    >>> low, median, high = net.predict(x).T
+    >>> bool((low <= median).all() and (median <= high).all())
+    True
+    >>> bool(0.85 < np.mean((low <= t) & (t <= high)) < 0.95)
+    True
     """
 
     kernel = "quantile_loss"
     estimator_name = "quantile"
 
-    def __init__(self, q: float) -> None:
+    def __init__(self, q: float | Sequence[float]) -> None:
         super().__init__()
-        self.q = any_number("q", q)
-        if not 0 < self.q < 1:
-            raise ValueError(f"q is {self.q!r}, wanted 0 < q < 1")
+        self.q: float | tuple[float, ...]
+        if not isinstance(q, str | bytes) and isinstance(q, Sequence | np.ndarray):
+            self.q = levels_of(q)
+            return
+        self.q = level = any_number("q", q)  # type: ignore[arg-type]
+        if not 0 < level < 1:
+            raise ValueError(f"q is {level!r}, wanted 0 < q < 1")
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The quantiles."""
+        return self.q if isinstance(self.q, tuple) else (self.q,)
+
+    @property
+    def outputs_per_target(self) -> int:
+        """The number of levels."""
+        return len(self.levels)
+
+    def values(self, x: Array) -> Array:
+        """Predictions of the targets: the outputs of the level closest to 1/2."""
+        levels = self.levels
+        middle = min(range(len(levels)), key=lambda k: abs(levels[k] - 0.5))
+        return x if len(levels) == 1 else x[..., middle :: len(levels)]
+
+    def number(self) -> float | tuple[float, ...]:
+        """The level, or all of them."""
+        return self.q
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments as plain values, for a model file."""
-        return {"q": self.q}
+        return {"q": list(self.q) if isinstance(self.q, tuple) else self.q}
+
+
+def levels_of(q: Any) -> tuple[float, ...]:
+    """Several levels of quantiles; ValueError unless they are in increasing order within 0..1."""
+    levels = tuple(any_number(f"q[{place}]", level) for place, level in enumerate(q))
+    if not 1 <= len(levels) <= MOST_LEVELS:
+        raise ValueError(f"q has {len(levels)} levels, wanted 1 to {MOST_LEVELS}")
+    for place, level in enumerate(levels):
+        if not 0 < level < 1:
+            raise ValueError(f"q[{place}] is {level!r}, wanted 0 < q < 1")
+        if place and not levels[place - 1] < level:
+            raise ValueError(f"q is {list(levels)!r}, wanted levels in increasing order")
+    return levels
+
+
+class Gaussian(ElementwiseLoss):
+    """Gaussian negative log-likelihood of means and variances: ``(s + (t - m)^2 exp(-s)) / 2``.
+
+    A network has two outputs for each target, next to each other: the mean m and the logarithm s of
+    the variance. The loss is the mean over all targets, without the constant ``log(2 pi) / 2``; the
+    gradient is ``(m - t) exp(-s) / N`` and ``(1 - (t - m)^2 exp(-s)) / (2 N)`` for N targets. Nix
+    and Weigend, "Estimating the mean and variance of the target probability distribution", ICNN
+    1994. An :class:`Ensemble` of such networks predicts the mean and the variance of their mixture;
+    Lakshminarayanan, Pritzel, Blundell, NIPS 2017, section 2.4.
+
+    Examples
+    --------
+    >>> import numpy as np, affinet as an
+    >>> loss = an.Gaussian()
+    >>> round(loss.forward([[1.0, 0.0], [1.0, np.log(4.0)]], [3.0, 3.0]), 4)
+    1.5966
+    >>> loss.backward().round(4)
+    array([[-1.  , -0.75],
+           [-0.25,  0.  ]])
+    >>> loss.values(np.array([[1.0, 0.0]])), loss.std(np.array([[1.0, np.log(4.0)]]))
+    (array([[1.]]), array([[2.]]))
+    """
+
+    kernel = "gaussian_loss"
+
+    @property
+    def outputs_per_target(self) -> int:
+        """2: a mean and the logarithm of a variance."""
+        return 2
+
+    def values(self, x: Array) -> Array:
+        """The means (B, T) of outputs (B, 2 T)."""
+        return x[..., ::2]
+
+    def std(self, x: Array) -> Array:
+        """The standard deviations (B, T) of outputs (B, 2 T)."""
+        return np.asarray(np.exp(x[..., 1::2] / 2))
+
+    def combined(self, outputs: Array, weights: Array) -> Array:
+        """Mean and logarithm of the variance of the mixture of the members' distributions."""
+        outputs = outputs.astype(np.float64)
+        means, combined = outputs[..., ::2], np.empty(outputs.shape[1:])
+        combined[..., ::2] = mean = mixtures.mean(means, weights)
+        spread = mixtures.mean((means - mean) ** 2, weights)
+        with np.errstate(divide="ignore"):
+            inner = mixtures.log_mean_exp(outputs[..., 1::2], weights)
+            combined[..., 1::2] = np.logaddexp(inner, np.log(spread))
+        return combined
+
+    def write_onnx_combined(
+        self, graph: OnnxGraph, outputs: Sequence[str], weights: Sequence[float]
+    ) -> None:
+        """Refuse: the mixture's variance has no form here yet."""
+        raise TypeError(f"an ensemble with the loss {self!r} has no form in ONNX")
 
 
 class LogCosh(ElementwiseLoss):

@@ -15,11 +15,14 @@ from affinet._validation import (
     require_finite,
     require_output,
     rows_array,
+    whole_number,
 )
 from affinet.layers import Embedding, LeakyReLU, Parametric
 from affinet.layers.tree import walk
 from affinet.network.attributes import NetworkAttributes
+from affinet.network.input_gradients import InputGradients
 from affinet.network.operations import describe_layers, first_width
+from affinet.network.sampling import Sampler
 
 PREDICT_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
 
@@ -89,6 +92,54 @@ class Prediction(NetworkAttributes):
             block = slice(start, start + PREDICT_ROWS)
             out[block] = self._predict_block(rows[block], start)
         return out
+
+    def _predict_samples(
+        self, x: ArrayLike, out: Array | None, samples: int | None, seed: int | None
+    ) -> Array:
+        """Predictions with random masks, (samples, B, O), block by block."""
+        if samples is None:
+            raise ValueError("seed was given without samples, which it makes the masks of")
+        n = whole_number("samples", samples, 1)
+        sampler = Sampler(self.layers, whole_number("seed", 0 if seed is None else seed, 0))
+        rows = rows_array("x", x)
+        whole = rows.ndim < 2 or self._members > 1 or len(rows) == 0
+        size = max(len(rows), 1) if whole and rows.ndim else PREDICT_ROWS
+        parts = []
+        for start in range(0, 1 if whole else len(rows), size):
+            block = self._input(rows if rows.ndim < 2 else rows[start : start + size], start)
+            if self._coded is not None:
+                self._coded.require_inputs(block, first_row=start)
+            parts.append(np.stack(list(sampler.outputs(block, n, start))))
+        result = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if out is None:
+            return result
+        require_output("out", out, result.shape, result.dtype)
+        out[...] = result
+        return out
+
+    def _input_gradients(self, x: ArrayLike, output: int | None) -> Array:
+        """Gradients of one output, or of all of them, with respect to x, block by block."""
+        if self._coded is not None:
+            raise ValueError("gradient: the first layer takes codes, which have no gradient")
+        if self._members > 1:
+            raise ValueError("gradient: rows belong to members of an ensemble by their place")
+        if output is not None:
+            output = whole_number("output", output, 0)
+        twins, rows = InputGradients(self.layers), rows_array("x", x)
+        if rows.ndim < 2:
+            whole = self._input(rows)[np.newaxis]
+            return np.asarray(self._unscaled(twins.of(whole, output))[0])
+        parts = [
+            self._unscaled(twins.of(self._input(rows[start : start + PREDICT_ROWS], start), output))
+            for start in range(0, max(len(rows), 1), PREDICT_ROWS)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _unscaled(self, gradient: Array) -> Array:
+        """The gradient with respect to inputs before ``input_scale`` multiplies them."""
+        if self._input_scale is None:
+            return gradient
+        return np.asarray(gradient * gradient.dtype.type(self._input_scale))
 
     def _predict_block(self, x: Array, first_row: int = 0) -> Array:
         out = self._input(x, first_row)

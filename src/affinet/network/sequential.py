@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
@@ -17,6 +18,7 @@ from affinet._validation import (
     require_some_weight,
     row_weights,
     rows_array,
+    whole_number,
 )
 from affinet.layers.base import ParameterLayer
 from affinet.layers.chain import Chain
@@ -229,10 +231,20 @@ class Sequential(Prediction):
         self._kept.note_again()
         return gradient if need_dx else None
 
-    def predict(self, x: ArrayLike, out: Array | None = None) -> Array:
+    def predict(
+        self,
+        x: ArrayLike,
+        out: Array | None = None,
+        samples: int | None = None,
+        seed: int | None = None,
+    ) -> Array:
         """The last layer's output in evaluation mode: logits or values.
 
         Several threads may predict on one network at once.
+
+        With ``samples``, every :class:`Dropout` drops elements as in training, while all other
+        layers stay in evaluation mode; where the results differ, the network is unsure. Gal and
+        Ghahramani, "Dropout as a Bayesian approximation", ICML 2016. Layers then run one by one.
 
         Parameters
         ----------
@@ -240,11 +252,16 @@ class Sequential(Prediction):
             Or :class:`affinet.datasets.Shards`, which are read block by block.
         out : array of the result's shape and of the network's dtype, optional
             Where to write the result.
+        samples : int, optional
+            Number of predictions with random masks, 1 or more.
+        seed : int, optional
+            The masks are a function of (seed, sample, row) alone, so a row's results depend neither
+            on the number of samples nor on threads; 0 by default. Only with ``samples``.
 
         Returns
         -------
         array of shape (B, O), or (O,) for one row
-            ``out`` if given.
+            ``out`` if given. With ``samples`` of shape (samples, B, O) or (samples, O).
         """
         usage = self._usage
         readers = usage.readers  # a fork puts another list in its place
@@ -252,6 +269,8 @@ class Sequential(Prediction):
         try:
             if usage.writer is not None:
                 usage.require_own_thread()
+            if samples is not None or seed is not None:
+                return self._predict_samples(x, out, samples, seed)
             if type(x) is np.ndarray and x.dtype is self._dtype and x.ndim == 2:
                 result = self._predict_directly(x, out)
                 if result is not None:
@@ -260,9 +279,105 @@ class Sequential(Prediction):
         finally:
             readers.pop()
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold the network for reading, as a prediction does."""
+        readers = self._usage.readers
+        readers.append(None)
+        try:
+            if self._usage.writer is not None:
+                self._usage.require_own_thread()
+            yield
+        finally:
+            readers.pop()
+
     def __call__(self, x: ArrayLike) -> Array:
         """The outputs for x in evaluation mode; the same as :meth:`predict`."""
         return self.predict(x)
+
+    def gradient(self, x: ArrayLike, output: int | None = None) -> Array:
+        """Gradients of outputs with respect to x, row by row, in evaluation mode.
+
+        Rows are taken in blocks. The network stays as it is, also its ``grads`` and the last
+        forward. ``loss``, and so softmax, is not part of it: outputs are logits or values.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...), or (...) of one axis for one row
+        output : int, optional
+            The output whose gradient to compute; all of them by default.
+
+        Returns
+        -------
+        array of the shape of x
+            The gradient of that output, before ``input_scale`` multiplies x; without ``output``
+            the Jacobian, (B, O, ...), or (O, I) for one row.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output, or the first layer takes codes.
+
+        Examples
+        --------
+        >>> import numpy as np, affinet as an
+        >>> net = an.Sequential(an.Affine(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2)))
+        >>> net.gradient([[5.0, 6.0]], output=1)
+        array([[2., 4.]])
+        >>> net.gradient([5.0, 6.0])
+        array([[1., 3.],
+               [2., 4.]])
+        """
+        with self._reading():
+            return self._input_gradients(x, output)
+
+    def integrated_gradients(
+        self, x: ArrayLike, output: int, baseline: ArrayLike = 0.0, steps: int = 64
+    ) -> Array:
+        """How much each input contributes to an output: integrated gradients.
+
+        ``(x - b) times the mean gradient on the straight line from b to x``, at the middles of
+        ``steps`` equal parts. Contributions of a row add up to the output's difference between x
+        and b, up to the error of that sum. Sundararajan, Taly, Yan, "Axiomatic attribution for deep
+        networks", ICML 2017, section 3.
+
+        Parameters
+        ----------
+        x : array of shape (B, ...), or (...) of one axis for one row
+        output : int
+            The output to explain.
+        baseline : float, or array that broadcasts to the shape of x
+            The input b without information, such as the mean of the training rows.
+        steps : int
+            Number of gradients for each row.
+
+        Returns
+        -------
+        array of the shape of x
+
+        Examples
+        --------
+        >>> import numpy as np, affinet as an
+        >>> net = an.Sequential(an.Affine(np.array([[2.0], [3.0]]), np.ones(1)), an.Softplus())
+        >>> shares = net.integrated_gradients([[1.0, -1.0]], output=0)
+        >>> shares.round(3)
+        array([[ 1.24, -1.86]])
+        >>> net.predict([[1.0, -1.0]]) - net.predict([[0.0, 0.0]]) - shares.sum() < 1e-5
+        array([[ True]])
+        """
+        steps = whole_number("steps", steps, 1)
+        rows = number_array("x", x).astype(self._dtype, copy=False)
+        start = number_array("baseline", baseline).astype(self._dtype)
+        shape = start.shape
+        fits = all(n in (1, m) for n, m in zip(shape[::-1], rows.shape[::-1], strict=False))
+        if len(shape) > rows.ndim or not fits:
+            raise ValueError(f"baseline has shape {shape}, wanted one that fits {rows.shape}")
+        total = np.zeros(rows.shape, np.float64)
+        with self._reading():
+            for step in range(steps):
+                share = self._dtype.type((step + 0.5) / steps)
+                total += self._input_gradients(start + share * (rows - start), output)
+        return np.asarray(((rows - start) * total / steps).astype(self._dtype))
 
     def predict_proba(self, x: ArrayLike) -> Array:
         """Class probabilities, which the loss computes from :meth:`predict`'s logits.

@@ -14,6 +14,7 @@ from affinet._validation import Array, whole_number
 from affinet.layers import (
     BatchEnsemble,
     Embedding,
+    Increasing,
     MemberAffine,
     MemberScale,
     NTKAffine,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 EMBEDDINGS = (PeriodicEmbedding, PiecewiseEmbedding, Embedding)
 RECORDED = (
-    *(NTKAffine, Scale, Parametric, *EMBEDDINGS),
+    *(Increasing, NTKAffine, Scale, Parametric, *EMBEDDINGS),
     *(MemberScale, BatchEnsemble, MemberAffine),
 )
 
@@ -60,8 +61,11 @@ def read_recorded(reader: Reader, node: Any) -> bool:
         matched(reader.graph, twin, [(node.output[0], twin.tensor)], {tensor: tensor})
     except DifferentError:
         refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
-    n_inputs, n_outputs = layer.widths()
-    reader.put_rows(layer, node, tensor, n_inputs, n_outputs)
+    widths = layer.widths()
+    if widths is None:  # of any width
+        reader.put(layer, node, tensor)
+    else:
+        reader.put_rows(layer, node, tensor, *widths)
     return True
 
 
@@ -86,6 +90,8 @@ def recorded_layer(graph: Graph, node: Any, record: Mapping[str, Any]) -> Any:
     arrays = {name: recorded_array(graph, node, places[name]) for name in cls.parameters}
     arguments = {name: value for name, value in config.items() if name != "type"}
     try:
+        if cls is Increasing:
+            return Increasing(**arguments)
         if cls is NTKAffine:
             return NTKAffine(**arguments, **arrays)
         require_held(cls, arguments, arrays)
@@ -127,6 +133,8 @@ def require_held(cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, A
 
 
 def layer_dtype(layer: Any) -> np.dtype[Any]:
+    if not layer.parameters:  # nor constants of floats
+        return np.dtype(np.float32)
     dtype: np.dtype[Any] = getattr(layer, layer.parameters[0]).dtype
     return dtype
 

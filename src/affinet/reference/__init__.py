@@ -25,6 +25,7 @@ from affinet.reference import (
     embeddings,
     gates,
     gemm,
+    increasing,
     losses,
     members,
     muon,
@@ -41,6 +42,7 @@ from affinet.reference.dropout import *  # noqa: F403
 from affinet.reference.embeddings import *  # noqa: F403
 from affinet.reference.gates import *  # noqa: F403
 from affinet.reference.gemm import *  # noqa: F403
+from affinet.reference.increasing import *  # noqa: F403
 from affinet.reference.losses import *  # noqa: F403
 from affinet.reference.members import *  # noqa: F403
 from affinet.reference.muon import *  # noqa: F403
@@ -58,6 +60,7 @@ __all__ += dropout.__all__
 __all__ += embeddings.__all__
 __all__ += gates.__all__
 __all__ += gemm.__all__
+__all__ += increasing.__all__
 __all__ += losses.__all__
 __all__ += members.__all__
 __all__ += normalization.__all__

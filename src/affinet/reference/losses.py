@@ -8,6 +8,7 @@ from affinet.reference._arrays import Array, require_shape
 from affinet.reference._weights import require_elements, weighted_mean, weighted_sum
 
 __all__ = [
+    "gaussian_loss",
     "huber_loss",
     "log_cosh_loss",
     "mean_absolute_error",
@@ -282,7 +283,7 @@ def poisson_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[floa
 
 
 def quantile_loss(
-    y: Array, t: Array, weights: Array | None = None, q: float = 0.5
+    y: Array, t: Array, weights: Array | None = None, q: float | tuple[float, ...] = 0.5
 ) -> tuple[float, Array]:
     """Mean over all elements of ``max(q (t - y), (q - 1) (t - y))``.
 
@@ -294,8 +295,8 @@ def quantile_loss(
         Targets.
     weights : array of shape (B,), optional
         Weights of the rows.
-    q : float
-        The quantile, 0 < q < 1.
+    q : float, or tuple of n floats
+        The quantile, 0 < q < 1; of several, column j has that number j mod n.
 
     Returns
     -------
@@ -323,11 +324,60 @@ def quantile_loss(
     """
     require_elements("y", y)
     require_shape("t", t, y.shape)
-    difference, q = y - t, float(q)
-    terms = np.where(difference < 0, -q * difference, (1 - q) * difference)
+    difference = y - t
+    levels = np.resize(np.asarray(q, y.dtype), y.shape[1]) if np.ndim(q) else np.asarray(q, y.dtype)
+    terms = np.where(difference < 0, -levels * difference, (1 - levels) * difference)
     sign = np.sign(difference)
-    slopes = np.where(sign < 0, q * sign, (1 - q) * sign)
+    slopes = np.where(sign < 0, levels * sign, (1 - levels) * sign)
     return weighted_mean(terms, slopes, weights, y.size)
+
+
+def gaussian_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:
+    """Gaussian negative log-likelihood, of pairs of a mean m and the logarithm s of a variance.
+
+    Parameters
+    ----------
+    y : array of shape (B, O)
+        Pairs (m, s) of neighbouring columns; O is even.
+    t : array of shape (B, O)
+        Targets, each in both columns of its pair; the second one is ignored.
+    weights : array of shape (B,), optional
+        Weights of the rows.
+
+    Returns
+    -------
+    loss : float
+        ``sum_i w_i sum_j (s + (m - t)^2 exp(-s)) / (O sum_i w_i)``
+    dx : array of shape (B, O)
+        ``w_i (2 (m - t) exp(-s), 1 - (m - t)^2 exp(-s)) / (O sum_i w_i)``
+
+    Raises
+    ------
+    ValueError
+        If there are no elements, the shapes differ or O is odd.
+
+    Notes
+    -----
+    Source: Nix & Weigend, "Estimating the mean and variance of the target probability
+    distribution", ICNN 1994, equation 3, with ``s = log sigma^2``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from affinet.reference import gaussian_loss
+    >>> gaussian_loss(np.array([[1.0, 0.0]]), np.array([[3.0, 3.0]]))
+    (2.0, array([[-2. , -1.5]]))
+    """
+    require_elements("y", y)
+    require_shape("t", t, y.shape)
+    if y.shape[1] % 2 != 0:
+        raise ValueError(f"y has shape {y.shape}, wanted an even number of columns")
+    d, s = (y - t)[:, ::2], y[:, 1::2]
+    slopes = np.where(d == 0, 0, d * np.exp(-s))
+    terms, both = np.empty_like(y), np.empty_like(y)
+    terms[:, ::2], terms[:, 1::2] = d * slopes / 2, s / 2
+    both[:, ::2], both[:, 1::2] = slopes, (1 - d * slopes) / 2
+    return weighted_mean(terms, both, weights, y.size // 2)
 
 
 def log_cosh_loss(y: Array, t: Array, weights: Array | None = None) -> tuple[float, Array]:

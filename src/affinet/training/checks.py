@@ -339,8 +339,11 @@ def require_width(net: Sequential, x: Array, name: str) -> None:
 def require_targets(net: Sequential, y: Any, t: Array, prefix: str) -> None:
     """Raise if the loss would later refuse the targets' dtype or shape."""
     if isinstance(net.loss, ElementwiseLoss):
-        if t.shape[1:] != y.shape[1:] and (t.ndim, y.shape[1:]) != (1, (1,)):
-            raise ValueError(f"{prefix}t has shape {t.shape}, wanted {(len(t), *y.shape[1:])}")
+        row = y.shape[1:]
+        if net.loss.outputs_per_target > 1:
+            row = (*row[:-1], net.loss.target_width(y.shape[-1]))
+        if t.shape[1:] != row and (t.ndim, row) != (1, (1,)):
+            raise ValueError(f"{prefix}t has shape {t.shape}, wanted {(len(t), *row)}")
         return
     if not isinstance(net.loss, SoftmaxWithLoss):
         return

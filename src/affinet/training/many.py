@@ -101,8 +101,8 @@ def fit_many(
         ``schedules``, ``decay_schedules``, ``dropout_schedules``, ``seeds``, ``sample_weights``,
         ``class_weights``, ``l2s``, ``clip_norms``, ``clip_values``, ``resumes``, ``shuffles``,
         ``samplers``, ``stops_if_not_finite``, ``validation_sets`` (of ``validation_data``),
-        ``averages``, ``callback_lists`` and ``metric_lists``. ``epochs`` and ``steps`` take a number or a list.
-        See Notes for what is particular.
+        ``averages``, ``callback_lists`` and ``metric_lists``. ``epochs`` and ``steps`` take a
+        number or a list. See Notes for what is particular.
 
     Returns
     -------

@@ -226,7 +226,8 @@ class FusedStep:
         training, loss = self.training, self.net.loss
         if isinstance(loss, ElementwiseLoss):
             loss.require_range("t", training.t[:])
-        if not is_one_of(training.t, LABEL_TYPES if self.has_labels() else ROW_TYPES):
+        repeated = getattr(loss, "outputs_per_target", 1) > 1
+        if repeated or not is_one_of(training.t, LABEL_TYPES if self.has_labels() else ROW_TYPES):
             self.set_rows(self.plan, training.x, training.t, training.weights)
 
     def has_labels(self) -> bool:
@@ -264,7 +265,11 @@ class FusedStep:
         if self.has_labels():
             plan.set_labels(one_of(t, LABEL_TYPES, np.int64))
         else:
-            plan.set_target_rows(one_of(t.reshape(len(t), -1), ROW_TYPES, np.float64))
+            rows = one_of(t.reshape(len(t), -1), ROW_TYPES, np.float64)
+            loss = self.net.loss
+            if isinstance(loss, ElementwiseLoss):
+                rows = loss.for_outputs(rows)
+            plan.set_target_rows(rows)
         if weights is not None:
             plan.set_weights(weights)
 

@@ -130,6 +130,10 @@ LAYERS = {
         lambda n, dtype: moved(an.BatchNorm(n, momentum=0.2, eps=1e-3, dtype=dtype)), least_rows=2
     ),
     "NTKAffine": LayerRow(ntk),
+    "Increasing": LayerRow(
+        lambda n, dtype: an.Increasing(n),
+        variants={"groups of one": lambda n, dtype: an.Increasing(1)},
+    ),
     "Scale": LayerRow(lambda n, dtype: learned(an.Scale(n, dtype=dtype))),
     "Parametric": LayerRow(
         lambda n, dtype: learned(an.Parametric(n, "mish", dtype=dtype)),
