@@ -4,6 +4,8 @@ The gradient of x_j is the sum of dout_j .. dout_(n-1), for j > 0 times 1 / (1 +
 added up from the last column to the first.
 """
 
+from cpython.object cimport PyObject
+
 
 cdef void _increasing_forward(Py_ssize_t total, Py_ssize_t n, const real* x,
                               real* out) noexcept nogil:

@@ -271,7 +271,7 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
         raise ValueError(f"batch_size is {batch_size}, wanted 1 or more")
     plan.owners, plan.network, plan.loss, plan.rule = {}, network, loss, rule
     w.graph, w.batch_size = &network.graph, batch_size
-    w.grads = _own_parameters(plan, "grads", grads)
+    w.grads = _own_parameters(plan.owners, w.graph, "grads", grads)
     _set_loss(&w.loss, loss)
     w.input_scale = 1.0 if input_scale is None else input_scale
     row = _row_of_rule(rule, None, len(averages))
@@ -279,19 +279,13 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
     w.update.n, w.update.numbers = w.graph.n_parameters, w.rule_numbers
     w.update.W, w.update.dW = w.graph.params, w.grads
     for k in range(len(averages)):
-        w.update.averages[k] = _own_parameters(plan, row[2][k], averages[k])
+        w.update.averages[k] = _own_parameters(plan.owners, w.graph, row[2][k], averages[k])
     size = _team_size(w.graph, batch_size, _threads, w.update.rule == MUON)
     w.keeps_gradients = size > 1
     _set_memory_aside(w)
     if size > 1:
         plan.team = _new_team(w, size)
     return plan
-
-
-cdef char* _own_parameters(Plan plan, str name, object array) except? NULL:
-    """The address of a flat array as the parameters are."""
-    return own_vector(plan.owners, name, array, plan.w.graph.precision,
-                      plan.w.graph.n_parameters)
 
 
 cdef Py_ssize_t _hold_order(Plan plan, Held* held, object order) except -1:

@@ -157,3 +157,8 @@ cdef double* _hold_numbers(Held* held, const char* name, object array, Access ac
     hold(held, name, array, DOUBLE, 1, access)
     require_size(held, held.n - 1, name, 0, length)
     return <double*> held_data(held, held.n - 1)
+
+
+cdef char* _own_parameters(dict owners, const Graph* graph, str name, object array) except? NULL:
+    """The address of a flat array as the parameters are."""
+    return own_vector(owners, name, array, graph.precision, graph.n_parameters)
