@@ -13,7 +13,10 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import zipfile
 from pathlib import Path
+
+import zopfli
 
 ZIG = f"{sys.executable} -m ziglang cc -target"
 COMPILERS = {  # by platform tag
@@ -76,6 +79,15 @@ def build(sdist: Path, folder: Path, tag: str) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def squeeze(wheel: Path) -> None:
+    """Compress a wheel's files once more, with the patience that zlib has not: 3 % less."""
+    small = wheel.with_suffix(".small")
+    with zipfile.ZipFile(wheel) as old, zopfli.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as new:
+        for file in old.infolist():
+            new.writestr(file, old.read(file), zipfile.ZIP_DEFLATED)
+    small.replace(wheel)
+
+
 def label(wheel: Path, folder: Path, tag: str) -> None:
     """Put the wheel into the folder under its platform tag, once it has shown to deserve it."""
     audit = [sys.executable, "-m", "auditwheel"]
@@ -101,7 +113,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for tag in sys.argv[3:] or [f"manylinux_2_17_{platform.machine()}"]:
         with tempfile.TemporaryDirectory() as scratch:
+            before = {*folder.glob("*.whl")}
             label(build(sdist, Path(scratch), tag), folder, tag)
+            for wheel in {*folder.glob("*.whl")} - before:
+                squeeze(wheel)
 
 
 if __name__ == "__main__":
