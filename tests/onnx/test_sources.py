@@ -6,10 +6,10 @@ import pytest
 import affinet as an
 from affinet import tables
 from affinet.cli import main
-from affinet.onnx.sources import STEPS
 from affinet.tables import Encoding, read_table
 
 onnx = pytest.importorskip("onnx", reason="needs onnx, the extra onnx")
+STEPS = pytest.importorskip("affinet.onnx.sources").STEPS
 
 
 @pytest.fixture
