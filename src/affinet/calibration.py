@@ -26,7 +26,7 @@ def calibrate(
     network was too sure, or surer. The last layer's parameters are divided in place: ``predict``,
     files, ONNX graphs and further training have the calibrated logits, at no cost. Guo, Pleiss,
     Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, section 4.2; with few
-    rows the temperature tends to 1, see :func:`affinet.tabular.temperature.fit_temperature`.
+    rows the temperature tends to 1, see ``affinet.tabular.temperature.fit_temperature``.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ class EMA(WeightAverage):
     Attributes
     ----------
     net : Sequential or None
-        The average; see :class:`WeightAverage`.
+        The average, made by the first ``fit`` as a copy of its network before the first update.
     steps : int
         Number of updates that it has seen.
 
@@ -165,7 +165,7 @@ class SWA(WeightAverage):
     Attributes
     ----------
     net : Sequential or None
-        The average; see :class:`WeightAverage`.
+        The average, made by the first ``fit`` as a copy of its network before the first update.
     steps : int
         Number of updates that it has seen.
 
