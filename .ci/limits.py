@@ -5,7 +5,8 @@ import sys
 from importlib.metadata import files
 from pathlib import Path
 
-WHEEL_MB, INSTALLED_MB, IMPORT_MS = 1.5, 6.5, 40.0
+# Installed are the wheel's 3.8 MB and the bytecode that pip writes beside them, on Python 3.11 3.1.
+WHEEL_MB, INSTALLED_MB, IMPORT_MS = 1.5, 7.0, 40.0
 RUNS = 15
 TIMED = (
     "import time, numpy; s = time.perf_counter(); import affinet; print(time.perf_counter() - s)"

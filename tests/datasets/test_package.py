@@ -41,7 +41,7 @@ def test_works_from_a_zip_with_numpy_alone(tmp_path: Path) -> None:
         file.writestr("affinet/__init__.py", "")
         file.write(PACKAGE.parent / "_npy.py", "affinet/_npy.py")
         for path in PACKAGE.rglob("*"):
-            if path.suffix in {".py", ".npy", ".txt"}:
+            if path.suffix in {".py", ".gz", ".txt"}:
                 file.write(path, Path("affinet/datasets") / path.relative_to(PACKAGE))
     code = """
 import sys
@@ -66,7 +66,7 @@ sys.addaudithook(lambda event, args: opened.append((event, str(args[0])))
                  if event == "open" or event.startswith("socket.") else None)
 import affinet.datasets
 assert not [event for event, _ in opened if event.startswith("socket.")]
-assert not [path for _, path in opened if path.endswith(("digits.npy", "-ubyte", "-ubyte.gz"))]
+assert not [path for _, path in opened if path.endswith(("digits.npy.gz", "-ubyte", "-ubyte.gz"))]
 assert "pooch" not in sys.modules
 """
     run(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.resources
 import io
 
@@ -45,8 +46,9 @@ def load_digits(scaled: bool = True, *, flatten: bool = True) -> Splits:
     [0, 1, 2, 3, 5, 6, 7, 8, 0]
     """
     # Opened as a resource, not by path, so that it is found in a zip file too.
-    file = importlib.resources.files("affinet.datasets") / "data" / "digits.npy"
-    table = np.load(io.BytesIO(file.read_bytes()), allow_pickle=False)  # (1797, 65)
+    file = importlib.resources.files("affinet.datasets") / "data" / "digits.npy.gz"
+    array = io.BytesIO(gzip.decompress(file.read_bytes()))
+    table = np.load(array, allow_pickle=False)  # (1797, 65)
     images, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1]
     is_test = np.arange(len(table)) % 5 == 4
     return (
