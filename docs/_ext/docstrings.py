@@ -5,6 +5,9 @@ import re
 import tomllib
 from pathlib import Path
 
+import affinet
+from affinet import reference
+
 FORMULAS = Path(__file__).parents[1] / "reference" / "formulas.toml"
 
 
@@ -64,9 +67,38 @@ def add_formula(app, what, name, obj, options, lines):
     lines[end:end] = block
 
 
+def belongs(function: str, part) -> bool:
+    """True if a function of the reference computes what a layer, loss or optimizer does."""
+    kernel = getattr(part, "kernel", None)
+    return isinstance(kernel, str) and (function == kernel or function.startswith(f"{kernel}_"))
+
+
+def relatives(obj) -> list[str]:
+    """References to a part's functions of the reference, or to the parts of such a function."""
+    if inspect.isclass(obj):
+        names = [name for name in reference.__all__ if belongs(name, obj)]
+        return [f":func:`affinet.reference.{name}`" for name in names]
+    if public_name(obj) != f"affinet.reference.{obj.__name__}":
+        return []
+    parts = [getattr(affinet, name) for name in affinet.__all__]
+    names = [
+        part.__name__ for part in parts if inspect.isclass(part) and belongs(obj.__name__, part)
+    ]
+    return [f":class:`affinet.{name}`" for name in names]
+
+
+def add_relatives(app, what, name, obj, options, lines):
+    """Say at the end where the same is computed in NumPy, or which part computes it compiled."""
+    if what in ("class", "function") and hasattr(obj, "__module__"):
+        found = relatives(obj)
+        if found:
+            lines += ["", ".. seealso::", "", f"   {', '.join(found)}", ""]
+
+
 def setup(app):
     app.affinet_formulas = read_formulas()
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", add_formula, priority=900)  # after numpydoc's
+    app.connect("autodoc-process-docstring", add_relatives, priority=901)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
