@@ -16,8 +16,9 @@ from affinet import reference
 # The rule
 # --------
 #
-# The derivative says which way is down. Gradient descent takes a step that way, of a length
-# proportional to the slope, and repeats:
+# The derivative is the slope: where it is positive, the error rises with w, so smaller values of w
+# are lower. That is what the minus sign says. Gradient descent takes a step against the slope, of a
+# length proportional to it, and repeats:
 #
 # .. math:: w \leftarrow w - \rho\, \frac{dE}{dw} .
 #
