@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,8 @@ def rows_for(recipe: Recipe, batch: int, seed: int = 0) -> Rows:
     n_classes = 3 if recipe.task == "classification" else 0
     classes = [f"y{k}" for k in np.digitize(signal, (-0.5, 0.5))]
     table = Table("t", {**columns, "y": classes if n_classes else signal})
-    encoding = encode(recipe, table, "y")
+    plain = replace(recipe, scale_categories=False)  # as both get them: 0 and 1, or -1 and 1
+    encoding = encode(plain, table, "y")
     order = np.stack([rng.permutation(n) for _ in range(EPOCHS)])
     x, t = encoding.inputs(table, dtype=np.float64), encoding.targets(table)
     return Rows(encoding, x, t, n_classes, order, batch)
