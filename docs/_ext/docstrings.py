@@ -58,12 +58,15 @@ def add_formula(app, what, name, obj, options, lines):
     """Insert the formula after the summary."""
     if what not in ("class", "function") or not hasattr(obj, "__module__"):
         return
-    formula = app.affinet_formulas.get(public_name(obj))
-    if formula is None:
+    known = app.affinet_formulas
+    formulas = [
+        known[name] for part in (obj, *parts_of(obj)) if (name := public_name(part)) in known
+    ]
+    if not formulas:
         return
     start = next((n for n, line in enumerate(lines) if line.strip()), 0)
     end = next((n for n in range(start, len(lines)) if not lines[n].strip()), len(lines))
-    block = ["", ".. math::", "", *("   " + line for line in stacked(formula)), ""]
+    block = ["", ".. math::", "", *("   " + line for line in stacked(formulas[0])), ""]
     lines[end:end] = block
 
 
@@ -73,18 +76,20 @@ def belongs(function: str, part) -> bool:
     return isinstance(kernel, str) and (function == kernel or function.startswith(f"{kernel}_"))
 
 
+def parts_of(obj) -> list[type]:
+    """The layers, losses and optimizers that a function of the reference computes."""
+    if inspect.isclass(obj) or public_name(obj) != f"affinet.reference.{obj.__name__}":
+        return []
+    parts = [getattr(affinet, name) for name in affinet.__all__]
+    return [part for part in parts if inspect.isclass(part) and belongs(obj.__name__, part)]
+
+
 def relatives(obj) -> list[str]:
     """References to a part's functions of the reference, or to the parts of such a function."""
     if inspect.isclass(obj):
         names = [name for name in reference.__all__ if belongs(name, obj)]
         return [f":func:`affinet.reference.{name}`" for name in names]
-    if public_name(obj) != f"affinet.reference.{obj.__name__}":
-        return []
-    parts = [getattr(affinet, name) for name in affinet.__all__]
-    names = [
-        part.__name__ for part in parts if inspect.isclass(part) and belongs(obj.__name__, part)
-    ]
-    return [f":class:`affinet.{name}`" for name in names]
+    return [f":class:`affinet.{part.__name__}`" for part in parts_of(obj)]
 
 
 def add_relatives(app, what, name, obj, options, lines):
