@@ -77,7 +77,11 @@ DIRECTIVES = {
     "initializedcheck": DEBUG,
     "wraparound": False,
     "cdivision": True,
-    "binding": True,
+    # Plain built-in functions, a twentieth smaller and faster to call than Cython's own; their
+    # signatures stand in their docstrings, which only the level "baseline" has.
+    "binding": False,
+    "embedsignature": True,
+    "embedsignature.format": "clinic",
     "freethreading_compatible": True,
 }
 
@@ -138,6 +142,8 @@ class BuildKernels(build_ext):
         command = [sys.executable, "-m", "cython", "-3", "--module-name", ext.name]
         for name, value in DIRECTIVES.items():
             command += ["-X", f"{name}={value}"]
+        if level in LEVELS and level != "baseline":
+            command.append("--no-docstrings")
         subprocess.run([*command, "-o", str(target), *ext.sources], check=True)
         return str(target)
 

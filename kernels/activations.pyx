@@ -284,7 +284,7 @@ cdef int _backward_door(ElementFunction function, Needed needed, object x, objec
                  arrays, NULL, _map_held, _map_held, &job)
 
 
-def _exp(x, out):
+def _exp(x, out, /):
     """out = exp(x): what softmax and sigmoid are made of, alone, for its tests.
 
     x, out: (n,). out is overwritten and may be x.
@@ -292,7 +292,7 @@ def _exp(x, out):
     _forward_door(EXP_OF, x, 0, out)
 
 
-def relu_forward(x, out):
+def relu_forward(x, out, /):
     """out = x where x >= 0, 0 where x < 0; NaN stays NaN.
 
     x, out: (n,). out is overwritten and may be x.
@@ -300,7 +300,7 @@ def relu_forward(x, out):
     _forward_door(RELU_OF, x, 0, out)
 
 
-def relu_backward(y, dout, dx):
+def relu_backward(y, dout, dx, /):
     """dx = dout where y > 0, 0 where y <= 0; dout passes where y is NaN.
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
@@ -308,7 +308,7 @@ def relu_backward(y, dout, dx):
     _backward_door(RELU_GRADIENT, NEEDS_OUTPUT, y, dout, 0, dx)
 
 
-def leaky_relu_forward(x, double slope, out):
+def leaky_relu_forward(x, double slope, out, /):
     """out = x where x >= 0, slope * x where x < 0.
 
     x, out: (n,). out is overwritten and may be x.
@@ -316,7 +316,7 @@ def leaky_relu_forward(x, double slope, out):
     _forward_door(LEAKY_RELU_OF, x, slope, out)
 
 
-def leaky_relu_backward(y, dout, double slope, dx):
+def leaky_relu_backward(y, dout, double slope, dx, /):
     """dx = dout where y > 0, slope * dout where y <= 0.
 
     y, dout, dx: (n,). dx is overwritten and may be dout. slope >= 0, so that the sign of y is
@@ -325,7 +325,7 @@ def leaky_relu_backward(y, dout, double slope, dx):
     _backward_door(LEAKY_RELU_GRADIENT, NEEDS_OUTPUT, y, dout, slope, dx)
 
 
-def sigmoid_forward(x, out):
+def sigmoid_forward(x, out, /):
     """out = 1 / (1 + exp(-x)).
 
     x, out: (n,). out is overwritten and may be x.
@@ -333,7 +333,7 @@ def sigmoid_forward(x, out):
     _forward_door(SIGMOID_OF, x, 0, out)
 
 
-def sigmoid_backward(y, dout, dx):
+def sigmoid_backward(y, dout, dx, /):
     """dx = dout y (1 - y).
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
@@ -341,7 +341,7 @@ def sigmoid_backward(y, dout, dx):
     _backward_door(SIGMOID_GRADIENT, NEEDS_OUTPUT, y, dout, 0, dx)
 
 
-def tanh_forward(x, out):
+def tanh_forward(x, out, /):
     """out = tanh(x).
 
     x, out: (n,). out is overwritten and may be x.
@@ -349,7 +349,7 @@ def tanh_forward(x, out):
     _forward_door(TANH_OF, x, 0, out)
 
 
-def tanh_backward(y, dout, dx):
+def tanh_backward(y, dout, dx, /):
     """dx = dout (1 - y^2).
 
     y, dout, dx: (n,). dx is overwritten and may be dout.
@@ -357,7 +357,7 @@ def tanh_backward(y, dout, dx):
     _backward_door(TANH_GRADIENT, NEEDS_OUTPUT, y, dout, 0, dx)
 
 
-def _normal(x, out):
+def _normal(x, out, /):
     """out = Phi(x), the normal distribution's function: what gelu is made of, for its tests.
 
     x, out: (n,). out is overwritten and may be x.
@@ -365,7 +365,7 @@ def _normal(x, out):
     _forward_door(NORMAL_OF, x, 0, out)
 
 
-def gelu_forward(x, out):
+def gelu_forward(x, out, /):
     """out = x Phi(x), with Phi the normal distribution's function; 0 for -inf.
 
     x, out: (n,). out is overwritten and may be x.
@@ -373,7 +373,7 @@ def gelu_forward(x, out):
     _forward_door(GELU_OF, x, 0, out)
 
 
-def gelu_backward(x, dout, dx):
+def gelu_backward(x, dout, dx, /):
     """dx = dout (Phi(x) + x phi(x)), with phi(x) = exp(-x^2 / 2) / sqrt(2 pi).
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
@@ -381,7 +381,7 @@ def gelu_backward(x, dout, dx):
     _backward_door(GELU_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
-def silu_forward(x, out):
+def silu_forward(x, out, /):
     """out = x s(x), with s(x) = 1 / (1 + exp(-x)); 0 for -inf.
 
     x, out: (n,). out is overwritten and may be x.
@@ -389,7 +389,7 @@ def silu_forward(x, out):
     _forward_door(SILU_OF, x, 0, out)
 
 
-def silu_backward(x, dout, dx):
+def silu_backward(x, dout, dx, /):
     """dx = dout s(x) (1 + x (1 - s(x))), with s(x) = 1 / (1 + exp(-x)).
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
@@ -397,7 +397,7 @@ def silu_backward(x, dout, dx):
     _backward_door(SILU_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
-def mish_forward(x, out):
+def mish_forward(x, out, /):
     """out = x tanh(log(1 + exp(x))); 0 for -inf.
 
     x, out: (n,). out is overwritten and may be x.
@@ -405,7 +405,7 @@ def mish_forward(x, out):
     _forward_door(MISH_OF, x, 0, out)
 
 
-def mish_backward(x, dout, dx):
+def mish_backward(x, dout, dx, /):
     """dx = dout (t + x (1 - t^2) s(x)), with t = tanh(log(1 + exp(x))), s(x) = 1 / (1 + exp(-x)).
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
@@ -413,7 +413,7 @@ def mish_backward(x, dout, dx):
     _backward_door(MISH_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
-def selu_forward(x, out):
+def selu_forward(x, out, /):
     """out = lambda x where x >= 0, else lambda alpha (exp(x) - 1); -lambda alpha for -inf.
 
     x, out: (n,). out is overwritten and may be x. lambda = 1.0507..., alpha = 1.6732....
@@ -421,7 +421,7 @@ def selu_forward(x, out):
     _forward_door(SELU_OF, x, 0, out)
 
 
-def selu_backward(x, dout, dx):
+def selu_backward(x, dout, dx, /):
     """dx = dout lambda where x > 0, else dout lambda alpha exp(x).
 
     x, dout, dx: (n,). dx is overwritten and may be dout.
@@ -429,7 +429,7 @@ def selu_backward(x, dout, dx):
     _backward_door(SELU_GRADIENT, NEEDS_INPUT, x, dout, 0, dx)
 
 
-def softplus_forward(x, out):
+def softplus_forward(x, out, /):
     """out = log(1 + exp(x)).
 
     x, out: (n,). out is overwritten and may be x.
@@ -437,7 +437,7 @@ def softplus_forward(x, out):
     _forward_door(SOFTPLUS_OF, x, 0, out)
 
 
-def softplus_backward(x, dout, dx):
+def softplus_backward(x, dout, dx, /):
     """dx = dout / (1 + exp(-x)).
 
     x, dout, dx: (n,). dx is overwritten and may be dout.

@@ -33,7 +33,7 @@ cdef int _affine_door(object x, object W, object b, object out, Epilogue epilogu
     return enter(b"x BI, W IO, b O, =out BO", arrays, NULL, _affine_held, _affine_held, &epilogue)
 
 
-def affine_forward(x, W, b, out):
+def affine_forward(x, W, b, out, /):
     """out = x W + b.
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
@@ -41,7 +41,7 @@ def affine_forward(x, W, b, out):
     _affine_door(x, W, b, out, NO_EPILOGUE)
 
 
-def affine_relu_forward(x, W, b, out):
+def affine_relu_forward(x, W, b, out, /):
     """out = max(x W + b, 0), with NaN kept.
 
     x: (B, I), W: (I, O), b: (O,), out: (B, O), overwritten, apart from the inputs in memory.
@@ -49,7 +49,7 @@ def affine_relu_forward(x, W, b, out):
     _affine_door(x, W, b, out, RELU_EPILOGUE)
 
 
-def affine_backward_dx(dout, W, dx):
+def affine_backward_dx(dout, W, dx, /):
     """dx = dout W^T.
 
     dout: (B, O), W: (I, O), dx: (B, I), overwritten, apart from the inputs in memory.
@@ -57,7 +57,7 @@ def affine_backward_dx(dout, W, dx):
     _product_door(b"dout MK, W NK, =dx MN", dout, W, dx, False, True)
 
 
-def affine_backward_dw(x, dout, dW):
+def affine_backward_dw(x, dout, dW, /):
     """dW = x^T dout.
 
     x: (B, I), dout: (B, O), dW: (I, O), overwritten, apart from the inputs in memory.
@@ -65,7 +65,7 @@ def affine_backward_dw(x, dout, dW):
     _product_door(b"x KM, dout KN, =dW MN", x, dout, dW, True, False)
 
 
-def affine_backward_db(dout, db):
+def affine_backward_db(dout, db, /):
     """db = sum of dout over its rows, from the first to the last.
 
     dout: (B, O), db: (O,), overwritten.

@@ -111,7 +111,7 @@ cdef void _undrop_held(void* p, const Held* held, real* precision) noexcept nogi
                       <real> (1 / (1 - (<double*> p)[0])), <real*> held_data(held, 2))
 
 
-def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out, mask):
+def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out, mask, /):
     """mask = 0 with probability p, else 1; out = x / (1 - p) where mask is 1, 0 elsewhere.
 
     x, out, mask: (B, O); x[0] is row ``row`` of the whole batch. out and mask are
@@ -123,7 +123,7 @@ def dropout_forward(x, double p, uint64_t key, uint64_t step, uint64_t row, out,
     enter(b"x BO, =out BO, =mask BO:B", arrays, NULL, _drop_held, _drop_held, &job)
 
 
-def dropout_backward(dout, mask, double p, dx):
+def dropout_backward(dout, mask, double p, dx, /):
     """dx = dout / (1 - p) where mask is 1, 0 elsewhere.
 
     dout, mask, dx: (B, O). dx is overwritten and may be dout.

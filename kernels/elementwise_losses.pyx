@@ -36,12 +36,12 @@ cdef enum Hits:             # which outputs of a row must be right
     ALL_SIDES               # every output is on its target's side
 
 
-def _require_delta(double delta):
+def _require_delta(double delta, /):
     if not 0 < delta < INFINITY:
         raise ValueError(f"delta is {delta}, wanted a finite number above 0")
 
 
-def _require_q(q):
+def _require_q(q, /):
     """A loss of quantiles has a parameter; ``_set_levels`` checks it."""
 
 
@@ -379,7 +379,7 @@ cdef double _loss_door(ElementwiseLoss kind, object y, object t, object weights,
     return job.loss
 
 
-def mean_squared_error(y, t, weights, dx):
+def mean_squared_error(y, t, weights, dx, /):
     """Loss = sum_i w_i sum_j (y - t)^2 / (O sum_i w_i); dx = 2 w_i (y - t) / (O sum_i w_i).
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
@@ -387,7 +387,7 @@ def mean_squared_error(y, t, weights, dx):
     return _loss_door(MEAN_SQUARED_ERROR, y, t, weights, 0, dx)
 
 
-def sum_squared_error(y, t, weights, dx):
+def sum_squared_error(y, t, weights, dx, /):
     """Loss = 1/2 sum_i w_i sum_j (y - t)^2; dx = w_i (y - t).
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
@@ -395,7 +395,7 @@ def sum_squared_error(y, t, weights, dx):
     return _loss_door(SUM_SQUARED_ERROR, y, t, weights, 0, dx)
 
 
-def sigmoid_cross_entropy(x, t, weights, dx):
+def sigmoid_cross_entropy(x, t, weights, dx, /):
     """Loss = sum_i w_i sum_j (log(1 + exp(x)) - t x) / sum_i w_i.
 
     dx = w_i (sigmoid(x) - t) / sum_i w_i. x, t, dx: (B, O) with B, O >= 1, 0 <= t <= 1, weights:
@@ -404,7 +404,7 @@ def sigmoid_cross_entropy(x, t, weights, dx):
     return _loss_door(SIGMOID_CROSS_ENTROPY, x, t, weights, 0, dx)
 
 
-def mean_absolute_error(y, t, weights, dx):
+def mean_absolute_error(y, t, weights, dx, /):
     """Loss = sum_i w_i sum_j |y - t| / (O sum_i w_i); dx = w_i sign(y - t) / (O sum_i w_i).
 
     y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None. dx is overwritten and may be y or t.
@@ -412,7 +412,7 @@ def mean_absolute_error(y, t, weights, dx):
     return _loss_door(MEAN_ABSOLUTE_ERROR, y, t, weights, 0, dx)
 
 
-def huber_loss(y, t, weights, double delta, dx):
+def huber_loss(y, t, weights, double delta, dx, /):
     """Loss = sum_i w_i sum_j h(y - t) / (O sum_i w_i).
 
     h(d) = d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2); dx = w_i clip(y - t, -delta,
@@ -423,7 +423,7 @@ def huber_loss(y, t, weights, double delta, dx):
     return _loss_door(HUBER_LOSS, y, t, weights, delta, dx)
 
 
-def poisson_loss(y, t, weights, dx):
+def poisson_loss(y, t, weights, dx, /):
     """Loss = sum_i w_i sum_j (exp(y) - t y) / (O sum_i w_i).
 
     dx = w_i (exp(y) - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or
@@ -432,7 +432,7 @@ def poisson_loss(y, t, weights, dx):
     return _loss_door(POISSON_LOSS, y, t, weights, 0, dx)
 
 
-def quantile_loss(y, t, weights, q, dx):
+def quantile_loss(y, t, weights, q, dx, /):
     """Loss = sum_i w_i sum_j max(q (t - y), (q - 1) (t - y)) / (O sum_i w_i).
 
     dx = w_i (-q where y < t, 1 - q where y > t, else 0) / (O sum_i w_i). y, t, dx: (B, O) with
@@ -442,7 +442,7 @@ def quantile_loss(y, t, weights, q, dx):
     return _loss_door(QUANTILE_LOSS, y, t, weights, q, dx)
 
 
-def log_cosh_loss(y, t, weights, dx):
+def log_cosh_loss(y, t, weights, dx, /):
     """Loss = sum_i w_i sum_j log(cosh(y - t)) / (O sum_i w_i).
 
     dx = w_i tanh(y - t) / (O sum_i w_i). y, t, dx: (B, O) with B, O >= 1, weights: (B,) or None.
@@ -451,7 +451,7 @@ def log_cosh_loss(y, t, weights, dx):
     return _loss_door(LOG_COSH_LOSS, y, t, weights, 0, dx)
 
 
-def gaussian_loss(y, t, weights, dx):
+def gaussian_loss(y, t, weights, dx, /):
     """Loss = sum_i w_i sum_j (s + (m - t)^2 exp(-s)) / (O sum_i w_i), for pairs y = (m, s).
 
     dx = w_i (2 (m - t) exp(-s), 1 - (m - t)^2 exp(-s)) / (O sum_i w_i). y, t, dx: (B, O) with

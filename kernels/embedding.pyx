@@ -115,7 +115,7 @@ cdef void _embedding_backward_held(void* tables, const Held* held,
     _embedding_dx(e, B, dout, <real*> held_data(held, 5))
 
 
-def embedding_forward(x, E, columns, firsts, out):
+def embedding_forward(x, E, columns, firsts, out, /):
     """out = x with codes replaced by their rows of E; see embedding.pyx.
 
     x: (B, I), E: (R, d), columns, firsts: (n,) int64, ascending; out: (B, I + n (d - 1)),
@@ -129,7 +129,7 @@ def embedding_forward(x, E, columns, firsts, out):
           _embedding_held, _embedding_held, &e)
 
 
-def embedding_backward(x, dout, columns, firsts, dx, dE):
+def embedding_backward(x, dout, columns, firsts, dx, dE, /):
     """dE = sum of dout over the rows that looked a row of E up; dx = dout, 0 for codes.
 
     x, dx: (B, I), dout: (B, I + n (d - 1)), columns, firsts: (n,) int64, dE: (R, d). dx and dE are

@@ -220,7 +220,7 @@ cdef class Operations:
         """Values per output row."""
         return self.graph.n_outputs
 
-    def forward(self, x, out):
+    def forward(self, x, out, /):
         """The outputs in evaluation mode: dropout passes everything.
 
         x: (B, n_inputs), out: (B, n_outputs), overwritten, apart from x in memory; both
@@ -249,7 +249,7 @@ cdef class Operations:
             raise MemoryError("no memory for a block of rows")
 
 
-def make_operations(params, list operations not None, Py_ssize_t n_inputs):
+def make_operations(params, list operations not None, Py_ssize_t n_inputs, /):
     """Operations over ``params`` for rows of ``n_inputs`` numbers.
 
     operations: a record (kernel, sources, n_outputs, starts, numbers, key, arrays) for each, as

@@ -143,7 +143,7 @@ cdef int _product_door(const char* shapes, object A, object B, object out, bint 
     return enter(shapes, arrays, NULL, _product_held, _product_held, &job)
 
 
-def gemm_nn(A, B, out):
+def gemm_nn(A, B, out, /):
     """out = A B.
 
     A: (M, K), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.
@@ -151,7 +151,7 @@ def gemm_nn(A, B, out):
     _product_door(b"A MK, B KN, =out MN", A, B, out, False, False)
 
 
-def gemm_nt(A, B, out):
+def gemm_nt(A, B, out, /):
     """out = A B^T.
 
     A: (M, K), B: (N, K), out: (M, N), overwritten, apart from A and B in memory.
@@ -159,7 +159,7 @@ def gemm_nt(A, B, out):
     _product_door(b"A MK, B NK, =out MN", A, B, out, False, True)
 
 
-def gemm_tn(A, B, out):
+def gemm_tn(A, B, out, /):
     """out = A^T B.
 
     A: (K, M), B: (K, N), out: (M, N), overwritten, apart from A and B in memory.

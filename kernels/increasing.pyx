@@ -55,7 +55,7 @@ cdef int _require_group(double n, Py_ssize_t O) except -1:
     return 0
 
 
-def increasing_forward(x, Py_ssize_t n, out):
+def increasing_forward(x, Py_ssize_t n, out, /):
     """In groups of n columns: out_0 = x_0, out_j = out_(j-1) + log(1 + exp(x_j)).
 
     x, out: (B, O), n divides O. out is overwritten and may be x.
@@ -64,7 +64,7 @@ def increasing_forward(x, Py_ssize_t n, out):
     enter(b"x BO, =out BO", arrays, _check_group, _increasing_held, _increasing_held, &n)
 
 
-def increasing_backward(x, dout, Py_ssize_t n, dx):
+def increasing_backward(x, dout, Py_ssize_t n, dx, /):
     """dx_j = s_j (dout_j + .. + dout_(n-1)), with s_0 = 1 and s_j = 1 / (1 + exp(-x_j)).
 
     x, dout, dx: (B, O), n divides O. dx is overwritten and may be dout.

@@ -144,7 +144,7 @@ cdef void _member_scale_backward_held(void* job, const Held* held,
                           <real*> held_data(held, 3))
 
 
-def member_scale_forward(x, s, b, out):
+def member_scale_forward(x, s, b, out, /):
     """out = s_m x + b_m with the factors and offsets of each row's member; see members.pyx.
 
     x, out: (B, O), s, b: (k, O), b may be None: no offsets; k divides B. out is overwritten and may
@@ -155,7 +155,7 @@ def member_scale_forward(x, s, b, out):
           _require_members_held, _member_scale_held, _member_scale_held, NULL)
 
 
-def member_scale_backward(x, dout, s, dx, ds, db):
+def member_scale_backward(x, dout, s, dx, ds, db, /):
     """dx = s_m dout, and for each member ds = sum of x dout and db = sum of dout over its rows.
 
     x, dout, dx: (B, O), s, ds, db: (k, O), db may be None; k divides B. dx, ds and db are
@@ -187,7 +187,7 @@ cdef void _member_affine_backward_held(void* job, const Held* held,
                       <real*> held_data(held, 3))
 
 
-def member_affine_forward(x, W, b, out):
+def member_affine_forward(x, W, b, out, /):
     """out = x W_m + b_m with the weights of each row's member; see members.pyx.
 
     x: (B, I), W: (k, I, O), b: (k, O), out: (B, O), overwritten, apart from the inputs in memory;
@@ -198,7 +198,7 @@ def member_affine_forward(x, W, b, out):
           _require_members_held, _member_affine_held, _member_affine_held, NULL)
 
 
-def member_affine_backward(x, dout, W, dx, dW, db):
+def member_affine_backward(x, dout, W, dx, dW, db, /):
     """dx = dout W_m^T, and for each member dW = x^T dout and db = sum of dout over its rows.
 
     x, dx: (B, I), dout: (B, O), W, dW: (k, I, O), db: (k, O); k divides B. dx, dW and db are

@@ -230,7 +230,7 @@ cdef void _muon_held(void* job_, const Held* held, real* precision) noexcept nog
     free(space)
 
 
-def muon_update(dW, double lr, double momentum, double weight_decay, v, W):
+def muon_update(dW, double lr, double momentum, double weight_decay, v, W, /):
     """v = momentum v + dW; W -= lr (weight_decay W + max(1, O / I)^0.5 X), X from dW + momentum v.
 
     dW, v, W: (I, O). X is G = dW + momentum v divided by its Frobenius norm, then five times

@@ -104,7 +104,7 @@ cdef void _update_statistics_held(void* job_, const Held* held, real* precision)
                        <real*> held_data(held, 2), <real*> held_data(held, 3))
 
 
-def batch_norm_forward(x, gamma, beta, double eps, out, mean, variance):
+def batch_norm_forward(x, gamma, beta, double eps, out, mean, variance, /):
     """out = gamma (x - mean) / sqrt(variance + eps) + beta, with the batch's own statistics.
 
     x, out: (B, O), gamma, beta, mean, variance: (O,), eps > 0. variance is the mean of the
@@ -115,7 +115,7 @@ def batch_norm_forward(x, gamma, beta, double eps, out, mean, variance):
                     gamma, beta, eps, out, mean, variance)
 
 
-def batch_norm_predict(x, gamma, beta, mean, variance, double eps, out):
+def batch_norm_predict(x, gamma, beta, mean, variance, double eps, out, /):
     """out = scale x + shift; scale = gamma / sqrt(variance + eps), shift = beta - scale mean.
 
     x, out: (B, O), gamma, beta, mean, variance: (O,), eps > 0. out is overwritten and may be x.
@@ -125,7 +125,7 @@ def batch_norm_predict(x, gamma, beta, mean, variance, double eps, out):
 
 
 def batch_norm_backward(x, dout, gamma, mean, variance, double eps, bint train, dx, dgamma,
-                        dbeta):
+                        dbeta, /):
     """With n = (x - mean) / sqrt(variance + eps): dgamma = sum of dout n, dbeta = sum of dout.
 
     The sums go over the rows. dx = gamma / sqrt(variance + eps) (dout - dbeta / B - n dgamma / B)
@@ -140,7 +140,7 @@ def batch_norm_backward(x, dout, gamma, mean, variance, double eps, bint train, 
 
 
 def batch_norm_update(mean, variance, double momentum, Py_ssize_t rows, running_mean,
-                      running_var):
+                      running_var, /):
     """running_mean += momentum (mean - running_mean), and running_var by the unbiased variance.
 
     The unbiased variance is variance rows / (rows - 1).
@@ -157,7 +157,7 @@ def batch_norm_update(mean, variance, double momentum, Py_ssize_t rows, running_
           _update_statistics_held, _update_statistics_held, &job)
 
 
-def layer_norm_forward(x, gamma, beta, double eps, out, mean, variance):
+def layer_norm_forward(x, gamma, beta, double eps, out, mean, variance, /):
     """out = gamma (x - mean) / sqrt(variance + eps) + beta, with each row's own statistics.
 
     x, out: (B, O), gamma, beta: (O,), mean, variance: (B,), eps > 0. variance is the mean of the
@@ -167,7 +167,7 @@ def layer_norm_forward(x, gamma, beta, double eps, out, mean, variance):
                     gamma, beta, eps, out, mean, variance)
 
 
-def layer_norm_backward(x, dout, gamma, mean, variance, double eps, dx, dgamma, dbeta):
+def layer_norm_backward(x, dout, gamma, mean, variance, double eps, dx, dgamma, dbeta, /):
     """With n = (x - mean) / sqrt(variance + eps): dgamma = sum of dout n, dbeta = sum of dout.
 
     The sums go over the rows. dx = (d - mean of d - n mean of d n) / sqrt(variance + eps) for

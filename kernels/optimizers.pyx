@@ -271,7 +271,7 @@ cdef int _update_door(Rule rule, const char* shapes, PyObject** arrays, const do
     return enter(shapes, arrays, NULL, _update_held, _update_held, &job)
 
 
-def sgd_update(dW, double lr, double weight_decay, W):
+def sgd_update(dW, double lr, double weight_decay, W, /):
     """W -= lr (dW + weight_decay W).
 
     dW, W: (n,).
@@ -281,7 +281,7 @@ def sgd_update(dW, double lr, double weight_decay, W):
     _update_door(SGD, b"dW n, =W n", arrays, numbers, 0)
 
 
-def momentum_update(dW, double lr, double momentum, v, W):
+def momentum_update(dW, double lr, double momentum, v, W, /):
     """v = momentum v - lr dW; W += v.
 
     dW, v, W: (n,).
@@ -291,7 +291,7 @@ def momentum_update(dW, double lr, double momentum, v, W):
     _update_door(MOMENTUM, b"dW n, =W n, =v n", arrays, numbers, 0)
 
 
-def nesterov_update(dW, double lr, double momentum, v, W):
+def nesterov_update(dW, double lr, double momentum, v, W, /):
     """v = momentum v - lr dW; W += momentum v - lr dW.
 
     dW, v, W: (n,). Sutskever et al., ICML 2013, with W at the point where dW was taken.
@@ -301,7 +301,7 @@ def nesterov_update(dW, double lr, double momentum, v, W):
     _update_door(NESTEROV, b"dW n, =W n, =v n", arrays, numbers, 0)
 
 
-def adagrad_update(dW, double lr, double eps, h, W):
+def adagrad_update(dW, double lr, double eps, h, W, /):
     """h += dW^2; W -= lr dW / (sqrt(h) + eps).
 
     dW, h, W: (n,). Duchi, Hazan, Singer, JMLR 12 (2011).
@@ -311,7 +311,7 @@ def adagrad_update(dW, double lr, double eps, h, W):
     _update_door(ADAGRAD, b"dW n, =W n, =h n", arrays, numbers, 0)
 
 
-def rmsprop_update(dW, double lr, double decay, double eps, h, W):
+def rmsprop_update(dW, double lr, double decay, double eps, h, W, /):
     """h = decay h + (1 - decay) dW^2; W -= lr dW / (sqrt(h) + eps).
 
     dW, h, W: (n,). Tieleman, Hinton, Neural Networks for Machine Learning (2012), lecture 6.5.
@@ -321,7 +321,7 @@ def rmsprop_update(dW, double lr, double decay, double eps, h, W):
     _update_door(RMSPROP, b"dW n, =W n, =h n", arrays, numbers, 0)
 
 
-def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step, m, v, W):
+def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step, m, v, W, /):
     """m = beta1 m + (1 - beta1) dW; v = beta2 v + (1 - beta2) dW^2; W -= lr m' / (sqrt(v') + eps).
 
     m' = m / (1 - beta1^step) and v' = v / (1 - beta2^step), with step = 1, 2, ...
@@ -334,7 +334,7 @@ def adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t 
 
 
 def adamw_update(dW, double lr, double beta1, double beta2, double eps, double weight_decay,
-                 uint64_t step, m, v, W):
+                 uint64_t step, m, v, W, /):
     """W -= lr weight_decay W, then as adam_update, which it is if weight_decay is 0.
 
     dW, m, v, W: (n,). Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019,
@@ -346,7 +346,7 @@ def adamw_update(dW, double lr, double beta1, double beta2, double eps, double w
     _update_door(ADAMW, b"dW n, =W n, =m n, =v n", arrays, numbers, step)
 
 
-def lion_update(dW, double lr, double beta1, double beta2, double weight_decay, m, W):
+def lion_update(dW, double lr, double beta1, double beta2, double weight_decay, m, W, /):
     """W -= lr (sign(beta1 m + (1 - beta1) dW) + weight_decay W); m = beta2 m + (1 - beta2) dW.
 
     dW, m, W: (n,). Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023,
@@ -358,7 +358,7 @@ def lion_update(dW, double lr, double beta1, double beta2, double weight_decay, 
 
 
 def scikit_learn_adam_update(dW, double lr, double beta1, double beta2, double eps, uint64_t step,
-                             m, v, W):
+                             m, v, W, /):
     """m and v as adam_update; W -= lr sqrt(1 - beta2^step) / (1 - beta1^step) m / (sqrt(v) + eps).
 
     dW, m, v, W: (n,). Kingma, Ba, "Adam", ICLR 2015, the end of section 2, as scikit-learn's MLPs.
@@ -374,7 +374,7 @@ cdef void _blend_held(void* tau, const Held* held, real* precision) noexcept nog
            <real*> held_data(held, 1))
 
 
-def blend(x, double tau, mean):
+def blend(x, double tau, mean, /):
     """mean += tau (x - mean), and exactly x for a tau of 1, whatever mean was.
 
     x, mean: (n,). With a tau of 1 - beta an exponential average, with 1 / k the mean of k.

@@ -131,7 +131,7 @@ cdef int _set_activation(Operation* op, str activation, object numbers) except -
     return 0
 
 
-def parametric_forward(x, a, str activation not None, numbers, out, step):
+def parametric_forward(x, a, str activation not None, numbers, out, step, /):
     """out = x + a (f(x) - x), and step = f(x) - x.
 
     activation: the kernel's name of f, such as "selu", with its numbers, a tuple.
@@ -143,7 +143,7 @@ def parametric_forward(x, a, str activation not None, numbers, out, step):
     enter(b"x BO, a O, =out BO, =step BO", arrays, NULL, _parametric_held, _parametric_held, &op)
 
 
-def parametric_backward(x, dout, a, str activation not None, numbers, dx, da, step):
+def parametric_backward(x, dout, a, str activation not None, numbers, dx, da, step, /):
     """dx = dout + a (f'(x) - 1) dout, and da = sum of (f(x) - x) dout over the rows.
 
     activation, numbers: as for parametric_forward, which wrote ``step``.

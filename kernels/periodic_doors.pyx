@@ -45,7 +45,7 @@ cdef void _periodic_backward_held(void* waves, const Held* held, real* precision
 
 
 def periodic_embedding_forward(x, w, b, V, c, columns, bint sines, bint with_x, bint rectified,
-                               out):
+                               out, /):
     """out = x with some columns replaced by what is linear in their waves; see periodic.pyx.
 
     x: (B, I), w, b: (n, K), V: (n, M, K) or with sines (n, M, 2 K), c: (n, M), columns: (n,)
@@ -61,7 +61,7 @@ def periodic_embedding_forward(x, w, b, V, c, columns, bint sines, bint with_x, 
 
 
 def periodic_embedding_backward(x, y, dout, w, b, V, c, columns, bint sines, bint with_x,
-                                bint rectified, dx, dw, db, dV, dc):
+                                bint rectified, dx, dw, db, dV, dc, /):
     """Gradients of periodic_embedding_forward, whose output was y.
 
     x, dx: (B, I), y, dout: as out there; w, b, V, c, columns, dw, db, dV, dc: as there. dx, dw, db,

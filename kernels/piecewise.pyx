@@ -207,7 +207,7 @@ cdef void _piecewise_backward_held(void* bins, const Held* held,
                   <real*> held_data(held, 7))
 
 
-def piecewise_embedding_forward(x, w, b, W, edges, columns, counts, out):
+def piecewise_embedding_forward(x, w, b, W, edges, columns, counts, out, /):
     """out = x with some columns replaced by what is linear in their bins; see piecewise.pyx.
 
     x: (B, I), w, b: (n, d), W: (n, T, d), edges: (n, T + 1), of which column p uses the first
@@ -222,7 +222,7 @@ def piecewise_embedding_forward(x, w, b, W, edges, columns, counts, out):
           _take_bins, _piecewise_held, _piecewise_held, &e)
 
 
-def piecewise_embedding_backward(x, dout, w, W, edges, columns, counts, dx, dw, db, dW):
+def piecewise_embedding_backward(x, dout, w, W, edges, columns, counts, dx, dw, db, dW, /):
     """Gradients of piecewise_embedding_forward.
 
     x, dx: (B, I), dout: as out there; w, W, edges, columns, counts, dw, db, dW: as there. dx, dw,

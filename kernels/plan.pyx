@@ -50,22 +50,22 @@ cdef class Plan:
         """Number of updates so far."""
         return self.w.update.step
 
-    def set_inputs(self, x):
+    def set_inputs(self, x, /):
         """Gather rows from x (N, n_inputs), of uint8, float32 or float64, without copying it."""
         self.owners["x"] = _set_rows(&self.w.x, x, self.w.graph.n_inputs, b"x")
 
-    def set_target_rows(self, t):
+    def set_target_rows(self, t, /):
         """Gather target rows from t (N, n_outputs)."""
         self.owners["t"] = _set_rows(&self.w.t, t, self.w.graph.n_outputs, b"t")
 
-    def set_labels(self, t):
+    def set_labels(self, t, /):
         """Gather class indices from t (N,), of uint8, int32 or int64."""
         if not self.w.loss.softmax:
             raise ValueError(f"t holds class indices, which go with softmax_cross_entropy only, "
                              f"not with {self.loss}")
         self.owners["t"] = _set_labels(&self.w.t, t)
 
-    def set_weights(self, weights):
+    def set_weights(self, weights, /):
         """Gather the rows' weights from ``weights`` (N,), each 0 or more."""
         cdef Held held
         hold_nothing(&held)
@@ -79,13 +79,13 @@ cdef class Plan:
         finally:
             let_go(&held)
 
-    def set_loss(self, str name, number):
+    def set_loss(self, str name, number, /):
         """The loss's parameter: a label smoothing, a Huber loss's delta, a q or several, or 0."""
         if name != self.loss:
             raise ValueError(f"the plan was made for {self.loss}, not for {name}")
         _set_loss_number(&self.w.loss, name, number, self.w.graph.n_outputs)
 
-    def set_rule(self, str name, tuple numbers, uint64_t updates):
+    def set_rule(self, str name, tuple numbers, uint64_t updates, /):
         """The optimizer's numbers in the order of its kernel, and its updates so far."""
         cdef int k
         if name != self.rule:
@@ -97,7 +97,7 @@ cdef class Plan:
         if self.w.update.decay != NO_DECAY:
             self.w.weight_decay = numbers[self.w.update.decay]
 
-    def set_groups(self, list groups not None):
+    def set_groups(self, list groups not None, /):
         """Multiply the learning rate and the weight decay of ranges of the flat buffer.
 
         groups: tuples (start, end, lr, weight_decay) in order, each starting where the previous one
@@ -112,13 +112,13 @@ cdef class Plan:
         self.groups, self.muon = own, spaces
         self.w.update.groups, self.w.update.n_groups = own, len(groups)
 
-    def set_average(self, Operations twin not None):
+    def set_average(self, Operations twin not None, /):
         """Average the parameters and batch_norm's statistics into those of ``twin``, alike."""
         _require_same_operations(self.w.graph, &twin.graph)
         self.owners["average"] = twin
         self.w.twin, self.w.update.mean = &twin.graph, twin.graph.params
 
-    def set_regularization(self, double l2, object clip_norm, object clip_value=None):
+    def set_regularization(self, double l2, object clip_norm, object clip_value=None, /):
         """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient.
 
         W are the affine operations' weights. clip_value: None or the upper bound of
@@ -131,8 +131,8 @@ cdef class Plan:
         cdef double max_value = _bound("clip_value", clip_value)
         self.w.l2, self.w.max_norm, self.w.max_value = l2, max_norm, max_value
 
-    def run(self, order, uint64_t step, losses, hits, lrs=None, decays=None, dropouts=None,
-            averages=None):
+    def run(self, order, uint64_t step, losses, hits, /, lrs=None, decays=None,
+            dropouts=None, averages=None):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
@@ -178,7 +178,7 @@ cdef class Plan:
             _forget_factors(&self.w)
         _require_good_labels(status)
 
-    def gradients(self, order, uint64_t step, uint64_t place=0, total=None, double dropout=1):
+    def gradients(self, order, uint64_t step, /, uint64_t place=0, total=None, double dropout=1):
         """Gather, forward, loss and backward for one batch; returns the loss and the hits.
 
         place: index of the first of these rows in the whole batch; dropout depends on it.
@@ -217,7 +217,7 @@ cdef class Plan:
         _require_good_labels(status)
         return loss, hits
 
-    def regularize(self, double total):
+    def regularize(self, double total, /):
         """Apply penalty and clipping to the gradient of a batch of total weight ``total``.
 
         Returns the penalty, which is part of the loss.
@@ -228,7 +228,7 @@ cdef class Plan:
             penalty = _regularize(&self.w)
         return penalty
 
-    def update(self, decay=None, double average=0):
+    def update(self, decay=None, double average=0, /):
         """One step of the optimizer over the flat buffers.
 
         decay: None, or the factor of the weight decay from set_rule. average: the weight of the
@@ -249,13 +249,13 @@ cdef class Plan:
             _apply_update(&self.w)
             _forget_factors(&self.w)
 
-    def eager(self, bint on):
+    def eager(self, bint on, /):
         """Set whether threads spin between calls, as they do inside ``run``."""
         _pool_eager(on)
 
 
 def make_plan(Operations network not None, grads, str loss not None, str rule not None,
-              list averages not None, Py_ssize_t batch_size, object input_scale):
+              list averages not None, Py_ssize_t batch_size, object input_scale, /):
     """A plan for batches of up to ``batch_size`` rows.
 
     network: from make_operations. grads: a flat buffer for the gradients, with the length and the

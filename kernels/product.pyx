@@ -21,7 +21,7 @@ cdef Py_ssize_t KC = 128            # steps of k for which a panel stays in L1
 cdef Py_ssize_t L2_BYTES = 1 << 19
 
 
-def set_cache_sizes(Py_ssize_t first, Py_ssize_t second):
+def set_cache_sizes(Py_ssize_t first, Py_ssize_t second, /):
     """Block products for an L1 data cache and an L2 of these sizes; no result depends on them.
 
     A panel of B and the rows of A that meet it fill most of L1, a block of rows half of L2, or all

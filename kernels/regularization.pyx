@@ -164,7 +164,7 @@ cdef void _clip_norm_held(void* bound, const Held* held, real* precision) noexce
                          <real*> held_data(held, 1))
 
 
-def l2_penalty(W, double scale, dW):
+def l2_penalty(W, double scale, dW, /):
     """Returns scale / 2 sum W^2; dW += scale W.
 
     W, dW: (n,), apart from each other in memory.
@@ -174,7 +174,7 @@ def l2_penalty(W, double scale, dW):
     return scale
 
 
-def clip_value(dW, double max_value, out):
+def clip_value(dW, double max_value, out, /):
     """out = min(max(dW, -max_value), max_value); NaN stays NaN.
 
     dW, out: (n,). out is overwritten and may be dW. max_value is rounded to their precision.
@@ -185,7 +185,7 @@ def clip_value(dW, double max_value, out):
     enter(b"dW n, =out n", arrays, NULL, _clip_value_held, _clip_value_held, &max_value)
 
 
-def clip_norm(dW, double max_norm, out):
+def clip_norm(dW, double max_norm, out, /):
     """Returns norm = sqrt(sum dW^2); out = dW min(1, max_norm / norm), NaN if norm is not finite.
 
     dW, out: (n,). out is overwritten and may be dW. Pascanu, Mikolov, Bengio, ICML 2013.

@@ -75,7 +75,7 @@ cdef void _scale_backward_held(void* job, const Held* held, real* precision) noe
     _scale_forward(B, O, dout, <real*> held_data(held, 2), <real*> held_data(held, 3))
 
 
-def scale_forward(x, s, out):
+def scale_forward(x, s, out, /):
     """out = s x, column by column.
 
     x, out: (B, O), s: (O,). out is overwritten and may be x.
@@ -84,7 +84,7 @@ def scale_forward(x, s, out):
     enter(b"x BO, s O, =out BO", arrays, NULL, _scale_held, _scale_held, NULL)
 
 
-def scale_backward(x, dout, s, dx, ds):
+def scale_backward(x, dout, s, dx, ds, /):
     """dx = s dout, and ds = sum of x dout over the rows.
 
     x, dout, dx: (B, O), s, ds: (O,). dx and ds are overwritten; dx may be dout.

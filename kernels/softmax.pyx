@@ -148,7 +148,7 @@ cdef void _softmax_held(void* job, const Held* held, real* precision) noexcept n
                          <real*> held_data(held, 1))
 
 
-def softmax_forward(x, y):
+def softmax_forward(x, y, /):
     """y_ij = exp(x_ij) / sum_k exp(x_ik).
 
     x, y: (B, C). y is overwritten and may be x.

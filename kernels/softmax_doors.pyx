@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 
-def _require_smoothing(double smoothing):
+def _require_smoothing(double smoothing, /):
     if not 0 <= smoothing < 1:
         raise ValueError(f"label_smoothing is {smoothing}, wanted 0 <= label_smoothing < 1")
 
@@ -54,7 +54,7 @@ cdef double _softmax_loss_door(const char* shapes, object x, object t, object we
     return job.loss
 
 
-def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx):
+def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx, /):
     """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
 
     t' = (1 - s) onehot(t) + s / C for s = label_smoothing; dx = w_i (y - t') / sum_i w_i.
@@ -66,7 +66,7 @@ def softmax_cross_entropy_labels(x, t, weights, double label_smoothing, y, dx):
                               label_smoothing, y, dx)
 
 
-def softmax_cross_entropy_rows(x, t, weights, double label_smoothing, y, dx):
+def softmax_cross_entropy_rows(x, t, weights, double label_smoothing, y, dx, /):
     """Loss = sum_i w_i sum_j t'_ij (log sum_k exp(x_ik) - x_ij) / sum_i w_i; y = softmax(x).
 
     t' = (1 - s) t + s / C for s = label_smoothing; dx = w_i (y_ij sum_k t'_ik - t'_ij) /

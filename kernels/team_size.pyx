@@ -31,7 +31,7 @@ cdef enum:
 cdef bint _always_team = False
 
 
-def always_team(bint on):
+def always_team(bint on, /):
     """Have teams wherever they are possible, whatever they cost, as tests want it."""
     global _always_team
     _always_team = on
@@ -127,7 +127,7 @@ cdef inline Py_ssize_t _first_row_of_W(const Operation* op, int index,
     return _cut(op.n_inputs, index, members, grain)
 
 
-def team_plan(Operations network not None, Py_ssize_t batch_size, int threads):
+def team_plan(Operations network not None, Py_ssize_t batch_size, int threads, /):
     """How a team of up to ``threads`` threads divides a step of ``batch_size`` rows.
 
     Returns its size; the model's microseconds of a step on 1, 2, ..., ``threads`` threads, and the

@@ -80,7 +80,7 @@ cdef extern from *:
 cdef int _threads = 1
 
 
-def set_threads(int n):
+def set_threads(int n, /):
     """Split jobs that are large enough into up to n parts, 1 <= n <= 256."""
     global _threads
     if not 1 <= n <= MAX_THREADS:

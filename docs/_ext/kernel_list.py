@@ -30,7 +30,7 @@ def sections(stub: str) -> list[tuple[str, list[ast.FunctionDef]]]:
 def entry(function: ast.FunctionDef) -> list[str]:
     """A kernel's signature, its docstring and a link to its NumPy twin, as reStructuredText."""
     name = function.name
-    arguments = ", ".join(argument.arg for argument in function.args.args)
+    arguments = ", ".join(argument.arg for argument in function.args.posonlyargs)
     text = (getattr(baseline, name).__doc__ or "").strip().removeprefix(name).strip()
     lines = [f"``{name}({arguments})``", "   .. code-block:: text", "      :class: wrapped", ""]
     lines += [f"      {line.strip()}" for line in text.splitlines()]

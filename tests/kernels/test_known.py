@@ -1,12 +1,11 @@
 """Every name that the compiled step knows does what the kernel of that name does."""
 
-import inspect
-
 import numpy as np
 import pytest
 
 import affinet as an
 from affinet.layers.operation import Operation
+from kernel_calls import kernel_arguments
 from kernel_graphs import elementwise
 from kernel_table import KERNELS
 
@@ -91,7 +90,7 @@ def test_every_loss_is_that_of_its_kernel(kernels, dtype):
     for name, weighted in losses(kernels):
         plan, _, grads = identity_plan(kernels, dtype, name)
         kernel = getattr(kernels, f"{name}_rows" if name == SOFTMAX else name)
-        extra = [p for p in inspect.signature(kernel).parameters if p in NUMBERS]
+        extra = [p for p in kernel_arguments(kernel.__name__) if p in NUMBERS]
         numbers = [NUMBERS[p] for p in extra]
         plan.set_loss(name, *numbers or [0.0])
         plan.set_inputs(y)
@@ -118,7 +117,7 @@ def test_every_update_is_that_of_its_kernel(kernels, dtype):
     rng = np.random.default_rng(1)
     for name in flat_rules(kernels):
         kernel = getattr(kernels, f"{name}_update")
-        arguments = list(inspect.signature(kernel).parameters)
+        arguments = kernel_arguments(kernel.__name__)
         numbers = [NUMBERS[p] for p in arguments if p in NUMBERS]
         kept = [p for p in arguments if p not in (*NUMBERS, "dW", "W", "step")]
         own = [np.zeros(WIDTH * (WIDTH + 1), dtype) for _ in kept]
@@ -141,7 +140,7 @@ def test_every_update_is_that_of_its_kernel(kernels, dtype):
 def test_averages_are_counted(kernels, dtype, count):
     averages = [np.zeros(WIDTH * (WIDTH + 1), dtype) for _ in range(count)]
     for name in flat_rules(kernels):
-        arguments = inspect.signature(getattr(kernels, f"{name}_update")).parameters
+        arguments = kernel_arguments(f"{name}_update")
         wanted = len([p for p in arguments if p not in (*NUMBERS, "dW", "W", "step")])
         if count == wanted:
             identity_plan(kernels, dtype, rule=name, averages=averages)

@@ -5,6 +5,7 @@ The oracle is `affinet.reference`, computed in float64.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from affinet import reference
+from affinet._kernels import baseline
 from kernel_table import Kernel
 from kernel_values import normal
 from tolerance import assert_close
@@ -20,6 +22,11 @@ ROW_DIMENSIONS = "BM"  # these take few rows; all others are columns or lengths 
 GUARD = 64  # elements on either side of every array, more than the widest store has
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0)
 FILL = {"f": np.nan, "i": 2**62, "u": 0xA5}  # by kind of dtype: what must not get into results
+
+
+def kernel_arguments(name):
+    """The names of a kernel's arguments, from the only level with docstrings and signatures."""
+    return list(inspect.signature(getattr(baseline, name)).parameters)
 
 
 @dataclass

@@ -64,7 +64,7 @@ def in_stub(path):
 
 
 def arguments_of(node):
-    return [argument.arg for argument in node.args.args]
+    return [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
 
 
 def differences(module, stub):
@@ -90,7 +90,8 @@ def line(name, arguments, types):
         return f"{indent}@property\n{indent}def {last}(self) -> int: ...{where}"
     known = types.get(last, {})
     typed = [a if a == "self" else f"{a}: {known.get(a, 'Any')}" for a in arguments]
-    return f"{indent}def {last}({', '.join(typed)}) -> None: ...{where}"
+    positional = ["/"] * (typed not in ([], ["self"]))
+    return f"{indent}def {last}({', '.join(typed + positional)}) -> None: ...{where}"
 
 
 def argument_types():
@@ -98,7 +99,7 @@ def argument_types():
     types = {}
     for source in sorted(SOURCES.glob("*.pyx")):
         for match in DEFINITION.finditer(source.read_text(encoding="utf-8")):
-            types[match[1]] = dict(typed(d) for d in match[2].split(",") if d.strip())
+            types[match[1]] = dict(typed(d) for d in match[2].split(",") if d.strip(" /\n"))
     return types
 
 
@@ -113,9 +114,7 @@ def typed(declaration):
 
 def main():
     """Print the differences; 1 if there are any."""
-    from affinet._dispatch import level
-
-    problems = differences(importlib.import_module(f"affinet._kernels.{level}"), STUB)
+    problems = differences(importlib.import_module("affinet._kernels.baseline"), STUB)
     print("\n".join(problems) or f"{STUB.name} says what the kernels are")
     return int(bool(problems))
 
