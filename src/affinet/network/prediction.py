@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,6 @@ from affinet._validation import (
 from affinet.layers import Embedding, LeakyReLU, Parametric
 from affinet.layers.tree import walk
 from affinet.network.attributes import NetworkAttributes
-from affinet.network.input_gradients import InputGradients
 from affinet.network.operations import describe_layers, first_width
 from affinet.network.sampling import Sampler
 
@@ -49,6 +50,18 @@ class Prediction(NetworkAttributes):
         if self._input_scale is not None:
             array = array * self._dtype.type(self._input_scale)
         return array
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold the network for reading, as a prediction does."""
+        readers = self._usage.readers
+        readers.append(None)
+        try:
+            if self._usage.writer is not None:
+                self._usage.require_own_thread()
+            yield
+        finally:
+            readers.pop()
 
     def _predict_directly(self, x: Array, out: Array | None) -> Array | None:
         """The fast path for a few rows that need no conversion; None means: use the general path.
@@ -116,30 +129,6 @@ class Prediction(NetworkAttributes):
         require_output("out", out, result.shape, result.dtype)
         out[...] = result
         return out
-
-    def _input_gradients(self, x: ArrayLike, output: int | None) -> Array:
-        """Gradients of one output, or of all of them, with respect to x, block by block."""
-        if self._coded is not None:
-            raise ValueError("gradient: the first layer takes codes, which have no gradient")
-        if self._members > 1:
-            raise ValueError("gradient: rows belong to members of an ensemble by their place")
-        if output is not None:
-            output = whole_number("output", output, 0)
-        twins, rows = InputGradients(self.layers), rows_array("x", x)
-        if rows.ndim < 2:
-            whole = self._input(rows)[np.newaxis]
-            return np.asarray(self._unscaled(twins.of(whole, output))[0])
-        parts = [
-            self._unscaled(twins.of(self._input(rows[start : start + PREDICT_ROWS], start), output))
-            for start in range(0, max(len(rows), 1), PREDICT_ROWS)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _unscaled(self, gradient: Array) -> Array:
-        """The gradient with respect to inputs before ``input_scale`` multiplies them."""
-        if self._input_scale is None:
-            return gradient
-        return np.asarray(gradient * gradient.dtype.type(self._input_scale))
 
     def _predict_block(self, x: Array, first_row: int = 0) -> Array:
         out = self._input(x, first_row)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,18 +12,16 @@ from numpy.typing import ArrayLike
 from affinet._foreign_names import EVALUATE_NAMES, FIT_NAMES, explains
 from affinet._validation import (
     Array,
-    number_array,
     require_shape,
     require_some_weight,
     row_weights,
     rows_array,
-    whole_number,
 )
 from affinet.layers.base import ParameterLayer
 from affinet.layers.chain import Chain
 from affinet.layers.tree import buffer_names, parameter_names, walk
-from affinet.losses import loss_of
 from affinet.metrics import Metrics, named_metrics
+from affinet.network.explanation import Explanation
 from affinet.network.figures import figures, require_loss
 from affinet.network.kept import Kept
 from affinet.network.parts import (
@@ -34,7 +31,7 @@ from affinet.network.parts import (
     remember,
     require_layers,
 )
-from affinet.network.prediction import Prediction
+from affinet.network.propagation import Propagation
 from affinet.network.summary import summary_of
 from affinet.network.usage import Usage
 from affinet.optimizers import Optimizer
@@ -60,7 +57,7 @@ RENAMED = {
 }
 
 
-class Sequential(Prediction):
+class Sequential(Propagation, Explanation):
     """A sequence of layers with an optional loss.
 
     The network copies every layer's parameters into one flat buffer and makes ``layer.W`` and
@@ -144,93 +141,6 @@ class Sequential(Prediction):
         self._grads = self._params.like()
         self._bind()
 
-    @overload
-    def forward(
-        self, x: ArrayLike, t: None = None, train: bool = True, weights: None = None
-    ) -> Array: ...
-
-    @overload
-    def forward(
-        self, x: ArrayLike, t: ArrayLike, train: bool = True, weights: ArrayLike | None = None
-    ) -> float: ...
-
-    def forward(
-        self,
-        x: ArrayLike,
-        t: ArrayLike | None = None,
-        train: bool = True,
-        weights: ArrayLike | None = None,
-    ) -> float | Array:
-        """The loss of the outputs for x against the targets t, or without t the outputs.
-
-        Parameters
-        ----------
-        x : array of shape (B, ...)
-            B >= 1 rows. With targets the layers store x itself, which must not change before the
-            backward; without targets they store a copy.
-        t : array, optional
-            Targets, in the form that the loss takes. Without them no loss is needed, and
-            :meth:`backward` takes the gradient with respect to the outputs.
-        train : bool
-            True for training, False for evaluation.
-        weights : array of shape (B,), optional
-            Weights of the rows, each 0 or more; see :class:`Loss`.
-
-        Returns
-        -------
-        float, or without t an array of shape (B, O)
-            The array is a copy, which the caller may change.
-
-        Examples
-        --------
-        >>> import numpy as np, affinet as an
-        >>> net = an.Sequential(an.Affine(np.array([[2.0]]), np.zeros(1)))
-        >>> y = net.forward([[3.0]])
-        >>> net.backward(np.ones_like(y), need_dx=True)
-        array([[2.]])
-        """
-        if t is None and weights is not None:
-            raise ValueError("weights came without targets t: weigh the rows of dout instead")
-        loss = None if t is None else require_loss(self)
-        self._kept.enter(loss)
-        rows = self._input(x)
-        self._require_rows(rows)
-        out = self._chain.forward(rows.copy() if t is None else rows, bool(train))
-        value = np.array(out) if t is None else loss_of(loss, out, t, weights)
-        self._kept.note(out)
-        return value
-
-    def backward(self, dout: ArrayLike = 1.0, need_dx: bool = False) -> Array | None:
-        """Write the gradients of the last forward's result to ``grads``; no parameter changes.
-
-        Parameters
-        ----------
-        dout : float, or array of the shape of the outputs
-            Gradient of the objective with respect to the result of forward: one number for the
-            loss; after a forward without targets an array of the shape of the outputs. It is not
-            modified.
-        need_dx : bool
-            True also computes the gradient with respect to x, which costs one more product.
-
-        Returns
-        -------
-        array of the shape of x, or None
-            The gradient with respect to x after multiplication by ``input_scale``.
-
-        Raises
-        ------
-        RuntimeError
-            If there was no forward, or a custom layer or loss was used elsewhere since.
-        ValueError
-            If dout has another shape.
-        """
-        gradient = self._chain.backward(self._gradient_of_outputs(dout), need_dx)
-        for places in filter(None, self._elsewhere):
-            for key, layer, name in places:
-                self._grads[key] = getattr(layer, name)
-        self._kept.note_again()
-        return gradient if need_dx else None
-
     def predict(
         self,
         x: ArrayLike,
@@ -279,105 +189,9 @@ class Sequential(Prediction):
         finally:
             readers.pop()
 
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Hold the network for reading, as a prediction does."""
-        readers = self._usage.readers
-        readers.append(None)
-        try:
-            if self._usage.writer is not None:
-                self._usage.require_own_thread()
-            yield
-        finally:
-            readers.pop()
-
     def __call__(self, x: ArrayLike) -> Array:
         """The outputs for x in evaluation mode; the same as :meth:`predict`."""
         return self.predict(x)
-
-    def gradient(self, x: ArrayLike, output: int | None = None) -> Array:
-        """Gradients of outputs with respect to x, row by row, in evaluation mode.
-
-        Rows are taken in blocks. The network stays as it is, also its ``grads`` and the last
-        forward. ``loss``, and so softmax, is not part of it: outputs are logits or values.
-
-        Parameters
-        ----------
-        x : array of shape (B, ...), or (...) of one axis for one row
-        output : int, optional
-            The output whose gradient to compute; all of them by default.
-
-        Returns
-        -------
-        array of the shape of x
-            The gradient of that output, before ``input_scale`` multiplies x; without ``output``
-            the Jacobian, (B, O, ...), or (O, I) for one row.
-
-        Raises
-        ------
-        ValueError
-            If there is no such output, or the first layer takes codes.
-
-        Examples
-        --------
-        >>> import numpy as np, affinet as an
-        >>> net = an.Sequential(an.Affine(np.array([[1.0, 2.0], [3.0, 4.0]]), np.zeros(2)))
-        >>> net.gradient([[5.0, 6.0]], output=1)
-        array([[2., 4.]])
-        >>> net.gradient([5.0, 6.0])
-        array([[1., 3.],
-               [2., 4.]])
-        """
-        with self._reading():
-            return self._input_gradients(x, output)
-
-    def integrated_gradients(
-        self, x: ArrayLike, output: int, baseline: ArrayLike = 0.0, steps: int = 64
-    ) -> Array:
-        """How much each input contributes to an output: integrated gradients.
-
-        ``(x - b) times the mean gradient on the straight line from b to x``, at the middles of
-        ``steps`` equal parts. Contributions of a row add up to the output's difference between x
-        and b, up to the error of that sum. Sundararajan, Taly, Yan, "Axiomatic attribution for deep
-        networks", ICML 2017, section 3.
-
-        Parameters
-        ----------
-        x : array of shape (B, ...), or (...) of one axis for one row
-        output : int
-            The output to explain.
-        baseline : float, or array that broadcasts to the shape of x
-            The input b without information, such as the mean of the training rows.
-        steps : int
-            Number of gradients for each row.
-
-        Returns
-        -------
-        array of the shape of x
-
-        Examples
-        --------
-        >>> import numpy as np, affinet as an
-        >>> net = an.Sequential(an.Affine(np.array([[2.0], [3.0]]), np.ones(1)), an.Softplus())
-        >>> shares = net.integrated_gradients([[1.0, -1.0]], output=0)
-        >>> shares.round(3)
-        array([[ 1.24, -1.86]])
-        >>> net.predict([[1.0, -1.0]]) - net.predict([[0.0, 0.0]]) - shares.sum() < 1e-5
-        array([[ True]])
-        """
-        steps = whole_number("steps", steps, 1)
-        rows = number_array("x", x).astype(self._dtype, copy=False)
-        start = number_array("baseline", baseline).astype(self._dtype)
-        shape = start.shape
-        fits = all(n in (1, m) for n, m in zip(shape[::-1], rows.shape[::-1], strict=False))
-        if len(shape) > rows.ndim or not fits:
-            raise ValueError(f"baseline has shape {shape}, wanted one that fits {rows.shape}")
-        total = np.zeros(rows.shape, np.float64)
-        with self._reading():
-            for step in range(steps):
-                share = self._dtype.type((step + 0.5) / steps)
-                total += self._input_gradients(start + share * (rows - start), output)
-        return np.asarray(((rows - start) * total / steps).astype(self._dtype))
 
     def predict_proba(self, x: ArrayLike) -> Array:
         """Class probabilities, which the loss computes from :meth:`predict`'s logits.
@@ -539,8 +353,7 @@ class Sequential(Prediction):
 
     def _bind(self) -> None:
         remember(self)
-        # Per layer, the gradients that its backward stores elsewhere: key, owner, attribute.
-        self._elsewhere: list[list[tuple[str, Any, str]]] = [[] for _ in self.layers]
+        self._elsewhere = [[] for _ in self.layers]
         for path, layer in walk(self.layers):
             keys = {name: f"{path}.{name}" for name in parameter_names(layer)}
             if isinstance(layer, ParameterLayer):
@@ -562,49 +375,6 @@ class Sequential(Prediction):
             }
         )
         self._compile()
-
-    def _gradient_of_outputs(self, dout: ArrayLike) -> Any:
-        """The gradient with respect to the last forward's outputs."""
-        kept = self._kept
-        kept.put_back()
-        if kept.loss is not None:
-            if type(dout) is not float and np.size(dout) != 1:
-                raise ValueError(
-                    f"dout has shape {np.shape(dout)}, wanted one number, for the last forward had "
-                    "targets and returned the loss; forward(x) without targets takes the gradient "
-                    "of the outputs"
-                )
-            return kept.loss.backward(dout)
-        gradient = number_array("dout", dout)
-        if gradient.shape != kept.shape:
-            raise ValueError(
-                f"dout has shape {gradient.shape}, wanted {kept.shape}, that of the outputs which "
-                "the last forward returned; forward(x, t) with targets needs no dout"
-            )
-        return gradient.astype(self._dtype)  # a copy: a custom layer may write into it
-
-    def _gradients(self, dout: Any, need_dx: bool = True) -> Iterator[Any]:
-        """The gradient of the input of each layer, the last layer first; collects ``grads``."""
-        for place, dx in self._chain.gradients(dout, need_dx):
-            for key, layer, name in self._elsewhere[place]:
-                self._grads[key] = getattr(layer, name)
-            yield dx
-        self._kept.note_again()
-
-    def _outputs(self, x: ArrayLike, train: bool) -> Iterator[Any]:
-        """The output of each layer for x, as in a forward without targets."""
-        self._kept.enter()
-        out: Any = None
-        for out in self._chain.outputs(self._input(x), train):
-            yield out
-        self._kept.note(out)
-
-    def _forget_forward(self) -> None:
-        self._kept.forget()
-
-    def _require_rows(self, x: Array) -> None:
-        if x.ndim > 0 and x.shape[0] == 0:
-            raise ValueError(f"x has shape {x.shape}, wanted at least one row")
 
     def __copy__(self) -> Sequential:
         """A shallow copy that shares layers, buffers and usage."""
