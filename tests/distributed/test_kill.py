@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from affinet.training.checkpoint import read_checkpoint
+from affinet.training.checkpoint_file import read_checkpoint
 
 KILLS = int(os.environ.get("AFFINET_KILLS", "3"))  # 50 of them take some minutes
 FOREVER = 10**9

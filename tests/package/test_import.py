@@ -44,6 +44,7 @@ def test_what_only_a_team_or_a_file_needs_is_imported_later(run):
     heavy = {"hashlib", "tempfile", "shutil", "pathlib", "zipfile", "json", "socket", "logging"}
     assert not brought & heavy
     later = {"affinet.training.team", "affinet.training.team_run", "affinet.training.checkpoint"}
+    later |= {"affinet.training.checkpoint_file", "affinet.training.snapshot"}
     later |= {"affinet.archive", "affinet.model_file", "affinet.reference"}
     later |= {"affinet.samplers", "affinet.training.sampling"}
     assert not brought & later

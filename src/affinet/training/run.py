@@ -114,9 +114,9 @@ class Run:
                 with self.stopping(callback):
                     callback.begin(self.state({}))
         if resume is not None:
-            from affinet.training import checkpoint
+            from affinet.training import resuming
 
-            checkpoint.resume(self, resume)
+            resuming.resume(self, resume)
             self.step.refresh()
             self.step.updates = self.history.steps
         if self.training.average is not None:
@@ -418,6 +418,6 @@ class Run:
 
     def snapshot(self) -> dict[str, Any]:
         """Everything needed to continue from here."""
-        from affinet.training import checkpoint
+        from affinet.training.snapshot import snapshot
 
-        return checkpoint.snapshot(self)
+        return snapshot(self)

@@ -9,8 +9,8 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.samplers import BALANCED, Shuffled, WithReplacement
-from affinet.training.checkpoint import digest
 from affinet.training.selection import require_row_indices
+from affinet.training.snapshot import digest
 from affinet.training.weights import classes_of
 
 

@@ -121,7 +121,7 @@ class TeamRun(Run):
 
     def begin(self, resume: str | os.PathLike[str] | None) -> None:
         """Check that all ranks train the same thing, and start from the parameters of rank 0."""
-        from affinet.training.checkpoint import identity
+        from affinet.training.snapshot import identity
 
         team, params = self.team, self.net.params
         content = identity(self)
@@ -207,7 +207,7 @@ class TeamRun(Run):
         drawing = self.training.drawing
         if drawing is None:
             return super().order(epoch)
-        from affinet.training.checkpoint import digest
+        from affinet.training.snapshot import digest
 
         with self.team.setting_up():
             order = super().order(epoch)

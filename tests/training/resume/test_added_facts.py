@@ -2,7 +2,7 @@
 
 import pytest
 
-from affinet.training.checkpoint import ADDED
+from affinet.training.checkpoint_file import ADDED
 from interrupted_training import (
     assert_same,
     build,
