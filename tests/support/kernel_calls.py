@@ -14,7 +14,7 @@ import numpy as np
 
 from affinet import reference
 from affinet._kernels import baseline
-from kernel_table import Kernel
+from kernel_rows.row import Kernel
 from kernel_values import normal
 from tolerance import assert_close
 

@@ -1,0 +1,1 @@
+"""The rows of kernel_table.py by topic; ``row`` holds the type of a row."""
