@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affinet.tables import QuantileScaling, RobustScaling, StandardScaling
-from affinet.tables.columns import median
 from affinet.tables.quantiles import normal_scores
 from affinet.tables.scaling import scaling_from_json
+from affinet.tables.statistics import median
 
 ALL = (StandardScaling, RobustScaling, QuantileScaling)
 rng = np.random.default_rng(7)

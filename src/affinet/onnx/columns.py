@@ -12,10 +12,10 @@ from affinet._validation import Array
 from affinet.onnx.names import ML_DOMAIN
 from affinet.onnx.writer import GraphWriter, element_type
 from affinet.tables.cells import missing_spellings
-from affinet.tables.columns import LARGEST
 from affinet.tables.date_graph import DATE_OPSET, write_cycles, write_days
 from affinet.tables.graph import FLOAT64, REFUSED
 from affinet.tables.scaling import Scaling
+from affinet.tables.statistics import LARGEST
 
 PLACE = "table"  # of nodes and constants that serve all columns
 TEXT = np.dtype(object)

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.cells import (
-    foreign_number,
-    has_leading_zero,
-    is_missing,
-    missing_spellings,
-    number_label,
-)
-from affinet.tables.dates import (
-    AMBIGUOUS,
-    ISO,
-    cycles,
-    date_format,
-    days_in,
-    days_of,
-    first_other,
-)
+from affinet.tables.cells import missing_spellings
+from affinet.tables.column_checks import require_distinct, require_no_dates, require_no_numbers
+from affinet.tables.date_columns import dates, notation_of
+from affinet.tables.dates import cycles
 from affinet.tables.graph import REFUSED, ColumnGraph
 from affinet.tables.problems import (
     TO_APPLY,
@@ -33,18 +20,14 @@ from affinet.tables.problems import (
     empty_column,
     missing_value,
     mixed_column,
-    one_number,
     require_few,
     unknown_categories,
 )
-from affinet.tables.table import ColumnError, Table
-
-if TYPE_CHECKING:
-    from affinet.tables.scaling import Scaling
+from affinet.tables.scaling import Scaling, StandardScaling
+from affinet.tables.statistics import filled, statistics_of
+from affinet.tables.table import Table
 
 IMPUTATIONS = ("mean", "median")
-EXACT = 2**53  # float64 holds every whole number up to this one
-LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -251,8 +234,6 @@ Column: TypeAlias = NumberColumn | CategoryColumn | DateColumn
 
 def standard(column: NumberColumn | DateColumn) -> Scaling:
     """The scaling of a column of numbers or dates."""
-    from affinet.tables.scaling import StandardScaling  # which imports this file
-
     return StandardScaling(column.mean, column.std)
 
 
@@ -271,145 +252,6 @@ def fit_column(
         require_no_numbers(table, name)
         require_no_dates(table, name)
     return CategoryColumn.fit(table, name, rows, impute)
-
-
-def require_no_numbers(table: Table, name: str) -> None:
-    """Raise if a column of texts holds numbers in another notation: they are not categories."""
-    cells = table.columns[name]
-    strange = foreign_number(cells, table.decimal) if isinstance(cells, list) else None
-    if strange is not None:
-        raise ColumnError(
-            table.source,
-            f"column {name!r} holds numbers such as {strange!r}, which cannot be read with the "
-            f"decimal mark {table.decimal!r}",
-            "name the mark with decimal=',' (--decimal ,), remove separators of thousands, or "
-            f"declare the column as categorical (--categorical {name})",
-        )
-
-
-def require_no_dates(table: Table, name: str) -> None:
-    """Raise if most cells of a column of texts are dates: the others are probably mistakes."""
-    cells = table.texts(name)
-    other = first_other([cell for cell in cells if cell])
-    if other is not None:
-        raise ColumnError(
-            table.source,
-            f"{table.row_name(cells.index(other))}, column {name!r}: {other!r} is not a date of "
-            "the same form as other cells of the column",
-            f"correct it, or declare the column as categorical (--categorical {name})",
-        )
-
-
-def require_distinct(table: Table, name: str) -> None:
-    """Raise if cells that differ become one number: codes with leading zeros, huge integers."""
-    cells = table.columns[name]
-    if not isinstance(cells, list):
-        if cells.dtype.kind not in "iu" or not cells.size:
-            return
-        if max(int(cells.max()), -int(cells.min())) <= EXACT:
-            return
-        whole = [str(value) for value in np.unique(cells).tolist()]
-    else:
-        different = {*cells}
-        codes = [cell for cell in different if cell[:1] in "+-0" and has_leading_zero(cell)]
-        whole = [cell for cell in different if len(cell) > 15 and number_label(cell) == cell]
-        same = next((code for code in codes if (code.lstrip("+-0") or "0") in different), None)
-        if same is not None:
-            raise one_number(table, name, same, same.lstrip("+-0") or "0")
-    seen: dict[float, str] = {}
-    for text in whole:
-        other = seen.setdefault(float(text), text)
-        if other != text and "." not in text:
-            raise one_number(table, name, *sorted((text, other)))
-
-
-def notation_of(table: Table, name: str) -> str:
-    """The notation of a column of dates; that of ISO for an array of them."""
-    if not isinstance(table.columns[name], list):
-        return ISO
-    notation = date_format([text for text in dict.fromkeys(table.texts(name)) if text])
-    if notation is None or notation == AMBIGUOUS:
-        raise ColumnError(
-            table.source,
-            f"column {name!r} holds dates that may have the month or the day first, or none",
-            "write them as YYYY-MM-DD, or leave the column out with ignore (--ignore NAME)",
-        )
-    return notation
-
-
-def dates(table: Table, name: str, notation: str) -> Array:
-    """A column as days since 1970-01-01, float64 (N,), NaN where a value is missing."""
-    column = table.columns[name]
-    if not isinstance(column, list) and column.dtype.kind == "M":
-        return days_in(column)
-    cells = table.texts(name)
-    known = {cell: days_of(cell, notation) if cell else math.nan for cell in {*cells}}
-    days = np.array([known[cell] for cell in cells], np.float64)
-    for row in map(int, np.flatnonzero(np.isnan(days))):
-        if not is_missing(cells[row]):
-            raise ColumnError(
-                table.source,
-                f"{table.row_name(row)}, column {name!r}: {cells[row]!r} is not a date of the "
-                f"form {notation}",
-            )
-    return days
-
-
-def statistics_of(
-    table: Table, name: str, values: Array, rows: Array, impute: str | None
-) -> tuple[float, float, float | None]:
-    """Mean, standard deviation and fill of some rows of a column's values, NaN where missing."""
-    missing = np.isnan(values)
-    if missing.any() and impute is None:  # in any row, because all of them are transformed later
-        raise missing_value(table, name, int(missing.argmax()), TO_LEARN)
-    values = values[rows][~missing[rows]]
-    if not values.size:
-        raise empty_column(table, name)
-    mean, std = statistics(values)
-    if impute is None:
-        return mean, std, None
-    return mean, std, median(values) if impute == "median" else mean
-
-
-def filled(table: Table, name: str, values: Array, fill: float | None) -> Array:
-    """Values with the missing ones replaced, or refused."""
-    missing = np.isnan(values)
-    if missing.any():
-        if fill is None:
-            raise missing_value(table, name, int(missing.argmax()), TO_APPLY)
-        values[missing] = fill
-    return values
-
-
-def statistics(values: Array) -> tuple[float, float]:
-    """Mean and standard deviation of some numbers, 1 instead of a deviation of 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> statistics(np.array([1e300, -1e300])), statistics(np.array([0.1, 0.1, 0.1]))
-    ((0.0, 1e+300), (0.1, 1.0))
-    """
-    low, high = float(values.min()), float(values.max())
-    if low == high:  # exactly: the rounded mean of equal numbers may differ from them
-        return low, 1.0
-    # Scaled by a power of two, which rounds nothing, so that no square is too large or too small.
-    peak = math.ldexp(1.0, math.frexp(max(abs(low), abs(high)))[1] - 1)
-    scaled = values / peak
-    return float(scaled.mean() * peak), float(scaled.std() * peak) or 1.0
-
-
-def median(values: Array) -> float:
-    """The median of finite values; the mean of the middle two does not overflow.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> median(np.array([4.0, 1.0, 2.0])), median(np.array([1.5e308, 1.7e308]))
-    (2.0, 1.6e+308)
-    """
-    shrink = 2.0 if np.abs(values).max() > LARGEST / 4 else 1.0
-    return float(np.median(values / shrink)) * shrink
 
 
 def texts_from_json(value: Any) -> tuple[str, ...]:

@@ -11,17 +11,9 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.categories import CodeColumn, OneHotColumn, SignColumn
-from affinet.tables.columns import (
-    IMPUTATIONS,
-    dates,
-    fit_column,
-    median,
-    notation_of,
-    require_distinct,
-    require_no_dates,
-    require_no_numbers,
-    statistics,
-)
+from affinet.tables.column_checks import require_distinct, require_no_dates, require_no_numbers
+from affinet.tables.columns import IMPUTATIONS, fit_column
+from affinet.tables.date_columns import dates, notation_of
 from affinet.tables.problems import (
     FEW,
     TO_LEARN,
@@ -34,6 +26,7 @@ from affinet.tables.problems import (
 from affinet.tables.records import Column
 from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn
 from affinet.tables.scaling import SCALINGS, Scaling
+from affinet.tables.statistics import median, statistics
 from affinet.tables.table import ColumnError, Table, listing
 
 MISSING_VALUES = ("error", "indicator")

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.columns import LARGEST
 from affinet.tables.graph import NodeGraph
 from affinet.tables.scores import EDGE, normal_scores, write_scores
+from affinet.tables.statistics import LARGEST
 
 ROWS_PER_QUANTILE, FEWEST, MOST = 30, 10, 1000
 NOISE, SEED = 1e-5, 0

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.columns import dates, filled
+from affinet.tables.date_columns import dates
 from affinet.tables.dates import FORMATS, cycles
 from affinet.tables.graph import ColumnGraph
 from affinet.tables.scaling import Scaling, scaling_from_json
+from affinet.tables.statistics import filled
 from affinet.tables.table import Table
 
 

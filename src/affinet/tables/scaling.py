@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.columns import LARGEST, median, statistics
 from affinet.tables.graph import NodeGraph
 from affinet.tables.quantiles import QuantileScaling
+from affinet.tables.statistics import LARGEST, median, statistics
 
 CLIP = 3.0  # the limit of smooth clipping
 FAR = 1e100  # where the result is the limit itself, and whose square does not overflow

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from affinet._validation import Array
-from affinet.tables.columns import LARGEST
 from affinet.tables.graph import INT64, NodeGraph
+from affinet.tables.statistics import LARGEST
 
 EDGE = 1e-7  # probabilities stop this far from 0 and 1, which have no finite score
 BREAK, TAIL = 0.425, 5.0  # where the rational functions of AS 241 meet

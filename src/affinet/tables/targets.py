@@ -12,8 +12,9 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.tables.cells import has_leading_zero, number_label
-from affinet.tables.columns import statistics, texts_from_json
+from affinet.tables.columns import texts_from_json
 from affinet.tables.problems import require_few
+from affinet.tables.statistics import statistics
 from affinet.tables.table import ColumnError, Table, listing
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
