@@ -6,8 +6,9 @@ from affinet.layers.affine import Affine
 from affinet.layers.base import Layer
 from affinet.layers.dropout import Dropout
 from affinet.layers.embeddings import Embedding, PeriodicEmbedding
-from affinet.layers.ensemble import BatchEnsemble, MemberAffine, MemberScale
+from affinet.layers.ensemble import BatchEnsemble, MemberAffine
 from affinet.layers.increasing import Increasing
+from affinet.layers.members import MemberScale
 from affinet.layers.normalization import BatchNorm, LayerNorm
 from affinet.layers.ntk import NTKAffine
 from affinet.layers.parametric import Parametric

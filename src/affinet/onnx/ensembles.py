@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from affinet.layers.ensemble import MemberLayer
+from affinet.layers.members import MemberLayer
 from affinet.network import Sequential
 from affinet.network.inner import walk
 from affinet.tables.graph import FLOAT64

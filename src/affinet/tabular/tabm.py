@@ -21,7 +21,7 @@ from affinet.layers import (
     PiecewiseEmbedding,
 )
 from affinet.layers.activations import activation_classes
-from affinet.layers.ensemble import random_signs
+from affinet.layers.members import random_signs
 from affinet.network import Sequential
 from affinet.network.inner import walk
 from affinet.optimizers import AdamW, Group, Optimizer
