@@ -12,6 +12,7 @@ from affinet.network import Sequential
 from affinet.network.inner import using_alone
 from affinet.tabular.temperature import fit_temperature
 
+PRIOR_ROWS = 1.0  # enough to keep the temperature of a few rows without an error from 0.05
 LINEAR = (Affine, NTKAffine)  # layers whose outputs scale with their parameters
 
 __all__ = ["calibrate"]
@@ -89,10 +90,12 @@ def divide_logits(
 
     ``labels`` says that each output is the logit of a label, not of one class of several.
     """
+    weights: ArrayLike | None = sample_weight
     if labels:
-        temperature = fit_temperature(*as_classes(outputs, t, sample_weight))
+        outputs, t, weights = as_classes(outputs, t, sample_weight)
     else:
-        temperature = fit_temperature(outputs, class_indices(outputs, t), sample_weight)
+        t = class_indices(outputs, t)
+    temperature = fit_temperature(outputs, t, weights, prior_rows=PRIOR_ROWS)
     last = net.layers[-1]
     for name in last.parameters:
         array = getattr(last, name)

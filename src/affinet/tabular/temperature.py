@@ -14,7 +14,10 @@ PRECISION = 1e-12  # of log(1 / T)
 
 
 def fit_temperature(
-    outputs: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None
+    outputs: ArrayLike,
+    t: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    prior_rows: float = PRIOR_ROWS,
 ) -> float:
     """The temperature T for which softmax(outputs / T) has the lowest log-loss.
 
@@ -23,12 +26,12 @@ def fit_temperature(
     step leaves the interval in which the minimum lies.
 
     With few rows, or with rows that the network classifies without an error, the minimum says
-    little: it would be at T = 0. Therefore the objective counts 10 more rows that agree with the
-    network's own probabilities: every target is replaced by ``(1 - s) t + s softmax(outputs)``
-    with ``s = 10 / (n + 10)``. Their log-loss is lowest at T = 1, so T tends to 1 as n tends to 0,
-    and they become negligible as n grows. n is the number of rows, or with weights the number of
-    equally weighted rows that carry as much information, ``(sum w)^2 / sum w^2``. T is limited to
-    0.05..20.
+    little: it would be at T = 0. Therefore the objective counts ``prior_rows`` more rows that agree
+    with the network's own probabilities: every target is replaced by
+    ``(1 - s) t + s softmax(outputs)`` with ``s = prior_rows / (n + prior_rows)``. Their log-loss is
+    lowest at T = 1, so T tends to 1 as n tends to 0, and they become negligible as n grows. n is
+    the number of rows, or with weights the number of equally weighted rows that carry as much
+    information, ``(sum w)^2 / sum w^2``. T is limited to 0.05..20.
 
     Parameters
     ----------
@@ -38,6 +41,8 @@ def fit_temperature(
         Class indices.
     sample_weight : array of shape (N,), optional
         Weights of the rows, each 0 or more and not all of them 0; their scale does not matter.
+    prior_rows : float
+        More than 0.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def fit_temperature(
         require_some_weight("sample_weight", weights)
         weights = weights / weights.max()
     n = weights.sum() ** 2 / (weights**2).sum()
-    own = PRIOR_ROWS / (n + PRIOR_ROWS)
+    own = prior_rows / (n + prior_rows)
     z = z - z.max(axis=1, keepdims=True)
     # The gradient at b = 1/T is the mean of E[z] - wanted; what is wanted does not depend on b.
     wanted = (1 - own) * z[np.arange(len(z)), places] + own * (softmax(z) * z).sum(axis=1)
