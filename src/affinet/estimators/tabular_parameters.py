@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from affinet._validation import positive_number
+from affinet._validation import positive_number, whole_number
 from affinet.estimators.parameters import (
     Check,
     at_least,
     callbacks,
     choice,
     class_weight,
+    flag,
     n_threads,
     random_state,
     validation_data,
@@ -32,6 +33,15 @@ def columns(name: str, value: Any) -> None:
         raise TypeError(f"{name} is {value!r}, wanted a list of names or places of columns")
 
 
+def folds(name: str, value: Any) -> None:
+    """None, a number of folds, a splitter of scikit-learn's form, or a list of splits."""
+    given = isinstance(value, list | tuple) or (
+        hasattr(value, "split") and hasattr(value, "get_n_splits")
+    )
+    if value is not None and not given:
+        whole_number(name, value, 2)
+
+
 REGRESSOR: dict[str, Check] = {
     "method": choice(*METHODS),
     "preset": choice(*PRESETS),
@@ -42,6 +52,9 @@ REGRESSOR: dict[str, Check] = {
     "epochs": optional(whole(1)),
     "batch_size": optional(whole(1)),
     "callbacks": callbacks,
+    "n_estimators": whole(1),
+    "bootstrap": flag,
+    "cv": folds,
     "random_state": random_state,
     "n_threads": n_threads,
     "verbose": verbosity,
