@@ -321,7 +321,7 @@ class BaseTabular(BaseEstimator, ABC):
                 f"this {type(self).__name__} is an ensemble and has no {name}; "
                 f"each of its estimators_ has"
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # which raises the error that led here
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

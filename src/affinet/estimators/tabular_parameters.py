@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from affinet._validation import positive_number, whole_number
+from affinet._validation import positive_number
 from affinet.estimators.parameters import (
     Check,
     at_least,
@@ -13,6 +13,7 @@ from affinet.estimators.parameters import (
     choice,
     class_weight,
     flag,
+    folds,
     n_threads,
     random_state,
     validation_data,
@@ -31,15 +32,6 @@ def columns(name: str, value: Any) -> None:
     """None, a name, or a sequence of names, places or bool."""
     if isinstance(value, dict | set):
         raise TypeError(f"{name} is {value!r}, wanted a list of names or places of columns")
-
-
-def folds(name: str, value: Any) -> None:
-    """None, a number of folds, a splitter of scikit-learn's form, or a list of splits."""
-    given = isinstance(value, list | tuple) or (
-        hasattr(value, "split") and hasattr(value, "get_n_splits")
-    )
-    if value is not None and not given:
-        whole_number(name, value, 2)
 
 
 REGRESSOR: dict[str, Check] = {
