@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
-from affinet.tabular import fit_temperature, train
+from affinet.tabular import fit_temperature, outputs, train
 from tabular_frames import (
     CLASS,
     NUMBER,
@@ -195,7 +195,7 @@ def test_probabilities_are_calibrated():
     X, y = NUMBER[:, None], NUMBER > 0
     model = classifier(epochs=60).fit(X, y)
     assert model.temperature_ < 0.9
-    z = model._outputs(X).astype(float) / model.temperature_
+    z = outputs(model.recipe_, model.net_, model._inputs(X)).astype(float) / model.temperature_
     p = np.exp(z - z.max(axis=1, keepdims=True))
     np.testing.assert_allclose(results(model, X), p / p.sum(axis=1, keepdims=True), rtol=1e-6)
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), results(model, X))

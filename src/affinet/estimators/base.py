@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -17,6 +18,7 @@ from sklearn.utils.validation import validate_data
 from affinet._validation import Array, require_plain
 from affinet.estimators.building import build, initial_arrays, weight_views
 from affinet.estimators.lbfgs import fit_lbfgs
+from affinet.estimators.mlp_ensemble import fit_ensemble, wants_ensemble
 from affinet.estimators.model import FLOATS, SPARSE, Model
 from affinet.estimators.objectives import Objective
 from affinet.estimators.parameters import (
@@ -30,9 +32,34 @@ from affinet.estimators.rows import Rows, hold_out, in_one_piece, weights_of
 from affinet.estimators.rules import Rules, Validation
 from affinet.losses import require_takes_weights
 from affinet.thread_limit import thread_limit
+from affinet.training import History
 
 AUTO_BATCH = 200
 SEED_BITS = 31
+
+
+@dataclass(frozen=True)
+class CallOfFit:
+    """A call of ``fit`` that trains a model's network.
+
+    Attributes
+    ----------
+    rules : Rules
+        scikit-learn's rules, which follow the training.
+    options : dict
+        All arguments of the call.
+    before : History or None
+        The network's history before it.
+    """
+
+    rules: Rules
+    options: dict[str, Any]
+    before: History | None
+
+    def history(self, model: Any) -> History | None:
+        """The history of the call; None if it was not made."""
+        found: History | None = model.net_.history
+        return None if found is self.before else found
 
 
 class BaseMLP(Model, ABC):
@@ -62,6 +89,9 @@ class BaseMLP(Model, ABC):
             If a parameter or the data cannot be used, by name.
         """
         require_parameters(self, self._table)
+        if wants_ensemble(self):
+            fit_ensemble(self, X, y, sample_weight)
+            return self
         return self._fit(X, y, sample_weight, incremental=False)
 
     # What a classifier and a regressor implement --------------------------------------------------
@@ -109,6 +139,31 @@ class BaseMLP(Model, ABC):
     # Training -------------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Self:
+        for name in ("estimators_", "out_of_fold_"):
+            self.__dict__.pop(name, None)  # of a training before
+        rng = check_random_state(self.random_state)
+        rows, held = self._arrange(X, y, sample_weight, incremental, rng)
+        with thread_limit(self.n_threads):
+            if self.solver == "lbfgs":
+                rows = self._weighted(rows)
+                objective = self._objective(rows.t, rows.weights)
+                self.net_.loss = objective.loss
+                validation = None if held is None else self._validation(held)
+                fit_lbfgs(self, objective, rows, validation)
+                self._require_finite()
+            else:
+                self._fit_epochs(self._call_of_fit(rows, held, rng, incremental), incremental)
+        return self
+
+    def _arrange(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        incremental: bool,
+        rng: np.random.RandomState,
+    ) -> tuple[Rows, Rows | None]:
+        """Read the data and prepare the network; the rows to train on and to validate with."""
         self._require_together(incremental)
         if self.warm_start or incremental:
             self._adopt_given_weights()
@@ -116,28 +171,12 @@ class BaseMLP(Model, ABC):
         rows = self._read(X, y, sample_weight, first, incremental)
         if not incremental:
             self._warn_of_targets(rows.t)
-        rng = check_random_state(self.random_state)
         self._prepare(rows, first, rng)
         self._begin(first, incremental)
         held = self._read_validation()
         if self.early_stopping and self.solver != "lbfgs" and held is None:
             rows, held = hold_out(rows, self.validation_fraction, self._classes_of(rows.t), rng)
-        rows = self._weighted(rows)
-        objective = self._objective(rows.t, rows.weights)
-        self.net_.loss = objective.loss
-        validation = None if held is None else self._validation(held)
-        with thread_limit(self.n_threads):
-            if self.solver == "lbfgs":
-                fit_lbfgs(self, objective, rows, validation)
-            else:
-                seed = int(rng.randint(2**SEED_BITS - 1)) + (self.t_ << SEED_BITS)
-                self._fit_epochs(rows, objective, validation, seed, incremental)
-        if not np.isfinite(self.net_.params.flat).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
-        return self
+        return rows, held
 
     def _require_together(self, incremental: bool) -> None:
         """Raise if parameters, each valid alone, contradict each other."""
@@ -268,46 +307,65 @@ class BaseMLP(Model, ABC):
         scored = bool(self.early_stopping or self.callbacks)
         return Validation(held, objective, self._score_outputs, scored)
 
-    def _fit_epochs(
-        self,
-        rows: Rows,
-        objective: Objective,
-        validation: Validation | None,
-        seed: int,
-        incremental: bool,
-    ) -> None:
-        """One epoch or many of the solvers "sgd" and "adam"."""
+    def _call_of_fit(
+        self, rows: Rows, held: Rows | None, rng: np.random.RandomState, incremental: bool
+    ) -> CallOfFit:
+        """What trains the network by the solvers "sgd" and "adam"."""
+        rows = self._weighted(rows)
+        objective = self._objective(rows.t, rows.weights)
+        self.net_.loss = objective.loss
+        validation = None if held is None else self._validation(held)
+        seed = int(rng.randint(2**SEED_BITS - 1)) + (self.t_ << SEED_BITS)
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = objective.optimizer(self)
         rules = Rules(self, objective, self._optimizer, len(rows), validation, incremental)
+        options = {
+            "x": rows.x,
+            "t": rows.t,
+            "epochs": 1 if incremental else self.max_iter,
+            "batch_size": self._batch_size(len(rows)),
+            "optimizer": self._optimizer,
+            "callbacks": [rules.record, *(self.callbacks or ()), rules.decide],
+            "seed": seed,
+            "verbose": 0,
+            "l2": objective.l2(self.alpha),
+            "sample_weight": rows.weights,
+            "shuffle": bool(self.shuffle),
+            "stop_if_not_finite": False,  # as in scikit-learn, by the rules alone
+        }
+        return CallOfFit(rules, options, self.net_.history)
+
+    def _fit_epochs(self, call: CallOfFit, incremental: bool) -> None:
+        """One epoch or many."""
+        history = None
         try:
-            history = self.net_.fit(
-                rows.x,
-                rows.t,
-                epochs=1 if incremental else self.max_iter,
-                batch_size=self._batch_size(len(rows)),
-                optimizer=self._optimizer,
-                callbacks=[rules.record, *(self.callbacks or ()), rules.decide],
-                seed=seed,
-                verbose=0,
-                l2=objective.l2(self.alpha),
-                sample_weight=rows.weights,
-                shuffle=bool(self.shuffle),
-                stop_if_not_finite=False,  # as in scikit-learn, by the rules alone
-            )
-            if len(history.epochs) > self.n_iter_:  # a callback ended it within an epoch
-                rules.keep(history.epochs[-1], self.net_)
+            history = self.net_.fit(**call.options)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
-        if rules.exhausted:
+        if self._ended(call, history, incremental):
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 ConvergenceWarning,
                 stacklevel=4,  # the line that calls fit
             )
+
+    def _ended(self, call: CallOfFit, history: History | None, incremental: bool) -> bool:
+        """Keep what the training found; True if it ended without convergence."""
+        if history is not None and len(history.epochs) > self.n_iter_:
+            call.rules.keep(history.epochs[-1], self.net_)  # a callback ended it within an epoch
         if self.early_stopping and self._best is not None and (not incremental or self.stopped_):
             self.net_.params.flat[:] = self._best
+        self._require_finite()
+        return call.rules.exhausted
+
+    def _require_finite(self) -> None:
+        """Raise if training diverged."""
+        if not np.isfinite(self.net_.params.flat).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
 
     def _batch_size(self, n_rows: int) -> int:
         """Rows a step."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any, Self
 
@@ -19,10 +18,17 @@ from affinet.estimators.base import BaseMLP
 from affinet.estimators.class_weights import class_weights_from_sums
 from affinet.estimators.given_weights import has_given_weights
 from affinet.estimators.labels import Labels
+from affinet.estimators.mlp_ensemble import (
+    is_ensemble,
+    mean_predictions,
+    partial_fit_members,
+    wants_ensemble,
+)
 from affinet.estimators.objectives import Objective, classifier_objective
 from affinet.estimators.parameters import CLASSIFIER, require_parameters
 from affinet.estimators.rows import Rows
 from affinet.losses import SigmoidWithLoss, SoftmaxWithLoss
+from affinet.training.finite import warn_caller
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -101,6 +107,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         hold "val_loss" and "val_score" if there are validation rows. A callback that raises
         :class:`affinet.StopTraining` ends the training. With "lbfgs" callbacks are called after
         every iteration, and ``optimizer`` is None.
+    n_estimators : int
+        Number of networks, which differ by their seeds and are trained at once, each on one
+        thread; predictions are the mean of theirs. They share the held-out rows. The first is, to
+        the bit, the model that ``n_estimators=1`` trains. Not for "lbfgs".
+    bootstrap : bool
+        Whether each network is trained on as many rows drawn with replacement. Not for "lbfgs".
+    cv : int, splitter of scikit-learn or None
+        A model for each fold, trained on the rows outside it and with the fold as its
+        ``validation_data``; predictions are the mean of theirs. An int is the number of folds,
+        stratified by class for a classifier.
     n_threads : int, optional
         Number of threads to train and predict with; None keeps the current number.
     dtype : dtype, optional
@@ -136,6 +152,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of layers, the input included, and of outputs.
     out_activation_ : str
         "softmax", or "logistic" for two classes and for several labels.
+    estimators_ : list of MLPClassifier
+        Of an ensemble, by ``n_estimators``, ``bootstrap`` or ``cv``: its members. ``net_``,
+        ``coefs_``, ``intercepts_`` and the curves are then theirs.
+    out_of_fold_ : array of shape (n_samples, n_classes)
+        With ``cv``: the members' probabilities for the rows of their folds, NaN for rows in none.
     net_ : Sequential
         The network. It can be saved, exported and trained by itself.
     stopped_ : bool
@@ -190,6 +211,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss: Any = "log_loss",
         validation_data: Any = None,
         callbacks: Any = None,
+        n_estimators: int = 1,
+        bootstrap: bool = False,
+        cv: Any = None,
         n_threads: int | None = None,
         dtype: Any = None,
     ) -> None:
@@ -222,6 +246,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             validation_data.
         """
         require_parameters(self, self._table)
+        if wants_ensemble(self):
+            partial_fit_members(self, X, y, sample_weight, classes)
+            return self
         if getattr(self, "stopped_", False):
             return self
         if isinstance(self.class_weight, str):
@@ -243,6 +270,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         array of shape (n_samples,) or (n_samples, n_labels)
         """
+        if is_ensemble(self):
+            labels, p = self._current_labels(), mean_predictions(self, X)
+            pair = labels.width == 1 and not labels.several
+            return labels.decode((p[:, -1:] if pair else p) - 0.5)
         outputs = self._outputs(X)
         return self._current_labels().decode(outputs)
 
@@ -277,6 +308,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array of shape (n_samples, n_classes)
             In the order of ``classes_``. Rows sum to 1, but not for several labels.
         """
+        if is_ensemble(self):
+            return mean_predictions(self, X)
         outputs = self._outputs(X)
         labels = self._current_labels()
         if len(labels.classes) == 1 and not labels.several:
@@ -319,7 +352,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         float
             The temperature.
+
+        Raises
+        ------
+        ValueError
+            For an ensemble, whose ``estimators_`` can be calibrated.
         """
+        if is_ensemble(self):
+            raise ValueError("this is an ensemble, wanted a single model: one of its estimators_")
         outputs = self._outputs(X)
         t = self._known_targets("y", y)
         labels = self.out_activation_ == "logistic"
@@ -420,10 +460,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _warn_of_targets(self, t: Array) -> None:
         if len(t) > 1 and not self._labels.several and (t == t[0]).all():
             name = self.classes_.tolist()[int(t.flat[0])]
-            warnings.warn(
+            warn_caller(
                 f"y holds only the class {name!r}: the model cannot learn to tell it from another",
                 RuntimeWarning,
-                stacklevel=4,
             )
 
     def _weighted(self, rows: Rows) -> Rows:

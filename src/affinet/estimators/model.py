@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from affinet._validation import Array, require_plain
 from affinet.estimators.building import affine_places, weight_views
 from affinet.estimators.given_weights import adopt_weights, has_given_weights, require_described
+from affinet.estimators.mlp_ensemble import OF_ONE_NETWORK
 from affinet.network import Sequential
 from affinet.thread_limit import thread_limit
 
@@ -43,6 +44,11 @@ class Model(BaseEstimator):
         if self.solver == "lbfgs":
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+            )
+        if self.cv is not None or self.bootstrap:
+            name = "bootstrap" if self.cv is None else "cv"
+            raise AttributeError(
+                f"partial_fit is not available with {name}: it sees only parts of the data"
             )
         return True
 
@@ -90,6 +96,14 @@ class Model(BaseEstimator):
                 block = slice(start, start + DENSE_ROWS)
                 out[block] = net.predict(X[block].toarray())
             return out
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_ONE_NETWORK and "estimators_" in vars(self):
+            raise AttributeError(
+                f"this {type(self).__name__} is an ensemble and has no {name}; "
+                "each of its estimators_ has"
+            )
+        return object.__getattribute__(self, name)  # which raises the error that led here
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

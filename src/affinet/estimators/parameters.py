@@ -72,6 +72,15 @@ def momentum(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}, wanted 0 <= {name} <= 1")
 
 
+def folds(name: str, value: Any) -> None:
+    """None, a number of folds, a splitter of scikit-learn's form, or a list of splits."""
+    given = isinstance(value, list | tuple) or (
+        hasattr(value, "split") and hasattr(value, "get_n_splits")
+    )
+    if value is not None and not given:
+        whole_number(name, value, 2)
+
+
 def verbosity(name: str, value: Any) -> None:
     """True, False or an integer of at least 0."""
     if not isinstance(value, bool | np.bool_):
@@ -222,6 +231,9 @@ COMMON: dict[str, Check] = {
     "max_fun": whole(1),
     "validation_data": validation_data,
     "callbacks": callbacks,
+    "n_estimators": whole(1),
+    "bootstrap": flag,
+    "cv": folds,
     "n_threads": n_threads,
     "dtype": compute_dtype,
 }

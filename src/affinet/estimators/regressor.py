@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -13,10 +12,17 @@ from sklearn.utils.metaestimators import available_if
 
 from affinet._validation import Array, require_plain
 from affinet.estimators.base import BaseMLP
+from affinet.estimators.mlp_ensemble import (
+    is_ensemble,
+    mean_predictions,
+    partial_fit_members,
+    wants_ensemble,
+)
 from affinet.estimators.objectives import Objective, regressor_objective
 from affinet.estimators.parameters import REGRESSOR, require_parameters
 from affinet.estimators.rows import Rows
 from affinet.losses import Poisson
+from affinet.training.finite import warn_caller
 
 LARGE_TARGET = 1e4  # from here on the defaults explain less than a tenth of a smooth function
 
@@ -96,6 +102,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         hold "val_loss" and "val_score" if there are validation rows. A callback that raises
         :class:`affinet.StopTraining` ends the training. With "lbfgs" callbacks are called after
         every iteration, and ``optimizer`` is None.
+    n_estimators : int
+        Number of networks, which differ by their seeds and are trained at once, each on one
+        thread; predictions are the mean of theirs. They share the held-out rows. The first is, to
+        the bit, the model that ``n_estimators=1`` trains. Not for "lbfgs".
+    bootstrap : bool
+        Whether each network is trained on as many rows drawn with replacement. Not for "lbfgs".
+    cv : int, splitter of scikit-learn or None
+        A model for each fold, trained on the rows outside it and with the fold as its
+        ``validation_data``; predictions are the mean of theirs. An int is the number of folds,
+        stratified by class for a classifier.
     n_threads : int, optional
         Number of threads to train and predict with; None keeps the current number.
     dtype : dtype, optional
@@ -129,6 +145,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Number of layers, the input included, and of outputs.
     out_activation_ : str
         "identity", or "exp" for Poisson's loss.
+    estimators_ : list of MLPRegressor
+        Of an ensemble, by ``n_estimators``, ``bootstrap`` or ``cv``: its members. ``net_``,
+        ``coefs_``, ``intercepts_`` and the curves are then theirs.
+    out_of_fold_ : array of shape (n_samples,) or (n_samples, n_outputs)
+        With ``cv``: the members' predictions for the rows of their folds, NaN for rows in none.
     net_ : Sequential
         The network. It can be saved, exported and trained by itself.
     stopped_ : bool
@@ -183,6 +204,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         quantile: float = 0.5,
         validation_data: Any = None,
         callbacks: Any = None,
+        n_estimators: int = 1,
+        bootstrap: bool = False,
+        cv: Any = None,
         n_threads: int | None = None,
         dtype: Any = None,
     ) -> None:
@@ -212,6 +236,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             before.
         """
         require_parameters(self, self._table)
+        if wants_ensemble(self):
+            partial_fit_members(self, X, y, sample_weight)
+            return self
         if getattr(self, "stopped_", False):
             return self
         return self._fit(X, y, sample_weight, incremental=True)
@@ -227,6 +254,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
         """
+        if is_ensemble(self):
+            return mean_predictions(self, X)
         values = self._values(self._outputs(X))
         return values.ravel() if self.n_outputs_ == 1 else values
 
@@ -308,7 +337,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 "TransformedTargetRegressor(model, transformer=StandardScaler())"
             )
         if problem:
-            warnings.warn(problem, RuntimeWarning, stacklevel=4)
+            warn_caller(problem, RuntimeWarning)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -77,6 +77,17 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     callbacks : list of callables, optional
         Called with an :class:`affinet.TrainingState` after every epoch, whose ``metrics`` also
         hold "val_loss" and "val_error" if there are validation rows.
+    n_estimators : int
+        Number of networks, which differ by their seeds and are trained at once, each on one
+        thread; predictions are the mean of theirs. They share the encoding and the held-out rows.
+        Member k has the k-th seed drawn from ``random_state``; the first is, to the bit, the model
+        that ``n_estimators=1`` trains.
+    bootstrap : bool
+        Whether each network is trained on as many rows drawn with replacement.
+    cv : int, splitter of scikit-learn or None
+        A model for each fold, trained on the rows outside it and with the fold as its validation
+        rows; predictions are the mean of theirs. An int is the number of folds, stratified by
+        class for a classifier. With ``n_estimators`` every fold has that many networks.
     random_state : int, RandomState or None
         Seed of the initial weights, the held-out rows, the shuffles and the dropout masks.
     n_threads : int, optional
@@ -89,10 +100,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     ----------
     classes_ : array of shape (n_classes,)
         Labels in the order of the probabilities.
-    temperature_ : float
-        The logits are divided by it; 1 without validation rows.
     net_ : Sequential
         The network.
+    temperature_ : float
+        The logits are divided by it; 1 without validation rows.
     encoding_ : Encoding
         How the columns become inputs of the network.
     recipe_ : Recipe
@@ -103,6 +114,11 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         Number of epochs that the training was planned for.
     best_epoch_ : int
         The epoch that was kept.
+    estimators_ : list of TabularClassifier
+        Of an ensemble, by ``n_estimators``, ``bootstrap`` or ``cv``: its members. The attributes
+        from ``net_`` to ``best_epoch_`` are then theirs.
+    out_of_fold_ : array of shape (n_samples, n_classes)
+        With ``cv``: the members' probabilities for the rows of their folds, NaN for rows in none.
     n_features_in_ : int
     feature_names_in_ : array of str
         Present only if all columns of X have names.
@@ -140,6 +156,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         epochs: int | None = None,
         batch_size: int | None = None,
         callbacks: Any = None,
+        n_estimators: int = 1,
+        bootstrap: bool = False,
+        cv: Any = None,
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
@@ -154,6 +173,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self.epochs = epochs
         self.batch_size = batch_size
         self.callbacks = callbacks
+        self.n_estimators = n_estimators
+        self.bootstrap = bootstrap
+        self.cv = cv
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
@@ -170,7 +192,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         -------
         array of shape (n_samples,)
         """
-        places = self._outputs(X).argmax(axis=1)  # which checks that the model is fitted
+        places = self._predictions(X).argmax(axis=1)  # which checks that the model is fitted
         return np.asarray(self.classes_[places])
 
     def predict_proba(self, X: Any) -> Array:
@@ -186,7 +208,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         array of shape (n_samples, n_classes)
             In the order of ``classes_``; rows sum to 1.
         """
-        return calibrated(self._outputs(X), self.temperature_)  # which checks that it is fitted
+        return self._predictions(X)  # which checks that the model is fitted
 
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of :meth:`predict_proba`, -inf where that is 0.
@@ -215,6 +237,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
                 RuntimeWarning,
             )
         return np.asarray(t, np.int64)
+
+    def _as_given(self, t: Array) -> Array:
+        return np.asarray(self.classes_[t])
+
+    def _values(self, out: Array) -> Array:
+        return calibrated(out, self.temperature_)
 
     def _known_targets(self, y: Any) -> tuple[Array, Array]:
         y = checked_target(self, y, numeric=False)
@@ -289,6 +317,17 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     callbacks : list of callables, optional
         Called with an :class:`affinet.TrainingState` after every epoch, whose ``metrics`` also
         hold "val_loss" and "val_rmse", in the unit of y, if there are validation rows.
+    n_estimators : int
+        Number of networks, which differ by their seeds and are trained at once, each on one
+        thread; predictions are the mean of theirs. They share the encoding and the held-out rows.
+        Member k has the k-th seed drawn from ``random_state``; the first is, to the bit, the model
+        that ``n_estimators=1`` trains.
+    bootstrap : bool
+        Whether each network is trained on as many rows drawn with replacement.
+    cv : int, splitter of scikit-learn or None
+        A model for each fold, trained on the rows outside it and with the fold as its validation
+        rows; predictions are the mean of theirs. An int is the number of folds, stratified by
+        class for a classifier. With ``n_estimators`` every fold has that many networks.
     random_state : int, RandomState or None
         Seed of the initial weights, the held-out rows, the shuffles and the dropout masks.
     n_threads : int, optional
@@ -311,6 +350,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         Number of epochs that the training was planned for.
     best_epoch_ : int
         The epoch that was kept.
+    estimators_ : list of TabularRegressor
+        Of an ensemble, by ``n_estimators``, ``bootstrap`` or ``cv``: its members. The attributes
+        from ``net_`` to ``best_epoch_`` are then theirs.
+    out_of_fold_ : array of shape (n_samples,)
+        With ``cv``: the members' predictions for the rows of their folds, NaN for rows in none.
     n_features_in_ : int
     feature_names_in_ : array of str
         Present only if all columns of X have names.
@@ -342,6 +386,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         epochs: int | None = None,
         batch_size: int | None = None,
         callbacks: Any = None,
+        n_estimators: int = 1,
+        bootstrap: bool = False,
+        cv: Any = None,
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
@@ -355,6 +402,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.epochs = epochs
         self.batch_size = batch_size
         self.callbacks = callbacks
+        self.n_estimators = n_estimators
+        self.bootstrap = bootstrap
+        self.cv = cv
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
@@ -371,9 +421,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         -------
         array of shape (n_samples,)
         """
-        out = self._outputs(X)  # which checks that the model is fitted
-        target: Any = self.encoding_.target
-        return np.asarray(target.restore(out))
+        return self._predictions(X)[:, 0]  # which checks that the model is fitted
 
     # What the base class calls --------------------------------------------------------------------
 
@@ -382,6 +430,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         if len(t) > 1 and (t == t[0]).all():
             warn_caller("y is constant: the model can learn only that value", RuntimeWarning)
         return t
+
+    def _as_given(self, t: Array) -> Array:
+        return t
+
+    def _values(self, out: Array) -> Array:
+        target: Any = self.encoding_.target
+        return np.asarray(target.restore(out)).reshape(-1, 1)
 
     def _known_targets(self, y: Any) -> tuple[Array, Array]:
         t = checked_target(self, y, numeric=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,6 +22,14 @@ from affinet.estimators.tabular_data import (
     checked_frame,
     rows_at,
     table_of,
+)
+from affinet.estimators.tabular_ensemble import (
+    OF_ONE_NETWORK,
+    by_encoding,
+    fit_folds,
+    fit_seeds,
+    in_classes_of,
+    single_models,
 )
 from affinet.network import Sequential
 from affinet.tables import Encoding, Table
@@ -42,6 +50,24 @@ from affinet.training import History
 SEEDS = 2**31 - 1
 BLOCK_VALUES = 2**20  # of encoded rows at once to predict: 4 MB
 BLOCK_ROWS = 1024, 16384  # the fewest and the most
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded rows to train on and to validate with.
+
+    Attributes
+    ----------
+    x, t : arrays of shape (N, width) and (N,)
+    weights : array of shape (N,) or None
+    validation : tuple of two or three arrays, or None
+        Inputs, targets and weights, if there are any.
+    """
+
+    x: Array
+    t: Array
+    weights: Array | None
+    validation: tuple[Array, ...] | None
 
 
 class BaseTabular(BaseEstimator, ABC):
@@ -84,6 +110,17 @@ class BaseTabular(BaseEstimator, ABC):
         check_consistent_length(X, t)
         weights = weights_of("sample_weight", sample_weight, len(t))
         rows = TableRows(frame, t, weights)
+        for name in (*OF_ONE_NETWORK, "estimators_", "out_of_fold_"):
+            self.__dict__.pop(name, None)  # of a training before
+        rng = check_random_state(self.random_state)
+        if self.cv is not None:
+            if self.validation_data is not None:
+                raise ValueError(
+                    "validation_data and cv are both given, wanted one: each fold of cv is "
+                    "the validation rows of a member"
+                )
+            fit_folds(self, rows, self._as_given(t), rng, SEEDS)
+            return self
         given = self._given_validation()
         if given is not None:
             given = self._weighted(given, by=rows).of_weight()
@@ -91,7 +128,13 @@ class BaseTabular(BaseEstimator, ABC):
         if len(rows) < 2:
             raise ValueError(f"X has n_samples = {len(rows)} of weight above 0, wanted at least 2")
         with thread_limit(self.n_threads):
-            self._fit(rows, given, begun)
+            seed = int(rng.randint(SEEDS))
+            data = self._prepare(rows, given, seed)
+            if self.n_estimators > 1 or self.bootstrap:
+                seeds = [seed, *(int(rng.randint(SEEDS)) for _ in range(self.n_estimators - 1))]
+                fit_seeds(self, data, seeds, begun)
+            else:
+                self._train(data, seed, begun)
         return self
 
     # What a classifier and a regressor implement --------------------------------------------------
@@ -99,6 +142,14 @@ class BaseTabular(BaseEstimator, ABC):
     @abstractmethod
     def _learn_targets(self, y: Any) -> Array:
         """y as class indices or numbers (N,); keeps what predictions need to know of it."""
+
+    @abstractmethod
+    def _as_given(self, t: Array) -> Array:
+        """Class indices or numbers as the targets that ``fit`` takes."""
+
+    @abstractmethod
+    def _values(self, out: Array) -> Array:
+        """Probabilities (N, C) or numbers (N, 1) of the network's outputs."""
 
     @abstractmethod
     def _known_targets(self, y: Any) -> tuple[Array, Array]:
@@ -118,8 +169,8 @@ class BaseTabular(BaseEstimator, ABC):
 
     # Training -------------------------------------------------------------------------------------
 
-    def _fit(self, rows: TableRows, given: TableRows | None, begun: float) -> None:
-        seed = int(check_random_state(self.random_state).randint(SEEDS))
+    def _prepare(self, rows: TableRows, given: TableRows | None, seed: int) -> Encoded:
+        """Hold out rows, learn the encoding, and encode."""
         places, held = np.arange(len(rows)), np.arange(0)
         if given is None:
             classes = rows.t if self._task == "classification" else None
@@ -134,7 +185,7 @@ class BaseTabular(BaseEstimator, ABC):
         if held.size:
             validation = (x[held], t[held], *(() if w is None else (w[held],)))
             x, t, w = x[places], t[places], None if w is None else w[places]
-        self._train(x, t, w, validation, seed, begun)
+        return Encoded(x, t, w, validation)
 
     def _recipe(self, n_rows: int) -> Recipe:
         """The recipe, with what the estimator's own parameters replace."""
@@ -175,39 +226,40 @@ class BaseTabular(BaseEstimator, ABC):
         weights = () if rows.weights is None else (rows.weights,)
         return (x, self._encoded(rows.t), *weights)
 
-    def _train(
-        self,
-        x: Array,
-        t: Array,
-        weights: Array | None,
-        validation: tuple[Array, ...] | None,
-        seed: int,
-        begun: float,
-    ) -> None:
+    def _train(self, data: Encoded, seed: int, begun: float) -> None:
         """Build and train the network."""
-        recipe = self.recipe_
+        recipe, x, t = self.recipe_, data.x, data.t
         self.net_ = net = build(recipe, self.encoding_, x, t, seed)
         options: dict[str, Any] = {
-            "validation": validation, "sample_weight": weights, "seed": seed,
+            "validation": data.validation, "sample_weight": data.weights, "seed": seed,
             "epochs": self._most_epochs(t),
         }  # fmt: skip
         if self.time_limit is not None:
             left = max(self.time_limit - (time.perf_counter() - begun), 1e-3)
             options["epochs"] = epochs_within(net, recipe, x, t, seconds=left, **options)
         self.epochs_ = int(options["epochs"])
-        self.history_ = train(
+        history = train(
             net, recipe, x, t, callbacks=self.callbacks or (), verbose=int(bool(self.verbose)),
-            unit=float(getattr(self.encoding_.target, "std", 1.0)), **options,
+            unit=self._unit(), **options,
         )  # fmt: skip
-        self.best_epoch_ = self.history_.best_epoch or len(self.history_.epochs)
-        if not np.isfinite(net.params.flat).all():
+        self._finish(history, data.validation)
+
+    def _unit(self) -> float:
+        """What a difference of 1 between encoded targets means."""
+        return float(getattr(self.encoding_.target, "std", 1.0))
+
+    def _finish(self, history: History, validation: tuple[Array, ...] | None) -> None:
+        """Keep what the training found, and calibrate."""
+        self.history_ = history
+        self.best_epoch_ = history.best_epoch or len(history.epochs)
+        if not np.isfinite(self.net_.params.flat).all():
             raise ValueError(
                 "training diverged: parameters became infinite or NaN; X may hold extreme values"
             )
         if validation is None:
             self._calibrate(None, None, None)
         else:
-            out = outputs(recipe, net, validation[0])
+            out = outputs(self.recipe_, self.net_, validation[0])
             self._calibrate(out, validation[1], validation[2] if len(validation) > 2 else None)
 
     def _most_epochs(self, t: Array) -> int:
@@ -234,20 +286,42 @@ class BaseTabular(BaseEstimator, ABC):
 
     # Prediction -----------------------------------------------------------------------------------
 
-    def _outputs(self, X: Any) -> Array:
-        """Logits (N, C) or numbers (N, 1), in blocks: only a block's inputs are ever in memory."""
-        check_is_fitted(self, "net_")
+    def _predictions(self, X: Any) -> Array:
+        """Probabilities (N, C) or numbers (N, 1); of an ensemble the mean of its networks'.
+
+        In blocks: only a block's inputs are ever in memory.
+        """
+        check_is_fitted(self, ["net_", "estimators_"], all_or_any=any)
         frame = checked_frame(self, X)
         with thread_limit(self.n_threads):
             return np.concatenate(list(self._blocks(frame)))
 
     def _blocks(self, frame: Any) -> Iterator[Array]:
-        rows = int(np.clip(BLOCK_VALUES // max(self.encoding_.width, 1), *BLOCK_ROWS))
+        models = single_models(self)
+        width = max(model.encoding_.width for model in models)
+        rows = int(np.clip(BLOCK_VALUES // max(width, 1), *BLOCK_ROWS))
         for start in range(0, len(frame), rows):
             block = rows_at(frame, slice(start, start + rows))
-            table = table_of(block, self._columns, self._categorical)
-            x = self.encoding_.inputs(table, unknown="zero")
-            yield outputs(self.recipe_, self.net_, x)
+            values = [
+                in_classes_of(self, model, model._values(outputs(model.recipe_, model.net_, x)))
+                for group in by_encoding(models)
+                for x in [group[0]._inputs(block)]
+                for model in group
+            ]
+            yield values[0] if len(values) == 1 else np.mean(values, axis=0)
+
+    def _inputs(self, block: Any) -> Array:
+        """Encoded rows."""
+        table = table_of(block, self._columns, self._categorical)
+        return self.encoding_.inputs(table, unknown="zero")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_ONE_NETWORK and "estimators_" in vars(self):
+            raise AttributeError(
+                f"this {type(self).__name__} is an ensemble and has no {name}; "
+                f"each of its estimators_ has"
+            )
+        return object.__getattribute__(self, name)  # which raises the error that led here
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -30,6 +30,7 @@ from affinet.tabular.schedules import LR_SCHEDULES, named_schedule
 from affinet.tabular.splitting import held_out
 from affinet.tabular.temperature import calibrated, fit_temperature
 from affinet.tabular.training import epochs_within, train
+from affinet.tabular.training_many import train_many
 
 __all__ = [
     "LR_SCHEDULES",
@@ -50,4 +51,5 @@ __all__ = [
     "outputs",
     "recipe_for",
     "train",
+    "train_many",
 ]
