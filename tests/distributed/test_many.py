@@ -1,5 +1,6 @@
 """Networks dealt out to ranks: every rank ends with what one process would have."""
 
+import copy
 import sys
 import threading
 
@@ -94,6 +95,56 @@ def test_optimizers_are_complete_on_every_rank():
         assert rates[0] != 0.02
 
 
+AVERAGES = (an.EMA(0.5), None, an.SWA(3, 2), an.EMA(0.9, start=4), an.SWA(), an.EMA(0.7))
+
+
+def averages_of_own():
+    return [copy.deepcopy(average) for average in AVERAGES]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_every_rank_has_every_average(size):
+    """A second call continues them on another number of ranks, here on each alone."""
+
+    def work(reducer):
+        nets, averages = networks(), averages_of_own()
+        for net in nets:
+            net.params.flat += reducer.rank
+        an.fit_many(nets, X, T, averages=averages, reducer=reducer, **OPTIONS)
+        once = copy.deepcopy(averages)
+        an.fit_many(nets, X, T, averages=averages, **OPTIONS)
+        return once, averages
+
+    found = on_ranks(size, work)
+    nets, averages = networks(), averages_of_own()
+    for call in range(2):
+        for place, (net, average) in enumerate(zip(nets, averages, strict=True)):
+            options = {**OPTIONS, "seed": place}
+            del options["seeds"]
+            net.fit(X, T, average=average, **options)
+        for both in found:
+            assert [average is None for average in both[call]] == [
+                average is None for average in averages
+            ]
+            for one, other in zip(filter(None, both[call]), filter(None, averages), strict=True):
+                assert one.steps == other.steps > 0
+                arrays = other.net._arrays()
+                for name, array in one.net._arrays().items():
+                    assert array.tobytes() == arrays[name].tobytes(), name
+
+
+def test_an_average_of_another_network_ends_all_ranks():
+    def work(reducer):
+        averages = averages_of_own()
+        if reducer.rank == 1:
+            averages[0].follow(build(0, width=2))
+        an.fit_many(networks(), X, T, averages=averages, reducer=reducer)
+
+    first, second = on_ranks(2, work)
+    assert "rank 1 of 2 failed" in str(first)
+    assert "the average of a network with other parameters" in str(second)
+
+
 def test_failures_and_warnings_are_known_to_all(recwarn):
     def fail(state):
         raise OSError("the disk is full")
@@ -137,6 +188,7 @@ def test_what_one_rank_refuses_ends_all():
         (lambda rank: {"batch_size": 8 + rank}, "trainings"),
         (lambda rank: {"seeds": np.arange(N) + rank}, "trainings"),
         (lambda rank: {"optimizer": an.Adam(0.1 + rank)}, "trainings"),
+        (lambda rank: {"averages": [an.SWA(rank), *[None] * (N - 1)]}, "averages"),
     ],
 )
 def test_ranks_that_disagree(options, what):

@@ -15,6 +15,7 @@ from affinet.network.inner import arrays_of, using_alone
 from affinet.optimizers import Optimizer
 from affinet.thread_limit import thread_limit
 from affinet.threads import get_num_threads
+from affinet.training.averaging import WeightAverage
 from affinet.training.crowd import Crowd, Threads
 from affinet.training.history import History
 from affinet.training.progress import make_progress
@@ -60,6 +61,9 @@ class RankCrowd:
         crowd, team = self.crowd, self.team
         team.agree(self.facts())
         self.share([0] * len(crowd.nets))
+        with team.setting_up():
+            self.begin_averages()
+        self.share_averages([0] * len(crowd.nets))
         n = max(1, min(get_num_threads(), len(self.own)))
         shown = verbose if team.rank == 0 else 0
         networks = sum(map(len, self.own))
@@ -90,6 +94,10 @@ class RankCrowd:
             "parameters": [net.params.shapes for net in crowd.nets],
             "trainings": trainings,
             "ranks of the networks": self.rank_of,
+            "averages": [
+                None if average is None else f"{average!r} after {average.steps} updates"
+                for average in self.averages()
+            ],
             "files to resume from": [path is not None for path in crowd.paths],
             "updates before this training": [
                 0 if (optimizer := self.optimizer(place)) is None
@@ -133,19 +141,21 @@ class RankCrowd:
                 for place, record in zip(places, records, strict=True):
                     self.take(place, record, root)
         self.share(self.rank_of)
+        self.share_averages(self.rank_of)
 
     def record(self, place: int) -> dict[str, Any]:
         """What another rank must know of a network besides its arrays, as JSON can hold it."""
         crowd, optimizer = self.crowd, self.optimizer(place)
         shared = "optimizer" not in crowd.options.lists  # then its numbers stay as they were
         history, error = crowd.histories[place], crowd.failed.get(place)
-        flat = crowd.nets[place].params.flat
+        flat, average = crowd.nets[place].params.flat, crowd.trainings[place].average
         return {
             "history": None if history is None else history.to_dict(),
             "failed": None if error is None else described(error),
             "warnings": [text for own, text in crowd.warnings if own == place],
             "numbers": {} if optimizer is None or shared else optimizer.config(),
             "step": 0 if optimizer is None else optimizer.state_of(flat).step,
+            "average's steps": 0 if average is None else average.steps,
         }
 
     def take(self, place: int, record: dict[str, Any], root: int) -> None:
@@ -160,6 +170,9 @@ class RankCrowd:
             optimizer.state_of(net.params.flat).step = record["step"]
             for name, value in record["numbers"].items():
                 setattr(optimizer, name, value)
+        average = crowd.trainings[place].average
+        if average is not None:
+            average.steps = record["average's steps"]
 
     def share(self, roots: list[int]) -> None:
         """Broadcast each network's arrays, and its optimizer's, from the rank that has them."""
@@ -172,6 +185,32 @@ class RankCrowd:
             with using_alone(net):
                 for array in arrays:
                     self.broadcast(array, roots[place])
+
+    # Averages of weights --------------------------------------------------------------------------
+
+    def averages(self) -> list[WeightAverage | None]:
+        """The average of each network, None without one."""
+        return [training.average for training in self.crowd.trainings]
+
+    def begin_averages(self) -> None:
+        """Make the averages that have no network yet, as copies of the networks of rank 0."""
+        for net, average in zip(self.crowd.nets, self.averages(), strict=True):
+            if average is not None:
+                with using_alone(net):
+                    average.follow(net)
+
+    def share_averages(self, roots: list[int]) -> None:
+        """Broadcast the arrays of each average from the rank that has them."""
+        for root, average in zip(roots, self.averages(), strict=True):
+            if average is None or average.net is None:
+                continue
+            own = arrays_of(average.net)
+            buffers = [array for name, array in own.items() if name not in average.net.params]
+            with using_alone(average.net):
+                for array in (average.net.params.flat, *buffers):
+                    self.broadcast(array, root)
+
+    # Arrays ---------------------------------------------------------------------------------------
 
     def broadcast(self, array: Array, root: int) -> None:
         """Overwrite an array of any dtype and order with that of the rank ``root``."""

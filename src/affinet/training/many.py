@@ -130,8 +130,8 @@ def fit_many(
     copies have numbers of their own and share its averages, so that a second call continues from
     them), and callbacks and schedules with one of the methods ``begin``, ``end``, ``observe``,
     ``next_step``, ``state_dict`` and ``load_state_dict``. An object that cannot be copied is
-    refused by name. An average is for one network, so ``average`` is given as a list; not with a
-    ``reducer``. Other callbacks, samplers and metrics are shared, and called from several
+    refused by name. An average is for one network, so ``average`` is given as a list,
+    ``averages``. Other callbacks, samplers and metrics are shared, and called from several
     threads. ``state.data`` of a callback holds the network's own rows.
 
     ``sample_weight`` are weights of the N rows of x, of which ``rows`` selects.
@@ -147,9 +147,9 @@ def fit_many(
     ``verbose`` shows a single bar over all networks, or a line for each one that ends.
 
     With a ``reducer``, networks are dealt out to the ranks by their estimated cost, each begins
-    with the parameters of rank 0, and every rank ends with the parameters, histories and errors of
-    all. Callbacks run on the network's rank; what they keep stays there. Nothing is summed, so
-    ``average_every`` has no effect, and layers that keep statistics are not refused.
+    with the parameters of rank 0, and every rank ends with the parameters, averages, histories and
+    errors of all. Callbacks run on the network's rank; what they keep stays there. Nothing is
+    summed, so ``average_every`` has no effect, and layers that keep statistics are not refused.
 
     Networks that share a loss or an activation object and train layer by layer, as with a custom
     loss, are trained one after the other.

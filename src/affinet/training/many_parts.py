@@ -101,11 +101,6 @@ def copied(name: str, part: Any, memo: dict[int, Any]) -> Any:
 
 def require_separate_parts(options: ManyOptions) -> None:
     """Raise ValueError if lists hold one stateful object for two networks."""
-    if "average" in options.lists and options.once["reducer"] is not None:
-        raise ValueError(
-            "averages and reducer were both given, wanted one of them: an average would stay on "
-            "the rank that trains its network"
-        )
     for option, values in options.lists.items():
         name = list_name(option)
         advice = "" if option == "average" else f": give {option} once, and each gets a copy"

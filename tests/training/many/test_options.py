@@ -152,12 +152,6 @@ def test_an_average_belongs_to_one_network():
     with pytest.raises(ValueError, match=r"averages\[0\] and averages\[1\] hold the same EMA"):
         an.fit_many(nets, X, T, epochs=1, averages=[average] * N)
     assert average.net is None
-    averages = [an.EMA(0.5) for _ in nets]
-    (error,) = on_ranks(
-        1, lambda r: an.fit_many(nets, X, T, epochs=1, averages=averages, reducer=r)
-    )
-    assert isinstance(error, ValueError)
-    assert "averages and reducer were both given" in str(error)
 
 
 def test_resume_and_reducer_are_options_too(tmp_path):
