@@ -112,7 +112,7 @@ def parts(rows: tuple[int, ...], count: int) -> dict[str, Any]:
         shares[n] = median_of(
             lambda n=n: step.accumulate_gradients(order[:n], 0, 0, float(ROWS)), count, lambda: None
         )
-    update = median_of(lambda: step.apply_update(float(ROWS), None), count, lambda: None)
+    update = median_of(lambda: step.apply_update(float(ROWS)), count, lambda: None)
     return {"share": shares, "update": update, "bytes": net.grads.flat.nbytes}
 
 

@@ -30,7 +30,9 @@ class Number(NamedTuple):
 
 
 class ColumnWriter:
-    """The columns of an encoding in a graph; see :class:`affinet.tables.graph.ColumnGraph`.
+    """The columns of an encoding in a graph.
+
+    :class:`affinet.tables.graph.ColumnGraph` says what the methods that add a column do.
 
     Numbers are written together at the end, and so are categories, so that the number of nodes
     hardly depends on the number of columns.
@@ -64,7 +66,6 @@ class ColumnWriter:
         self.order: list[tuple[str, int]] = []  # a block of inputs and the place in it
 
     def number(self, name: str, scaling: Scaling, fill: float | None, indicator: bool) -> None:
-        """Add a number."""
         self._scale(self._number_input(name), scaling, fill)
         self._indicate(indicator)
 
@@ -77,7 +78,6 @@ class ColumnWriter:
         indicator: bool,
         timed: bool,
     ) -> None:
-        """Add a date."""
         graph, text = self.graph, self._text_input(name)
         if graph.opset < DATE_OPSET:
             raise ValueError(
@@ -97,7 +97,6 @@ class ColumnWriter:
         self._indicate(indicator)
 
     def missing(self, name: str, dated: bool) -> None:
-        """Add whether a number or a date is missing."""
         graph = self.graph
         if dated:
             flag = graph.add("Cast", self._is_missing(self._text_input(name)), to=FLOAT64)
@@ -112,20 +111,17 @@ class ColumnWriter:
     def one_hot(
         self, name: str, places: Mapping[str, int], unknown: int, off: Array, on: Array
     ) -> None:
-        """Add a category as n inputs."""
         self._find(name, places, unknown)
         start = sum(len(own) for _, own, _ in self.one_hots)
         self.one_hots.append((len(self.texts) - 1, off, on))
         self.order += [("one-hot", place) for place in range(start, start + len(on))]
 
     def choice(self, name: str, places: Mapping[str, int], unknown: int, values: Array) -> None:
-        """Add a category as one of some values."""
         self._find(name, places, unknown)
         self.order.append(("choice", len(self.choices)))
         self.choices.append((len(self.texts) - 1, values))
 
     def codes(self, name: str, codes: Mapping[str, int], unknown: int) -> None:
-        """Add a category as a code."""
         self._find(name, codes, unknown)
         self.order.append(("code", len(self.texts) - 1))
 

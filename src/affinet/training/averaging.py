@@ -24,16 +24,11 @@ class WeightAverage(KnownAttributes, ABC):
     ``every``-th update its parameters, and the running statistics of every
     :class:`~affinet.BatchNorm`, move towards those of the trained network. The compiled step does
     that in the same pass as the update. A later ``fit`` of the same network continues the average.
-
-    Attributes
-    ----------
-    net : Sequential or None
-        The average, made by the first ``fit`` as a copy of its network before the first update.
-    steps : int
-        Number of updates that the average has seen.
     """
 
+    #: The average, made by the first ``fit`` as a copy of its network before the first update.
     net: Sequential | None = None
+    #: Number of updates that the average has seen.
     steps: int = 0
     start: int
     every: int
@@ -115,13 +110,6 @@ class EMA(WeightAverage):
     every : int
         Number of updates between two averagings.
 
-    Attributes
-    ----------
-    net : Sequential or None
-        The average, made by the first ``fit`` as a copy of its network before the first update.
-    steps : int
-        Number of updates that it has seen.
-
     Examples
     --------
     >>> import affinet as an
@@ -161,13 +149,6 @@ class SWA(WeightAverage):
         Number of updates before the first period.
     every : int
         Number of updates of a period; that of an epoch in the paper.
-
-    Attributes
-    ----------
-    net : Sequential or None
-        The average, made by the first ``fit`` as a copy of its network before the first update.
-    steps : int
-        Number of updates that it has seen.
 
     Examples
     --------

@@ -32,14 +32,14 @@ from affinet.network.inner import (
     why_not_compiled,
     width_taken,
 )
-from affinet.training.rates import Rates
+from affinet.training.rates import Rate, Rates
 from affinet.training.record import Training
 from affinet.training.selection import Selected, spread, whole
 
 ROW_TYPES = (np.uint8, np.float32, np.float64)
 LABEL_TYPES = (np.uint8, np.int32, np.int64)
 READ_AT_ONCE = 1 << 24  # bytes of inputs read from files per compiled call
-NO_RATES = Rates()
+NO_RATE, NO_RATES = Rate(), Rates()
 
 
 class TrainingStep(Protocol):
@@ -75,18 +75,8 @@ class TrainingStep(Protocol):
         this part's share of the batch's. ``dropout`` is a factor of every Dropout's p.
         """
 
-    def apply_update(
-        self,
-        total: float,
-        lr: float | None,
-        decay: float | None = None,
-        average: float | None = None,
-    ) -> float:
-        """Regularize a batch's whole gradient and update; returns the penalty.
-
-        ``decay`` is a factor of the weight decay, ``average`` the weight of the new parameters in
-        their average.
-        """
+    def apply_update(self, total: float, rate: Rate = NO_RATE) -> float:
+        """Regularize a batch's whole gradient and update; returns the penalty."""
 
 
 class LayerwiseStep:
@@ -112,7 +102,7 @@ class LayerwiseStep:
             total = len(batch) if weights is None else float(weights[batch].sum())
             rate = rates.at(number)
             loss, found = self.accumulate_gradients(batch, first + number, 0, total, rate.dropout)
-            losses.append(loss + self.apply_update(total, rate.lr, rate.decay, rate.average))
+            losses.append(loss + self.apply_update(total, rate))
             hits.append(found)
         return np.array(losses), np.array(hits)
 
@@ -138,28 +128,22 @@ class LayerwiseStep:
             self.net.grads.flat *= self.net.dtype.type(own / total)
         return loss, self.count_hits(t, weights)
 
-    def apply_update(
-        self,
-        total: float,
-        lr: float | None,
-        decay: float | None = None,
-        average: float | None = None,
-    ) -> float:
+    def apply_update(self, total: float, rate: Rate = NO_RATE) -> float:
         """The second half of a step; see :class:`TrainingStep`."""
         penalty = self.training.regularization.apply(self.net, total)
-        if lr is not None:
-            self.optimizer.lr = lr
-        if decay is None:
+        if rate.lr is not None:
+            self.optimizer.lr = rate.lr
+        if rate.decay is None:
             self.optimizer.update(self.net.params, self.net.grads)
         else:
             own = self.optimizer.weight_decay
-            self.optimizer.weight_decay = own * decay
+            self.optimizer.weight_decay = own * rate.decay
             try:
                 self.optimizer.update(self.net.params, self.net.grads)
             finally:
                 self.optimizer.weight_decay = own
-        if average and self.training.average is not None:
-            self.training.average.add(self.net, average)
+        if rate.average and self.training.average is not None:
+            self.training.average.add(self.net, rate.average)
         self.updates += 1
         return penalty
 
@@ -323,19 +307,13 @@ class FusedStep:
         found = self.plan.gradients(self.located(rows), step, place, total, factor)
         return found
 
-    def apply_update(
-        self,
-        total: float,
-        lr: float | None,
-        decay: float | None = None,
-        average: float | None = None,
-    ) -> float:
+    def apply_update(self, total: float, rate: Rate = NO_RATE) -> float:
         """The second half of a step; see :class:`TrainingStep`."""
         penalty: float = self.plan.regularize(total)
-        if lr is not None:
-            self.optimizer.lr = lr
+        if rate.lr is not None:
+            self.optimizer.lr = rate.lr
             self.set_rule()
-        self.plan.update(decay, average or 0.0)
+        self.plan.update(rate.decay, rate.average or 0.0)
         self.updates += 1
         self.state.step = self.plan.updates
         return penalty

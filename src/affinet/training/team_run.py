@@ -71,7 +71,7 @@ class TeamStep:
         """One step that all ranks compute together."""
         loss, hits = self.inner.accumulate_gradients(rows, step, place, total, rate.dropout)
         self.team.sum(self.net.grads.flat)
-        penalty = self.inner.apply_update(total, rate.lr, rate.decay, rate.average)
+        penalty = self.inner.apply_update(total, rate)
         return (loss + penalty if self.team.rank == 0 else loss), hits
 
     def own_step(
@@ -81,7 +81,7 @@ class TeamStep:
         loss, hits = self.inner.accumulate_gradients(rows, step, place, own, rate.dropout)
         share = own / total if total else 0.0
         loss *= 1.0 if getattr(self.net.loss, "is_sum", False) else share
-        loss += self.inner.apply_update(own, rate.lr, rate.decay) * share
+        loss += self.inner.apply_update(own, rate) * share
         self.settled = False
         if (step + 1) % self.average_every == 0:  # type: ignore[operator]
             self.settle()
