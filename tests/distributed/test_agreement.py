@@ -105,7 +105,7 @@ def test_levels(fused, fine, monkeypatch):
         return
     for error in outcomes:
         assert str(error) == (
-            "the ranks disagree on the instruction-set level: with (avx2 or better) on rank 0, "
+            "the ranks disagree on the instruction-set level: with (avx2, avx512, NEON) on rank 0, "
             "without (baseline) on rank 1"
         )
 

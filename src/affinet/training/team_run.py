@@ -351,7 +351,7 @@ def config_of(optimizer: Any) -> str:
 
 def fused_multiply_adds() -> str:
     """Levels with fused multiply-adds give the same bits, and differ from those without."""
-    return "with (avx2 or better)" if kernels.build_level()[1] else "without (baseline)"
+    return "with (avx2, avx512, NEON)" if kernels.build_level()[1] else "without (baseline)"
 
 
 def require_no_buffers(net: Sequential) -> None:
