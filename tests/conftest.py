@@ -1,11 +1,17 @@
 """How a test run uses the machine: its processes, its memory, and fewer examples if it is slow."""
 
 import gc
+import os
 import signal
 
 from hypothesis import settings
 
 FEW = 3
+
+# The processes that this one starts, pytest-xdist's and those of tests, have one thread each for
+# NumPy's and SciPy's products: OpenBLAS's threads spin, and two processes with two of them each
+# take forty times as long on two processors.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # No test has a deadline: the machine may be busy.
 settings.register_profile("whatever it takes", deadline=None)
