@@ -1,4 +1,5 @@
-"""Check a built site: every link within it leads somewhere, and no page needs another host.
+"""Check a built site: links within it lead somewhere, no page needs another host, and no notebook
+shows a directive as text.
 
 python docs/check_site.py docs/_build/html
 """
@@ -44,7 +45,7 @@ def target_of(path: Path, link: str) -> tuple[Path, str]:
 
 
 def problems(root: Path) -> list[str]:
-    """A sentence for each foreign source and each broken link."""
+    """A sentence for each foreign source, each broken link and each directive shown as text."""
     paths = {path.resolve() for path in root.rglob("*.html") if "_static" not in path.parts}
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(paths)}
     found = []
@@ -59,6 +60,9 @@ def problems(root: Path) -> list[str]:
                 found.append(f"{name}: {link} leads nowhere")
             elif anchor and file in pages and anchor not in pages[file].anchors:
                 found.append(f"{name}: {link} has no such anchor")
+    for path in sorted(root.rglob("*.ipynb")):
+        if ".. raw::" in path.read_text(encoding="utf-8"):
+            found.append(f"{path.relative_to(root)} shows the text '.. raw::'")
     return found
 
 
@@ -69,7 +73,7 @@ def main() -> None:
         print(problem)
     if found or not (root / "index.html").is_file():
         sys.exit(f"{len(found)} problems, or no site in {root}")
-    print("every link within the site leads somewhere, and no page needs another host")
+    print("links lead somewhere, no page needs another host, and notebooks show no directives")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "kernel_list",
     "local_mathjax",
+    "notebooks",
     "path_picture",
     "docstrings",
     "release_notes",

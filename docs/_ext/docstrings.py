@@ -1,6 +1,7 @@
 """What autodoc shows of affinet's classes: their own members, signatures and typeset formulas."""
 
 import inspect
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ import affinet
 from affinet import reference
 
 FORMULAS = Path(__file__).parents[1] / "reference" / "formulas.toml"
+RELATIVES = FORMULAS.with_name("relatives.toml")
 
 
 def read_formulas() -> dict[str, str]:
@@ -19,6 +21,17 @@ def read_formulas() -> dict[str, str]:
         for room, formulas in by_room.items()
         for name, formula in formulas.items()
     }
+
+
+def read_relatives() -> list[tuple[object, list[str]]]:
+    """Objects and the names of all that stand in a group with them."""
+    groups = tomllib.loads(RELATIVES.read_text(encoding="utf-8"))["groups"]
+    found: dict[str, list[str]] = {}
+    for group in groups:
+        for name in group:
+            others = found.setdefault(name, [])
+            others += [other for other in group if other != name and other not in others]
+    return [(pkgutil.resolve_name(name), others) for name, others in found.items()]
 
 
 def stacked(formula: str) -> list[str]:
@@ -84,24 +97,28 @@ def parts_of(obj) -> list[type]:
     return [part for part in parts if inspect.isclass(part) and belongs(obj.__name__, part)]
 
 
-def relatives(obj) -> list[str]:
-    """References to a part's functions of the reference, or to the parts of such a function."""
+def relatives(app, obj) -> list[str]:
+    """References to names like it, and to its functions of the reference, or its parts."""
+    found = [
+        f":obj:`{name}`" for one, names in app.affinet_relatives if one is obj for name in names
+    ]
     if inspect.isclass(obj):
         names = [name for name in reference.__all__ if belongs(name, obj)]
-        return [f":func:`affinet.reference.{name}`" for name in names]
-    return [f":class:`affinet.{part.__name__}`" for part in parts_of(obj)]
+        return found + [f":func:`affinet.reference.{name}`" for name in names]
+    return found + [f":class:`affinet.{part.__name__}`" for part in parts_of(obj)]
 
 
 def add_relatives(app, what, name, obj, options, lines):
-    """Say at the end where the same is computed in NumPy, or which part computes it compiled."""
+    """Say at the end what is like it, and what computes the same in NumPy, or compiled."""
     if what in ("class", "function") and hasattr(obj, "__module__"):
-        found = relatives(obj)
+        found = relatives(app, obj)
         if found:
             lines += ["", ".. seealso::", "", f"   {', '.join(found)}", ""]
 
 
 def setup(app):
     app.affinet_formulas = read_formulas()
+    app.affinet_relatives = read_relatives()
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", add_formula, priority=900)  # after numpydoc's

@@ -21,7 +21,7 @@ from kernel_groups import LINEAR
 from kernel_table import KERNELS
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
-RANDOM = settings(max_examples=min(15, settings.default.max_examples), deadline=None)
+RANDOM = settings(max_examples=min(8, settings.default.max_examples), deadline=None)
 
 
 def random_sizes(kernel, lanes):

@@ -42,6 +42,6 @@ def test_info_lists_every_part_once(capsys):
 def test_the_table_names_every_part(row, kind):
     """Of activations it gives examples, and says how to list them."""
     (line,) = re.findall(rf"^\| {row} \|.*$", CONTENTS.read_text(encoding="utf-8"), re.M)
-    named = {name for name in re.findall(r"`(\w+)`", line) if hasattr(an, name)}
+    named = {name for name in re.findall(r"`~?(?:affinet\.)?(\w+)`", line) if hasattr(an, name)}
     assert named >= public(kind) - public(Activation)
     assert named <= public(kind)
