@@ -142,13 +142,14 @@ axes[0].set_ylabel("w2")
 #
 # The other optimizers pursue the same goal by different means: AdaGrad, RMSprop and Adam divide
 # every component of the gradient by a measure of its recent size, so that flat and steep
-# directions advance alike. All from the same start, 40 steps:
+# directions advance alike. Muon gives the whole step a fixed size. All from the same start, 40
+# steps:
 
 rules = an.diagnostics.all_optimizers()
 study = an.diagnostics.descent("convex", parameters=2, optimizers=rules, steps=40)
 columns = 4
 fig, axes = plt.subplots(
-    -(-len(rules) // columns), columns, figsize=(12, 5.4), layout="constrained"
+    -(-len(rules) // columns), columns, figsize=(12, 8), layout="constrained"
 )
 an.plotting.descent(study, axes)
 for row in study.rows():

@@ -142,7 +142,7 @@ def test_each_optimizer_takes_its_own_way_from_the_same_start():
     rules = all_optimizers()
     assert {type(rule).__name__ for rule in rules} == {
         kind for kind in an.__all__ if isinstance(getattr(an, kind), type)
-        and issubclass(getattr(an, kind), an.Optimizer) and kind not in ("Optimizer", "Muon")
+        and issubclass(getattr(an, kind), an.Optimizer) and kind != "Optimizer"
     }  # fmt: skip
     found = descent("convex", parameters=2, optimizers=rules, steps=40)
     assert len({path.w[1].tobytes() for path in found.paths}) >= 5
@@ -153,6 +153,10 @@ def test_each_optimizer_takes_its_own_way_from_the_same_start():
     for k in range(40):  # Momentum as its formula says
         v = 0.9 * v - 0.02 * gradient(w[k])
         np.testing.assert_allclose(w[k + 1], w[k] + v, rtol=0, atol=1e-12)
+    (muon,) = (path.w for path in found.paths if path.label.startswith("Muon"))
+    matrix = found.paths[0].w[:1].copy()  # one row, which a step makes about as long as the rate
+    an.Muon(0.3).update(matrix, gradient(matrix[0])[np.newaxis])
+    np.testing.assert_array_equal(muon[1], matrix[0])
 
 
 def test_an_error_of_ones_own_needs_no_gradient():

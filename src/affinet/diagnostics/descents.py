@@ -177,7 +177,7 @@ ERROR_NAMES = ("convex", "flat", "two-valley")
 
 def all_optimizers() -> list[Optimizer]:
     """One of each of affinet's optimizers, with a rate suitable for the errors of this module."""
-    return [cls(cls.picture_lr) for cls in optimizer_classes().values() if cls is not Muon]
+    return [cls(cls.picture_lr) for cls in optimizer_classes().values()]
 
 
 def descent(
@@ -207,7 +207,8 @@ def descent(
         Learning rates rho of plain gradient descent, one path each; by default one that is too
         small, a good one and one that is too large for a named error, (0.01, 0.1, 1) for others.
     optimizers : sequence of Optimizer, optional
-        One path each, instead of ``rates``.
+        One path each, instead of ``rates``. Muon, whose rule is for matrices, takes w as a matrix
+        of one row.
     steps : int
         Number of updates, 1 or more.
     parameters : int
@@ -284,13 +285,14 @@ def repr_of(optimizer: Optimizer) -> str:
 def follow(error: ErrorFunction, label: str, optimizer: Optimizer, steps: int) -> DescentPath:
     """Follow one descent."""
     w = error.start.copy()
+    given = w[np.newaxis] if isinstance(optimizer, Muon) else w  # its rule is for matrices
     with np.errstate(all="ignore"):  # if a descent diverges, its path ends
         places, errors = [w.copy()], [value_at(error.f, w)]
         if not np.isfinite(errors[0]):
             raise ValueError(f"E is {errors[0]} at the start, wanted a finite number")
         first = last = gradient_at(error, w)
         for _ in range(steps):
-            optimizer.update(w, last)
+            optimizer.update(given, last.reshape(given.shape))
             value, last = value_at(error.f, w), gradient_at(error, w)
             if not (np.isfinite(w).all() and np.isfinite(value) and np.isfinite(last).all()):
                 return DescentPath(label, np.array(places), np.array(errors), "diverging")

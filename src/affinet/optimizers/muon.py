@@ -82,7 +82,7 @@ class Muon(Optimizer):
     kernel = "muon"
     shell_name = "muon"
     shell_lr = 0.02
-    picture_lr = 0.1
+    picture_lr = 0.3
     n_averages = 2
 
     def __init__(
