@@ -148,9 +148,7 @@ axes[0].set_ylabel("w2")
 rules = an.diagnostics.all_optimizers()
 study = an.diagnostics.descent("convex", parameters=2, optimizers=rules, steps=40)
 columns = 4
-fig, axes = plt.subplots(
-    -(-len(rules) // columns), columns, figsize=(12, 8), layout="constrained"
-)
+fig, axes = plt.subplots(-(-len(rules) // columns), columns, figsize=(12, 8), layout="constrained")
 an.plotting.descent(study, axes)
 for row in study.rows():
     print(*(text.ljust(26 if k == 0 else 12) for k, text in enumerate(row)))

@@ -325,7 +325,7 @@ def test_the_plan_in_words():
     net = small_net()
     assert net.summary(plan=True, batch_size=8).splitlines()[-2:] == [
         "a step of 8 rows: 1 thread of 2",
-        "  expected microseconds: "
+        "  expected microseconds, but more with Muon: "
         + ", ".join(f"{cost:,.1f} on {n}" for n, cost in enumerate(costs_of(net, 8), 1)),
     ]
     kernels.always_team(True)

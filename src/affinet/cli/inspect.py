@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plan",
         type=positive_count,
         metavar="ROWS",
-        help="also show how threads would share a training step of this many rows",
+        help="also show how threads would share a training step of this many rows, with any "
+        "optimizer but Muon, whose updates cost more",
     )
 
 

@@ -304,7 +304,8 @@ class Sequential(Propagation, Explanation):
             True adds how many threads would share a training step of ``batch_size`` rows, up to
             :func:`affinet.get_num_threads`, with the cost model's expectation and each thread's
             part. The model counts arithmetic and the cache lines that cross between processors;
-            it depends on sizes alone.
+            it depends on sizes alone. Muon's updates cost more than those that it counts here, so
+            :meth:`fit` may use more threads with it: ``history.threads`` says how many.
         batch_size : int
 
         Examples

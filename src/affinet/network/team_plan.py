@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def plan_values(net: Sequential, batch_size: int) -> dict[str, Any]:
     """The plan of a step as plain values; without compiled form only a ``reason``.
 
+    It holds for every optimizer but Muon, whose updates are worth more threads.
     ``threads`` of ``most_threads`` share it; ``expected_microseconds`` are the model's for one
     thread, two, ...; ``batch`` and ``weights`` say where each thread's rows start, and where they
     end.
@@ -53,7 +54,7 @@ def plan_lines(net: Sequential, batch_size: int) -> list[str]:
     costs = plan["expected_microseconds"]
     expected = ", ".join(f"{costs[n - 1]:,.1f} on {n}" for n in sorted({1, size, most}))
     lines = [f"a step of {batch_size:,} rows: {shared} of {most}"]
-    lines.append(f"  expected microseconds: {expected}")
+    lines.append(f"  expected microseconds, but more with Muon: {expected}")
     if size > 1:
         lines.append(f"  rows of the batch: {parts(plan['batch'])}")
         lines += [f"  rows of {name}: {parts(cut)}" for name, cut in plan["weights"].items()]

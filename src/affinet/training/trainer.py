@@ -170,7 +170,9 @@ def fit(
         it cannot be combined with ``shuffle=False``.
     average : WeightAverage, optional
         :class:`affinet.EMA` or :class:`affinet.SWA`: an average of the weights over the updates,
-        kept in a second network, ``average.net``. Checkpoints hold it too.
+        kept in a second network, ``average.net``. Checkpoints hold it too. Figures of the history
+        and of callbacks, those of the validation data too, and so ``EarlyStopping``, are those of
+        the trained network itself: evaluate ``average.net`` for the average's.
     stop_if_not_finite : bool
         True ends the training with a warning, and ``history.stopped_by`` says so, when a loss is
         not finite; False continues, and warns after every such epoch. The warning names the place
