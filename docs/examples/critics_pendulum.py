@@ -77,7 +77,7 @@ class Critics:
         return q.reshape(len(nets), len(states), len(TORQUES))
 
     def train(self) -> None:
-        """Several steps of each critic, on transitions of its own, against the target networks."""
+        """Several steps of each critic, on its own transitions, against the target networks."""
         for net, optimizer, average in zip(self.nets, self.optimizers, self.targets, strict=True):
             rows = self.buffer.sample(BATCH * STEPS_A_CALL, self.rng)
             pair = self.rng.choice(CRITICS, 2, replace=False)

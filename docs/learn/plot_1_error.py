@@ -175,7 +175,7 @@ an.plotting.derivative(study, axes)
 
 # %%
 # Difference quotients are good enough to **check** a derivative, and that is what they are for.
-# They are hopeless for training, because each parameter needs evaluations of its own: two for a
+# They are hopeless for training, because each parameter needs separate evaluations: two for a
 # central difference. Backpropagation, the subject of chapters 3 and 4, finds all derivatives at
 # about the cost of two further evaluations.
 

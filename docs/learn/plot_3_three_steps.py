@@ -47,8 +47,8 @@ np.testing.assert_allclose(out_kernel, out_formula, rtol=1e-14)
 print(out_kernel)
 
 # %%
-# Backward: what arrives, and what goes on
-# ----------------------------------------
+# Backward: what arrives, and what is passed on
+# ---------------------------------------------
 #
 # Suppose we already know how the error depends on the outputs of this layer,
 #

@@ -223,7 +223,7 @@ if mnist is not None:
 #
 #    <details class="solution"><summary>Solution</summary>
 #
-# Whoever compares twenty networks on the test rows and reports the best one reports its luck too.
+# Compare twenty networks on the test rows and report the best one, and you report its luck too.
 # Choices are made on held-out rows, and the test rows are used once, for the one that was chosen.
 #
 # .. raw:: html

@@ -242,7 +242,7 @@ def weakly(owner: Any) -> Any:
 
 
 def require_same_arrays(what: str, arrays: Mapping[str, Array], own: Mapping[str, Array]) -> None:
-    """Raise unless arrays have the names, shapes and dtypes of one's own."""
+    """Raise unless arrays have the same names, shapes and dtypes."""
     for name in [*own, *arrays]:
         if name not in own or name not in arrays:
             lacks, has = ("the target", what) if name not in own else (what, "the target")

@@ -73,7 +73,7 @@ class Shuffled(Sampler):
 
 
 class MemberBatches(Sampler):
-    """Every row once for each member of an ensemble, each member in an order of its own.
+    """Every row once for each member of an ensemble, each member in its own order.
 
     For networks of :class:`affinet.BatchEnsemble`, with ``batch_size = members * rows``: in every
     batch, the rows of a member come after those of the one before.

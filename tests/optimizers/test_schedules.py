@@ -190,7 +190,10 @@ def test_a_rate_already_below_the_least_stays():
         (lambda: schedules.ReduceOnPlateau(1.0), "factor is 1"),
         (lambda: schedules.ReduceOnPlateau(patience=0), "patience is 0"),
         (lambda: schedules.ReduceOnPlateau(min_lr=-1), "min_lr is -1"),
-        (lambda: schedules.ReduceOnPlateau(monitor="norm"), "does not tell which way is up"),
+        (
+            lambda: schedules.ReduceOnPlateau(monitor="norm"),
+            "not say whether higher is better",
+        ),
         (lambda: schedules.ReduceOnPlateau(mode="down"), "mode is 'down'"),
         (lambda: schedules.ReduceOnPlateau(min_delta=-1), "min_delta is -1"),
     ],

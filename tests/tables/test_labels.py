@@ -69,7 +69,7 @@ def test_classes_of_arrays_are_exact(tmp_path, values, classes):
 def test_numbers_of_a_model_do_not_take_codes_for_them():
     target = ClassTarget.fit(column(["7", "8"]), "t")
     for cell in ("007", "+7", "7e0"):
-        with pytest.raises(ValueError, match="is none of the classes 7, 8"):
+        with pytest.raises(ValueError, match="is not one of the classes 7, 8"):
             target.values(column([cell]), "t")
 
 

@@ -56,7 +56,9 @@ def test_unknown_categories_of_all_columns_are_reported_at_once():
     with pytest.raises(ValueError, match="--unknown zero") as error:
         encoding.inputs(later)
     text = str(error.value)
-    assert "line 3, column 'a': 'z' is none of the categories of the training rows (x, y)" in text
+    assert (
+        "line 3, column 'a': 'z' is not one of the categories of the training rows (x, y)" in text
+    )
     assert "nor are 1 more" in text
     assert "line 2, column 'b': 'q'" in text
 

@@ -66,7 +66,7 @@ def test_equal_epochs_and_not_a_number():
         net.params.flat[:] = epoch
         best(State(net, epoch, value))
     assert history.best_epoch == 4  # as good as epoch 2
-    with pytest.raises(an.StopTraining, match="val_error has not become lower for 3 epochs"):
+    with pytest.raises(an.StopTraining, match="val_error has not decreased for 3 epochs"):
         best(State(net, 5, 0.3))
     best.restore(net)
     np.testing.assert_array_equal(net.params.flat, 4)

@@ -3,7 +3,7 @@ Several labels for one row
 ==========================
 
 You will see a network answer four questions about each digit at once: is it even, is it above 4,
-is it prime, does it contain a loop? Each output is a probability of its own, so
+is it prime, does it contain a loop? Each output is a separate probability, so
 ``SigmoidWithLoss`` is the right loss, not a softmax, whose probabilities add up to 1.
 """
 

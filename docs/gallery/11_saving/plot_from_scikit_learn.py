@@ -18,7 +18,7 @@ import affinet as an
 (x, t), (x_test, t_test) = an.datasets.load_digits()
 x, x_test = x.astype(float), x_test.astype(float)
 model = MLPClassifier((32,), max_iter=10, random_state=0, learning_rate_init=0.003)
-with warnings.catch_warnings():  # it was told to stop early
+with warnings.catch_warnings():  # it stops early on purpose
     warnings.simplefilter("ignore", ConvergenceWarning)
     model.fit(x, t)
 

@@ -4,7 +4,7 @@ Many networks at once
 
 You will see sixty-four networks of several widths and learning rates trained in one call, and an
 ensemble of a few of them, chosen one by one with repeats, beside the network that alone was best on
-the same held-out rows. Every network ends with the bits of its own ``fit``.
+the same held-out rows. Every network ends with the same bits as after its own ``fit``.
 """
 
 import matplotlib.pyplot as plt

@@ -11,7 +11,7 @@ NAMES = {"realmlp": "RealMLP", "realmlp-s": "RealMLP-S", "tabm": "TabM", MLP: "p
 # Options that only the plain network takes, and what other models do instead.
 OF_PLAIN = {
     "optimizer": "has its own optimizer",
-    "l2": "has weight decay of its own instead",
+    "l2": "has its own weight decay instead",
     "init": "has initial weights that follow the training rows",
     "input_dropout": "drops hidden units only, with --dropout",
     "steps": "takes the length of the training in --epochs",

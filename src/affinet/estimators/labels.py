@@ -58,7 +58,7 @@ class Labels:
         Raises
         ------
         ValueError
-            If the names are not as many as the outputs stand for.
+            If the number of names is not that of what the outputs stand for.
         """
         classes, several = np.asarray(classes), out_activation == "logistic" and n_outputs > 1
         labels = cls(classes, several, False)

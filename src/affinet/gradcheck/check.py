@@ -65,8 +65,8 @@ def gradient_check(
     Raises
     ------
     TypeError, ValueError
-        If the object is none of these, t is missing or superfluous, or x is not numeric. Errors of
-        forward and backward propagate.
+        If the object is of another kind, t is missing or superfluous, or x is not numeric. Errors
+        of forward and backward propagate.
 
     Notes
     -----

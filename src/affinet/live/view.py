@@ -71,7 +71,7 @@ class LiveView:
 
     only_looks = True
     on_one_rank = True
-    for_one_network = True  # with a port of its own
+    for_one_network = True  # with its own port
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Metrics by name: what they make of a network's outputs, and which way is up."""
+"""Metrics by name: what they make of a network's outputs, and whether higher is better."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from affinet.metrics.regression import mean_absolute_error, r2_score, root_mean_
 Metric: TypeAlias = Callable[..., float]
 Metrics: TypeAlias = Iterable[str | Metric] | Mapping[str, str | Metric]
 
-# What a name says about which way is up: a figure whose name holds one of these words.
+# A lower value is better for a figure whose name holds one of these words.
 SMALL_IS_GOOD = ("loss", "error", "mae", "mse", "rmse", "perplexity", "seconds")
 LARGE_IS_GOOD = ("accuracy", "f1", "r2", "auc", "precision", "recall", "score")
 OF_LABELS = (accuracy, f1_score)  # which take several labels a row
@@ -186,4 +186,6 @@ def larger_is_better(name: str) -> bool:
         return False
     if any(word in words for word in LARGE_IS_GOOD):
         return True
-    raise ValueError(f"monitor is {name!r}, whose name does not tell which way is up: give mode")
+    raise ValueError(
+        f"monitor is {name!r}, whose name does not say whether higher is better: give mode"
+    )

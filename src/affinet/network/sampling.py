@@ -45,7 +45,7 @@ class Sampler:
                 layer.__class__ = DroppingLayer
                 self._drops.append((layer, mask_key(seed, path)))
         if not self._drops:
-            raise ValueError("samples were asked for, but the network has no Dropout layer")
+            raise ValueError("samples was given, but the network has no Dropout layer")
 
     def outputs(self, x: Array, n: int, first_row: int) -> Iterator[Array]:
         """The outputs of rows that start at ``first_row`` of all, n times."""

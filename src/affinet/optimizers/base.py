@@ -197,7 +197,7 @@ class Optimizer(KnownAttributes, ABC):
         return twin
 
     def sharing_states(self) -> Self:
-        """A copy with settings of its own, whose states are those of this optimizer.
+        """A copy with its own settings, whose states are those of this optimizer.
 
         Each of several networks can be trained with such a copy: no rate or other number that one
         training sets reaches another, and this optimizer continues from the states of them all.

@@ -1,4 +1,4 @@
-"""Groups of parameters that have a learning rate and a weight decay of their own."""
+"""Groups of parameters that have their own learning rate and weight decay."""
 
 from __future__ import annotations
 

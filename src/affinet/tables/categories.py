@@ -100,7 +100,7 @@ class Categories:
             raise ValueError("categories that are missing, empty or equal")
         fill = value["fill"]
         if fill is not None and fill not in categories:
-            raise ValueError(f"fill {fill!r} is none of the categories")
+            raise ValueError(f"fill {fill!r} is not one of the categories")
         return cls(str(value["name"]), categories, fill, flag_of(value, "tolerant"))
 
 

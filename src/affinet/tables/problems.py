@@ -52,7 +52,7 @@ def unknown_categories(
     more = f", nor are {len(new) - 1} more" if len(new) > 1 else ""
     return ColumnError(
         table.source,
-        f"{table.row_name(row)}, column {name!r}: {text!r} is none of the categories of "
+        f"{table.row_name(row)}, column {name!r}: {text!r} is not one of the categories of "
         f"the training rows ({listing(categories)}){more}",
         "unknown='zero' (--unknown zero) turns unknown categories into zeros",
     )

@@ -75,7 +75,7 @@ class ClassTarget:
         for row, text in enumerate(labels):
             if text not in places:
                 raise ValueError(
-                    f"{table.place(row, name)}: {text!r} is none of the classes "
+                    f"{table.place(row, name)}: {text!r} is not one of the classes "
                     f"{listing(self.classes)}"
                 )
         return np.array([places[text] for text in labels], dtype=np.int64)

@@ -302,7 +302,7 @@ class LastBest:
             self.arrays = {name: array.copy() for name, array in arrays_of(state.net).items()}
             state.history.best_epoch = state.epoch
         if self.patience is not None and self.waited >= self.patience:
-            raise StopTraining(f"{self.figure} has not become lower for {self.waited} epochs")
+            raise StopTraining(f"{self.figure} has not decreased for {self.waited} epochs")
 
     def state_dict(self) -> dict[str, Any]:
         """The state to save in a checkpoint."""

@@ -25,7 +25,7 @@ class Checkpoint:
     the file is complete whenever the process dies. A checkpoint is written after the other
     callbacks due at the same step, whatever their order. With a ``reducer`` only rank 0 writes, and
     any number of ranks can continue from the file. With :func:`affinet.fit_many`, every network has
-    a file of its own.
+    its own file.
 
     Parameters
     ----------

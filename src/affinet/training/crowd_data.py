@@ -82,7 +82,7 @@ class Data:
         n_rows = len(self.x) if self.x.ndim else 0
         if self.t.ndim == 0 or len(self.t) != n_rows:
             raise ValueError(f"t has shape {self.t.shape}, wanted {n_rows} targets, one a row of x")
-        rows = list(rows)  # keeps the rows of a matrix, so that each has an id of its own
+        rows = list(rows)  # keeps the rows of a matrix, so that each has its own id
         known: dict[int, Array] = {}  # networks may share an array
         for place, own in enumerate(rows):
             if own is None:

@@ -127,7 +127,7 @@ def fit_many(
     Notes
     -----
     Objects that keep a state and are given once are copied for each network: an optimizer (its
-    copies have numbers of their own and share its averages, so that a second call continues from
+    copies have their own numbers and share its averages, so that a second call continues from
     them), and callbacks and schedules with one of the methods ``begin``, ``end``, ``observe``,
     ``next_step``, ``state_dict`` and ``load_state_dict``. An object that cannot be copied is
     refused by name. An average is for one network, so ``average`` is given as a list,
@@ -232,7 +232,7 @@ def require_own_parameters(nets: Sequence[Sequential]) -> None:
         if other_start < start + size:
             low, high = sorted((one, other))
             raise ValueError(
-                f"nets[{low}] and nets[{high}] share parameters, wanted arrays of their own: "
+                f"nets[{low}] and nets[{high}] share parameters, wanted separate arrays: "
                 "copy.deepcopy makes another network"
             )
 

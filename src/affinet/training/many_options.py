@@ -62,7 +62,7 @@ class ManyOptions:
     TypeError
         For a name that is unknown, or given both once and as a list.
     ValueError
-        For a list that has not one value per network.
+        If a list does not have one value per network.
     """
 
     def __init__(self, given: Mapping[str, Any], n: int) -> None:

@@ -1,4 +1,4 @@
-"""The stateful parts of many trainings: each training gets objects of its own."""
+"""The stateful parts of many trainings: each training gets its own objects."""
 
 from __future__ import annotations
 

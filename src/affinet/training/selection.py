@@ -56,7 +56,7 @@ class Selected:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if copy is False:
-            raise ValueError("selected rows can only be copied into an array of their own")
+            raise ValueError("selected rows can only be copied into a separate array")
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def __repr__(self) -> str:

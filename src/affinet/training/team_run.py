@@ -54,7 +54,7 @@ class TeamStep:
 
         Returns this rank's share of the loss, hits and weight of each batch.
         """
-        told = []
+        found = []
         take = self.one_step if self.average_every is None else self.own_step
         with eager(self.inner):
             for number, total in enumerate(totals):
@@ -62,8 +62,8 @@ class TeamStep:
                 low, high = self.team.part(len(batch))
                 rows = batch[low:high]
                 weight, rate = self.own_weight(rows), rates.at(number)
-                told.append((*take(rows, first + number, low, weight, total, rate), weight))
-        return told
+                found.append((*take(rows, first + number, low, weight, total, rate), weight))
+        return found
 
     def one_step(
         self, rows: Array, step: int, place: int, own: float, total: float, rate: Rate

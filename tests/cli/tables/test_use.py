@@ -88,7 +88,7 @@ def test_evaluate_a_network_of_one_s_own_on_raw_columns(shell, refused):
 def test_evaluate_refusals(refused, classes):
     rows = people(3)
     write_csv("cow.csv", NAMES, [[*rows[0][:4], "cow"]])
-    assert "'cow' is none of the classes" in refused("evaluate", "people-model.npz", "cow.csv")
+    assert "'cow' is not one of the classes" in refused("evaluate", "people-model.npz", "cow.csv")
     write_csv("short.csv", NAMES[1:], [row[1:] for row in rows])
     assert "no column age" in refused("evaluate", "people-model.npz", "short.csv")
     assert "trained on the table people.csv" in refused("evaluate", "people-model.npz", "digits")
@@ -145,7 +145,7 @@ def test_predict_numbers_in_their_unit(shell, numbers):
 def test_unknown_categories(shell, refused, numbers):
     write_csv("new.csv", ["size", "town"], [[100.0, "Oslo"], [100.0, "Paris"]])
     line = refused("predict", "prices-model.npz", "new.csv", "--out", "out.csv")
-    assert "line 3, column 'town': 'Paris' is none of the categories" in line
+    assert "line 3, column 'town': 'Paris' is not one of the categories" in line
     assert not Path("out.csv").exists()
     out, _ = shell("predict", "prices-model.npz", "new.csv", "--unknown", "zero")
     assert len(out) == 2
