@@ -16,6 +16,7 @@ from kernel_calls import Call, problem, solvable, vector_edges
 from kernel_table import KERNELS
 
 PROT_NONE = 0
+LIBC = ctypes.CDLL(None, use_errno=True)
 # Rows and columns from which rows run along the lanes, or the first tile packs its panel.
 LARGER = ((5, 47), (27, 203), (33, 4), (35, 16), (100, 64), (128, 9))
 
@@ -37,8 +38,7 @@ class Walled:
 
 
 def forbid(address, size):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), PROT_NONE) != 0:
+    if LIBC.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), PROT_NONE) != 0:
         raise OSError(ctypes.get_errno(), "mprotect failed")
 
 
@@ -69,10 +69,11 @@ def main(level):
                 sizes = kernel.sized(columns, B=rows, M=rows)
                 if not solvable(kernel, sizes):
                     continue
+                made = problem(kernel, dtype, sizes, rng)
                 for wall_behind in (True, False):
                     side = "behind" if wall_behind else "before"
                     print(kernel.name, dtype, f"{rows} by {columns}, wall {side}", flush=True)
-                    run(module, problem(kernel, dtype, sizes, rng), wall_behind=wall_behind)
+                    run(module, made, wall_behind=wall_behind)
     print("done")
 
 
