@@ -50,7 +50,7 @@ def test_all_together_are_small() -> None:
 
 def test_medians_and_quartiles_stand_in_place_of_samples(content: dict[str, Any]) -> None:
     found = timings(content)
-    assert found
+    assert found or "share" in content  # of uncertainty.py, which measures no times
     for figures in found:
         assert 0 < figures["quartile_1_us"] <= figures["median_us"] <= figures["quartile_3_us"]
         assert figures["samples"] >= 3
