@@ -95,6 +95,11 @@ def runtime_info() -> dict[str, Any]:
     }
 
 
+def baseline_level() -> Any:
+    """The module of the level that every processor runs, whichever level was chosen."""
+    return _load("baseline")
+
+
 def _problem_with(forced: str, compiled: Sequence[str], supported: Sequence[str]) -> str | None:
     if forced not in LEVELS:
         return f"is not a level (levels: {', '.join(LEVELS)})"

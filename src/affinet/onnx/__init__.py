@@ -137,10 +137,11 @@ def export(
     True
     """
     require_onnx()
+    from affinet.export.models import network_of
     from affinet.onnx import sources, table_files, writer
 
     target = writer.onnx_path(path)
-    network = sources.network_of(net)
+    network = network_of(net)
     table = sources.table_model(net, network) if encoding else None
     if opset is None:
         opset = writer.OPSET if table is None else table.opset

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
-
-import numpy as np
 
 from affinet.ensemble import Ensemble
 from affinet.network import Sequential
@@ -27,54 +24,6 @@ STEPS = {  # effect of an encoding on columns, by kind
     "sign": "the inputs of -1 and 1",
     "codes": "the codes",
 }
-
-
-def network_of(model: Any) -> Sequential | Ensemble:
-    """The network to export; an estimator's class names are added to a copy's metadata.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a Sequential, an Ensemble nor an affinet estimator.
-    ValueError
-        If it is an estimator that has not been fitted.
-    """
-    if isinstance(model, Sequential | Ensemble):
-        return model
-    net = getattr(model, "net_", None)
-    if not isinstance(net, Sequential):
-        if net is None and type(model).__module__.startswith("affinet.estimators"):
-            raise ValueError(f"{type(model).__name__} has no network yet, call fit first")
-        raise TypeError(
-            f"net is {type(model).__name__}, wanted a Sequential, an Ensemble or a fitted "
-            "estimator of affinet's; of a pipeline pass the last step, its other steps are not "
-            "exported"
-        )
-    synchronize = getattr(model, "_network", None)  # coefs_ may have been replaced
-    twin = copy.copy(net if synchronize is None else synchronize())
-    twin.metadata = dict(twin.metadata)
-    twin.metadata |= table_metadata(model)
-    classes = getattr(model, "classes_", None)
-    if classes is not None:
-        twin.metadata["classes"] = (
-            [np.asarray(names).tolist() for names in classes]
-            if isinstance(classes, list)
-            else np.asarray(classes).tolist()
-        )
-    return twin
-
-
-def table_metadata(model: Any) -> dict[str, Any]:
-    """What a fitted estimator knows of its table, as the shell's model files hold it."""
-    encoding = getattr(model, "encoding_", None)
-    if not isinstance(encoding, Encoding):
-        return {}
-    found: dict[str, Any] = {"table": encoding.to_json()}
-    if hasattr(model, "recipe_"):
-        found["recipe"] = model.recipe_.to_json()
-    if hasattr(model, "temperature_"):
-        found["temperature"] = float(model.temperature_)
-    return found
 
 
 def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:

@@ -1,0 +1,158 @@
+"""What is exported: networks, ensembles, estimators and models of tables, and their answers."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from affinet._validation import Array
+from affinet.ensemble import Ensemble
+from affinet.losses import Poisson, SigmoidWithLoss, SoftmaxWithLoss
+from affinet.network import Sequential
+from affinet.network.inner import walk, width_taken
+from affinet.tables import ClassTarget, Encoding
+from affinet.tabular import Recipe, outputs
+
+
+def network_of(model: Any) -> Sequential | Ensemble:
+    """The network to export; an estimator's class names are added to a copy's metadata.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a Sequential, an Ensemble nor an affinet estimator.
+    ValueError
+        If it is an estimator that has not been fitted.
+    """
+    if isinstance(model, Sequential | Ensemble):
+        return model
+    net = getattr(model, "net_", None)
+    if not isinstance(net, Sequential):
+        if net is None and type(model).__module__.startswith("affinet.estimators"):
+            raise ValueError(f"{type(model).__name__} has no network yet, call fit first")
+        raise TypeError(
+            f"net is {type(model).__name__}, wanted a Sequential, an Ensemble or a fitted "
+            "estimator of affinet's; of a pipeline pass the last step, its other steps are not "
+            "exported"
+        )
+    synchronize = getattr(model, "_network", None)  # coefs_ may have been replaced
+    twin = copy.copy(net if synchronize is None else synchronize())
+    twin.metadata = dict(twin.metadata)
+    twin.metadata |= table_metadata(model)
+    classes = getattr(model, "classes_", None)
+    if classes is not None:
+        twin.metadata["classes"] = (
+            [np.asarray(names).tolist() for names in classes]
+            if isinstance(classes, list)
+            else np.asarray(classes).tolist()
+        )
+    return twin
+
+
+def table_metadata(model: Any) -> dict[str, Any]:
+    """What a fitted estimator knows of its table, as the shell's model files hold it."""
+    encoding = getattr(model, "encoding_", None)
+    if not isinstance(encoding, Encoding):
+        return {}
+    found: dict[str, Any] = {"table": encoding.to_json()}
+    if hasattr(model, "recipe_"):
+        found["recipe"] = model.recipe_.to_json()
+    if hasattr(model, "temperature_"):
+        found["temperature"] = float(model.temperature_)
+    return found
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model as it is exported to C.
+
+    Attributes
+    ----------
+    net : Sequential or Ensemble
+    encoding : Encoding or None
+        Of the table that it learned from.
+    recipe : Recipe or None
+    temperature : float
+        Logits are divided by it.
+    """
+
+    net: Sequential | Ensemble
+    encoding: Encoding | None = None
+    recipe: Recipe | None = None
+    temperature: float = 1.0
+
+    @classmethod
+    def of(cls, model: Any) -> Subject:
+        """What is known of a model; see :func:`network_of` for errors."""
+        net = network_of(model)
+        meta = net.metadata
+        known = Encoding.from_json(meta["table"]) if "table" in meta else None
+        recipe = None if meta.get("recipe") is None else Recipe.from_json(meta["recipe"])
+        found = cls(net, known, recipe, float(meta.get("temperature", 1.0)))
+        for place, member in enumerate(found.nets):
+            for path, layer in walk(member.layers):
+                k = getattr(layer, "members", 1)
+                if k != 1 and (k != found.members or isinstance(net, Ensemble)):
+                    raise ValueError(
+                        f"layer {path} of network {place}, {type(layer).__name__}, has {k} members "
+                        "that take turns in the rows; only a table's model says how they become "
+                        "one answer"
+                    )
+        return found
+
+    @property
+    def nets(self) -> tuple[Sequential, ...]:
+        """The networks whose answers are mixed."""
+        return self.net.members if isinstance(self.net, Ensemble) else (self.net,)
+
+    @property
+    def members(self) -> int:
+        """Members inside the network."""
+        return 1 if self.recipe is None else self.recipe.members
+
+    @property
+    def weights(self) -> Array:
+        """Of all answers that are mixed; their sum is 1."""
+        if isinstance(self.net, Ensemble):
+            return self.net.weights
+        return np.full(self.members, 1 / self.members)
+
+    @property
+    def head(self) -> str | None:
+        """What turns outputs into probabilities: softmax, sigmoid, or nothing."""
+        if isinstance(self.net.loss, SoftmaxWithLoss):
+            return "softmax"
+        return "sigmoid" if isinstance(self.net.loss, SigmoidWithLoss) else None
+
+    @property
+    def mixture(self) -> str:
+        """What is averaged: probabilities by name, exp, or the outputs themselves."""
+        return self.head or ("exp" if isinstance(self.net.loss, Poisson) else "")
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes; empty if there are none."""
+        if self.encoding is not None:
+            target = self.encoding.target
+            return list(target.classes) if isinstance(target, ClassTarget) else []
+        names = self.net.metadata.get("classes")
+        if not isinstance(names, list) or any(isinstance(name, list) for name in names):
+            return []
+        return [str(name) for name in names]
+
+    @property
+    def n_inputs(self) -> int:
+        """Values per row."""
+        found = width_taken(self.nets[0].layers)
+        if found is None:
+            raise ValueError("no layer fixes the number of inputs, wanted at least one Affine")
+        return found
+
+    def predict(self, x: Array) -> Array:
+        """The outputs (N, O) that the C function is to return, by affinet."""
+        if self.recipe is not None and isinstance(self.net, Sequential):
+            return np.asarray(outputs(self.recipe, self.net, x))
+        return np.asarray(self.net.predict(x)).reshape(len(x), -1)
