@@ -1,0 +1,116 @@
+"""Exported C beside emlearn's for the same network: microseconds for a row, on this machine.
+
+    python benchmarks/c_inference.py [--rows 1797] [--repeat 30]
+
+Needs scikit-learn, emlearn and gcc. The network is scikit-learn's MLPClassifier on digits,
+64-32-10, from which both write C in single precision; affinet also int8. Each is compiled with the
+same options, classifies the same rows, and must agree with scikit-learn; a process takes turns
+between them, and reports the least of its repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import affinet as an
+
+OPTIONS = (["-O2"], ["-O3"], ["-O3", "-march=native"], ["-Os"])
+MAIN = """#include <stdio.h>
+#include <time.h>
+#include "net.h"
+#include "quick.h"
+#include "em.h"
+#include "rows.h"
+static int kept[3][ROWS];
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+static int classes(int which, const float *x) {
+    if (which == 0) { return (int)net_classify(x); }
+    if (which == 1) { return (int)quick_classify(x); }
+    return em_predict(x, NET_INPUTS);
+}
+int main(void) {
+    double best[3] = {1e9, 1e9, 1e9};
+    int repeat, which, i;
+    for (repeat = 0; repeat < REPEAT; repeat++) {
+        for (which = 0; which < 3; which++) {
+            const double start = seconds();
+            double spent;
+            for (i = 0; i < ROWS; i++) { kept[which][i] = classes(which, rows + i * NET_INPUTS); }
+            spent = (seconds() - start) / ROWS;
+            if (spent < best[which]) { best[which] = spent; }
+        }
+    }
+    for (which = 0; which < 3; which++) { printf("%.4f ", 1e6 * best[which]); }
+    for (which = 0; which < 3; which++) {
+        for (i = 0; i < ROWS; i++) { printf("%d ", kept[which][i]); }
+    }
+    return 0;
+}
+"""
+
+
+def write(folder: Path, n_rows: int, repeat: int) -> np.ndarray:
+    """All sources; scikit-learn's classes of the rows."""
+    import emlearn
+    from sklearn.neural_network import MLPClassifier
+
+    (x, t), (x_test, _) = an.datasets.load_digits()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):  # emlearn makes them errors
+        warnings.simplefilter("ignore")
+        model = MLPClassifier((32,), max_iter=60, random_state=0).fit(x, t)
+    rows = np.concatenate([x, x_test])[:n_rows]
+    net = an.from_sklearn(model)
+    an.export.c(net, folder, name="net")
+    an.export.c(net, folder, name="quick", type="int8", calibrate=x)
+    with contextlib.chdir(folder):  # it leaves files where it is
+        emlearn.convert(model, method="inline").save(file="em.h", name="em")
+    numbers = ", ".join(f"{value:.9g}f" if value % 1 else f"{value:.1f}f" for value in rows.flat)
+    text = f"#define ROWS {len(rows)}\n#define REPEAT {repeat}\n"
+    (folder / "rows.h").write_text(f"{text}static const float rows[] = {{{numbers}}};\n")
+    (folder / "main.c").write_text(MAIN)
+    return np.asarray(model.predict(rows))
+
+
+def main() -> None:
+    """Compile, verify, time and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1797)
+    parser.add_argument("--repeat", type=int, default=30)
+    options = parser.parse_args()
+    import emlearn
+
+    print(f"emlearn {emlearn.__version__}, affinet {an.__version__}, digits 64-32-10")
+    print("| gcc | affinet, float32 | affinet, int8 | emlearn, float | affinet / emlearn |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wanted = write(folder, options.rows, options.repeat)
+        sources = [folder / source for source in ("main.c", "net.c", "quick.c")]
+        for flags in OPTIONS:
+            program = folder / "program"
+            command = ["gcc", *flags, f"-I{emlearn.includedir}", *sources, "-o", program, "-lm"]
+            subprocess.run(list(map(str, command)), check=True)
+            done = subprocess.run([program], capture_output=True, text=True, check=True)
+            parts = done.stdout.split()
+            times = list(map(float, parts[:3]))
+            classes = np.array(parts[3:], int).reshape(3, -1)
+            agree = (classes == wanted).mean(axis=1)
+            if agree[0] < 1 or agree.min() < 0.98:
+                raise SystemExit(f"the classes agree with scikit-learn's in {agree} of the rows")
+            shown = " | ".join(f"{time:.3f} µs" for time in times)
+            print(f"| `{' '.join(flags)}` | {shown} | {times[0] / times[2]:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
