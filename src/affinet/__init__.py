@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         reference,
         samplers,
         tables,
+        tuning,
     )
     from affinet.calibration import calibrate
     from affinet.conversion import from_sklearn
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from affinet.training.averaging import EMA, SWA
     from affinet.training.checkpoint import Checkpoint
     from affinet.training.many import FitManyError, fit_many
+    from affinet.tuning.search import search
 
 __all__ = [
     "EMA",
@@ -194,8 +196,10 @@ __all__ = [
     "runtime_info",
     "samplers",
     "schedules",
+    "search",
     "set_num_threads",
     "tables",
+    "tuning",
 ]
 
 # What a training does not need is imported when it is first asked for (PEP 562): importing affinet
@@ -205,6 +209,7 @@ _LATER = {
     "FitManyError": "training.many",
     "fit_many": "training.many",
     "Ensemble": "ensemble",
+    "search": "tuning.search",
     "GradientReport": "gradcheck",
     "gradient_check": "gradcheck",
     "numerical_gradient": "gradcheck",
@@ -225,6 +230,7 @@ _LATER = {
     "reference": None,
     "samplers": None,
     "tables": None,
+    "tuning": None,
 }
 
 

@@ -38,6 +38,7 @@ FLOORS = (
         "model_file",
         "calibration",
         "ensemble",
+        "tuning",
         "export",
         "gradcheck",
         "conversion",

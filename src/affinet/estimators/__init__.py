@@ -4,6 +4,8 @@
 its names, order and meaning, so a program changes nothing but its import; after them come
 parameters that scikit-learn lacks. ``TabularClassifier`` and ``TabularRegressor`` take a table as
 it is, with texts and missing values, and train networks that are made for tables.
+``SearchClassifier`` and ``SearchRegressor`` train many networks of random hyper-parameters for such
+a table and predict with an ensemble of the best.
 
 Examples
 --------
@@ -22,12 +24,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from affinet.estimators.classifier import MLPClassifier
     from affinet.estimators.regressor import MLPRegressor
+    from affinet.estimators.searches import SearchClassifier, SearchRegressor
     from affinet.estimators.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "SearchClassifier",
+    "SearchRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
+]
 _ROOMS = {
     "MLPClassifier": "classifier",
     "MLPRegressor": "regressor",
+    "SearchClassifier": "searches",
+    "SearchRegressor": "searches",
     "TabularClassifier": "tabular",
     "TabularRegressor": "tabular",
 }

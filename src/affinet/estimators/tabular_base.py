@@ -75,6 +75,7 @@ class BaseTabular(BaseEstimator, ABC):
 
     _table: ClassVar[Mapping[str, Check]]
     _task: ClassVar[str]
+    _predictor: ClassVar[str] = "net_"  # the attribute that predicts encoded rows
     net_: Sequential
     encoding_: Encoding
     history_: History
@@ -291,7 +292,7 @@ class BaseTabular(BaseEstimator, ABC):
 
         In blocks: only a block's inputs are ever in memory.
         """
-        check_is_fitted(self, ["net_", "estimators_"], all_or_any=any)
+        check_is_fitted(self, [self._predictor, "estimators_"], all_or_any=any)
         frame = checked_frame(self, X)
         with thread_limit(self.n_threads):
             return np.concatenate(list(self._blocks(frame)))
@@ -303,12 +304,16 @@ class BaseTabular(BaseEstimator, ABC):
         for start in range(0, len(frame), rows):
             block = rows_at(frame, slice(start, start + rows))
             values = [
-                in_classes_of(self, model, model._values(outputs(model.recipe_, model.net_, x)))
+                in_classes_of(self, model, model._values(model._raw(x)))
                 for group in by_encoding(models)
                 for x in [group[0]._inputs(block)]
                 for model in group
             ]
             yield values[0] if len(values) == 1 else np.mean(values, axis=0)
+
+    def _raw(self, x: Array) -> Array:
+        """The network's outputs for encoded rows."""
+        return outputs(self.recipe_, getattr(self, self._predictor), x)
 
     def _inputs(self, block: Any) -> Array:
         """Encoded rows."""

@@ -1,0 +1,137 @@
+"""One network of a search: its hyper-parameters, its best epoch, and why it stopped."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from affinet._validation import Array
+from affinet.network import Sequential
+from affinet.network.inner import arrays_of, set_arrays
+from affinet.optimizers import Optimizer
+from affinet.training import History, StopTraining, TrainingState
+from affinet.training.finite import STOPPED_BY
+
+
+@dataclass
+class Trial:
+    """One network of a search.
+
+    Attributes
+    ----------
+    number : int
+        0 .. n - 1.
+    params : dict
+        Its hyper-parameters.
+    score : float
+        The lowest validation loss of an epoch; infinite if there is none.
+    epochs : int
+        Number of epochs that it was trained for.
+    best_epoch : int or None
+        The epoch of the lowest validation loss.
+    history : History
+        Figures of all its epochs.
+    stopped : str
+        Why it ended: "epochs" if it made all of them, "behind", "patience", "not finite", "failed"
+        (see ``error``), "time limit" or "interrupted".
+    error : Exception or None
+        What its training raised, or its construction.
+    net : Sequential or None
+        The network, with the parameters of its best epoch.
+    """
+
+    number: int
+    params: dict[str, Any]
+    score: float = math.inf
+    best_epoch: int | None = None
+    history: History = field(default_factory=History)
+    stopped: str = ""
+    error: Exception | None = None
+    net: Sequential | None = field(default=None, repr=False)
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that it was trained for."""
+        return len(self.history.epochs)
+
+
+class Contender:
+    """A trial while it is trained: a callback that keeps the best epoch, over all rungs.
+
+    Parameters
+    ----------
+    trial : Trial
+    optimizer : Optimizer
+    patience : int
+        Number of epochs without a lower validation loss after which it stops.
+    deadline : float or None
+        ``time.perf_counter()`` after which it stops at the end of an epoch.
+    """
+
+    only_looks = True
+
+    def __init__(
+        self, trial: Trial, optimizer: Optimizer, patience: int, deadline: float | None
+    ) -> None:
+        self.trial, self.optimizer = trial, optimizer
+        self.patience, self.deadline = patience, deadline
+        self.arrays: dict[str, Array] = {}  # of the best epoch
+        self.outputs: Array | None = None  # of the best epoch, for the validation rows
+        self.waited = self.epochs = 0
+
+    def __call__(self, state: TrainingState) -> None:
+        """Compare an epoch with the best one so far; StopTraining ends this network alone."""
+        self.epochs += 1
+        value = float(state.metrics["val_loss"])
+        self.waited += 1
+        if value < self.trial.score:  # never for NaN
+            self.trial.score, self.waited = value, 0
+            self.trial.best_epoch = self.epochs
+            self.arrays = {name: array.copy() for name, array in arrays_of(state.net).items()}
+            self.outputs = None
+        if self.waited >= self.patience:
+            self.trial.stopped = "patience"
+            raise StopTraining(f"val_loss has not become lower for {self.waited} epochs")
+        if self.deadline is not None and time.perf_counter() > self.deadline:
+            self.trial.stopped = "time limit"
+            raise StopTraining("the time limit is reached")
+
+    @property
+    def net(self) -> Sequential:
+        """The network."""
+        assert self.trial.net is not None
+        return self.trial.net
+
+    def add(self, history: History | None) -> None:
+        """Append a rung's epochs to the trial's history."""
+        if history is None:
+            return
+        own = self.trial.history
+        before = len(own.epochs)
+        own.epochs += [{**e, "epoch": before + i} for i, e in enumerate(history.epochs, 1)]
+        own.steps += history.steps
+        own.step_kind, own.step_reason = history.step_kind, history.step_reason
+        own.threads, own.stopped_by = history.threads, history.stopped_by
+        own.best_epoch = self.trial.best_epoch
+        if history.stopped_by == STOPPED_BY:
+            self.trial.stopped = "not finite"
+
+    def predict(self, x: Array) -> Array:
+        """The best epoch's outputs for x, computed once; the network stays as it is."""
+        if self.outputs is None:
+            present = {name: array.copy() for name, array in arrays_of(self.net).items()}
+            set_arrays(self.net, self.arrays)
+            try:
+                self.outputs = self.net.predict(x)
+            finally:
+                set_arrays(self.net, present)
+        return np.asarray(self.outputs)
+
+    def restore(self) -> None:
+        """Give the network the parameters of its best epoch, if there is one."""
+        if self.arrays:
+            set_arrays(self.net, self.arrays)
