@@ -78,6 +78,10 @@ def own_network(model: Any) -> Sequential | None:
 
     The estimator is copied, because that adopts any ``coefs_`` that were assigned to it.
     """
+    if hasattr(model, "estimators_") and type(model).__module__.startswith("affinet.estimators"):
+        raise TypeError(
+            f"{type(model).__name__} has several networks, wanted one: pass each of estimators_"
+        )
     if not isinstance(getattr(model, "net_", None), Sequential):
         return None
     net: Sequential = copy.deepcopy(model).net_

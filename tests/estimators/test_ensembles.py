@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 from sklearn.utils.estimator_checks import check_estimator
 
+import affinet as an
 from affinet.estimators import MLPClassifier, MLPRegressor
 
 ROWS = 120
@@ -207,6 +208,16 @@ def test_one_warning_for_all_that_did_not_converge():
     assert len(found) == 1
     assert "3 of 3 networks" in str(found[0].message)
     assert found[0].filename == __file__
+
+
+@pytest.mark.parametrize("options", [{"n_estimators": 2}, {"cv": 2}])
+def test_an_export_asks_for_one_network(tmp_path, options):
+    model = MLPRegressor(**FEW, **options).fit(X, X[:, 0])
+    with pytest.raises(TypeError, match="MLPRegressor has several networks, wanted one"):
+        an.export.c(model, tmp_path)
+    with pytest.raises(TypeError, match="several networks"):
+        an.from_sklearn(model)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.filterwarnings("ignore")

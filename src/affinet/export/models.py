@@ -31,6 +31,11 @@ def network_of(model: Any) -> Sequential | Ensemble:
         return model
     net = getattr(model, "net_", None)
     if not isinstance(net, Sequential):
+        if hasattr(model, "estimators_") or hasattr(model, "ensemble_"):
+            raise TypeError(
+                f"{type(model).__name__} has several networks, wanted one: pass each of "
+                "estimators_, or for networks without a table an affinet.Ensemble"
+            )
         if net is None and type(model).__module__.startswith("affinet.estimators"):
             raise ValueError(f"{type(model).__name__} has no network yet, call fit first")
         raise TypeError(
