@@ -53,25 +53,26 @@ _ELEMENTWISE = {
 }
 
 
-cdef inline vector _tanh_softplus(vector x, vector* e, vector* d) noexcept nogil:
-    """t = tanh(log(1 + exp(x))) as a quotient that neither overflows nor cancels.
+cdef inline vector _tanh_softplus(vector x, vector* scale, vector* p, vector* e,
+                                  vector* d) noexcept nogil:
+    """tanh(log(1 + exp(x))) as a quotient that neither overflows nor cancels, for x < 0 unscaled.
 
-    With e = exp(-|x|) it is e (e + 2) / d, d = e (e + 2) + 2 for x < 0, else (1 + 2 e) / d,
-    d = 1 + 2 e + 2 e^2. Writes e and d too.
+    With e = exp(-|x|) = vscale(p, scale) it is e (e + 2) / d, d = e (e + 2) + 2 for x < 0, where p
+    stands for the first e, so that a product with x underflows later than e; else (1 + 2 e) / d,
+    d = 1 + 2 e + 2 e^2. Writes the others too.
     """
-    cdef vector zero = vnumber(&x, 0), a, rest
-    e[0] = vexp(-vabs(x))
-    a = vselect_less(x, zero, e[0] * (e[0] + 2), 1 + 2 * e[0])
-    rest = vselect_less(x, zero, vnumber(&x, 2), 2 * e[0] * e[0])
-    d[0] = a + rest
-    return a / d[0]
+    cdef vector zero = vnumber(&x, 0), a
+    p[0] = vexp_unscaled(-vmin(vnumber(&x, 1000), vabs(x)), scale, e)
+    a = 1 + 2 * e[0]
+    d[0] = vselect_less(x, zero, e[0] * (e[0] + 2) + 2, a + 2 * e[0] * e[0])
+    return vselect_less(x, zero, p[0] * (e[0] + 2), a) / d[0]
 
 
 cdef inline vector _mish(vector x) noexcept nogil:
     """max(x, 0) t - max(-x, 0) t, cut off where t is 0: -inf gives 0. NaN stays NaN."""
-    cdef vector e, d, t = _tanh_softplus(x, &e, &d), zero = vnumber(&x, 0)
+    cdef vector scale, p, e, d, t = _tanh_softplus(x, &scale, &p, &e, &d), zero = vnumber(&x, 0)
     cdef vector below = vselect_less(x, zero, vmin(vnumber(&x, 1000), vabs(x)), zero)
-    return vrelu(x) * t - below * t
+    return vrelu(x) * t - vscale(below * t, scale)
 
 
 cdef inline vector _mish_slope(vector x) noexcept nogil:
@@ -79,10 +80,10 @@ cdef inline vector _mish_slope(vector x) noexcept nogil:
 
     (1 - t^2) s(x) is 4 e (1 + e) / d^2 for x < 0, else 4 e^2 (1 + e) / d^2.
     """
-    cdef vector e, d, t = _tanh_softplus(x, &e, &d), zero = vnumber(&x, 0)
-    cdef vector z = vmin(vnumber(&x, 1000), vabs(x)), power = vselect_less(x, zero, e, e * e)
+    cdef vector scale, p, e, d, t = _tanh_softplus(x, &scale, &p, &e, &d), zero = vnumber(&x, 0)
+    cdef vector z = vmin(vnumber(&x, 1000), vabs(x)), power = vselect_less(x, zero, p, e * e)
     cdef vector part = 4 * z * power * (1 + e) / (d * d)
-    return vselect_less(x, zero, t - part, t + part)
+    return vselect_less(x, zero, vscale(t - part, scale), t + part)
 
 
 cdef double SELU_SCALE = 1.0507009873554804934193349852946      # lambda

@@ -84,9 +84,15 @@ cdef inline vector vnormal(vector x) noexcept nogil:
 
 
 cdef inline vector vgelu(vector x) noexcept nogil:
-    """x Phi(x) = max(x, 0) - z Phi(-z) with z = |x|: for -inf 0 and not NaN."""
-    cdef vector zero = vnumber(&x, 0), z = _far(x)
-    return vselect_less(x, zero, zero, x) - z * _tail(z) * _gauss(z)
+    """x Phi(x) = max(x, 0) - z Phi(-z) with z = |x|: for -inf 0 and not NaN.
+
+    The quotient q = z / (z + centre) is a factor of the result and makes t = 2 q - 1: one rounding
+    less than by way of _tail.
+    """
+    cdef const Normal* c = _normal_constants(&x)
+    cdef vector zero = vnumber(&x, 0), z = _far(x), q = z / (z + vnumber(&x, c.centre))
+    cdef vector tail = vpolynomial(c.degree, c.tail, (q + q) - 1) * q
+    return vselect_less(x, zero, zero, x) - tail * _gauss(z)
 
 
 cdef inline vector vgelu_slope(vector x) noexcept nogil:

@@ -9,6 +9,10 @@ product.pyx.
 from cpython.object cimport PyObject
 from libc.math cimport INFINITY
 
+cdef enum:
+    MANY_CLASSES = 128      # up to here a running sum has 16 terms at most
+
+
 cdef inline double _row_maximum(Py_ssize_t C, const vector* x) noexcept nogil:
     """The maximum of C numbers, C >= 1; unspecified if one of them is NaN."""
     cdef vector[4] most
@@ -27,21 +31,27 @@ cdef inline double _row_exponentials(Py_ssize_t C, const vector* x, double maxim
                                      vector* e) noexcept nogil:
     """e = exp(x - maximum) for C numbers; returns their sum. e may be x.
 
-    Past the row's end -inf is used, whose exponential adds 0.
+    Past the row's end -inf is used, whose exponential adds 0. The sums of many classes get back
+    what their roundings took, which Knuth's two-sum finds exactly: 0 for a term of 0.
     """
-    cdef vector[4] sums
-    cdef vector terms, top = vnumber(x, maximum), nothing = vnumber(x, -INFINITY)
+    cdef vector[4] sums, lost
+    cdef vector terms, part, total, top = vnumber(x, maximum), nothing = vnumber(x, -INFINITY)
+    cdef bint many = C > MANY_CLASSES
     cdef int v
     for v in range(BLOCK_VECTORS):
-        sums[v] = vnumber(x, 0)
+        sums[v] = lost[v] = vnumber(x, 0)
     while C > 0:
         for v in range(BLOCK_VECTORS):
             if C > v * vlanes(x):
                 terms = vexp(vload_or(nothing, x + v, C - v * vlanes(x)) - top)
-                sums[v] = sums[v] + terms
+                total = sums[v] + terms
+                if many:
+                    part = total - sums[v]
+                    lost[v] = lost[v] + ((sums[v] - (total - part)) + (terms - part))
+                sums[v] = total
                 vstore(e + v, terms, C - v * vlanes(x))
         x, e, C = x + BLOCK_VECTORS, e + BLOCK_VECTORS, C - BLOCK_VECTORS * vlanes(x)
-    return vsum(<const vector*> sums)
+    return vsum(<const vector*> sums) + vsum(<const vector*> lost)
 
 
 cdef inline void _lane_exponentials(Py_ssize_t C, const vfloat* x, vfloat* e, double* maxima,

@@ -20,6 +20,21 @@ settings.load_profile("whatever it takes")
 settings.register_profile("few", max_examples=2, deadline=None)
 
 
+def pytest_addoption(parser):
+    """How long and from which seed the long forms of the evidence run (tests/evidence)."""
+    parser.addoption("--cases", type=int, help="cases of each row, with -m exhaustive")
+    parser.addoption("--seed", type=int, help="seed of each row, with -m exhaustive")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Deselect what takes minutes, unless it is asked for."""
+    if "exhaustive" in config.getoption("markexpr"):
+        return
+    long = [item for item in items if item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
 def pytest_configure():
     """Make SIGINT work in the tests' processes; background jobs of a shell ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

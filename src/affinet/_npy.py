@@ -227,16 +227,24 @@ def require_members(members: list[zipfile.ZipInfo], stored: int) -> None:
         raise ValueError(f"its members claim more than the file's {stored} bytes")
 
 
+def is_lack_of_memory(error: Exception) -> bool:
+    """Whether Python says with another error than MemoryError that memory does not suffice."""
+    return isinstance(error, RuntimeError) and "can't allocate" in str(error)  # a file's lock
+
+
 @contextmanager
 def as_value_error() -> Iterator[None]:
     """Turn whatever damaged bytes raise into a ValueError.
 
     That is almost anything: BadZipFile, zlib's, struct's and codecs' errors, NotImplementedError,
-    RuntimeError for encryption, OSError for a seek to a negative place.
+    RuntimeError for encryption, OSError for a seek to a negative place. A lack of memory says
+    nothing about the bytes, whose sizes were checked before, and stays a MemoryError.
     """
     try:
         yield
-    except ValueError:
+    except (MemoryError, ValueError):
         raise
     except Exception as error:
+        if is_lack_of_memory(error):
+            raise MemoryError(str(error)) from error
         raise ValueError(f"damaged: {error}") from error

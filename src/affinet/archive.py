@@ -87,6 +87,8 @@ def read_archive(
     ------
     ValueError
         If the file has another format or is damaged; the message names it.
+    MemoryError
+        If memory does not suffice: the file may be all right.
     """
     source = Path(path)
     opener = Safetensors if source.suffix == ".safetensors" else NpzArchive
@@ -95,7 +97,7 @@ def read_archive(
         try:
             content = opener(file)
             description = json.loads(content.text)
-        except ImportError:
+        except (ImportError, MemoryError):
             raise
         # Damaged bytes may raise almost anything, such as JSON's RecursionError or library errors.
         except Exception as error:
@@ -104,6 +106,8 @@ def read_archive(
             require_format(description, kind, version)
             names = content.shapes if choose is None else choose(description, content.shapes)
             arrays = content.read(names)
+        except MemoryError:
+            raise
         except Exception as error:
             raise ValueError(f"{source}: {error}") from error
     return description, arrays

@@ -403,7 +403,7 @@ def build_part(
     arguments = {name: value for name, value in config.items() if name != "type"}
     try:
         return part(**arguments, **(given or {}))
-    except (TypeError, ValueError, ArithmeticError, MemoryError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(f"{place}: {error}") from error
 
 

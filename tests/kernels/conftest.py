@@ -12,14 +12,11 @@ HERE = Path(__file__).parent
 VECTOR_BYTES = {"avx512": 64, "avx2": 32}  # elsewhere 16
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     """Mark everything in this folder; the hook sees the items of all folders."""
-    asked_for = "exhaustive" in config.getoption("markexpr")
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.kernels)
-            if item.get_closest_marker("exhaustive") and not asked_for:
-                item.add_marker(pytest.mark.skip(reason="takes minutes: -m exhaustive runs it"))
 
 
 @pytest.fixture(scope="session", params=_dispatch.compiled_levels())

@@ -80,3 +80,14 @@ def test_what_is_not_finite_stays_visible(kernels, dtype):
     assert np.isnan(loss_of(kernels, np.array([9, np.nan, 0], dtype), 0))
     assert loss_of(kernels, np.array([9, -np.inf], dtype), 0) == 0
     assert loss_of(kernels, np.array([9, -np.inf], dtype), 1) == np.inf
+
+
+@pytest.mark.parametrize("C", [129, 2450])
+def test_many_equal_classes(kernels, dtype, C):
+    """Equal terms are rounded alike, so that the errors of a plain sum add up."""
+    for top in (5, 7.1):
+        row = np.zeros(C, dtype)
+        row[1] = top
+        exact = log_sum_exp(tuple(row.tolist()), 3, 40)
+        found = units(loss_of(kernels, row, 3), exact, dtype)
+        assert found <= 4, (found, top)

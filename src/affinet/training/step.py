@@ -448,7 +448,7 @@ def why_not_fused(net: Sequential, optimizer: Any, x: Array) -> str | None:
 
 def flattens(rows: Any) -> bool:
     """True if each row can be viewed as a vector; those in files are read as one."""
-    return in_files(rows) or bool(np.shares_memory(rows, rows.reshape(len(rows), -1)))
+    return in_files(rows) or bool(np.may_share_memory(rows, rows.reshape(len(rows), -1)))
 
 
 def is_one_of(array: Array, types: tuple[Any, ...]) -> bool:

@@ -1,0 +1,69 @@
+"""What the evidence's page says beyond the results: rows without a long form here, mended bugs.
+
+``ROWS`` maps a number to what it attacks, its state, and where tests of it are. ``MENDED`` maps a
+number to bugs that its attacks found; each has a test that failed before.
+"""
+
+ROWS = {
+    8: (
+        "Arrays beyond 2^31 elements",
+        "two kernels only",
+        "`pytest -m large` (several gigabytes of memory).",
+    ),
+    9: (
+        "AddressSanitizer, UndefinedBehaviorSanitizer, valgrind",
+        "a recipe only",
+        "CONTRIBUTING describes the debug build; `tests/kernels/test_page_ends.py` finds accesses "
+        "beyond the ends of arrays.",
+    ),
+    10: (
+        "16 threads on shared networks, ThreadSanitizer",
+        "the default suite only",
+        "`tests/network/test_threads.py`; one unsynchronised read of the pool's number of threads "
+        "is known.",
+    ),
+    11: (
+        "Compute, fork, compute, join",
+        "the default suite only",
+        "`tests/network/test_forks.py`, `tests/package/test_processes.py`.",
+    ),
+    12: (
+        "What a call leaves alone: control word, signals, NumPy's error state, environment",
+        "the default suite only",
+        "`tests/kernels/test_floating_point_modes.py`, `tests/package/test_import.py`.",
+    ),
+    16: ("Subnormal gradients for 20,000 steps", "one test of the default suite", ""),
+    17: (
+        "Saving, killed at every system call",
+        "kills and errors in the default suite only",
+        "`tests/files/test_atomic_files.py`.",
+    ),
+    19: ("Files of every released format", "the default suite only", ""),
+    20: (
+        "x86-64 floor, Nehalem, Haswell, aarch64 by qemu-user",
+        "aarch64 only",
+        "`.ci/aarch64` runs the kernel tests; `.ci/floor.py` looks at every instruction.",
+    ),
+    21: ("Mutants of the compiled kernels", "stand-ins only", "`tests/kernels/test_mutants.py`."),
+    22: ("The default suite in random order", "not run", "pytest-randomly shuffles every run."),
+    23: (
+        "The live page",
+        "the default suite only",
+        "`tests/live`.",
+    ),
+}  # fmt: skip
+
+MENDED = {
+    2: (
+        "SiLU and Mish lost up to 46 ulp where exp(x) is subnormal (x below -87); now at most 3.3.",
+        "GELU was off by up to 5.4 ulp without fused multiply-adds and 4.9 with them; now 4.",
+    ),
+    3: (
+        "the loss of one class beside thousands of equal ones was off by 4.7 ulp: running sums of "
+        "more than 16 terms are now compensated (2.1 ulp).",
+    ),
+    14: (
+        "`load` raised ValueError (\"damaged\") for a lack of memory; now MemoryError.",
+        "`fit` raised RuntimeError (\"Error in computing overlap\") for a lack of memory.",
+    ),
+}  # fmt: skip
