@@ -50,7 +50,7 @@ WATCH = {"on": False, "seen": []}
 def audit(event, arguments):
     """Note what no file may cause."""
     if WATCH["on"] and event.startswith(BAD_EVENTS):
-        WATCH["seen"].append((event, str(arguments)[:100]))
+        WATCH["seen"].append((event, str(arguments)[:200]))
 
 
 HOOKED = []
@@ -271,7 +271,7 @@ def mutated(rng, name, data):
 
 def batch(b):
     if not HOOKED:
-        for encoding in ("utf-8-sig", "utf-16", "utf-32", "cp1252"):
+        for encoding in ("utf-8-sig", "utf-16", "utf-32", "cp1252", "latin-1"):
             "".encode(encoding)  # their modules are imported on first use
         sys.addaudithook(audit)
         HOOKED.append(audit)

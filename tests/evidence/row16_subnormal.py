@@ -1,0 +1,59 @@
+"""Row 16: subnormal gradients slow no optimizer down, and leave the float mode alone."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+import affinet as an
+from evidence import Row
+
+STEPS, ROUNDS, SIZE = 20_000, 20, 4096
+RULES = (an.Momentum, an.Nesterov, an.RMSprop, an.Adam, an.AdamW, an.Lion)
+MOST = 1.3
+
+
+def smallest_survives():
+    """Whether NumPy still computes with subnormal numbers in this thread."""
+    tiny = np.full(4, np.finfo(np.float32).smallest_subnormal)
+    return bool((tiny + tiny == 2 * tiny).all() and (tiny * np.float32(1) > 0).all())
+
+
+def seconds(make, gradient, steps):
+    """CPU seconds of the fastest of several rounds of steps, after which averages are settled."""
+    W, rule = {"W": np.ones(SIZE, np.float32)}, make(1e-4)
+    best = np.inf
+    for _ in range(ROUNDS):
+        begin = time.thread_time()
+        for _ in range(steps // ROUNDS):
+            rule.update(W, {"W": gradient})
+        best = min(best, time.thread_time() - begin)
+    return best, bool(np.isfinite(W["W"]).all())
+
+
+def batch(b):
+    make = RULES[b.index % len(RULES)]
+    steps = 400 if b.quick else STEPS
+    normal, _ = seconds(make, b.rng.standard_normal(SIZE).astype(np.float32), steps)
+    sizes = 10 ** b.rng.uniform(-45, -19, SIZE)  # squares of some are subnormal as well
+    small = (sizes * b.rng.choice([-1, 1], SIZE)).astype(np.float32)
+    slow, finite = seconds(make, small, steps)
+    b.case(steps)
+    b.expect(finite, f"{make.__name__}: parameters are not finite")
+    b.expect(smallest_survives(), f"{make.__name__} changed the caller's float mode")
+    b.measure(f"{make.__name__}: time of a step relative to a normal one", slow / normal)
+    if not b.quick:
+        b.expect(slow <= MOST * normal, f"{make.__name__}: {slow / normal:.2f} times as slow")
+
+
+ROW = Row(
+    number=16,
+    title="Subnormal gradients for 20,000 steps of every rule with averages",
+    holds="a step takes at most 1.3 times as long; the caller's float mode is untouched",
+    aim=len(RULES) * STEPS,
+    batch=batch,
+    cases="steps",
+    quick=1,
+    also=("tests/kernels/test_floating_point_modes.py",),
+)
