@@ -43,6 +43,8 @@ class Row:
         Packages without which the row cannot run.
     available : callable
         Whether this machine has the tools that the row needs.
+    allowed : float
+        Findings for a case that are still all right.
     """
 
     number: int
@@ -55,6 +57,11 @@ class Row:
     also: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     available: Callable[[], bool] = lambda: True
+    allowed: float = 0.0
+
+    def holds_in(self, record):
+        """Whether a record has no more findings than allowed."""
+        return len(record["findings"]) <= self.allowed * record["cases"]
 
 
 @dataclass

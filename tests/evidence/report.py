@@ -48,17 +48,17 @@ def summary(known, last):
             lines.append(f"| {number} | {what} | | | {state} |")
             continue
         row, record = known[number], last.get(number)
-        done = f"{record['cases']:,}" if record else "0"
-        lines.append(
-            f"| {number} | {row.title} | {done} | {row.aim:,} {row.cases} | {verdict(record)} |"
-        )
+        done, aim = f"{record['cases']:,}" if record else "0", f"{row.aim:,} {row.cases}"
+        lines.append(f"| {number} | {row.title} | {done} | {aim} | {verdict(row, record)} |")
     return "\n".join(lines) + "\n"
 
 
-def verdict(record):
+def verdict(row, record):
     if record is None:
         return "not run"
-    return f"{len(record['findings'])} findings" if record["findings"] else "yes"
+    if not row.holds_in(record):
+        return f"no: {len(record['findings'])} findings"
+    return "yes" if record["cases"] >= row.aim else "as far as it ran"
 
 
 def section(row, record):
