@@ -8,6 +8,7 @@ pickles, code, imports from elsewhere, processes and connections.
 
 from __future__ import annotations
 
+import codecs
 import copy
 import gzip
 import importlib.util
@@ -272,7 +273,7 @@ def mutated(rng, name, data):
 def batch(b):
     if not HOOKED:
         for encoding in ("utf-8-sig", "utf-16", "utf-32", "cp1252", "latin-1"):
-            "".encode(encoding)  # their modules are imported on first use
+            codecs.lookup(encoding)  # their modules are imported on first use
         sys.addaudithook(audit)
         HOOKED.append(audit)
     with tempfile.TemporaryDirectory() as place:
