@@ -23,8 +23,8 @@ SOURCE = Path(__file__).with_name("failing_malloc.c")
 CHILD = Path(__file__).with_name("failing_calls.py")
 CALLS = ("predict", "fit", "save", "load", "load safetensors", "forward and backward", "copy")
 SOURCES = ("malloc", "python")
-PER_BATCH, QUICK = 400, (14, 4)  # of every fourth k
-SECONDS = 120
+PER_BATCH, QUICK = 50, (14, 4)  # of every fourth k
+SECONDS = 50 * 25  # a child that hangs ends itself after 20
 
 
 def build(folder):

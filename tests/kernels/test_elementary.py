@@ -14,23 +14,22 @@ from parts.activations import ACTIVATIONS
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
-def errors(actual, exact, allowance=1):
+def errors(actual, exact):
     """Errors in units of eps: a float64 array shaped as actual.
 
     exact: float64 where actual is float32, an array of Decimals where it is float64. Results too
-    large for the dtype have to be infinite, and count as exact then. allowance: how many least
-    subnormal numbers are for free.
+    large for the dtype have to be infinite, and count as exact then. One least subnormal number is
+    for free.
     """
     limits = np.finfo(actual.dtype)
     number = decimal.Decimal if exact.dtype == object else np.float64
     eps, most = number(float(limits.eps)), number(float(limits.max))
     least = number(float(limits.tiny)) * eps
-    free = np.array([number(value) for value in np.broadcast_to(allowance, exact.shape).tolist()])
     too_large = abs(exact) > most * (1 + eps)
     assert (actual[too_large] == np.inf).all()
     actual = np.array([number(value) for value in np.where(too_large, 0, actual).tolist()])
     exact = np.where(too_large, number(0), exact)
-    beyond = np.maximum(abs(actual - exact) - free * least, number(0))
+    beyond = np.maximum(abs(actual - exact) - least, number(0))
     # Where the exact result is 0, nothing more than the least number is allowed.
     return (beyond / np.where(exact == 0, least, abs(exact)) / eps).astype(np.float64)
 
@@ -47,7 +46,7 @@ def exact_results(name, dtype):
 @every_function
 def test_the_error_over_the_whole_range(kernels, dtype, name):
     x = sweep(dtype)
-    found = errors(apply(kernels, name, x), exact_results(name, dtype), FUNCTIONS[name].free(x))
+    found = errors(apply(kernels, name, x), exact_results(name, dtype))
     worst = np.argmax(found)
     assert found[worst] <= FUNCTIONS[name].eps, f"{found[worst]:.3f} eps at {x[worst]!r}"
 

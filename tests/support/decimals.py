@@ -25,14 +25,11 @@ class Oracle:
     eps : float
         The error that the kernel is held to, in eps of its dtype; the files of kernels/ say what
         was measured. No function is given more than 5.
-    free : callable
-        How many least subnormal numbers are allowed besides, of x.
     """
 
     in_decimal: Callable
     in_double: Callable
     eps: float
-    free: Callable = lambda x: 1
 
 
 def exp_of(x):

@@ -334,13 +334,7 @@ ACTIVATIONS = {
         x=wide,
         kept=bend,
         slope_terms=silu_slope_terms,
-        # One least number for free, and where a subnormal exp(x) is multiplied by x, |x| halves.
-        oracle=Oracle(
-            silu_of,
-            lambda x: x * double_sigmoid(x),
-            eps=2,
-            free=lambda x: np.where(x < 0, 1 + abs(x.astype(float)) / 2, 1),
-        ),
+        oracle=Oracle(silu_of, lambda x: x * double_sigmoid(x), eps=2),
         value_mutants={
             "the logistic function": reference.sigmoid_forward,
             "the other side": lambda x: reference.silu_forward(-x),
@@ -365,12 +359,7 @@ ACTIVATIONS = {
         kept=bend,
         value_terms=lambda x, y: 2 * np.minimum(abs(y), 1e30),
         slope_terms=mish_slope_terms,
-        oracle=Oracle(
-            mish_of,
-            lambda x: x * np.tanh(softplus(x)),
-            eps=4,
-            free=lambda x: np.where(x < 0, 1 + abs(x.astype(float)) / 2, 1),
-        ),
+        oracle=Oracle(mish_of, lambda x: x * np.tanh(softplus(x)), eps=4),
         value_mutants={
             "of the logistic function": reference.silu_forward,
             "the other side": lambda x: reference.mish_forward(-x),
