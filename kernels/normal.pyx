@@ -34,12 +34,13 @@ cdef extern from *:
         return (void)kind, &NORMAL_D;
     }
     #define ONE_BY_ROOT_2PI 0x1.9884533d43651p-2
+    #define TWO_64 0x1p64
     """
     ctypedef struct Normal "affinet_normal":
         const double centre, far
         const int degree
         const double* tail
-    const double ONE_BY_ROOT_2PI
+    const double ONE_BY_ROOT_2PI, TWO_64
 
 # The constants of a type of vectors.
 cdef extern const Normal* _normal_constants "normal_f"(const vfloat* kind) noexcept nogil
@@ -88,12 +89,14 @@ cdef inline vector vgelu(vector x) noexcept nogil:
     """x Phi(x) = max(x, 0) - z Phi(-z) with z = |x|: for -inf 0 and not NaN.
 
     The quotient q = z / (z + centre) is a factor of the result and makes t = 2 q - 1: one rounding
-    less than by way of _tail.
+    less than by way of _tail. It is scaled by 2^64, so that a subnormal z loses no digit.
     """
     cdef const Normal* c = _normal_constants(&x)
-    cdef vector zero = vnumber(&x, 0), z = _far(x), q = z / (z + vnumber(&x, c.centre))
-    cdef vector tail = vpolynomial(c.degree, c.tail, (q + q) - 1) * q
-    return vselect_less(x, zero, zero, x) - tail * _gauss(z)
+    cdef vector zero = vnumber(&x, 0), z = _far(x)
+    cdef vector q = z * vnumber(&x, TWO_64) / (z + vnumber(&x, c.centre))
+    cdef vector t = q * vnumber(&x, 2 / TWO_64) - 1
+    cdef vector product = vpolynomial(c.degree, c.tail, t) * q * _gauss(z)
+    return vselect_less(x, zero, zero, x) - product * vnumber(&x, 1 / TWO_64)
 
 
 cdef inline vector vgelu_slope(vector x) noexcept nogil:

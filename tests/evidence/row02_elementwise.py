@@ -15,8 +15,8 @@ from affinet import _dispatch
 from decimals import double_sigmoid
 from evidence import Row
 
-BLOCK, QUICK_STEP = 1 << 20, 65_521
-STRIDE = 2731  # odd, so that 4096 blocks are all of them
+STEP, QUICK_STEP = 4096, 65_521
+FIRSTS = 2531  # odd, so that 4096 batches are all numbers
 ALL = 1 << 32
 # Largest error in ulp: of results in the normal range, and of subnormal ones.
 LIMITS = {"relu": 0, "leaky_relu": 0.5, "sigmoid": 1.5, "tanh": 1.0}
@@ -53,13 +53,12 @@ FORMULAS = {
 
 
 def inputs(batch):
-    """A block of words, or in the quick form a sample of all."""
+    """Numbers of all sizes, in the quick form fewer."""
     if batch.quick:
         words = np.arange(batch.index * 7919, ALL, QUICK_STEP, dtype=np.uint64)
     else:
-        # Blocks far apart follow each other, so that a part of a run sees all sizes.
-        start = batch.index * STRIDE * BLOCK % ALL
-        words = np.arange(start, start + BLOCK, dtype=np.uint64)
+        # Every 4096th number, from another first one each time: a part of a run sees all sizes.
+        words = np.arange(batch.index * FIRSTS % STEP, ALL, STEP, dtype=np.uint64)
     return words.astype(np.uint32).view(np.float32)
 
 

@@ -9,18 +9,16 @@ import numpy as np
 import affinet as an
 from affinet import _dispatch
 from evidence import Row
+from parts.activations import ACTIVATIONS
 
 POISONS = (np.nan, np.inf, -np.inf)
 ROUNDS, MOST_ROWS, MOST_WIDTH = 4, 70, 40
-ACTIVATIONS = (
-    an.ReLU, an.LeakyReLU, an.Sigmoid, an.Tanh, an.GELU, an.SiLU, an.Mish, an.SELU, an.Softplus
-)  # fmt: skip
 
 
 def network(rng, dtype):
     """A network with normalisation, a residual and any activation, and its number of inputs."""
     n, hidden, last = (int(rng.integers(1, MOST_WIDTH)) for _ in range(3))
-    make = ACTIVATIONS[rng.integers(len(ACTIVATIONS))]
+    make = list(ACTIVATIONS.values())[rng.integers(len(ACTIVATIONS))].make
     norm = an.LayerNorm(hidden, dtype=dtype) if rng.random() < 0.5 else an.BatchNorm(
         hidden, dtype=dtype
     )  # fmt: skip
