@@ -119,7 +119,10 @@ def batch(b):
     with np.errstate(all="ignore"):
         wide = x.astype(np.float64)
         for name, formula in FORMULAS.items():
-            check(b, name, x, formula(wide))
+            exact = formula(wide)
+            # x times a gate that is 0: the formula in double has no limit at -inf.
+            exact[(wide == -np.inf) & np.isnan(exact)] = 0
+            check(b, name, x, exact)
     b.case(x.size)
 
 
