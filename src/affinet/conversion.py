@@ -66,6 +66,10 @@ def from_sklearn(model: Any) -> Sequential:
     >>> bool(np.allclose(net.predict(x)[:, 0], model.predict(x)))
     True
     """
+    if hasattr(model, "estimators_") and type(model).__module__.startswith("affinet.estimators"):
+        raise TypeError(
+            f"{type(model).__name__} has several networks, wanted one: pass each of estimators_"
+        )
     require_fitted(model)
     net = own_network(model) or scikit_learns_network(model)
     if hasattr(model, "classes_"):
@@ -78,10 +82,6 @@ def own_network(model: Any) -> Sequential | None:
 
     The estimator is copied, because that adopts any ``coefs_`` that were assigned to it.
     """
-    if hasattr(model, "estimators_") and type(model).__module__.startswith("affinet.estimators"):
-        raise TypeError(
-            f"{type(model).__name__} has several networks, wanted one: pass each of estimators_"
-        )
     if not isinstance(getattr(model, "net_", None), Sequential):
         return None
     net: Sequential = copy.deepcopy(model).net_
