@@ -17,7 +17,7 @@ cdef void _affine_backward_db(Py_ssize_t B, Py_ssize_t O, const real* dout,
 
 cdef void _affine_held(void* epilogue, const Held* held, real* precision) noexcept nogil:
     """Forward over x, W, b and out, held in this order."""
-    _gemm_nn(held_size(held, 0, 0), held_size(held, 0, 1), held_size(held, 1, 1),
+    _gemm_nn(NO_PRECISION, held_size(held, 0, 0), held_size(held, 0, 1), held_size(held, 1, 1),
              <real*> held_data(held, 0), <real*> held_data(held, 1), <real*> held_data(held, 2),
              (<const Epilogue*> epilogue)[0], <real*> held_data(held, 3))
 

@@ -50,6 +50,9 @@ cdef enum Precision:        # element type of an array
     NO_PRECISION            # not known yet
     SINGLE_PRECISION
     DOUBLE_PRECISION
+    BFLOAT16                # of a product's factors only: parts.pyx
+    BFLOAT16X3
+    BFLOAT16X6
 
 ctypedef fused real:
     float

@@ -79,7 +79,7 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssiz
     cdef Tables tables
     cdef Bins bins
     if op.kind == AFFINE:
-        _gemm_nn(rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
+        _gemm_nn(op.multiplied, rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
                  params + op.starts[1] if op.n_starts > 1 else nothing,
                  RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
     elif op.kind == ELEMENTWISE:
@@ -121,8 +121,9 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssiz
                               params + op.starts[0],
                               params + op.starts[1] if op.n_starts > 1 else nothing, out)
     elif op.kind == MEMBER_AFFINE:
-        _member_affine_forward(rows, op.n_inputs, op.n_outputs, <Py_ssize_t> op.numbers[0], first,
-                               B, x, params + op.starts[0], params + op.starts[1], out)
+        _member_affine_forward(op.multiplied, rows, op.n_inputs, op.n_outputs,
+                               <Py_ssize_t> op.numbers[0], first, B, x, params + op.starts[0],
+                               params + op.starts[1], out)
     else:
         _fill_with_nan(n, out)
 
@@ -249,11 +250,12 @@ cdef class Operations:
             raise MemoryError("no memory for a block of rows")
 
 
-def make_operations(params, list operations not None, Py_ssize_t n_inputs, /):
+def make_operations(params, list operations not None, Py_ssize_t n_inputs, precision=None, /):
     """Operations over ``params`` for rows of ``n_inputs`` numbers.
 
     operations: a record (kernel, sources, n_outputs, starts, numbers, key, arrays) for each, as
-    operations.pyx describes them. A training overwrites params and the arrays.
+    operations.pyx describes them. A training overwrites params and the arrays. precision: None, or
+    that of the products of affine operations that are large enough (parts.pyx), by name.
     """
     cdef Held held
     cdef Operations self = Operations.__new__(Operations)
@@ -266,6 +268,7 @@ def make_operations(params, list operations not None, Py_ssize_t n_inputs, /):
         hold(&held, b"params", params, REAL, 1, WRITE)
         self.graph.precision = held.precision
         self.graph.n_parameters = held_size(&held, 0, 0)
+        self.graph.multiplied = _precision_named(precision, held.precision)
     finally:
         let_go(&held)
     self.graph.params = own_vector(self.owners, "params", params,

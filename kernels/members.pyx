@@ -77,37 +77,39 @@ cdef void _member_scale_parameters(Py_ssize_t first, Py_ssize_t end, Py_ssize_t 
         x, dout = x + each * O, dout + each * O
 
 
-cdef void _member_affine_forward(Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O, Py_ssize_t k,
-                                 Py_ssize_t row, Py_ssize_t B, const real* x, const real* W,
-                                 const real* b, real* out) noexcept nogil:
+cdef void _member_affine_forward(Precision multiplied, Py_ssize_t rows, Py_ssize_t I,
+                                 Py_ssize_t O, Py_ssize_t k, Py_ssize_t row, Py_ssize_t B,
+                                 const real* x, const real* W, const real* b,
+                                 real* out) noexcept nogil:
     """out_i = x_i W_m + b_m for the rows of a batch of B from number ``row`` on."""
     cdef Py_ssize_t i = 0, m, n, each = B // k
     while i < rows:
         m = (row + i) // each
         n = min(rows - i, (m + 1) * each - row - i)
-        _gemm_nn(n, I, O, x + i * I, W + m * I * O, b + m * O, NO_EPILOGUE, out + i * O)
+        _gemm_nn(multiplied, n, I, O, x + i * I, W + m * I * O, b + m * O, NO_EPILOGUE,
+                 out + i * O)
         i += n
 
 
-cdef void _member_affine_dx(Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O, Py_ssize_t k,
-                            Py_ssize_t row, Py_ssize_t B, const real* dout, const real* W,
-                            real* dx) noexcept nogil:
+cdef void _member_affine_dx(Precision multiplied, Py_ssize_t rows, Py_ssize_t I, Py_ssize_t O,
+                            Py_ssize_t k, Py_ssize_t row, Py_ssize_t B, const real* dout,
+                            const real* W, real* dx) noexcept nogil:
     """dx_i = dout_i W_m^T, in other memory than dout."""
     cdef Py_ssize_t i = 0, m, n, each = B // k
     while i < rows:
         m = (row + i) // each
         n = min(rows - i, (m + 1) * each - row - i)
-        _gemm_nt(n, O, I, dout + i * O, W + m * I * O, NULL, dx + i * I)
+        _gemm_nt(multiplied, n, O, I, dout + i * O, W + m * I * O, NULL, dx + i * I)
         i += n
 
 
-cdef void _member_affine_parameters(Py_ssize_t first, Py_ssize_t end, Py_ssize_t each,
-                                    Py_ssize_t I, Py_ssize_t O, const real* x, const real* dout,
-                                    real* dW, real* db) noexcept nogil:
+cdef void _member_affine_parameters(Precision multiplied, Py_ssize_t first, Py_ssize_t end,
+                                    Py_ssize_t each, Py_ssize_t I, Py_ssize_t O, const real* x,
+                                    const real* dout, real* dW, real* db) noexcept nogil:
     """dW_m = x^T dout and db_m = sum of dout over a member's ``each`` rows."""
     cdef Py_ssize_t m
     for m in range(first, end):
-        _gemm_tn(I, each, O, x, dout, dW + m * I * O)
+        _gemm_tn(multiplied, I, each, O, x, dout, dW + m * I * O)
         _affine_backward_db(each, O, dout, db + m * O)
         x, dout = x + each * I, dout + each * O
 
@@ -170,8 +172,9 @@ def member_scale_backward(x, dout, s, dx, ds, db, /):
 cdef void _member_affine_held(void* job, const Held* held, real* precision) noexcept nogil:
     """x, W, b and out, in this order."""
     cdef Py_ssize_t B = held_size(held, 0, 0)
-    _member_affine_forward(B, held_size(held, 0, 1), held_size(held, 1, 2), held_size(held, 1, 0),
-                           0, B, <real*> held_data(held, 0), <real*> held_data(held, 1),
+    _member_affine_forward(NO_PRECISION, B, held_size(held, 0, 1), held_size(held, 1, 2),
+                           held_size(held, 1, 0), 0, B, <real*> held_data(held, 0),
+                           <real*> held_data(held, 1),
                            <real*> held_data(held, 2), <real*> held_data(held, 3))
 
 
@@ -181,9 +184,9 @@ cdef void _member_affine_backward_held(void* job, const Held* held,
     cdef Py_ssize_t B = held_size(held, 0, 0), I = held_size(held, 0, 1)
     cdef Py_ssize_t k = held_size(held, 2, 0), O = held_size(held, 1, 1)
     cdef const real* dout = <real*> held_data(held, 1)
-    _member_affine_parameters(0, k, B // k, I, O, <real*> held_data(held, 0), dout,
+    _member_affine_parameters(NO_PRECISION, 0, k, B // k, I, O, <real*> held_data(held, 0), dout,
                               <real*> held_data(held, 4), <real*> held_data(held, 5))
-    _member_affine_dx(B, I, O, k, 0, B, dout, <real*> held_data(held, 2),
+    _member_affine_dx(NO_PRECISION, B, I, O, k, 0, B, dout, <real*> held_data(held, 2),
                       <real*> held_data(held, 3))
 
 

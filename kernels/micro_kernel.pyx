@@ -16,10 +16,12 @@ cdef extern from *:
     #define AFFINET_NR_VECTORS 2
     #endif
     #define AFFINET_NR_BYTES (AFFINET_NR_VECTORS * AFFINET_VECTOR_BYTES)
+    #define AFFINET_TILE_BYTES (AFFINET_MR * AFFINET_NR_BYTES)
     """
     const int MR "AFFINET_MR"
     const int NR_VECTORS "AFFINET_NR_VECTORS"
     const int NR_BYTES "AFFINET_NR_BYTES"
+    const int MAX_TILE_BYTES "AFFINET_TILE_BYTES"
 
 cdef enum PanelUse:         # what else the micro-kernel does with B
     READ_PANEL

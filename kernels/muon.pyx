@@ -103,18 +103,21 @@ cdef void _muon_step(const Matrix* m, int phase, int index, int members,
     if rows == 0:
         return
     if part == 0 and m.I <= m.O:
-        _gemm_nt(rows, m.O, m.I, X + first * m.O, X, nothing, gram + start)
+        _gemm_nt(NO_PRECISION, rows, m.O, m.I, X + first * m.O, X, nothing, gram + start)
     elif part == 0:
-        _gemm_tn_rows(first, rows, m.O, m.I, m.O, X, X, gram)
+        _gemm_tn_rows(NO_PRECISION, first, rows, m.O, m.I, m.O, X, X, gram)
     elif part == 1:
-        _gemm_nn(rows, n, n, gram + start, gram, nothing, NO_EPILOGUE, polynomial + start)
+        _gemm_nn(NO_PRECISION, rows, n, n, gram + start, gram, nothing, NO_EPILOGUE,
+                 polynomial + start)
         for i in range(start, start + rows * n):
             polynomial[i] = fmadd(c, polynomial[i], b * gram[i])
     else:
         if m.I <= m.O:
-            _gemm_nn(rows, m.I, m.O, polynomial + first * m.I, X, nothing, NO_EPILOGUE, Y + start)
+            _gemm_nn(NO_PRECISION, rows, m.I, m.O, polynomial + first * m.I, X, nothing,
+                     NO_EPILOGUE, Y + start)
         else:
-            _gemm_nn(rows, m.O, m.O, X + start, polynomial, nothing, NO_EPILOGUE, Y + start)
+            _gemm_nn(NO_PRECISION, rows, m.O, m.O, X + start, polynomial, nothing, NO_EPILOGUE,
+                     Y + start)
         for i in range(start, start + rows * m.O):
             Y[i] = fmadd(a, X[i], Y[i])
 

@@ -99,11 +99,13 @@ cdef struct Operation:
     bint trains             # it has parameters, or something before it has
     bint with_relu          # an affine operation that also does the relu that alone reads it
     bint done_before        # that relu
+    Precision multiplied    # an affine operation's factors, NO_PRECISION for as they are stored
     bint gradient_done      # a relu whose only reader's dx product also does its gradient
     int buffer              # where a prediction writes its output (forward.pyx)
 
 cdef struct Graph:
     Precision precision     # of the parameters, and so of everything
+    Precision multiplied    # of the factors of large products, NO_PRECISION for the same
     char* params
     Py_ssize_t n_parameters
     int n_operations

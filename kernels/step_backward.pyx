@@ -81,7 +81,8 @@ cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
     cdef const real* y = NULL
     cdef real* dx
     if not w.of_a_member:
-        _gemm_tn(op.n_inputs, rows, op.n_outputs, x, dout, <real*> w.grads + op.starts[0])
+        _gemm_tn(op.multiplied, op.n_inputs, rows, op.n_outputs, x, dout,
+                 <real*> w.grads + op.starts[0])
         if op.n_starts > 1:
             _affine_backward_db(rows, op.n_outputs, dout, <real*> w.grads + op.starts[1])
     if not _trains(w.graph, source):
@@ -89,7 +90,8 @@ cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
     if w.graph.operations[source].gradient_done:
         y = <real*> w.spaces[source].out
     dx = <real*> w.spaces[i].dx
-    _gemm_nt(rows, op.n_outputs, op.n_inputs, dout, <real*> w.graph.params + op.starts[0], y, dx)
+    _gemm_nt(op.multiplied, rows, op.n_outputs, op.n_inputs, dout,
+             <real*> w.graph.params + op.starts[0], y, dx)
     return dx
 
 
@@ -144,16 +146,16 @@ cdef real* _members_backward(Workspace* w, int i, Py_ssize_t rows, const real* x
         _member_scale_parameters(first, end, each, op.n_outputs, x, dout, grads + op.starts[0],
                                  grads + op.starts[1] if op.n_starts > 1 else nothing)
     else:
-        _member_affine_parameters(first, end, each, op.n_inputs, op.n_outputs, x, dout,
-                                  grads + op.starts[0], grads + op.starts[1])
+        _member_affine_parameters(op.multiplied, first, end, each, op.n_inputs, op.n_outputs, x,
+                                  dout, grads + op.starts[0], grads + op.starts[1])
     if not _trains(w.graph, op.sources[0]):
         return dx
     if op.kind == MEMBER_SCALE:
         _member_scale_forward(rows, op.n_outputs, k, w.first_row, w.batch_rows, dout,
                               params + op.starts[0], nothing, dx)
     else:
-        _member_affine_dx(rows, op.n_inputs, op.n_outputs, k, w.first_row, w.batch_rows, dout,
-                          params + op.starts[0], dx)
+        _member_affine_dx(op.multiplied, rows, op.n_inputs, op.n_outputs, k, w.first_row,
+                          w.batch_rows, dout, params + op.starts[0], dx)
     return dx
 
 

@@ -81,7 +81,7 @@ cdef void _affine_part(Team* team, int index, int i, real* precision) noexcept n
     cdef Py_ssize_t O = op.n_outputs, first = _first_row_of_W(op, index, team.members)
     cdef Py_ssize_t rows = _first_row_of_W(op, index + 1, team.members) - first
     if rows > 0:
-        _gemm_tn_rows(first, rows, op.n_inputs, m.batch_rows, O, x, dout,
+        _gemm_tn_rows(op.multiplied, first, rows, op.n_inputs, m.batch_rows, O, x, dout,
                       <real*> w.grads + op.starts[0])
         _finish_part(m, op.starts[0] + first * O, rows * O, True, precision)
     if index == team.members - 1 and op.n_starts > 1:

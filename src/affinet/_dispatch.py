@@ -74,7 +74,9 @@ def runtime_info() -> dict[str, Any]:
     -------
     dict
         Keys ``affinet``, ``python``, ``numpy``, ``machine``, ``level`` (the chosen one),
-        ``reason``, ``compiled_levels``, ``supported_levels``, ``threads`` (the maximum).
+        ``reason``, ``compiled_levels``, ``supported_levels``, ``threads`` (the maximum), and
+        ``precisions``: for each precision of products that a :class:`Sequential` can have, whether
+        a matrix unit computes it ("native") or ordinary arithmetic ("emulated").
 
     Examples
     --------
@@ -92,12 +94,20 @@ def runtime_info() -> dict[str, Any]:
         "compiled_levels": compiled_levels(),
         "supported_levels": supported_levels(),
         "threads": kernels.threads()[0],
+        "precisions": precisions(),
     }
 
 
 def baseline_level() -> Any:
     """The module of the level that every processor runs, whichever level was chosen."""
     return _load("baseline")
+
+
+def precisions() -> dict[str, str]:
+    """How the chosen level computes each precision of products."""
+    has_fma = kernels.build_level()[1]
+    how = "emulated" if has_fma else "emulated, other bits near 2^-126 without fused multiply-add"
+    return dict.fromkeys(kernels.known_precisions(), how)
 
 
 def _problem_with(forced: str, compiled: Sequence[str], supported: Sequence[str]) -> str | None:

@@ -181,6 +181,7 @@ def describe(net: Sequential) -> dict[str, Any]:
         "loss": None if net.loss is None else describe_part(net.loss),
         "input_scale": net.input_scale,
         "check_finite": net.check_finite,
+        **({} if net.precision is None else {"precision": net.precision}),
         "shapes": {name: list(array.shape) for name, array in arrays_of(net).items()},
         "metadata": net.metadata,
     }
@@ -227,6 +228,7 @@ def rebuild(
         loss=loss,
         input_scale=description["input_scale"],
         check_finite=description["check_finite"],
+        precision=description.get("precision"),
     )
     if arrays_of(net).keys() != description["shapes"].keys():
         raise ValueError(

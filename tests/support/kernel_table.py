@@ -17,6 +17,8 @@ NOT_KERNELS = {
     "Plan",
     "always_team",
     "build_level",
+    "known_precisions",
+    "multiplies_in_parts",
     "known_losses",
     "known_operations",
     "known_optimizers",
@@ -27,6 +29,7 @@ NOT_KERNELS = {
     "team_plan",
     "threads",
 }  # public names of a kernel module that compute nothing
+IN_PARTS = {"gemm_in_parts"}  # only in float32: test_products_in_parts.py
 
 TOPICS = (layers, activations, normalization, columns, ensembles, losses, optimizers)
 KERNELS = {kernel.key: kernel for kernel in chain.from_iterable(topic.ROWS for topic in TOPICS)}

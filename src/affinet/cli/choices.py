@@ -16,6 +16,7 @@ OF_PLAIN = {
     "input_dropout": "drops hidden units only, with --dropout",
     "steps": "takes the length of the training in --epochs",
     "impute": "takes missing values as they are",
+    "precision": "multiplies in float32",
     "data_parallel": "trains in one process",
 }
 
@@ -52,6 +53,8 @@ def require_taken(options: argparse.Namespace) -> None:
         ):
             if getattr(options, name):
                 raise ValueError(f"argument --time-limit: {why}")
+    if options.precision is not None and options.dtype == "float64":
+        raise ValueError("argument --precision: it wants --dtype float32")
     if options.model in (None, MLP):
         return
     for name, instead in OF_PLAIN.items():

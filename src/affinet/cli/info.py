@@ -83,6 +83,8 @@ def installed_version(name: str) -> str | None:
 
 def in_words(value: Any) -> str:
     """A value of the runtime's table in one line."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {what}" for name, what in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return str(value)

@@ -87,6 +87,7 @@ def as_values(net: Sequential, path: str) -> dict[str, Any]:
         "layers": [{"type": type(layer).__name__, **layer.config()} for layer in net.layers],
         "loss": None if net.loss is None else type(net.loss).__name__,
         "dtype": net.dtype.name,
+        "precision": net.precision,
         "input_scale": net.input_scale,
         "inputs": n_inputs(net),
         "shapes": net.params.shapes,

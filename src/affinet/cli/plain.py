@@ -79,7 +79,7 @@ def build(options: argparse.Namespace, recipe: Recipe) -> Sequential:
     layers.append(affine(width, len(recipe.classes) or 1, rng, last, options))
     loss = SoftmaxWithLoss() if recipe.classes else MeanSquaredError()
     scale = None if recipe.maximum is None else 1 / recipe.maximum
-    return Sequential(*layers, loss=loss, input_scale=scale)
+    return Sequential(*layers, loss=loss, input_scale=scale, precision=options.precision)
 
 
 def affine(

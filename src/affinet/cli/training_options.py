@@ -39,6 +39,7 @@ from affinet.cli.values import (
     strength,
     widths,
 )
+from affinet.precision import PRECISIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -187,6 +188,15 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         "is S times N(0, 1) (default: auto)",
     )
     choice(group, "--dtype", DTYPES, None, "float32", "precision; only mlp takes float64")
+    choice(
+        group,
+        "--precision",
+        PRECISIONS,
+        None,
+        "that of --dtype",
+        "mlp: multiply matrices in bfloat16 parts, in one product, or to float32's accuracy in 3 "
+        "or 6; see affinet info for whether a matrix unit does it",
+    )
 
 
 def add_training(group: argparse._ArgumentGroup) -> None:

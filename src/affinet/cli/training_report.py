@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     *("model", "preset", "hidden", "activation", "dropout", "input_dropout", "init", "dtype"),
+    "precision",
     *("optimizer", "lr", "schedule", "batch_size", "l2", "class_weight", "early_stopping"),
     *("epochs", "steps", "time_limit", "seed"),
 )

@@ -198,6 +198,8 @@ class BaseMLP(Model, ABC):
         """The data to train on, checked."""
         self._require_plain(X, y)
         dtype = FLOATS if self.dtype is None else np.dtype(self.dtype)
+        if self.dtype is None and self.precision is not None:
+            dtype = np.dtype(np.float32)
         X, y = validate_data(
             self,
             X,
@@ -253,7 +255,7 @@ class BaseMLP(Model, ABC):
         structure = (sizes, names, rates)
         if first:
             arrays = list(initial_arrays(sizes, names, rows.x.dtype, rng))
-            self.net_ = build(arrays, names, rates, None)
+            self.net_ = build(arrays, names, rates, None, self.precision)
         else:
             found = [W.shape for W in self.coefs_]
             if found != list(pairwise(sizes)):
@@ -262,8 +264,9 @@ class BaseMLP(Model, ABC):
                     f"the model to continue with has {found}"
                 )
             net = self._network()
-            if structure != self._structure:
-                self.net_ = build(list(zip(*weight_views(net), strict=True)), names, rates, None)
+            if structure != self._structure or net.precision != self.precision:
+                arrays = list(zip(*weight_views(net), strict=True))
+                self.net_ = build(arrays, names, rates, None, self.precision)
                 self.__dict__.pop("_optimizer", None)
         self._structure = structure
         self.coefs_, self.intercepts_ = weight_views(self.net_)

@@ -40,6 +40,7 @@ def build(
     activations: Sequence[str],
     rates: Sequence[float],
     loss: Any,
+    precision: str | None = None,
 ) -> Sequential:
     """Affine layers with these weights; behind each but the last its activation and dropout."""
     layers: list[Any] = []
@@ -52,7 +53,7 @@ def build(
             layers.append(activation())
         if rates[place] > 0:
             layers.append(Dropout(rates[place], rng=0))  # fit draws the masks by its own key
-    return Sequential(*layers, loss=loss)
+    return Sequential(*layers, loss=loss, precision=precision)
 
 
 def affine_places(net: Sequential) -> list[str]:

@@ -120,7 +120,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     n_threads : int, optional
         Number of threads to train and predict with; None keeps the current number.
     dtype : dtype, optional
-        float32 or float64 to compute in; None follows X: float32 stays, all else becomes float64.
+        float32 or float64 to compute in; None follows X: float32 stays, all else becomes float64,
+        or float32 with a ``precision``.
+    precision : {None, "bfloat16", "bfloat16x3", "bfloat16x6"}
+        How a float32 network multiplies matrices, see :class:`affinet.Sequential`; not in "lbfgs",
+        which trains in double precision.
 
     Attributes
     ----------
@@ -216,6 +220,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         cv: Any = None,
         n_threads: int | None = None,
         dtype: Any = None,
+        precision: str | None = None,
     ) -> None:
         self._store(locals())
 

@@ -43,7 +43,7 @@ def adopt_weights(model: Any) -> None:
     output, loss = model._given_output(sizes[-1])
     require_described(model, "out_activation_", output)
     model.out_activation_ = output
-    model.net_ = build(arrays, names, rates, loss)
+    model.net_ = build(arrays, names, rates, loss, model.precision)
     model._structure = (sizes, names, rates)
     model.coefs_, model.intercepts_ = weight_views(model.net_)
     records: dict[str, Any] = {"t_": 0, "_best": None, "_no_improvement_count": 0}

@@ -13,6 +13,7 @@ from affinet._validation import any_number, positive_number, real_number, whole_
 from affinet.layers.activations import Activation, activation_classes
 from affinet.losses import Loss, elementwise
 from affinet.network.inner import has_methods
+from affinet.precision import PRECISIONS
 from affinet.threads import MOST
 
 Check = Callable[[str, Any], object]  # raises by name; what it returns does not matter
@@ -129,6 +130,12 @@ def compute_dtype(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}, wanted None, float32 or float64")
 
 
+def product_precision(name: str, value: Any) -> None:
+    """None or a precision of products in float32 networks."""
+    if value is not None:
+        choice(*PRECISIONS)(name, value)
+
+
 def callbacks(name: str, value: Any) -> None:
     """None, or a list or tuple of callables, which can be iterated more than once."""
     if value is None:
@@ -236,6 +243,7 @@ COMMON: dict[str, Check] = {
     "cv": folds,
     "n_threads": n_threads,
     "dtype": compute_dtype,
+    "precision": product_precision,
 }
 CLASSIFIER = COMMON | {"loss": loss_of(*CLASSIFIER_LOSSES), "class_weight": class_weight}
 REGRESSOR = COMMON | {"loss": loss_of(*REGRESSOR_LOSSES), "quantile": between_0_and_1}

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from affinet._dispatch import kernels
 from affinet._validation import Array, compute_dtype, fold_rows, number_array, ready
+from affinet.layers import products
 from affinet.layers.base import Parameter, ParameterLayer, gradient_array
 from affinet.layers.initializers import initial_weights
 from affinet.layers.operation import OnnxGraph, Operation
@@ -168,14 +169,15 @@ class Affine(ParameterLayer):
 
         dW = self._gradient_target("W", W.shape, dtype)
         db = self._gradient_target("b", W.shape[1:], dtype)
-        kernels.affine_backward_dw(ready(x, dtype), dout, dW)
+        precision = self._product_precision(W)
+        products.backward_dw(precision, ready(x, dtype), dout, dW)
         kernels.affine_backward_db(dout, db)
         self._keep_gradient("W", dW)
         self._keep_gradient("b", db)
         if not need_dx:
             return np.empty(0, dtype)
         dx = np.empty(x.shape, dtype)
-        kernels.affine_backward_dx(dout, W, dx)
+        products.backward_dx(precision, dout, W, dx)
         return dx if dx.shape == x_shape else dx.reshape(x_shape)
 
     def widths(self) -> tuple[int, int]:
@@ -201,7 +203,9 @@ class Affine(ParameterLayer):
             self._require_matching_bias()
         dtype = compute_dtype(x, W, b)
         out = np.empty((x.shape[0], W.shape[1]), dtype)
-        kernels.affine_forward(ready(x, dtype), ready(W, dtype), ready(b, dtype), out)
+        W = ready(W, dtype)
+        precision = self._product_precision(W)
+        products.forward(precision, ready(x, dtype), W, ready(b, dtype), out)
         return out
 
     def _require_matching_bias(self) -> None:

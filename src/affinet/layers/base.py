@@ -23,6 +23,7 @@ from affinet._validation import (
 )
 from affinet.layers.operation import OnnxGraph, Operation
 from affinet.parameters import Parameters
+from affinet.precision import layer_precision
 
 Saved = TypeVar("Saved")
 
@@ -171,6 +172,8 @@ class ParameterLayer(Layer):
         self._gradients: Mapping[str, Array] = {}
         self._owner: weakref.ref[Parameters] | None = None
 
+    _precision: str | None = None  # of the products of the network that the layer is in
+
     @property
     def in_network(self) -> bool:
         """True while a live network owns this layer's parameters."""
@@ -187,6 +190,16 @@ class ParameterLayer(Layer):
         self._owner = weakref.ref(owner)
         for name, gradient in gradients.items():
             setattr(self, f"d{name}", gradient)
+
+    def multiply_in(self, precision: str | None) -> None:
+        """Compute products in the precision of the network that binds the layer."""
+        self._precision = precision
+
+    def _product_precision(self, W: Array) -> str | None:
+        """The precision of products with these weights; None for that of the arrays."""
+        if self._precision is None or W.dtype != np.float32 or not self.in_network:
+            return None
+        return layer_precision(self._precision, *W.shape[-2:])
 
     def _gradient_target(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """The array that backward writes to: the network's view if it fits, else a new array."""

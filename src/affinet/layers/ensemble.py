@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from affinet._dispatch import kernels
 from affinet._validation import Array, generator, ready, whole_number
+from affinet.layers import products
 from affinet.layers.base import Parameter
 from affinet.layers.columns import float_dtype
 from affinet.layers.members import MemberLayer, random_signs
@@ -123,7 +124,7 @@ class BatchEnsemble(MemberLayer):
         r, W, s, b = self._arrays_as(dtype)
         scaled, product = np.empty(x.shape, dtype), np.empty((len(x), self.n_outputs), dtype)
         kernels.member_scale_forward(ready(x, dtype), r, None, scaled)
-        kernels.affine_forward(scaled, W, np.zeros(self.n_outputs, dtype), product)
+        products.linear_forward(self._product_precision(W), scaled, W, product)
         out = np.empty_like(product)
         kernels.member_scale_forward(product, s, b, out)
         if keep:
@@ -135,9 +136,10 @@ class BatchEnsemble(MemberLayer):
         r, W, s, _ = self._arrays_as(x.dtype)
         inner = np.empty_like(dout)
         kernels.member_scale_backward(product, dout, s, inner, gradients["s"], gradients["b"])
-        kernels.affine_backward_dw(scaled, inner, gradients["W"])
+        precision = self._product_precision(W)
+        products.backward_dw(precision, scaled, inner, gradients["W"])
         dx = np.empty(x.shape, x.dtype)
-        kernels.affine_backward_dx(inner, W, dx)
+        products.backward_dx(precision, inner, W, dx)
         kernels.member_scale_backward(x, dx.copy(), r, dx, gradients["r"], None)
         return dx
 
@@ -229,12 +231,29 @@ class MemberAffine(MemberLayer):
     def _apply(self, x: Array, keep: bool) -> Array:
         dtype = self._dtype_for(x)
         out = np.empty((len(x), self.n_outputs), dtype)
+        x = ready(x, dtype)
         W, b = self._arrays_as(dtype)
-        kernels.member_affine_forward(ready(x, dtype), W, b, out)
+        precision = self._product_precision(W)
+        if precision is None:
+            kernels.member_affine_forward(x, W, b, out)
+            return out
+        for m, rows in enumerate(self._rows_of_members(x)):
+            products.forward(precision, x[rows], W[m], b[m], out[rows])
         return out
 
     def _apply_backward(self, x: Array, dout: Array, gradients: Mapping[str, Array]) -> Array:
         dx = np.empty(x.shape, x.dtype)
         W, _ = self._arrays_as(x.dtype)
-        kernels.member_affine_backward(x, dout, W, dx, gradients["W"], gradients["b"])
+        precision, dW, db = self._product_precision(W), gradients["W"], gradients["b"]
+        if precision is None:
+            kernels.member_affine_backward(x, dout, W, dx, dW, db)
+            return dx
+        for m, rows in enumerate(self._rows_of_members(x)):
+            products.backward_dw(precision, x[rows], dout[rows], dW[m])
+            kernels.affine_backward_db(dout[rows], db[m])
+            products.backward_dx(precision, dout[rows], W[m], dx[rows])
         return dx
+
+    def _rows_of_members(self, x: Array) -> list[slice]:
+        each = len(x) // self.members
+        return [slice(m * each, (m + 1) * each) for m in range(self.members)]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from affinet._dispatch import kernels
 from affinet._validation import Array, compute_dtype, generator, number_array, ready, whole_number
+from affinet.layers import products
 from affinet.layers.affine import fold_inputs, unfold_outputs
 from affinet.layers.base import Parameter, ParameterLayer, gradient_array
 from affinet.layers.columns import float_dtype
@@ -149,12 +150,13 @@ class NTKAffine(ParameterLayer):
         W, dout = ready(self.W, dtype), ready(dout, dtype).reshape(len(x), self.W.shape[1])
         dW = self._gradient_target("W", W.shape, dtype)
         db = self._gradient_target("b", W.shape[1:], dtype)
-        kernels.affine_backward_dw(ready(x, dtype), dout, dW)
+        precision = self._product_precision(W)
+        products.backward_dw(precision, ready(x, dtype), dout, dW)
         kernels.affine_backward_db(dout, db)
         self._keep_gradient("W", dW)
         self._keep_gradient("b", db)
         dx = np.empty(x.shape, dtype)
-        kernels.affine_backward_dx(dout, W, dx)
+        products.backward_dx(precision, dout, W, dx)
         dx *= dtype.type(self.factor)
         return dx.reshape(x_shape)
 
@@ -195,7 +197,9 @@ class NTKAffine(ParameterLayer):
         dtype = compute_dtype(rows, W, self.b)
         rows = ready(rows, dtype) * dtype.type(self.factor)
         out = np.empty((len(rows), W.shape[1]), dtype)
-        kernels.affine_forward(rows, ready(W, dtype), ready(self.b, dtype), out)
+        weights = ready(W, dtype)
+        precision = self._product_precision(weights)
+        products.forward(precision, rows, weights, ready(self.b, dtype), out)
         return rows, unfold_outputs(out, x, W)
 
     def _require_matching_bias(self) -> None:

@@ -30,6 +30,7 @@ class NetworkAttributes(KnownAttributes):
     _dtype: np.dtype[Any]
     _input_scale: float | None
     _check_finite: bool
+    _precision: str | None = None
     _history: History | None
     _metadata: dict[str, Any]
 
@@ -128,6 +129,19 @@ class NetworkAttributes(KnownAttributes):
         if not isinstance(value, bool | np.bool_ | int):
             raise TypeError(f"check_finite is {value!r}, wanted True or False")
         self._check_finite = bool(value)
+
+    @property
+    def precision(self) -> str | None:
+        """The precision of the matrix products; None for that of the parameters."""
+        return self._precision
+
+    @precision.setter
+    def precision(self, value: Any) -> NoReturn:
+        raise AttributeError(
+            f"the precision of a network is fixed, here {self._precision!r}: build another one "
+            "with copies of its layers, Sequential(*copy.deepcopy(net.layers), loss=net.loss, "
+            f"precision={value!r})"
+        )
 
     @property
     def history(self) -> History | None:

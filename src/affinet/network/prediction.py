@@ -165,7 +165,7 @@ class Prediction(NetworkAttributes):
             None
             if self._n_inputs is None
             else kernels.make_operations(
-                self._params.flat, describe_layers(self.layers), self._n_inputs
+                self._params.flat, describe_layers(self.layers), self._n_inputs, self._precision
             )
         )
         self._n_outputs = 0 if self._operations is None else self._operations.n_outputs

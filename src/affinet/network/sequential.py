@@ -36,6 +36,7 @@ from affinet.network.summary import summary_of
 from affinet.network.usage import Usage
 from affinet.optimizers import Optimizer
 from affinet.parameters import Parameters
+from affinet.precision import usable_precision, warn_if_slow
 
 if TYPE_CHECKING:
     from affinet.training import History
@@ -80,6 +81,17 @@ class Sequential(Propagation, Explanation):
         1/255 for images stored as uint8. Saved with the model.
     check_finite : bool
         True refuses inputs that contain NaN or an infinity; the error names the position.
+    precision : {None, "bfloat16", "bfloat16x3", "bfloat16x6"}
+        How affine layers multiply matrices, in ``fit``, ``forward``, ``backward`` and ``predict``.
+        None is the dtype of the parameters. The others, for float32 parameters only, split each
+        factor into 1, 2 or 3 bfloat16 parts and sum 1, 3 or 6 products of them in float32. A norm
+        of the result is off by about 2e-3, 5e-6 or float32's own 5e-7, an element by at most 8e-3,
+        5e-5 or 2e-6 of ``|A| |B|``. Parts and products below 2^-126 count as zero; an
+        element that is not finite is computed again in float32. Parameters, sums, updates, losses
+        and everything elementwise stay float32, and so do layers with fewer than 16 inputs or
+        outputs. All levels of kernels give the same bits. They are made for matrix units; where
+        :func:`affinet.runtime_info` calls one emulated, it is slower than None. Fixed, and saved
+        with the model. See :doc:`/guides/precision`.
 
     Attributes
     ----------
@@ -93,6 +105,7 @@ class Sequential(Propagation, Explanation):
     dtype : numpy.dtype
         The dtype of the parameters, float32 or float64 (float16 is stored as float32). Inputs are
         converted to it.
+    precision : str or None
     history : History or None
         Record of the last ``fit``, up to its last epoch if it was interrupted.
     metadata : dict
@@ -102,7 +115,8 @@ class Sequential(Propagation, Explanation):
     ------
     ValueError
         If parameters have different dtypes, a layer is used twice or belongs to another network,
-        or the widths of neighbouring layers do not fit.
+        the widths of neighbouring layers do not fit, or parameters of float64 come with a
+        ``precision``.
 
     Examples
     --------
@@ -123,6 +137,7 @@ class Sequential(Propagation, Explanation):
         loss: Any = None,
         input_scale: float | None = None,
         check_finite: bool = False,
+        precision: str | None = None,
     ) -> None:
         require_layers(layers)
         self._chain = Chain(layers)
@@ -133,6 +148,8 @@ class Sequential(Propagation, Explanation):
         self.loss = loss
         self.input_scale = input_scale
         self.check_finite = check_finite
+        self._precision = usable_precision(precision, self._dtype)
+        warn_if_slow(precision, stacklevel=2)
         self.history = None
         self.metadata = {}
         shapes = {name: array.shape for name, array in arrays.items()}
@@ -363,6 +380,7 @@ class Sequential(Propagation, Explanation):
                     {name: self.params[key] for name, key in keys.items()},
                     {name: self.grads[key] for name, key in keys.items()},
                 )
+                layer.multiply_in(self._precision)
                 continue
             for name, key in keys.items():
                 setattr(layer, name, self.params[key])

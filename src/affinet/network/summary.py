@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from affinet.layers import Affine, BatchEnsemble, MemberAffine, NTKAffine
 from affinet.layers.tree import children_of, parameter_names, walk
+from affinet.precision import layer_precision
 
 if TYPE_CHECKING:
     from affinet.network.sequential import Sequential
@@ -22,11 +24,22 @@ def summary_of(net: Sequential) -> str:
     for place, (path, name, layer) in zip(places, shown, strict=True):
         n = sum(net.params[f"{path}.{own}"].size for own in parameter_names(layer))
         count = f"  {n:,} parameters" if parameter_names(layer) else ""
+        count += products_of(net, layer)
         lines.append(f"{place.ljust(place_width)}  {name:{width}}{count}".rstrip())
     if net.loss is not None:
         lines.append(f"loss {net.loss!r}")
-    lines.append(f"{net.params.flat.size:,} parameters, {net.dtype}")
+    last = f"{net.params.flat.size:,} parameters, {net.dtype}"
+    lines.append(last if net.precision is None else f"{last}, products in {net.precision}")
     return "\n".join(lines)
+
+
+def products_of(net: Sequential, layer: Any) -> str:
+    """The precision of a layer's products, if its network has one and the layer multiplies."""
+    if net.precision is None or not isinstance(
+        layer, Affine | NTKAffine | BatchEnsemble | MemberAffine
+    ):
+        return ""
+    return f", products in {layer_precision(net.precision, *layer.widths()) or net.dtype}"
 
 
 def short_name(layer: Any) -> str:

@@ -30,7 +30,8 @@ def export(
     """Write a network as an ONNX file that computes what :meth:`~affinet.Sequential.predict` does.
 
     The graph takes any number of rows and has the network's dtype. Layers are in evaluation mode,
-    so a Dropout is omitted; ``input_scale`` becomes a product at the input. The loss is not
+    so a Dropout is omitted; ``input_scale`` becomes a product at the input. A ``precision`` is kept
+    under ``affinet.precision``; other programs multiply as they do. The loss is not
     written. ``net.metadata`` is stored as JSON under ``affinet.metadata``, its ``classes`` also
     under ``classes``. :func:`load` reads back a network with bit-identical predictions. The file
     is written under a temporary name, flushed to disk and then renamed.

@@ -28,7 +28,7 @@ from affinet.onnx.graph import (
     shortest,
 )
 from affinet.onnx.layers import read_parametric, read_recorded, read_scale, record_of
-from affinet.onnx.names import PROBABILITIES
+from affinet.onnx.names import PRECISION, PROBABILITIES
 from affinet.onnx.products import factors, find_gate
 
 MATRIX_OPS = ("Gemm", "MatMul")
@@ -80,7 +80,12 @@ class Reader:
             self._read_node()
         self._require_fitting_input()
         scale = None if self.scale is None else self.scale[1]
-        return Sequential(*reversed(self.layers), loss=self.loss, input_scale=scale)
+        return Sequential(
+            *reversed(self.layers),
+            loss=self.loss,
+            input_scale=scale,
+            precision=self.graph.property_of(PRECISION),
+        )
 
     @property
     def is_at_end(self) -> bool:

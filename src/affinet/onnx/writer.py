@@ -218,6 +218,8 @@ def properties_of(net: Sequential | Ensemble, probabilities: bool) -> dict[str, 
         names.METADATA: json.dumps(net.metadata),
         names.PROBABILITIES: json.dumps(bool(probabilities)),
     }
+    if isinstance(net, Sequential) and net.precision is not None:
+        properties[names.PRECISION] = json.dumps(net.precision)
     if "classes" in net.metadata:
         properties[names.CLASSES] = json.dumps(net.metadata["classes"])
     return properties

@@ -31,6 +31,7 @@ from affinet.reference import (
     muon,
     normalization,
     optimizers,
+    parts,
     piecewise,
     regularization,
     softmax,
@@ -48,6 +49,7 @@ from affinet.reference.members import *  # noqa: F403
 from affinet.reference.muon import *  # noqa: F403
 from affinet.reference.normalization import *  # noqa: F403
 from affinet.reference.optimizers import *  # noqa: F403
+from affinet.reference.parts import *  # noqa: F403
 from affinet.reference.piecewise import *  # noqa: F403
 from affinet.reference.regularization import *  # noqa: F403
 from affinet.reference.softmax import *  # noqa: F403
@@ -66,6 +68,7 @@ __all__ += members.__all__
 __all__ += normalization.__all__
 __all__ += muon.__all__
 __all__ += optimizers.__all__
+__all__ += parts.__all__
 __all__ += piecewise.__all__
 __all__ += regularization.__all__
 __all__ += softmax.__all__

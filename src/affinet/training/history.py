@@ -39,6 +39,8 @@ class History:
         Why the training ended: ``"epochs"`` or ``"steps"`` if it made all of them, the name of
         the callback that stopped it with its message, or the name of the exception that ended it.
         None while it runs.
+    precision : str or None
+        The network's precision of matrix products; None for that of its parameters.
     best_epoch : int or None
         The epoch that :class:`affinet.EarlyStopping` found best.
 
@@ -61,6 +63,7 @@ class History:
     best_epoch: int | None = None
     step_reason: str | None = None
     threads: int = field(default=1, compare=False)
+    precision: str | None = None
 
     def __getitem__(self, name: str) -> list[float]:
         """One figure over all epochs; a KeyError lists the available names."""
@@ -71,6 +74,7 @@ class History:
     def __repr__(self) -> str:
         """A table of the first and the last epochs."""
         rest = [] if self.stopped_by is None else [f"ended by {self.stopped_by}"]
+        rest += [] if self.precision is None else [f"products in {self.precision}"]
         rest += [] if self.best_epoch is None else [f"best epoch {self.best_epoch}"]
         counts = f"{counted(len(self.epochs), 'epoch')}, {counted(self.steps, 'step')}"
         return "\n".join(

@@ -90,7 +90,7 @@ def history_of(content: Mapping[str, Any]) -> History:
             raise TypeError(f"epoch {place} of the history has figures that are not numbers")
     whole_number("the history's steps", history.steps, 0)
     whole_number("the history's threads", history.threads, 1)
-    for name in ("step_kind", "step_reason", "stopped_by"):
+    for name in ("step_kind", "step_reason", "stopped_by", "precision"):
         value = getattr(history, name)
         if not isinstance(value, str) and not (value is None and name != "step_kind"):
             raise TypeError(f"the history's {name} is {value!r:.50}, wanted text")

@@ -123,6 +123,7 @@ class Run:
             self.average_start = self.training.average.steps - self.history.steps
         self.history.step_kind = self.step.kind
         self.history.step_reason = self.step.reason
+        self.history.precision = self.training.net.precision
         self.history.threads = self.step.threads if self.alone else 1  # ranks divide the rows
         self.net.history = self.history
 

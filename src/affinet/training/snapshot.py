@@ -58,6 +58,7 @@ def identity(run: Run) -> dict[str, Any]:
         "rows of the first epoch": None if drawing is None else drawing.first_epoch,
         "dtype": run.net.dtype.name,
         "input_scale": run.net.input_scale,
+        "precision": run.net.precision,
         "optimizer": type(run.optimizer).__name__,
         "parameters with AdamW": list(getattr(run.optimizer, "adamw", ())),
         **{name: schedule_name(run, name) for name in SCHEDULES},

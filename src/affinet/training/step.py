@@ -221,7 +221,7 @@ class FusedStep:
     def make_plan(self, layers: list[Any], input_scale: float | None) -> Any:
         """The compiled plan, with the data to gather from."""
         plan = kernels.make_plan(
-            kernels.make_operations(self.net.params.flat, layers, self.n_inputs),
+            self.operations(self.net, layers),
             self.net.grads.flat,
             self.net.loss.kernel,
             str(self.optimizer.kernel),
@@ -236,10 +236,14 @@ class FusedStep:
         if self.training.average is not None:
             twin = self.training.average.follow(self.net)
             inside = describe_layers(twin.layers, self.keys)
-            plan.set_average(kernels.make_operations(twin.params.flat, inside, self.n_inputs))
+            plan.set_average(self.operations(twin, inside))
         if not self.in_files:
             self.set_rows(plan, self.training.x, self.training.t, self.training.weights)
         return plan
+
+    def operations(self, net: Any, layers: list[Any]) -> Any:
+        """A network of these operations in the compiled code."""
+        return kernels.make_operations(net.params.flat, layers, self.n_inputs, net.precision)
 
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
         """Make the plan gather rows from these arrays; see :meth:`located` for selected rows."""
