@@ -221,6 +221,19 @@ cdef class Operations:
         """Values per output row."""
         return self.graph.n_outputs
 
+    def multiply_in(self, str precision not None, /):
+        """Split the factors of affine operations that are large enough; see parts.pyx.
+
+        To be called before a plan is made.
+        """
+        cdef Precision wanted = _precision_named(precision, self.graph.precision)
+        cdef Operation* op
+        cdef int i
+        for i in range(self.graph.n_operations):
+            op = &self.graph.operations[i]
+            if op.kind in (AFFINE, MEMBER_AFFINE):
+                op.multiplied = _multiplied(wanted, op.n_inputs, op.n_outputs)
+
     def forward(self, x, out, /):
         """The outputs in evaluation mode: dropout passes everything.
 
@@ -250,12 +263,11 @@ cdef class Operations:
             raise MemoryError("no memory for a block of rows")
 
 
-def make_operations(params, list operations not None, Py_ssize_t n_inputs, precision=None, /):
+def make_operations(params, list operations not None, Py_ssize_t n_inputs, /):
     """Operations over ``params`` for rows of ``n_inputs`` numbers.
 
     operations: a record (kernel, sources, n_outputs, starts, numbers, key, arrays) for each, as
-    operations.pyx describes them. A training overwrites params and the arrays. precision: None, or
-    that of the products of affine operations that are large enough (parts.pyx), by name.
+    operations.pyx describes them. A training overwrites params and the arrays.
     """
     cdef Held held
     cdef Operations self = Operations.__new__(Operations)
@@ -268,7 +280,6 @@ def make_operations(params, list operations not None, Py_ssize_t n_inputs, preci
         hold(&held, b"params", params, REAL, 1, WRITE)
         self.graph.precision = held.precision
         self.graph.n_parameters = held_size(&held, 0, 0)
-        self.graph.multiplied = _precision_named(precision, held.precision)
     finally:
         let_go(&held)
     self.graph.params = own_vector(self.owners, "params", params,

@@ -56,8 +56,6 @@ cdef int _write_operation(Graph* graph, dict owners, int i, tuple record) except
     for k in range(len(starts)):
         op.starts[k] = starts[k]
     _require_parameters(graph, i, kernel)
-    if op.kind in (AFFINE, MEMBER_AFFINE):
-        op.multiplied = _multiplied(graph.multiplied, op.n_inputs, op.n_outputs)
     op.key = record[5]
     if op.key != 0 and op.kind != DROPOUT:
         _refuse(i, kernel, "has the key", op.key, "0: only dropout has one")

@@ -105,7 +105,6 @@ cdef struct Operation:
 
 cdef struct Graph:
     Precision precision     # of the parameters, and so of everything
-    Precision multiplied    # of the factors of large products, NO_PRECISION for the same
     char* params
     Py_ssize_t n_parameters
     int n_operations

@@ -34,11 +34,15 @@ cdef extern from *:
         return (vfloat)((infinite & word) | (~infinite & near));
     }
     /* Which parts of A and of B the products multiply, the smallest products first. */
-    typedef struct { int parts, products; signed char of_A[6], of_B[6]; } affinet_splitting;
+    typedef struct {
+        int parts, products;
+        int steps;      /* of a chain: a constant in the code would be unrolled 16 times */
+        signed char of_A[6], of_B[6];
+    } affinet_splitting;
     static const affinet_splitting affinet_splittings[3] = {
-        {1, 1, {0}, {0}},
-        {2, 3, {0, 0, 1}, {1, 0, 0}},
-        {3, 6, {0, 0, 1, 1, 2, 0}, {2, 1, 1, 0, 0, 0}},
+        {1, 1, 16, {0}, {0}},
+        {2, 3, 16, {0, 0, 1}, {1, 0, 0}},
+        {3, 6, 16, {0, 0, 1, 1, 2, 0}, {2, 1, 1, 0, 0, 0}},
     };
     /* Rounding to nearest, and what is smaller than 2^-126 is 0: FTZ and DAZ of MXCSR, FZ of
        FPCR. */
@@ -60,6 +64,7 @@ cdef extern from *:
     ctypedef struct Splitting "affinet_splitting":
         int parts
         int products
+        int steps
         signed char[6] of_A
         signed char[6] of_B
     const Splitting* splittings "affinet_splittings"
@@ -79,12 +84,10 @@ cdef inline Precision _multiplied(Precision wanted, Py_ssize_t I, Py_ssize_t O) 
     return wanted if min(I, O) >= LEAST_WIDTH else NO_PRECISION
 
 
-cdef Precision _precision_named(object name, Precision stored) except *:
-    """The precision of products with this name; NO_PRECISION for None."""
-    if name is None:
-        return NO_PRECISION
+cdef Precision _precision_named(str name, Precision stored) except *:
+    """The precision of products with this name."""
     if name not in _PARTS:
-        raise ValueError(f"precision is {name!r}, wanted None or one of {', '.join(_PARTS)}")
+        raise ValueError(f"precision is {name!r}, wanted one of {', '.join(_PARTS)}")
     if stored != SINGLE_PRECISION:
         raise TypeError(f"precision {name!r} wants float32 arrays")
     return _PARTS[name]
@@ -130,13 +133,13 @@ cdef void _pack_parts(const Splitting* splitting, Py_ssize_t steps, Py_ssize_t c
 # Tiles -------------------------------------------------------------------------------------------
 
 
-cdef inlined_void _chains(int rows, int vectors, const char* A, const char* B, vfloat* b,
-                          vfloat* tile) noexcept nogil:
+cdef inlined_void _chains(int rows, int vectors, int steps, const char* A, const char* B,
+                          vfloat* b, vfloat* tile) noexcept nogil:
     """tile = the chains of every second step of a block, from the one that A and B point at."""
     cdef int i, _k
     for i in range(rows * vectors):
         tile[i] = vnumber(tile, 0)
-    for _k in range(PART_STEPS // 2):
+    for _k in range(steps):
         _multiply_add(rows, vectors, True, sizeof(float), vlanes(b), A, B, b, tile)
         A += 2 * rows * sizeof(float)
         B += 2 * vectors * VECTOR_BYTES
@@ -149,7 +152,7 @@ cdef inlined_void _tile_of_parts(int rows, int vectors, const Splitting* splitti
     cdef vfloat[24] tile
     cdef vfloat[8] b
     cdef char[MAX_TILE_BYTES] evens
-    cdef int i, t
+    cdef int i, t, odd
     cdef Py_ssize_t _block, a_block = PART_STEPS * rows * sizeof(float)
     cdef Py_ssize_t b_block = PART_STEPS * vectors * VECTOR_BYTES, bytes_ = VECTOR_BYTES
     cdef const char* a
@@ -160,13 +163,15 @@ cdef inlined_void _tile_of_parts(int rows, int vectors, const Splitting* splitti
         for t in range(splitting.products):
             a = A + splitting.of_A[t] * a_block
             panel = B + splitting.of_B[t] * b_block
-            _chains(rows, vectors, a, panel, b, tile)
-            for i in range(rows * vectors):
-                vstore(<vfloat*> (evens + i * bytes_), tile[i], bytes_)
-            _chains(rows, vectors, a + rows * sizeof(float), panel + vectors * bytes_, b, tile)
-            for i in range(rows * vectors):
-                to, even = <vfloat*> (sums + i * bytes_), <vfloat*> (evens + i * bytes_)
-                vstore(to, vload(to, bytes_) + (vload(even, bytes_) + tile[i]), bytes_)
+            for odd in range(2):
+                _chains(rows, vectors, splitting.steps, a, panel, b, tile)
+                for i in range(rows * vectors):
+                    to, even = <vfloat*> (sums + i * bytes_), <vfloat*> (evens + i * bytes_)
+                    if odd:
+                        vstore(to, vload(to, bytes_) + (vload(even, bytes_) + tile[i]), bytes_)
+                    else:
+                        vstore(even, tile[i], bytes_)
+                a, panel = a + rows * sizeof(float), panel + vectors * bytes_
         A += splitting.parts * a_block
         B += splitting.parts * b_block
 

@@ -24,6 +24,7 @@ def test_inspect_json(shell, model, net):
     assert result["shapes"]["1.W"] == [64, 32]
     assert [layer["type"] for layer in result["layers"]][:2] == ["Dropout", "Affine"]
     assert result["input_scale"] == 1 / 16
+    assert result["precision"] is None
 
 
 def test_a_long_record_is_thinned_and_ends_with_the_last_epoch(shell, net, tmp_path):

@@ -442,3 +442,15 @@ def test_a_read_only_directory_is_refused(train, tmp_path):
         tmp_path.chmod(0o755)
     (line,) = err
     assert "cannot write" in line
+
+
+def test_the_precision_of_products(train):
+    train("digits", "--epochs", "1", "--precision", "bfloat16", "--out", "model.npz")
+    net = an.load("model.npz")
+    assert net.precision == "bfloat16"
+    assert net.metadata["options"]["precision"] == "bfloat16"
+
+
+def test_a_precision_wants_float32(train):
+    _, errors = train("digits", "--precision", "bfloat16", "--dtype", "float64", code=2)
+    assert "argument --precision: it wants --dtype float32" in errors[-1]

@@ -47,6 +47,7 @@ REFUSED = [
     ("callbacks", [print, [3]]),
     ("n_threads", [0, 1.5, 257]),
     ("dtype", ["float16", "int64", "many", complex]),
+    ("precision", ["float16", 16, True]),
 ]
 REFUSED_LOSSES = [("loss", ["squared", None, an.Huber, 3])]
 

@@ -56,10 +56,27 @@ def compute(kernels, threads):
     return results
 
 
+def factors():
+    """Factors of which some products are below 2^-126."""
+    rng = np.random.default_rng(1)
+    A, B = ((rng.standard_normal((256, 256)) * 1e-19).astype(np.float32) for _ in range(2))
+    A[:128] *= np.float32(1e19)
+    return A, B
+
+
+def in_parts(kernels, A, B, threads):
+    """A product in bfloat16 parts, which sets its own mode."""
+    kernels.set_threads(threads)
+    out = np.empty((256, 256), np.float32)
+    kernels.gemm_in_parts(A, B, None, "bfloat16x3", "nn", out)
+    return out.tobytes()
+
+
 def main(level):
     """Print ``done`` if all is as it should be."""
     kernels = importlib.import_module(f"affinet._kernels.{level}")
-    usual = compute(kernels, 1)
+    A, B = factors()
+    usual, usual_in_parts = compute(kernels, 1), in_parts(kernels, A, B, 1)
     assert compute(kernels, 3) == usual
     assert kernels.threads()[1] >= 2  # the workers, which keep the mode they were started in
     modes = {name: number << ROUNDING_BIT for name, number in ROUNDINGS.items()}
@@ -67,6 +84,9 @@ def main(level):
     for name, bits in modes.items():
         with Mode(bits):
             one, *others = [compute(kernels, threads) for threads in (1, 2, 3, 8)]
+            for threads in (1, 3):
+                assert in_parts(kernels, A, B, threads) == usual_in_parts, f"{name}: parts differ"
+            assert compute(kernels, 1) == one, f"{name}: products in parts left another mode"
         assert one != usual, f"{name}: the mode changed nothing"
         assert all(other == one for other in others), f"{name}: bits depend on the threads"
         assert compute(kernels, 3) == usual, f"{name}: a worker stayed in the caller's mode"

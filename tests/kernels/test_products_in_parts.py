@@ -164,6 +164,6 @@ def test_which_layers_are_large_enough(kernels):
 def test_operations_want_a_known_precision_and_float32(kernels):
     record = [("affine", (), 2, (0, 4), (), 0, ())]
     with pytest.raises(ValueError, match="precision is 'half'"):
-        kernels.make_operations(np.zeros(6, np.float32), record, 2, "half")
+        kernels.make_operations(np.zeros(6, np.float32), record, 2).multiply_in("half")
     with pytest.raises(TypeError, match="float32"):
-        kernels.make_operations(np.zeros(6), record, 2, "bfloat16")
+        kernels.make_operations(np.zeros(6), record, 2).multiply_in("bfloat16")

@@ -162,7 +162,7 @@ def test_runtime_info_says_what_was_chosen_what_exists_and_why():
     info = an.runtime_info()
     assert list(info) == [
         "affinet", "python", "numpy", "machine", "level", "reason", "compiled_levels",
-        "supported_levels", "threads",
+        "supported_levels", "threads", "precisions",
     ]  # fmt: skip
     assert info["level"] in info["compiled_levels"]
     assert info["level"] in info["supported_levels"]

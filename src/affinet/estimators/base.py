@@ -197,9 +197,9 @@ class BaseMLP(Model, ABC):
     def _read(self, X: Any, y: Any, sample_weight: Any, first: bool, incremental: bool) -> Rows:
         """The data to train on, checked."""
         self._require_plain(X, y)
-        dtype = FLOATS if self.dtype is None else np.dtype(self.dtype)
-        if self.dtype is None and self.precision is not None:
-            dtype = np.dtype(np.float32)
+        wanted = self.dtype
+        if wanted is None and self.precision is not None:
+            wanted = np.float32
         X, y = validate_data(
             self,
             X,
@@ -207,7 +207,7 @@ class BaseMLP(Model, ABC):
             accept_sparse=SPARSE,
             multi_output=True,
             y_numeric=is_regressor(self),
-            dtype=dtype,
+            dtype=FLOATS if wanted is None else np.dtype(wanted),
             order="C",
             reset=first,
         )

@@ -29,6 +29,7 @@ from affinet.layers.tree import (
 )
 from affinet.network.figures import figures, require_loss
 from affinet.network.operations import (
+    compile_operations,
     describe_layers,
     first_width,
     why_not_compiled,
@@ -42,6 +43,7 @@ __all__ = [
     "buffer_names",
     "call_forward",
     "children_of",
+    "compile_operations",
     "describe_layers",
     "errors",
     "figures",

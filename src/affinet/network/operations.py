@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from affinet._dispatch import kernels
+from affinet._validation import Array
 from affinet.layers.operation import Operation, is_compiled
 from affinet.layers.tree import layer_widths, walk, width_taken
 
@@ -23,6 +25,16 @@ def describe_layers(
     flattened = Flattened(keys or {})
     flattened.add_layers(layers)
     return flattened.operations
+
+
+def compile_operations(
+    params: Array, operations: Sequence[Operation], n_inputs: int, precision: str | None
+) -> Any:
+    """The operations over these flat parameters in the compiled code."""
+    compiled = kernels.make_operations(params, list(operations), n_inputs)
+    if precision is not None:
+        compiled.multiply_in(precision)
+    return compiled
 
 
 class Flattened:

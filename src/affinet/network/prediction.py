@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from affinet._dispatch import kernels
 from affinet._validation import (
     Array,
     in_files,
@@ -22,7 +21,7 @@ from affinet._validation import (
 from affinet.layers import Embedding, LeakyReLU, Parametric
 from affinet.layers.tree import walk
 from affinet.network.attributes import NetworkAttributes
-from affinet.network.operations import describe_layers, first_width
+from affinet.network.operations import compile_operations, describe_layers, first_width
 from affinet.network.sampling import Sampler
 
 PREDICT_ROWS = 1024  # predict works in blocks of rows, so its memory does not grow with the rows
@@ -164,7 +163,7 @@ class Prediction(NetworkAttributes):
         self._operations: Any = (
             None
             if self._n_inputs is None
-            else kernels.make_operations(
+            else compile_operations(
                 self._params.flat, describe_layers(self.layers), self._n_inputs, self._precision
             )
         )

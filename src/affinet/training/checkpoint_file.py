@@ -22,6 +22,7 @@ ADDED: dict[str, Any] = {
     "dropout_schedule": None,
     "parameters with AdamW": [],
     "average": None,
+    "precision": None,
 }
 FIELDS: dict[str, type | tuple[type, ...]] = {  # of a snapshot, with their types
     "training": dict,

@@ -25,6 +25,7 @@ from affinet.layers.chain import goes_with_forward
 from affinet.losses import ClassLoss, ElementwiseLoss
 from affinet.network import Sequential
 from affinet.network.inner import (
+    compile_operations,
     describe_layers,
     is_compiled,
     last_outputs,
@@ -243,7 +244,7 @@ class FusedStep:
 
     def operations(self, net: Any, layers: list[Any]) -> Any:
         """A network of these operations in the compiled code."""
-        return kernels.make_operations(net.params.flat, layers, self.n_inputs, net.precision)
+        return compile_operations(net.params.flat, layers, self.n_inputs, net.precision)
 
     def set_rows(self, plan: Any, x: Array, t: Array, weights: Array | None) -> None:
         """Make the plan gather rows from these arrays; see :meth:`located` for selected rows."""
