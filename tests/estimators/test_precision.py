@@ -9,7 +9,8 @@ pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 from sklearn.base import clone
 
-from affinet.estimators import MLPClassifier, MLPRegressor
+from affinet.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+from affinet.estimators.tabular_parameters import METHODS
 
 X = np.random.default_rng(0).standard_normal((60, 20))
 T = {MLPClassifier: (X[:, 0] > 0).astype(int), MLPRegressor: X[:, 0]}
@@ -54,3 +55,21 @@ def test_lbfgs_trains_without_it():
     ]
     np.testing.assert_array_equal(models[0].coefs_[0], models[1].coefs_[0])
     assert models[1].net_.precision == "bfloat16"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
+def test_it_reaches_the_networks_of_tables(estimator, method):
+    y = T[MLPClassifier if estimator is TabularClassifier else MLPRegressor]
+    models = [
+        estimator(method, epochs=4, random_state=0, precision=precision).fit(X, y)
+        for precision in ("bfloat16", None)
+    ]
+    assert [model.net_.precision for model in models] == ["bfloat16", None]
+    assert models[0].recipe_.precision == "bfloat16"
+    assert not np.array_equal(models[0].net_.params.flat, models[1].net_.params.flat)
+
+
+def test_the_networks_of_tables_refuse_an_unknown_one():
+    with pytest.raises(ValueError, match="precision is 'half', wanted one of 'bfloat16'"):
+        TabularClassifier(precision="half").fit(X, T[MLPClassifier])

@@ -290,7 +290,7 @@ def test_many_networks_and_ensembles(data):
 def test_gradient_checks_compute_without_it(data):
     net = make("bfloat16")
     report = an.gradient_check(net, data[0][:4], data[1][:4])
-    assert report.ok
+    assert report.passed
     assert net.precision == "bfloat16"
 
 

@@ -16,7 +16,6 @@ OF_PLAIN = {
     "input_dropout": "drops hidden units only, with --dropout",
     "steps": "takes the length of the training in --epochs",
     "impute": "takes missing values as they are",
-    "precision": "multiplies in float32",
     "data_parallel": "trains in one process",
 }
 

@@ -251,6 +251,7 @@ def plan_of(options: argparse.Namespace, task: str, n_rows: int) -> TabularRecip
         "batch_size": options.batch_size,
         "epochs": options.epochs,
         "patience": options.early_stopping,
+        "precision": options.precision,
     }
     recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
     if not recipe.dropout or not recipe.hidden:  # no layer whose p a schedule could change

@@ -194,7 +194,7 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         PRECISIONS,
         None,
         "that of --dtype",
-        "mlp: multiply matrices in bfloat16 parts, in one product, or to float32's accuracy in 3 "
+        "multiply matrices in bfloat16 parts, in one product, or to float32's accuracy in 3 "
         "or 6; see affinet info for whether a matrix unit does it",
     )
 

@@ -93,6 +93,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     n_threads : int, optional
         Number of threads to train and predict with; None keeps the current number. No result
         depends on it.
+    precision : {None, "bfloat16", "bfloat16x3", "bfloat16x6"}
+        How affine layers multiply matrices; see :class:`affinet.Sequential`.
     verbose : bool or int
         True shows progress.
 
@@ -162,6 +164,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
+        precision: str | None = None,
     ) -> None:
         self.method = method
         self.preset = preset
@@ -179,6 +182,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
+        self.precision = precision
 
     def predict(self, X: Any) -> Array:
         """The likeliest class of each row.
@@ -333,6 +337,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     n_threads : int, optional
         Number of threads to train and predict with; None keeps the current number. No result
         depends on it.
+    precision : {None, "bfloat16", "bfloat16x3", "bfloat16x6"}
+        How affine layers multiply matrices; see :class:`affinet.Sequential`.
     verbose : bool or int
         True shows progress.
 
@@ -392,6 +398,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
+        precision: str | None = None,
     ) -> None:
         self.method = method
         self.preset = preset
@@ -408,6 +415,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
+        self.precision = precision
 
     def predict(self, X: Any) -> Array:
         """The predicted number of each row.

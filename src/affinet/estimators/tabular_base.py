@@ -193,7 +193,7 @@ class BaseTabular(BaseEstimator, ABC):
         recipe = recipe_for(self.method, self.preset, self._task, n_rows)
         if self.batch_size is not None:
             recipe = replace(recipe, batch_size=int(self.batch_size))
-        return recipe
+        return replace(recipe, precision=self.precision)
 
     def _learn_columns(self, rows: TableRows) -> tuple[Table, str]:
         """The table with its targets, and their name."""

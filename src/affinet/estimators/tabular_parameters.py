@@ -15,6 +15,7 @@ from affinet.estimators.parameters import (
     flag,
     folds,
     n_threads,
+    product_precision,
     random_state,
     validation_data,
     verbosity,
@@ -50,5 +51,6 @@ REGRESSOR: dict[str, Check] = {
     "random_state": random_state,
     "n_threads": n_threads,
     "verbose": verbosity,
+    "precision": product_precision,
 }
 CLASSIFIER = REGRESSOR | {"class_weight": class_weight}

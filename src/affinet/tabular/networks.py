@@ -143,4 +143,4 @@ def build_mlp(recipe: Recipe, encoding: Encoding, seed: int) -> Sequential:
     if recipe.zero_last:  # predictions begin at the mean target, or at equal probabilities
         last.W[:] = 0
     layers.append(last)
-    return Sequential(*layers, loss=loss_for(recipe, encoding))
+    return Sequential(*layers, loss=loss_for(recipe, encoding), precision=recipe.precision)

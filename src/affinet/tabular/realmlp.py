@@ -39,7 +39,7 @@ def build_realmlp(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: 
         width = hidden
     last = NTKAffine.init(width, n_outputs(encoding), rng)
     layers.append(last)
-    net = Sequential(*layers, loss=loss_for(recipe, encoding))
+    net = Sequential(*layers, loss=loss_for(recipe, encoding), precision=recipe.precision)
     if recipe.bias_init in BIASES:
         initialize_from_rows(net, x, bias=recipe.bias_init, rng=rng)
     elif recipe.bias_init == "normal":

@@ -91,6 +91,8 @@ class Recipe:
         Number of members of an ensemble inside one network.
     mini : bool
         Whether members differ in the first factors and the heads only (TabM-mini).
+    precision : str or None
+        That of the network's products, see :class:`affinet.Sequential`.
 
     Examples
     --------
@@ -137,6 +139,7 @@ class Recipe:
     activation_lr: float = 1.0
     members: int = 1
     mini: bool = False
+    precision: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values that JSON can hold."""

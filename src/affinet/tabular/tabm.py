@@ -59,7 +59,7 @@ def build_tabm(recipe: Recipe, encoding: Encoding, x: Array, t: Array, seed: int
         width = hidden
     layers.append(MemberAffine(k, width, n_outputs(encoding), rng))
     start_apart(layers[first], sections_of(encoding, sizes), rng, normal=bool(edges))
-    return Sequential(*layers, loss=loss_for(recipe, encoding))
+    return Sequential(*layers, loss=loss_for(recipe, encoding), precision=recipe.precision)
 
 
 def edges_of(recipe: Recipe, encoding: Encoding, x: Array) -> dict[int, Array]:

@@ -152,7 +152,7 @@ def test_missing_and_unknown_values_need_no_option(shell, refused, method):
 # Options -----------------------------------------------------------------------------------------
 
 VALUES = {"optimizer": "sgd", "l2": "1", "init": "auto", "input_dropout": "0", "steps": "3",
-          "impute": "mean", "data_parallel": None, "precision": "bfloat16"}  # fmt: skip
+          "impute": "mean", "data_parallel": None}  # fmt: skip
 
 
 @pytest.mark.parametrize("method", METHODS)
