@@ -27,6 +27,7 @@ FLOORS = (
         "optimizers",
         "metrics",
         "plateau",
+        "precision",
         "threads",
         "thread_limit",
     ),
