@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils.estimator_checks import check_estimator
 
 import affinet as an
-from affinet.estimators import MLPClassifier, MLPRegressor
+from affinet.estimators import MLPClassifier, MLPRegressor, TabularRegressor
 
 ROWS = 120
 RNG = np.random.default_rng(0)
@@ -144,6 +144,16 @@ def test_copies_predict_and_continue_alike(copied):
     for one in (model, other):
         one.partial_fit(X, CLASSES)
     np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("make", [MLPRegressor, TabularRegressor])
+def test_an_earlier_pickle_gets_the_defaults_of_new_parameters(make):
+    model = make(random_state=0).set_params(n_threads=1)
+    old = copy.deepcopy(model)
+    state = {k: v for k, v in model.__getstate__().items() if k not in ("cv", "n_estimators")}
+    old.__dict__.clear()
+    old.__setstate__(state)
+    assert old.get_params() == model.get_params()
 
 
 def test_what_one_network_has_is_asked_of_the_members():

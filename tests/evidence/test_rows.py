@@ -41,5 +41,5 @@ def test_exhaustive(number, pytestconfig):
 
 
 def test_the_page_is_what_the_results_say():
-    report = importlib.import_module("report")
+    report = importlib.import_module("evidence_report")
     assert report.page(results.records()) == report.PAGE.read_text(encoding="utf-8")

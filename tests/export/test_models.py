@@ -255,3 +255,11 @@ def test_double_precision_is_rounded(c):
     x = np.random.default_rng(0).standard_normal((9, 5))
     c.write(net, test=x)
     assert c.run(*EXACT)[0] == 0
+
+
+def test_products_in_parts_are_refused_before_a_file_is_written(tmp_path):
+    layers = [an.Affine.init(32, 16, rng=0)]
+    net = an.Sequential(*layers, loss=an.MeanSquaredError(), precision="bfloat16")
+    with pytest.raises(ValueError, match="precision 'bfloat16', which C has no form of"):
+        an.export.c(net, tmp_path / "model")
+    assert not [*tmp_path.iterdir()]

@@ -13,6 +13,7 @@ from affinet._validation import Array, require_plain
 from affinet.estimators.building import affine_places, weight_views
 from affinet.estimators.given_weights import adopt_weights, has_given_weights, require_described
 from affinet.estimators.mlp_ensemble import OF_ONE_NETWORK
+from affinet.estimators.parameters import with_defaults
 from affinet.network import Sequential
 from affinet.thread_limit import thread_limit
 
@@ -113,7 +114,7 @@ class Model(BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(with_defaults(type(self), state))
         if "net_" in state:
             self.coefs_, self.intercepts_ = weight_views(self.net_)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -30,6 +31,12 @@ REGRESSOR_LOSSES: dict[str, type[Loss]] = {
     for cls in vars(elementwise).values()
     if isinstance(cls, type) and issubclass(cls, Loss) and cls.estimator_name
 }
+
+
+def with_defaults(cls: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a pickled estimator, with the parameters that its version did not have."""
+    known = inspect.signature(cls).parameters.values()
+    return {p.name: p.default for p in known if p.default is not p.empty} | state
 
 
 def require_parameters(model: Any, table: Mapping[str, Check]) -> None:

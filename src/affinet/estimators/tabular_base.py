@@ -14,7 +14,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from affinet._validation import Array
-from affinet.estimators.parameters import Check, require_parameters
+from affinet.estimators.parameters import Check, require_parameters, with_defaults
 from affinet.estimators.rows import weights_of
 from affinet.estimators.tabular_data import (
     TableRows,
@@ -327,6 +327,9 @@ class BaseTabular(BaseEstimator, ABC):
                 f"each of its estimators_ has"
             )
         return object.__getattribute__(self, name)  # which raises the error that led here
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(with_defaults(type(self), state))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -98,6 +98,11 @@ class Subject:
         recipe = None if meta.get("recipe") is None else Recipe.from_json(meta["recipe"])
         found = cls(net, known, recipe, float(meta.get("temperature", 1.0)))
         for place, member in enumerate(found.nets):
+            if member.precision is not None:
+                raise ValueError(
+                    f"network {place} multiplies in precision {member.precision!r}, which C has no "
+                    "form of; wanted None: Sequential(*net.layers, loss=net.loss)"
+                )
             for path, layer in walk(member.layers):
                 k = getattr(layer, "members", 1)
                 if k != 1 and (k != found.members or isinstance(net, Ensemble)):

@@ -1,7 +1,7 @@
 """Make ``tests/EVIDENCE.md`` from ``results.json``; ``docs/inside/evidence.md`` includes it.
 
-python tests/evidence/report.py            # writes it
-python tests/evidence/report.py --check    # fails if it is not what the results say
+python tests/evidence/evidence_report.py            # writes it
+python tests/evidence/evidence_report.py --check    # fails if it is not what the results say
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import results  # noqa: E402
 
 PAGE = Path(__file__).parents[1] / "EVIDENCE.md"
 HEAD = """\
-<!-- Made by `python tests/evidence/report.py` from tests/evidence/results.json. Do not edit. -->
+<!-- Made by `python tests/evidence/evidence_report.py` from results.json there. Do not edit. -->
 
 Each row attacks one property with random cases from a fresh seed. A few batches of each run with
 every `pytest`; the long form is `pytest -m exhaustive`, or `python tests/evidence/run.py ROW` with
