@@ -32,8 +32,11 @@ def target_machine():
 
 X86_64 = target_machine() in ("x86_64", "amd64")
 
+# WebAssembly has no levels to choose from at run time: a browser without simd128 runs no module.
+WASM = target_machine().endswith("wasm32")
+
 # The probe in kernels/cpu.pyx checks for exactly these instructions.
-LEVELS = {"baseline": []}
+LEVELS = {"baseline": ["-msimd128"] if WASM else []}
 if X86_64:
     LEVELS["avx2"] = ["-mavx2", "-mfma"]
     LEVELS["avx512"] = [
@@ -52,7 +55,7 @@ if DEBUG and not WINDOWS:
     COMPILE_FLAGS += ["-fsanitize=undefined", "-fno-sanitize=alignment"]
     COMPILE_FLAGS += ["-fsanitize-undefined-trap-on-error", "-ftrivial-auto-var-init=pattern"]
 if not WINDOWS:
-    COMPILE_FLAGS += ["-fvisibility=hidden", "-pthread"]
+    COMPILE_FLAGS += ["-fvisibility=hidden", *([] if WASM else ["-pthread"])]
 if not DEBUG and not WINDOWS:  # no exceptions pass through C; unwind tables are 1/30 of a module
     COMPILE_FLAGS += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 COMPILER = os.environ.get("CC") or sysconfig.get_config_var("CC") or ""
@@ -66,6 +69,8 @@ if not DEBUG and sys.platform == "linux" and "gcc" in Path(COMPILER.partition(" 
     COMPILE_FLAGS += ["--param", "max-completely-peeled-insns=800"]
 if DEBUG or WINDOWS:
     LINK_FLAGS = []
+elif WASM:
+    LINK_FLAGS = ["-Wl,--strip-debug"]
 else:
     LINK_FLAGS = ["-pthread", "-Wl,-x" if sys.platform == "darwin" else "-Wl,-s"]
 

@@ -45,6 +45,17 @@ cdef extern from *:
     static int affinet_runs_avx512(void) { return 0; }
     #endif
 
+    /* What the platform's baseline has for vectors. */
+    #if defined(__SSE2__)
+    #define AFFINET_FLOOR "SSE2"
+    #elif defined(__aarch64__)
+    #define AFFINET_FLOOR "NEON"
+    #elif defined(__EMSCRIPTEN__)
+    #define AFFINET_FLOOR "simd128"
+    #else
+    #define AFFINET_FLOOR "scalar"
+    #endif
+
     /* Bytes of a core's L1 data cache (level 1) and L2, 0 where the system does not report them. */
     #if defined(__linux__)
     #include <unistd.h>
@@ -67,9 +78,13 @@ cdef extern from *:
     static long long affinet_cache(int level) { return (void)level, 0; }
     #endif
     """
+    const char* AFFINET_FLOOR
     bint affinet_runs_avx2()
     bint affinet_runs_avx512()
     long long affinet_cache(int level)
+
+
+floor = AFFINET_FLOOR.decode("ascii")     # the baseline's vectors
 
 
 def supported_levels():

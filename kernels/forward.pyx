@@ -143,7 +143,7 @@ cdef int _predict(const Graph* graph, Py_ssize_t B, const void* x, void* out) no
     """
     cdef Prediction job
     # A row takes about one multiply-add per parameter.
-    cdef int parts = _parts(B * graph.n_parameters, WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
+    cdef int parts = _parts(<int64_t> B * graph.n_parameters, WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
     job.graph, job.B, job.x, job.out = graph, B, <const char*> x, <char*> out
     job.no_memory = False
     _run_parts(graph.precision, _predict_part, _predict_part, &job,

@@ -58,11 +58,11 @@ cdef int _column_parts(const Product* p, int parts) noexcept nogil:
 
     Each reads its own rows of A and its own columns of B; of these it gets a whole panel at least.
     """
-    cdef Py_ssize_t best = p.M + p.N * parts, read
+    cdef int64_t best = p.M + <int64_t> p.N * parts, read
     cdef Py_ssize_t panels = p.N * bytes_of(p.stored) // NR_BYTES
     cdef int columns, found = 1
     for columns in range(2, parts + 1):
-        read = p.M * columns + p.N * (parts // columns)
+        read = <int64_t> p.M * columns + <int64_t> p.N * (parts // columns)
         if parts % columns == 0 and columns <= panels and read < best:
             best, found = read, columns
     return found
@@ -79,7 +79,7 @@ cdef void _gemm(Product* p, real* precision) noexcept nogil:
     else:
         p.rows_in_lanes = not in_parts and _rows_in_lanes_pay(p)
         p.edge_columns = 0 if p.rows_in_lanes else _edge_columns(p)
-        parts = _parts(p.M * p.N * (p.K + 1), WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
+        parts = _parts(<int64_t> p.M * p.N * (p.K + 1), WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
         p.column_parts = 1 if p.rows_in_lanes else _column_parts(p, parts)
         _pool_run(_work_product, p, parts)
 

@@ -5,13 +5,13 @@ from libc.stdint cimport int64_t
 
 cdef int _require_outputs(const Operation* op, int i, object kernel) except -1:
     """Raise unless the operation gives as many values as it computes from its input."""
-    cdef Py_ssize_t wanted = op.n_inputs
+    cdef int64_t wanted = op.n_inputs
     if op.kind in (AFFINE, MEMBER_AFFINE):
         wanted = max(op.n_outputs, <Py_ssize_t> 1)
     elif op.kind == PERIODIC:
-        wanted += op.n_columns * (_periodic_width(op) - 1)
+        wanted += <int64_t> op.n_columns * (_periodic_width(op) - 1)
     elif op.kind in (EMBEDDING, PIECEWISE):
-        wanted += op.n_columns * (<Py_ssize_t> op.numbers[1] - 1)
+        wanted += op.n_columns * (<int64_t> op.numbers[1] - 1)
     if op.n_outputs < 1 or op.n_outputs != wanted:
         _refuse(i, kernel, "gives numbers a row:", op.n_outputs, wanted)
     return 0

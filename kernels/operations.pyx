@@ -164,14 +164,14 @@ cdef Bins _bins_of(const Operation* op) noexcept nogil:
     return e
 
 
-cdef Py_ssize_t _parameter_size(const Operation* op, int k) noexcept nogil:
+cdef int64_t _parameter_size(const Operation* op, int k) noexcept nogil:
     """Number of elements of an operation's k-th parameter; 0 if it has no such one."""
-    cdef Py_ssize_t n = op.n_columns, K = <Py_ssize_t> op.numbers[0]
-    cdef Py_ssize_t M = <Py_ssize_t> op.numbers[1], waves = K * (2 if op.numbers[2] != 0 else 1)
+    cdef int64_t n = op.n_columns, K = <int64_t> op.numbers[0]
+    cdef int64_t M = <int64_t> op.numbers[1], waves = K * (2 if op.numbers[2] != 0 else 1)
     if k >= op.n_starts:
         return 0
     elif op.kind == AFFINE:
-        return op.n_inputs * op.n_outputs if k == 0 else op.n_outputs
+        return <int64_t> op.n_inputs * op.n_outputs if k == 0 else op.n_outputs
     elif op.kind == MEMBER_SCALE:
         return K * op.n_outputs
     elif op.kind == MEMBER_AFFINE:

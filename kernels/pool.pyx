@@ -172,6 +172,10 @@ cdef extern from *:
                                                    STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
         return affinet_slots[place].thread != NULL;
     }
+    #elif defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+    /* Python in a browser has no threads: the caller takes every part of a job. */
+    static int affinet_pool_ready(void) { return 0; }
+    static int affinet_pool_start(int place) { return (void)affinet_worker, (void)place, 0; }
     #else
     /* A forked child has only the thread that forked: it starts with an empty pool. */
     static void affinet_after_fork(void) {

@@ -89,7 +89,7 @@ cdef inline Py_ssize_t _block_kc(const Product* p) noexcept nogil:
     though nothing where A is transposed.
     """
     cdef Py_ssize_t blocks
-    if 2 * p.M * p.N * bytes_of(p.stored) > L2_BYTES:
+    if p.M * p.N * bytes_of(p.stored) > L2_BYTES // 2:
         return KC_STREAMED if p.A_k == 1 else KC_MOST
     # An eighth more rather than another block that is a sliver.
     blocks = (p.K + KC * 9 // 8 - 1) // (KC * 9 // 8)

@@ -3,6 +3,8 @@
 A part's result never depends on the number of parts, so the number of threads changes no bit.
 """
 
+from libc.stdint cimport int64_t
+
 cdef extern from *:
     """
     static void affinet_pool_grow(int workers) {
@@ -93,18 +95,19 @@ def threads():
     return _threads, _pool_workers()
 
 
-cdef inline int _parts(Py_ssize_t work, Py_ssize_t enough, Py_ssize_t to_wake) noexcept nogil:
+cdef inline int _parts(int64_t work, Py_ssize_t enough, Py_ssize_t to_wake) noexcept nogil:
     """The number of parts to split a job into, so that each has ``enough`` work.
 
     ``to_wake`` applies if the workers must be woken first, which takes about 25 microseconds.
     """
-    cdef Py_ssize_t most = work // (enough if _pool_is_eager() else to_wake)
+    cdef int64_t most = work // (enough if _pool_is_eager() else to_wake)
     if most <= 1 or _is_in_team():
         return 1
-    return <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> _threads, most))
+    return <int> max(<int64_t> 1, min(<int64_t> _threads, most))
 
 
 cdef inline Py_ssize_t _cut(Py_ssize_t n, int part, int parts, Py_ssize_t grain) noexcept nogil:
     """Start of the part if n items are divided in whole grains; n for part = parts."""
     cdef Py_ssize_t grains = (n + grain - 1) // grain
-    return min(n, grains * part // parts * grain)
+    # Where Py_ssize_t has 32 bits, the product has more.
+    return min(n, <Py_ssize_t> (<int64_t> grains * part // parts) * grain)

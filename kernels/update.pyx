@@ -7,9 +7,27 @@ and with a smaller eps averages of squares are not changed.
 """
 
 from libc.float cimport DBL_EPSILON, DBL_MIN, FLT_EPSILON, FLT_MIN
-from libc.math cimport fabs, fabsf, fma, sqrt, sqrtf
+from libc.math cimport fabs, fabsf, sqrt, sqrtf
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
+
+cdef extern from *:
+    """
+    /* ab - p for p = ab rounded, exactly: Veltkamp's and Dekker's, where the level has no fused
+       multiply-add: libm's is not in every browser. Of numbers up to 1; where a rest underflows,
+       the power that it belongs to is far below any last place of 1. */
+    static double affinet_rest(double a, double b, double p) {
+    #if AFFINET_HAS_FMA
+        return __builtin_fma(a, b, -p);
+    #else
+        const double split = 134217729, a_split = split * a, b_split = split * b;
+        const double a_high = a_split - (a_split - a), b_high = b_split - (b_split - b);
+        const double a_low = a - a_high, b_low = b - b_high;
+        return a_low * b_low - (((p - a_high * b_high) - a_low * b_high) - a_high * b_low);
+    #endif
+    }
+    """
+    double affinet_rest(double a, double b, double p) noexcept nogil
 
 cdef enum:
     ENOUGH_UPDATES = 19000  # parameters per part from which an extra thread pays,
@@ -142,10 +160,10 @@ cdef double _one_less_power(double beta, uint64_t step) noexcept nogil:
     while step > 0:
         if step & 1:
             product = high * square
-            low = fma(high, square, -product) + (high * square_low + low * square)
+            low = affinet_rest(high, square, product) + (high * square_low + low * square)
             high = product
         product = square * square
-        square_low = fma(square, square, -product) + 2 * square * square_low
+        square_low = affinet_rest(square, square, product) + 2 * square * square_low
         square = product
         step >>= 1
     return (1 - high) - low

@@ -33,6 +33,7 @@ cdef extern from *:
     }
     """
     void* _set_aside "affinet_set_aside"(size_t size) noexcept nogil
+    const Py_ssize_t PY_SSIZE_T_MAX
 
 cdef enum:
     ALIGNMENT = 64          # bytes: a cache line, and the widest vector
@@ -40,7 +41,9 @@ cdef enum:
     NO_SLOT = -1            # in place of a gradient
     NOWHERE = -2            # in place of a source
 
-cdef Py_ssize_t MAX_BATCH = <Py_ssize_t> 1 << 40    # numbers: below it no size overflows
+
+# Bytes that no memory has, with room to count on: PY_SSIZE_T_MAX is 2^31 - 1 in a browser.
+cdef Py_ssize_t TOO_MUCH = PY_SSIZE_T_MAX // 2
 
 cdef struct Space:          # per operation
     char* out               # (batch_size, n_outputs), possibly its source's memory
@@ -233,9 +236,9 @@ cdef Py_ssize_t _aligned(Py_ssize_t size) noexcept nogil:
 
 
 cdef char* _cut_off(char* start, Py_ssize_t* used, Py_ssize_t size) noexcept:
-    """Allocate the next piece of this size; only counts if start is NULL."""
+    """Allocate the next piece of this size; only counts if start is NULL, at most to TOO_MUCH."""
     cdef char* piece = NULL if start == NULL else start + used[0]
-    used[0] += _aligned(size)
+    used[0] = TOO_MUCH if size > TOO_MUCH - ALIGNMENT - used[0] else used[0] + _aligned(size)
     return piece
 
 
@@ -248,7 +251,9 @@ cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
     cdef const Operation* op
     w.gradient_size = _aligned(B * graph.widest * itemsize)
     w.batch = _cut_off(start, &used, B * graph.n_inputs * itemsize)
-    gradients = _cut_off(start, &used, w.n_gradients * w.gradient_size)
+    gradients = _cut_off(start, &used, w.gradient_size)
+    for i in range(1, w.n_gradients):
+        _cut_off(start, &used, w.gradient_size)
     # A class index takes 8 bytes.
     w.targets = _cut_off(start, &used, B * max(graph.n_outputs * itemsize, <Py_ssize_t> 8))
     w.y = _cut_off(start, &used, B * graph.n_outputs * itemsize)
@@ -271,11 +276,13 @@ cdef int _set_memory_aside(Workspace* w) except -1:
     """Allocate everything that a step writes at once."""
     cdef Py_ssize_t B = w.batch_size, size
     w.spaces = <Space*> calloc(w.graph.n_operations, sizeof(Space))
-    if w.spaces == NULL or B > MAX_BATCH // w.graph.widest:
+    # No piece takes more than 8 bytes for each of B numbers of the widest operation.
+    if w.spaces == NULL or B > TOO_MUCH // 16 // w.graph.widest:
         raise MemoryError(f"no memory for a batch of {B} rows")
     _assign_gradients(w)
-    size = _cut_memory(w, NULL) + ALIGNMENT
-    w.memory = <char*> _set_aside(size)
+    size = _cut_memory(w, NULL)
+    if size < TOO_MUCH:
+        w.memory = <char*> _set_aside(size + ALIGNMENT)
     if w.memory == NULL:
         raise MemoryError(f"no memory for a batch of {B} rows ({size} bytes)")
     _cut_memory(w, w.memory + (ALIGNMENT - <Py_ssize_t> w.memory % ALIGNMENT) % ALIGNMENT)

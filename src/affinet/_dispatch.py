@@ -74,7 +74,8 @@ def runtime_info() -> dict[str, Any]:
     -------
     dict
         Keys ``affinet``, ``python``, ``numpy``, ``machine``, ``level`` (the chosen one),
-        ``reason``, ``compiled_levels``, ``supported_levels``, ``threads`` (the maximum), and
+        ``reason``, ``compiled_levels``, ``supported_levels``, ``baseline`` (the vectors of that
+        level here: SSE2, NEON, simd128 in a browser, or scalar), ``threads`` (the maximum), and
         ``precisions``: for each precision of products that a :class:`Sequential` can have, whether
         a matrix unit computes it ("native") or ordinary arithmetic ("emulated").
 
@@ -93,6 +94,7 @@ def runtime_info() -> dict[str, Any]:
         "reason": reason,
         "compiled_levels": compiled_levels(),
         "supported_levels": supported_levels(),
+        "baseline": _load("cpu").floor,
         "threads": kernels.threads()[0],
         "precisions": precisions(),
     }

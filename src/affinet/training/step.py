@@ -271,7 +271,7 @@ class FusedStep:
             return x.rows[rows] if isinstance(x, Selected) else rows
         weights = None if self.training.weights is None else self.training.weights[rows]
         self.set_rows(self.plan, self.training.x[rows], self.training.t[rows], weights)
-        return np.arange(len(rows))
+        return np.arange(len(rows), dtype=np.int64)
 
     def run(self, order: Array, first: int, rates: Rates = NO_RATES) -> tuple[Array, Array]:
         """Train in one compiled call, or several for rows in files; see :class:`TrainingStep`."""

@@ -1,0 +1,45 @@
+"""What runs inside Pyodide, by browser.mjs; ``options`` are pytest's, or ["speed"]."""
+
+import os
+import shutil
+import sys
+import time
+
+begun = time.perf_counter()
+import affinet as an  # noqa: E402
+
+print(f"imported in {time.perf_counter() - begun:.2f} s: {an.runtime_info()}", flush=True)
+info = an.runtime_info()
+assert info["baseline"] == "simd128", info
+assert info["threads"] == 1, info
+
+# The tests alone: affinet itself must come from the wheel.
+os.mkdir("/here")
+for name in ("tests", "kernels"):
+    shutil.copytree(f"/repository/{name}", f"/here/{name}")
+shutil.copy("/repository/pyproject.toml", "/here")
+os.chdir("/here")
+
+
+def train() -> None:
+    """``affinet train digits``, with its usual settings."""
+    from affinet.cli import main
+
+    begun = time.perf_counter()
+    code = main(["train", "digits"])
+    print(f"train digits: {code}, {time.perf_counter() - begun:.2f} s", flush=True)
+    assert not code
+
+
+def test(chosen: list[str]) -> None:
+    """The kernels' tests of this level."""
+    import pytest
+
+    fixed = ["-q", "-o", "addopts=--strict-markers --import-mode=importlib"]
+    code = pytest.main([*fixed, "-p", "no:cacheprovider", "-p", "no:threadexception", *chosen])
+    assert code == 0, code
+
+
+train()
+test(list(globals().get("options") or ["-m", "kernels"]))
+sys.stdout.flush()
