@@ -6,10 +6,11 @@ const [folder, wheel, repository, ...options] = process.argv.slice(2);
 try {
   const { loadPyodide } = createRequire(`${folder}/`)("pyodide");
   const python = await loadPyodide({ indexURL: `${folder}/node_modules/pyodide/` });
+  const extractDir = python.runPython("import site; site.getsitepackages()[0]");
   const numpy = readdirSync(folder).filter((name) => /^numpy-.*\.whl$/.test(name));
   const testing = readdirSync(`${folder}/testing`).map((name) => `testing/${name}`);
   for (const file of [...[...numpy, ...testing].map((name) => `${folder}/${name}`), wheel]) {
-    python.unpackArchive(new Uint8Array(readFileSync(file)), "wheel");
+    python.unpackArchive(new Uint8Array(readFileSync(file)), "wheel", { extractDir });
   }
   python.FS.mkdirTree("/repository");
   python.mountNodeFS("/repository", repository);

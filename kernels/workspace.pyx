@@ -247,12 +247,12 @@ cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
     cdef const Graph* graph = w.graph
     cdef Py_ssize_t B = w.batch_size, itemsize = bytes_of(graph.precision), used = 0
     cdef char* gradients
-    cdef int i, k, source
+    cdef int i, k, source, _slot
     cdef const Operation* op
     w.gradient_size = _aligned(B * graph.widest * itemsize)
     w.batch = _cut_off(start, &used, B * graph.n_inputs * itemsize)
     gradients = _cut_off(start, &used, w.gradient_size)
-    for i in range(1, w.n_gradients):
+    for _slot in range(1, w.n_gradients):
         _cut_off(start, &used, w.gradient_size)
     # A class index takes 8 bytes.
     w.targets = _cut_off(start, &used, B * max(graph.n_outputs * itemsize, <Py_ssize_t> 8))

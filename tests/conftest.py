@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 FEW = 3
@@ -41,6 +42,7 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist is not everywhere
 def pytest_xdist_auto_num_workers(config):
     """None beside this one where a few files are named: they end before others have started.
 

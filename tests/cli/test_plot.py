@@ -16,6 +16,23 @@ def test_plot_draws_the_record_again(shell, folder, model, tmp_path):
     assert (folder / "m-curve.png").stat().st_size > 10_000
 
 
+def test_the_history_as_a_page_of_its_own(shell, refused, model, regression, tmp_path):
+    page = tmp_path / "h.html"
+    assert shell("plot", "history", model, "--html", page)[0] == f"{page}\n"
+    text = page.read_text("utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "NONCE" not in text
+    assert "const record = {" in text
+    assert '"val_loss"' in text or '"loss"' in text
+    assert shell("plot", "history", model, "--save", tmp_path / "h.png")[0].endswith("h.png\n")
+    assert "no training record" in refused("plot", "history", regression, "--html", page)
+    assert "MODEL" in refused("plot", "history", "--html", page)
+    assert "MODEL" in refused("plot", "activations", model)
+    assert "--html" in refused("plot", model, "--html", page)
+    assert ".html" in refused("plot", "history", model, "--html", tmp_path / "h.txt")
+    assert "--save" in refused("plot", "history", model, "--html", page, "--save", "a.png")
+
+
 def test_plot_refusals(refused, model, regression, tmp_path):
     assert "no training record" in refused("plot", regression, "--out", tmp_path / "c.png")
     assert "c.gif" in refused("plot", model, "--out", tmp_path / "c.gif")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from affinet.atomic import write_atomically
 from affinet.cli.arguments import choice, option
 from affinet.cli.files import PICTURES, require_writable
-from affinet.cli.models import default_curve, training_record
+from affinet.cli.models import default_curve, monitor_record, training_record
 from affinet.cli.output import printable, table
 from affinet.cli.parser import did_you_mean
 from affinet.cli.recipes import NAMED_PICTURES, PICTURE_SETS
 from affinet.cli.values import any_number, fraction, numbers, positive_count, positive_number
 from affinet.cli.waiting import waiting
 from affinet.model_file import load
+from affinet.network import Sequential
 from affinet.plotting import learning_curve, save_figure
 
 DPI = 100
+HISTORY = "history"
 DESCRIPTION = (
     "Draw one of the pictures of how networks learn and fail, and print the figures behind it; or "
     "draw the learning curve from the training record in a model file. The last line of the output "
@@ -30,7 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         metavar="NAME|MODEL",
-        help=f"{', '.join(NAMED_PICTURES)}; or a file written by 'affinet train' or save",
+        help=f"{', '.join(NAMED_PICTURES)}; or a file written by 'affinet train' or save; or "
+        "'history MODEL'",
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help="after 'history': the file with the record"
+    )
+    parser.add_argument(
+        "--html",
+        metavar="FILE.html",
+        help="history: the page of --live as a single file that needs no server",
     )
     parser.add_argument(
         "--save",
@@ -111,6 +123,16 @@ def add_networks(group: argparse._ArgumentGroup) -> None:
 def run(options: argparse.Namespace) -> int:
     """Draw, write and print the picture's name; 0."""
     what = options.what
+    if (what == HISTORY) != (options.model is not None):
+        raise ValueError(
+            "argument MODEL: 'affinet plot history' wants a model file"
+            if what == HISTORY
+            else f"argument MODEL: only 'affinet plot history' takes one, not {what}"
+        )
+    if options.html is not None:
+        return write_page(options)
+    if what == HISTORY:
+        what = options.model
     given = require_options(what, options)
     if what in NAMED_PICTURES:
         target = Path(options.out or f"{what}.png")
@@ -122,6 +144,29 @@ def run(options: argparse.Namespace) -> int:
         draw_curve(what, target)
     print(printable(str(target)))
     return 0
+
+
+def write_page(options: argparse.Namespace) -> int:
+    """Write the page of a model's training, and print its name; 0."""
+    from affinet.live import still_page  # brings a server's modules
+
+    if options.what != HISTORY:
+        raise ValueError("argument --html: only 'affinet plot history MODEL' has a page")
+    if options.out is not None:
+        raise ValueError("argument --html: not together with --save")
+    require_options(HISTORY, options)
+    target = Path(options.html)
+    require_writable("--html", target, (".html",))
+    net, record = recorded(options.model)
+    title = Path(options.model).name
+    page = still_page(net, record, monitor_record(net), title=title).encode()
+    write_atomically(target, lambda file: _write(file, page))
+    print(printable(str(target)))
+    return 0
+
+
+def _write(file: IO[bytes], page: bytes) -> None:
+    file.write(page)
 
 
 def require_options(what: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -156,7 +201,13 @@ def draw_curve(model: str, target: Path) -> None:
         names = ", ".join(NAMED_PICTURES)
         near = did_you_mean([model], NAMED_PICTURES)
         raise ValueError(f"{model}: neither a file nor one of the pictures {names}{near}")
-    record = training_record(load(model))
+    save_figure(learning_curve(recorded(model)[1]), target)
+
+
+def recorded(model: str) -> tuple[Sequential, list[dict[str, float]]]:
+    """A model and its training record, which must be there."""
+    net = load(model)
+    record = training_record(net)
     if not record:
         raise ValueError(f"{model}: it contains no training record")
-    save_figure(learning_curve(record), target)
+    return net, record

@@ -240,20 +240,27 @@ class LiveView:
     def _send_weights(self) -> None:
         """The first layer's weights as bytes from -127 to 127, unit by unit."""
         self._weights_sent = time.monotonic()
-        if self._first is None:
-            return
-        W = self._first[:MOST_INPUTS, :MOST_UNITS].T
-        greatest = float(np.abs(W).max(initial=0.0))
-        if not math.isfinite(greatest):
-            return
-        scaled = np.round(W * (127 / greatest if greatest else 0.0)).astype(np.int8)
-        height, width = self.shape or (0, 0)
-        if height * width != scaled.shape[1]:
-            side = math.isqrt(scaled.shape[1])
-            square = side * side == scaled.shape[1] and side > 1
-            height, width = (side, side) if square else (scaled.shape[1], 1)
-        shown = {"units": len(scaled), "height": height, "width": width, "greatest": greatest}
-        self._hub.publish("weights", {**shown, "data": scaled})
+        shown = shown_weights(self._first, self.shape)
+        if shown is not None:
+            self._hub.publish("weights", shown)
+
+
+def shown_weights(W: Array | None, shape: tuple[int, ...] | None = None) -> dict[str, Any] | None:
+    """A matrix (I, O) as the page draws it; None if there is none, or it is not finite."""
+    if W is None:
+        return None
+    W = W[:MOST_INPUTS, :MOST_UNITS].T
+    greatest = float(np.abs(W).max(initial=0.0))
+    if not math.isfinite(greatest):
+        return None
+    scaled = np.round(W * (127 / greatest if greatest else 0.0)).astype(np.int8)
+    height, width = shape or (0, 0)
+    if height * width != scaled.shape[1]:
+        side = math.isqrt(scaled.shape[1])
+        square = side * side == scaled.shape[1] and side > 1
+        height, width = (side, side) if square else (scaled.shape[1], 1)
+    shown = {"units": len(scaled), "height": height, "width": width, "greatest": greatest}
+    return {**shown, "data": scaled}
 
 
 def first_matrix(net: Sequential) -> Array | None:
