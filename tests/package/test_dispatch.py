@@ -131,7 +131,7 @@ def test_with_one_level_alone(copy_of_package, run, last_error):
     )
 
 
-PROBE = "def supported_levels(): return ('baseline',)\ndef cache_sizes(): return None\n"
+PROBE = "def supported_levels(): return ('baseline',)\ndef cache_sizes(): return None\nfloor = 'SSE2'\n"
 
 
 @pytest.mark.parametrize("level", [level for level in USABLE if level != "baseline"])
@@ -162,7 +162,7 @@ def test_runtime_info_says_what_was_chosen_what_exists_and_why():
     info = an.runtime_info()
     assert list(info) == [
         "affinet", "python", "numpy", "machine", "level", "reason", "compiled_levels",
-        "supported_levels", "threads", "precisions",
+        "supported_levels", "baseline", "threads", "precisions",
     ]  # fmt: skip
     assert info["level"] in info["compiled_levels"]
     assert info["level"] in info["supported_levels"]

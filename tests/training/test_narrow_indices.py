@@ -62,7 +62,7 @@ def test_rows_in_files(monkeypatch):
     np.testing.assert_array_equal(trained(rows), wanted)
 
 
-@pytest.mark.parametrize("batch_size", [2**40, 2**58, 2**62, np.iinfo(np.intp).max])
+@pytest.mark.parametrize("batch_size", [np.iinfo(np.intp).max >> k for k in (0, 1, 2, 5, 8)])
 def test_a_batch_that_no_memory_holds_is_refused(batch_size):
     flat = np.zeros(5 * 8 + 8)
     records = [("affine", (-1,), 8, (0, 40), (), 0, ())]

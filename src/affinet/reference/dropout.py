@@ -60,7 +60,7 @@ def dropout_forward(x: Array, p: float, key: int, step: int, row: int) -> tuple[
     B, O = x.shape  # noqa: E741
     counter = np.empty((B, -(-O // 4), 4), dtype=np.uint64)
     counter[..., 0] = np.arange(counter.shape[1], dtype=np.uint64)
-    counter[..., 1] = ((row % 2**32 + np.arange(B)) % 2**32)[:, np.newaxis]
+    counter[..., 1] = ((row % 2**32 + np.arange(B, dtype=np.uint64)) % 2**32)[:, np.newaxis]
     counter[..., 2] = step % 2**32
     counter[..., 3] = step >> 32
     words = _philox4x32_10(counter, (key % 2**32, key >> 32))
