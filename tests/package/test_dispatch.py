@@ -131,7 +131,9 @@ def test_with_one_level_alone(copy_of_package, run, last_error):
     )
 
 
-PROBE = "def supported_levels(): return ('baseline',)\ndef cache_sizes(): return None\nfloor = 'SSE2'\n"
+PROBE = (
+    "def supported_levels(): return ('baseline',)\ndef cache_sizes(): return None\nfloor = 'SSE2'\n"
+)
 
 
 @pytest.mark.parametrize("level", [level for level in USABLE if level != "baseline"])
