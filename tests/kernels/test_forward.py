@@ -239,7 +239,7 @@ def test_forward_refuses_what_does_not_fit():
         (OPERATIONS, 4),
         (OPERATIONS, 2),
         (OPERATIONS[:3], 3),
-        ([AFFINE._replace(n_outputs=2**40)], 3),
+        ([AFFINE._replace(n_outputs=np.iinfo(np.intp).max >> 1)], 3),
         ([RELU], 3),
     ],
 )
