@@ -55,6 +55,7 @@ include "product.pyx"
 include "blocked.pyx"
 include "rows_in_lanes.pyx"
 include "one_row.pyx"
+include "splitting.pyx"
 include "parts.pyx"
 include "gemm.pyx"
 

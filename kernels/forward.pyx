@@ -5,6 +5,7 @@ without branches, so its memory does not grow with the rows; and it keeps nothin
 threads may share it.
 """
 
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 

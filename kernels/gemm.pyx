@@ -5,6 +5,7 @@ and one_row.pyx are its three access patterns. Products of bfloat16 parts are in
 """
 
 from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
 
 cdef enum:
     EDGE_MC = 96            # rows at a time with edge columns: A is read twice, and stays in L2

@@ -1,12 +1,11 @@
-"""Products of float32 matrices whose factors are split into bfloat16 parts.
+"""Products of float32 matrices whose factors are split into bfloat16 parts (splitting.pyx).
 
-A number is split into one, two or three parts, each the bfloat16 number nearest to what is left of
-it (ties to even), and the factors' parts are multiplied in 1, 3 or 6 products. Blocks of 32 steps
-of k follow each other, the products of a block too. Each takes two chains of multiply-adds from
-zero, over the even steps and over the odd ones, whose sum is added to the element: so does Intel's
-TDPBF16PS, bit for bit (Intel's Software Developer's Manual, volume 2). As that instruction, the
-chains round to nearest and take what is smaller than 2^-126 for 0, whatever the caller's mode; so
-does the splitting. K is filled up with zeros to whole blocks.
+The factors' parts are multiplied in 1, 3 or 6 products. Blocks of 32 steps of k follow each other,
+the products of a block too. Each takes two chains of multiply-adds from zero, over the even steps
+and over the odd ones, whose sum is added to the element: so does Intel's TDPBF16PS, bit for bit
+(Intel's Software Developer's Manual, volume 2). As that instruction, the chains round to nearest
+and take what is smaller than 2^-126 for 0, whatever the caller's mode; so does the splitting. K is
+filled up with zeros to whole blocks.
 
 The element's start, its bias, is added last, in the caller's mode as everything elementwise. An
 element that is not finite then is computed again as one chain in single precision (product.pyx):
@@ -22,28 +21,6 @@ from libc.string cimport memset
 
 cdef extern from *:
     """
-    /* The part of a number that a bfloat16 holds, as float32. Not finite: the number itself. */
-    typedef int32_t vints_f AFFINET_VECTOR(AFFINET_VECTOR_BYTES, AFFINET_VECTOR_BYTES);
-    static inline vfloat affinet_part_of(vfloat x) {
-        const vwords_f word = (vwords_f)x;
-        const vints_f size = (vints_f)(word << 1 >> 1);
-        const vwords_f tiny = (vwords_f)(size < 0x00800000), odd = word >> 16 & 1;
-        const vwords_f infinite = (vwords_f)(size >= 0x7F800000);
-        vwords_f near = (word + 0x7FFF + odd) & 0xFFFF0000u;
-        near = (tiny & word & 0x80000000u) | (~tiny & near);
-        return (vfloat)((infinite & word) | (~infinite & near));
-    }
-    /* Which parts of A and of B the products multiply, the smallest products first. */
-    typedef struct {
-        int parts, products;
-        int steps;      /* of a chain: a constant in the code would be unrolled 16 times */
-        signed char of_A[6], of_B[6];
-    } affinet_splitting;
-    static const affinet_splitting affinet_splittings[3] = {
-        {1, 1, 16, {0}, {0}},
-        {2, 3, 16, {0, 0, 1}, {1, 0, 0}},
-        {3, 6, 16, {0, 0, 1, 1, 2, 0}, {2, 1, 1, 0, 0, 0}},
-    };
     /* Rounding to nearest, and what is smaller than 2^-126 is 0: FTZ and DAZ of MXCSR, FZ of
        FPCR. */
     #if defined(__SSE2__)
@@ -60,17 +37,8 @@ cdef extern from *:
     void flush_in "affinet_flush_in"(mode_of_thread mode) noexcept nogil
     # Result types of functions that no compiler moves out of the mode in which they are called.
     ctypedef void void_apart "__attribute__((noinline)) void"
-    vfloat _part_of "affinet_part_of"(vfloat x) noexcept nogil
-    ctypedef struct Splitting "affinet_splitting":
-        int parts
-        int products
-        int steps
-        signed char[6] of_A
-        signed char[6] of_B
-    const Splitting* splittings "affinet_splittings"
 
 cdef enum:
-    PART_STEPS = 32         # steps of k in a block
     PART_NUMBERS = 256      # rows of A that are split at a time, and the parts of each
     MOST_PARTS = 3
     LEAST_WIDTH = 16        # inputs and outputs of a layer from which its products are in parts
@@ -101,33 +69,6 @@ def known_precisions():
 def multiplies_in_parts(Py_ssize_t I, Py_ssize_t O, /):
     """Whether a layer of I inputs and O outputs is large enough for products in parts."""
     return _multiplied(BFLOAT16, I, O) == BFLOAT16
-
-
-# Splitting ---------------------------------------------------------------------------------------
-
-
-cdef void _pack_parts(const Splitting* splitting, Py_ssize_t steps, Py_ssize_t columns,
-                      Py_ssize_t width, const float* source, Py_ssize_t k_step,
-                      Py_ssize_t column_step, float* packed) noexcept nogil:
-    """Block by block and part by part, (PART_STEPS, width) each, with zeros beyond the source."""
-    cdef Py_ssize_t n, i, block = PART_STEPS * width, lanes = VECTOR_BYTES // sizeof(float)
-    cdef int part
-    cdef vfloat x, near
-    while steps > 0:
-        n = min(steps, <Py_ssize_t> PART_STEPS)
-        _pack(n, columns, width, source, k_step, column_step, packed)
-        memset(packed + n * width, 0, (block - n * width) * sizeof(float))
-        i = 0
-        while i < block:
-            x = vload(vectors_of(packed + i), lanes)
-            for part in range(splitting.parts):
-                near = _part_of(x)
-                vstore(vectors_into(packed + part * block + i), near, lanes)
-                x = x - near
-            i += lanes
-        packed += splitting.parts * block
-        source += n * k_step
-        steps -= n
 
 
 # Tiles -------------------------------------------------------------------------------------------

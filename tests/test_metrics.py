@@ -258,5 +258,5 @@ def test_what_is_better_when_large(name):
 
 
 def test_a_name_that_does_not_tell():
-    with pytest.raises(ValueError, match="'val_norm', whose name does not tell"):
+    with pytest.raises(ValueError, match="'val_norm', whose name does not say"):
         metrics.larger_is_better("val_norm")

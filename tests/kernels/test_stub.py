@@ -24,7 +24,7 @@ def test_every_level_has_the_same_names(kernels):
 
 def test_the_stub_of_the_probe():
     probe = importlib.import_module("affinet._kernels.cpu")
-    wanted = {"cache_sizes": [], "supported_levels": []}
+    wanted = {"cache_sizes": [], "supported_levels": [], "floor": None}
     assert in_stub(STUBS / "cpu.pyi") == in_module(probe) == wanted
 
 

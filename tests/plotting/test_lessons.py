@@ -287,7 +287,7 @@ def test_the_tour_shows_every_picture_and_how_it_is_made():
     assert len(parts) >= len(NAMED_PICTURES)
     shown = set()
     for picture, commands in parts:
-        assert (path.parent / picture).stat().st_size <= 66_000
+        assert (path.parent / picture).stat().st_size <= 72_000
         lines = commands.replace("\\\n", "").splitlines()
         asked = [make_parser().parse_args(shlex.split(line)[1:]) for line in lines]
         if asked[0].command == "plot":

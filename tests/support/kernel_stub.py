@@ -35,7 +35,7 @@ def in_module(module):
     found = {}
     for name, value in public(module):
         if not isinstance(value, type):
-            found[name] = list(inspect.signature(value).parameters)
+            found[name] = list(inspect.signature(value).parameters) if callable(value) else None
             continue
         for member, thing in public(value):
             attribute = inspect.isgetsetdescriptor(thing) or inspect.ismemberdescriptor(thing)
@@ -55,6 +55,8 @@ def in_stub(path):
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef):
             found[node.name] = arguments_of(node)
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) != "TypeAlias":
+            found[ast.unparse(node.target)] = None
         elif isinstance(node, ast.ClassDef):
             for member in node.body:
                 if isinstance(member, ast.FunctionDef):

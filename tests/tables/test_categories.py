@@ -115,7 +115,7 @@ def test_missing_and_unknown_categories_are_refused_by_default(one_hot):
         encoding.inputs(table_of(a=["x", ""]))
     later = table_of(a=["x", "v", "w", "v"])
     with pytest.raises(
-        ValueError, match=r"line 3, column 'a': 'v' is none .*\(x, y\), nor are 1 m"
+        ValueError, match=r"line 3, column 'a': 'v' is not one .*\(x, y\), nor are 1 m"
     ):
         encoding.inputs(later)
     assert encoding.inputs(later, unknown="zero")[1:].tolist() == [[0.0]] * 3

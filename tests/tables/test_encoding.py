@@ -52,7 +52,9 @@ def test_statistics_come_from_the_rows_that_are_trained_on(pets):
     assert (legs.mean, legs.std) == (4.0, 1.0)
     assert encoding.unknown(pets) == ["column 'fur': black"]
     assert encoding.inputs(pets, unknown="zero")[3].tolist() == [2.0, 0.0, 0.0, 0.0]
-    with pytest.raises(ValueError, match=r"line 5, column 'fur': 'black' is none of .*brown, grey"):
+    with pytest.raises(
+        ValueError, match=r"line 5, column 'fur': 'black' is not one of .*brown, grey"
+    ):
         encoding.inputs(pets)
 
 
@@ -212,7 +214,7 @@ def test_classes_of_arrays():
 
 def test_unknown_classes_and_a_single_one_are_refused(pets):
     encoding = Encoding.fit(pets, "kind")
-    with pytest.raises(ValueError, match=r"line 2, column 'kind': 'cow' is none of .*cat, dog"):
+    with pytest.raises(ValueError, match=r"line 2, column 'kind': 'cow' is not one of .*cat, dog"):
         encoding.targets(table_of(age=["1"], fur=["grey"], legs=["4"], kind=["cow"]))
     with pytest.raises(ValueError, match="'cat' in every row"):
         ClassTarget.fit(table_of(t=["cat", "cat"]), "t")

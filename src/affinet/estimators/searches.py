@@ -17,7 +17,10 @@ from affinet.tuning.networks import require_names
 from affinet.tuning.spaces import usable_space
 
 # Parameters of Tabular*, not of these.
-OTHERS = ("method", "preset", "batch_size", "callbacks", "n_estimators", "bootstrap", "cv")
+OTHERS = (
+    *("method", "preset", "batch_size", "callbacks"),
+    *("n_estimators", "bootstrap", "cv", "precision"),
+)
 
 
 def space_of(name: str, value: Any) -> None:
@@ -39,6 +42,7 @@ class BaseSearch(BaseTabular):
     _predictor = "ensemble_"
     ensemble_: Ensemble
     n_estimators, bootstrap, cv = 1, False, None
+    precision: str | None = None
 
     def _recipe(self, n_rows: int) -> Recipe:
         """For its encoding, which is TabPack's."""
