@@ -175,6 +175,15 @@ def test_numpy_is_the_only_hard_dependency_and_every_package_is_shipped():
     assert packages == set(project["tool"]["setuptools"]["packages"])
 
 
+def test_c_files_are_in_the_sdist_from_which_wheels_are_built():
+    """MANIFEST.in leaves out C, which is translated kernels, and takes these in again."""
+    root = PYPROJECT.parent
+    included = (root / "MANIFEST.in").read_text(encoding="utf-8").partition("global-exclude")[2]
+    for folder in ("src", "tests"):
+        for path in (root / folder).rglob("*.c"):
+            assert f"include {path.relative_to(root).as_posix()}\n" in included, path
+
+
 def test_onnx_is_imported_when_a_file_is_written_or_read_and_missed_in_one_sentence(run):
     code = (
         "import sys\n"
