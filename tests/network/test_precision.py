@@ -317,3 +317,9 @@ def test_whole_trainings_are_as_accurate(precision):
     # One test image of 360 is 0.28 %; seeds differ by three of them.
     assert abs(accuracies[1] - accuracies[0]) <= 0.0084
     assert accuracies[1] > 0.95
+
+
+def test_the_repr_names_it():
+    net = an.Sequential(an.Affine.init(32, 16, rng=0), precision="bfloat16")
+    assert repr(net) == "Sequential(Affine(32 -> 16), precision='bfloat16')"
+    assert "precision" not in repr(an.Sequential(an.Affine.init(32, 16, rng=0)))

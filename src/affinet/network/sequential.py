@@ -343,6 +343,8 @@ class Sequential(Propagation, Explanation):
         inside = [repr(layer) for layer in self.layers]
         if self.loss is not None:
             inside.append(f"loss={self.loss!r}")
+        if self.precision is not None:
+            inside.append(f"precision={self.precision!r}")
         return f"Sequential({', '.join(inside)})"
 
     def _arrays(self) -> dict[str, Array]:
