@@ -271,6 +271,7 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
         raise ValueError(f"batch_size is {batch_size}, wanted 1 or more")
     plan.owners, plan.network, plan.loss, plan.rule = {}, network, loss, rule
     w.graph, w.batch_size = &network.graph, batch_size
+    _require_countable(w.graph, batch_size)
     w.grads = _own_parameters(plan.owners, w.graph, "grads", grads)
     _set_loss(&w.loss, loss)
     w.input_scale = 1.0 if input_scale is None else input_scale

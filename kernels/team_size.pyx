@@ -139,6 +139,7 @@ def team_plan(Operations network not None, Py_ssize_t batch_size, int threads, /
     cdef int size, i, members
     if batch_size < 1 or threads < 1:
         raise ValueError(f"batch_size is {batch_size} and threads {threads}, wanted 1 or more")
+    _require_countable(graph, batch_size)
     size = _team_size(graph, batch_size, threads, False)
     costs = [_step_cost(graph, batch_size, members, False) * 1e-6
              for members in range(1, threads + 1)]

@@ -272,12 +272,19 @@ cdef Py_ssize_t _cut_memory(Workspace* w, char* start) except -1:
     return used
 
 
+cdef int _require_countable(const Graph* graph, Py_ssize_t B) except -1:
+    """Raise MemoryError for a batch whose sizes would overflow."""
+    # No piece takes more than 8 bytes for each of B numbers of the widest operation.
+    if B > TOO_MUCH // 16 // graph.widest:
+        raise MemoryError(f"no memory for a batch of {B} rows")
+    return 0
+
+
 cdef int _set_memory_aside(Workspace* w) except -1:
     """Allocate everything that a step writes at once."""
     cdef Py_ssize_t B = w.batch_size, size
     w.spaces = <Space*> calloc(w.graph.n_operations, sizeof(Space))
-    # No piece takes more than 8 bytes for each of B numbers of the widest operation.
-    if w.spaces == NULL or B > TOO_MUCH // 16 // w.graph.widest:
+    if w.spaces == NULL:
         raise MemoryError(f"no memory for a batch of {B} rows")
     _assign_gradients(w)
     size = _cut_memory(w, NULL)

@@ -77,7 +77,8 @@ def periodic_embedding_forward(
            [ 5.,  2., -1.]])
     """
     _require_waves(x, w, b, V, c, columns, sines)
-    values = c + np.einsum("bpk,pmk->bpm", _waves(x, w, b, columns, sines), V)
+    waves = _waves(x, w, b, columns, sines)[:, :, np.newaxis]  # (B, n, 1, K)
+    values = c + (waves * V).sum(axis=-1)
     if rectified:
         values = np.maximum(values, 0)
     pieces = {

@@ -31,7 +31,7 @@ def bfloat16_parts(x: Array, n: int) -> Array:
 
     Returns
     -------
-    float32 array of shape (n, *x.shape)
+    float32 array of shape (n, ...), n in front of the shape of x
         Ties go to the even part. Below 2^-126 in size a part is zero with its sign. Infinity and
         NaN stay what they are, and numbers from 3.3961776e38 on are infinity in bfloat16.
 
