@@ -13,11 +13,11 @@ from sklearn.utils import _safe_indexing, check_random_state
 
 from affinet._validation import Array
 from affinet.estimators.given_weights import has_given_weights
+from affinet.estimators.members import SINGLE, in_classes_of, require_one_validation
 from affinet.thread_limit import thread_limit
 from affinet.training.finite import warn_caller
 from affinet.training.many import fit_many
 
-SINGLE = {"n_estimators": 1, "bootstrap": False, "cv": None}
 MOST = 2**31 - 1
 # What a model has of one network; an ensemble's ``estimators_`` have one each.
 OF_ONE_NETWORK = frozenset(
@@ -55,11 +55,7 @@ def fit_ensemble(model: Any, X: Any, y: Any, sample_weight: Any) -> None:
             "begins anew at every fit; partial_fit continues the training of n_estimators"
         )
     if model.cv is not None:
-        if model.validation_data is not None:
-            raise ValueError(
-                "validation_data and cv are both given, wanted one: each fold of cv is "
-                "the validation rows of a member"
-            )
+        require_one_validation(model)
         fit_folds(model, X, y, sample_weight)
     else:
         if model.solver == "lbfgs":
@@ -215,12 +211,7 @@ def predictions_of(model: Any, member: Any, X: Any) -> Array:
     """A member's probabilities in the order of the model's classes, or its numbers."""
     if not is_classifier(model):
         return np.asarray(member.predict(X))
-    values: Array = member.predict_proba(X)
-    if len(member.classes_) == len(model.classes_):
-        return values
-    found = np.zeros((len(values), len(model.classes_)), values.dtype)
-    found[:, np.searchsorted(model.classes_, member.classes_)] = values
-    return found
+    return in_classes_of(model, member, member.predict_proba(X))
 
 
 def mean_predictions(model: Any, X: Any) -> Array:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from affinet._validation import Array, require_plain
 from affinet.estimators.building import affine_places, weight_views
 from affinet.estimators.given_weights import adopt_weights, has_given_weights, require_described
+from affinet.estimators.members import refuse_attribute
 from affinet.estimators.mlp_ensemble import OF_ONE_NETWORK
 from affinet.estimators.parameters import with_defaults
 from affinet.network import Sequential
@@ -99,12 +100,7 @@ class Model(BaseEstimator):
             return out
 
     def __getattr__(self, name: str) -> Any:
-        if name in OF_ONE_NETWORK and "estimators_" in vars(self):
-            raise AttributeError(
-                f"this {type(self).__name__} is an ensemble and has no {name}; "
-                "each of its estimators_ has"
-            )
-        return object.__getattribute__(self, name)  # which raises the error that led here
+        refuse_attribute(self, name, OF_ONE_NETWORK)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

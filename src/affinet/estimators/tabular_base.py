@@ -14,6 +14,11 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from affinet._validation import Array
+from affinet.estimators.members import (
+    in_classes_of,
+    refuse_attribute,
+    require_one_validation,
+)
 from affinet.estimators.parameters import Check, require_parameters, with_defaults
 from affinet.estimators.rows import weights_of
 from affinet.estimators.tabular_data import (
@@ -28,7 +33,6 @@ from affinet.estimators.tabular_ensemble import (
     by_encoding,
     fit_folds,
     fit_seeds,
-    in_classes_of,
     single_models,
 )
 from affinet.network import Sequential
@@ -115,11 +119,7 @@ class BaseTabular(BaseEstimator, ABC):
             self.__dict__.pop(name, None)  # of a training before
         rng = check_random_state(self.random_state)
         if self.cv is not None:
-            if self.validation_data is not None:
-                raise ValueError(
-                    "validation_data and cv are both given, wanted one: each fold of cv is "
-                    "the validation rows of a member"
-                )
+            require_one_validation(self)
             fit_folds(self, rows, self._as_given(t), rng, SEEDS)
             return self
         given = self._given_validation()
@@ -304,12 +304,16 @@ class BaseTabular(BaseEstimator, ABC):
         for start in range(0, len(frame), rows):
             block = rows_at(frame, slice(start, start + rows))
             values = [
-                in_classes_of(self, model, model._values(model._raw(x)))
+                self._in_own_classes(model, model._values(model._raw(x)))
                 for group in by_encoding(models)
                 for x in [group[0]._inputs(block)]
                 for model in group
             ]
             yield values[0] if len(values) == 1 else np.mean(values, axis=0)
+
+    def _in_own_classes(self, model: Any, values: Array) -> Array:
+        """Probabilities in the order of this model's classes; numbers as they are."""
+        return values if self._task == "regression" else in_classes_of(self, model, values)
 
     def _raw(self, x: Array) -> Array:
         """The network's outputs for encoded rows."""
@@ -321,12 +325,7 @@ class BaseTabular(BaseEstimator, ABC):
         return self.encoding_.inputs(table, unknown="zero")
 
     def __getattr__(self, name: str) -> Any:
-        if name in OF_ONE_NETWORK and "estimators_" in vars(self):
-            raise AttributeError(
-                f"this {type(self).__name__} is an ensemble and has no {name}; "
-                f"each of its estimators_ has"
-            )
-        return object.__getattribute__(self, name)  # which raises the error that led here
+        refuse_attribute(self, name, OF_ONE_NETWORK)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(with_defaults(type(self), state))

@@ -12,11 +12,11 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 
 from affinet._validation import Array
+from affinet.estimators.members import SINGLE, in_classes_of
 from affinet.estimators.tabular_data import TableRows, rows_at
 from affinet.tabular import build, epochs_within, train_many
 from affinet.threads import get_num_threads
 
-SINGLE = {"n_estimators": 1, "bootstrap": False, "cv": None}
 # What a model has of one network only; an ensemble's ``estimators_`` have one each.
 OF_ONE_NETWORK = frozenset(
     ("net_", "encoding_", "recipe_", "history_", "epochs_", "best_epoch_", "temperature_")
@@ -96,7 +96,8 @@ def fit_folds(model: Any, rows: TableRows, y: Array, rng: np.random.RandomState,
             time_limit=model.time_limit and model.time_limit / len(splits),
         )  # fmt: skip
         fold.fit(rows_at(rows.frame, train), y[train], sample_weight=weights)
-        total[test] += in_classes_of(model, fold, fold._predictions(held[0]))
+        found = fold._predictions(held[0])
+        total[test] += in_classes_of(model, fold, found) if classify else found
         count[test] += 1
         members.append(fold)
     with np.errstate(invalid="ignore"):
@@ -118,12 +119,3 @@ def single_models(model: Any) -> list[Any]:
 def by_encoding(models: list[Any]) -> list[list[Any]]:
     """Models in groups that encode rows alike."""
     return [list(group) for _, group in groupby(models, key=lambda m: id(m.encoding_))]
-
-
-def in_classes_of(model: Any, member: Any, values: Array) -> Array:
-    """A member's probabilities (N, C) with 0 for classes that only the model knows; or numbers."""
-    if model._task == "regression" or len(member.classes_) == len(model.classes_):
-        return values
-    found = np.zeros((len(values), len(model.classes_)))
-    found[:, np.searchsorted(model.classes_, member.classes_)] = values
-    return found
