@@ -48,9 +48,13 @@ def load_digits(scaled: bool = True, *, flatten: bool = True) -> Splits:
     # Opened as a resource, not by path, so that it is found in a zip file too.
     file = importlib.resources.files("affinet.datasets") / "data" / "digits.npy.gz"
     array = io.BytesIO(gzip.decompress(file.read_bytes()))
-    table = np.load(array, allow_pickle=False)  # (1797, 65)
-    images, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1]
-    is_test = np.arange(len(table)) % 5 == 4
+    # Row 0: the labels. The others: one pixel each, of all images, which are ordered by label; so
+    # the file takes a quarter less room.
+    table = np.load(array, allow_pickle=False)  # (65, 1797)
+    labels = table[0]
+    images = np.empty((len(labels), 8, 8), np.uint8)
+    images[np.argsort(labels, kind="stable")] = table[1:].T.reshape(-1, 8, 8)
+    is_test = np.arange(len(labels)) % 5 == 4
     return (
         present(images[~is_test], labels[~is_test], 16, scaled, flatten),
         present(images[is_test], labels[is_test], 16, scaled, flatten),
