@@ -36,6 +36,27 @@ cdef extern from *:
         }
     AFFINET_LANE_BY_LANE(f, vfloat, vwords_f, 32, 23)
     AFFINET_LANE_BY_LANE(d, vdouble, vwords_d, 64, 52)
+    /* One of the eight numbers at p in each lane: which, say the lowest three bits of t. */
+    #define AFFINET_HAS_TABLES 1
+    #if defined(__AVX512F__)
+    static inline vfloat vlookup_f(const float* p, vfloat t) {
+        const __m512 table = (__m512)_mm512_broadcast_f64x4(_mm256_loadu_pd((const double*)p));
+        return (vfloat)_mm512_permutexvar_ps((__m512i)t, table);
+    }
+    #elif defined(__AVX2__)
+    static inline vfloat vlookup_f(const float* p, vfloat t) {
+        return (vfloat)_mm256_permutevar8x32_ps(_mm256_loadu_ps(p), (__m256i)t);
+    }
+    #elif defined(__aarch64__)
+    static inline vfloat vlookup_f(const float* p, vfloat t) {
+        const vwords_f n = (vwords_f)t & 7;
+        return (vfloat){p[n[0]], p[n[1]], p[n[2]], p[n[3]]};
+    }
+    #else
+    #undef AFFINET_HAS_TABLES
+    #define AFFINET_HAS_TABLES 0    /* number by number, slower than arithmetic */
+    static inline vfloat vlookup_f(const float* p, vfloat t) { return (void)p, t; }
+    #endif
     /* The exponent e of x = m 2^e by way of 2^52 + 1023 + e, and m. */
     static inline vdouble vexponent_d(vdouble x) {
         return (vdouble)(((vwords_d)x >> 52) + 0x4330000000000000u) - (0x1p52 + 1023);
@@ -88,6 +109,8 @@ cdef extern from *:
     #define vstore_halves(p, x) (*(vhalves_u*)(p) = __builtin_convertvector(x, vhalves))
 
     """
+    const bint HAS_TABLES "AFFINET_HAS_TABLES"
+    vfloat vlookup_f(const float* p, vfloat t) noexcept nogil
     vdouble vabs_d(vdouble x) noexcept nogil
     vdouble vwiden(const float* p) noexcept nogil
     vdouble vexponent_d(vdouble x) noexcept nogil
