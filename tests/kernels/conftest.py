@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from affinet import _dispatch
+from everywhere import lanes_of
 
 HERE = Path(__file__).parent
-VECTOR_BYTES = {"avx512": 64, "avx2": 32}  # elsewhere 16
 
 
 def pytest_collection_modifyitems(items):
@@ -41,4 +41,4 @@ def dtype(request):
 @pytest.fixture(scope="session")
 def lanes(level, dtype):
     """Elements in one vector."""
-    return VECTOR_BYTES.get(level, 16) // dtype.itemsize
+    return lanes_of(level, dtype)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from everywhere import everywhere
 from kernel_calls import (
     Call,
     check_results,
@@ -70,6 +71,7 @@ def to_blame(kernel, argument, letter):
 
 @every_kernel
 @pytest.mark.parametrize("change", [-1, 1])
+@everywhere
 def test_a_wrong_size_is_named(kernels, dtype, kernel, change):
     for call, argument, _ in each_array(kernel, dtype):
         for letter in argument.dims:
@@ -87,6 +89,7 @@ def test_a_wrong_size_is_named(kernels, dtype, kernel, change):
 
 
 @every_kernel
+@everywhere
 def test_a_wrong_number_of_dimensions_is_refused(kernels, dtype, kernel):
     for call, argument, array in each_array(kernel, dtype):
         refused(kernels, call, argument.name, array[np.newaxis])
@@ -97,6 +100,7 @@ def test_a_wrong_number_of_dimensions_is_refused(kernels, dtype, kernel):
 
 
 @every_kernel
+@everywhere
 def test_what_is_no_array_is_refused(kernels, dtype, kernel):
     for call, argument, array in each_array(kernel, dtype):
         nothing = [] if argument.optional else [None]
@@ -105,6 +109,7 @@ def test_what_is_no_array_is_refused(kernels, dtype, kernel):
 
 
 @every_kernel
+@everywhere
 def test_a_wrong_dtype_is_refused(kernels, dtype, kernel):
     """Among them float32 beside float64: the arrays of one call have one precision."""
     reals = sum(argument.fixed_dtype is None for argument in kernel.arrays)
@@ -118,6 +123,7 @@ def test_a_wrong_dtype_is_refused(kernels, dtype, kernel):
 
 
 @every_kernel
+@everywhere
 def test_another_byte_order_is_refused(kernels, dtype, kernel):
     for call, argument, array in each_array(kernel, dtype):
         if array.itemsize > 1:
@@ -126,12 +132,14 @@ def test_another_byte_order_is_refused(kernels, dtype, kernel):
 
 
 @every_kernel
+@everywhere
 def test_fortran_order_is_refused(kernels, dtype, kernel):
     for call, argument, array in each_array(kernel, dtype, ndim=2):
         refused(kernels, call, argument.name, np.asfortranarray(array))
 
 
 @every_kernel
+@everywhere
 def test_gaps_are_refused(kernels, dtype, kernel):
     """Between elements, between rows, and elements in reverse."""
     for call, argument, array in each_array(kernel, dtype):
@@ -142,6 +150,7 @@ def test_gaps_are_refused(kernels, dtype, kernel):
 
 
 @every_kernel
+@everywhere
 def test_a_missing_argument_and_one_too_many_are_refused(kernels, dtype, kernel):
     call = ready(kernel, dtype)
     function = getattr(kernels, kernel.name)
@@ -179,6 +188,7 @@ def test_a_missing_argument_and_one_too_many_are_refused(kernels, dtype, kernel)
         ("batch_norm_update", "rows", [1, 0, -3]),
     ],
 )
+@everywhere
 def test_a_scalar_out_of_range_is_named(kernels, dtype, name, scalar, values):
     for value in values:
         call = ready(KERNELS[name], dtype)
@@ -193,6 +203,7 @@ def test_a_scalar_out_of_range_is_named(kernels, dtype, name, scalar, values):
     [("dropout_forward", scalar) for scalar in ("key", "step", "row")]
     + [("adam_update", "step"), ("adamw_update", "step")],
 )
+@everywhere
 def test_a_number_beyond_64_bits_is_refused(kernels, dtype, name, scalar):
     for value in (-1, 2**64):
         call = ready(KERNELS[name], dtype)
@@ -206,6 +217,7 @@ def test_a_number_beyond_64_bits_is_refused(kernels, dtype, name, scalar):
 
 
 @every_kernel
+@everywhere
 def test_read_only_inputs_are_taken(kernels, dtype, kernel):
     call = ready(kernel, dtype, read_only=True)
     locked = [call.guarded[argument.name].array for argument in kernel.inputs]
@@ -214,6 +226,7 @@ def test_read_only_inputs_are_taken(kernels, dtype, kernel):
 
 
 @every_kernel
+@everywhere
 def test_a_read_only_output_is_refused(kernels, dtype, kernel):
     for call, argument, array in each_array(kernel, dtype):
         if argument in kernel.outputs:
@@ -227,6 +240,7 @@ def test_a_read_only_output_is_refused(kernels, dtype, kernel):
     [(kernel, alias) for kernel in KERNELS.values() for alias in kernel.aliases],
     ids=lambda value: getattr(value, "name", None) or " is ".join(value),
 )
+@everywhere
 def test_an_output_may_be_the_input_it_replaces(kernels, dtype, lanes, kernel, alias):
     rng = np.random.default_rng(1)
     for size in (*vector_edges(lanes), 300):
@@ -241,6 +255,7 @@ def test_an_output_may_be_the_input_it_replaces(kernels, dtype, lanes, kernel, a
 
 
 @every_kernel
+@everywhere
 def test_arguments_go_by_position_only(kernels, dtype, kernel):
     """Reading keywords would take a tenth of a level's code; the table's names are the door's."""
     call = ready(kernel, dtype)
@@ -267,6 +282,7 @@ def test_arguments_go_by_position_only(kernels, dtype, kernel):
     ],
     ids=lambda value: getattr(value, "name", value),
 )
+@everywhere
 def test_a_loss_of_nothing_is_refused(kernels, dtype, kernel, empty):
     rng = np.random.default_rng(2)
     sizes = {letter: SIZES[letter] for letter in kernel.dimensions} | {empty: 0}
@@ -281,6 +297,7 @@ def test_a_loss_of_nothing_is_refused(kernels, dtype, kernel, empty):
 
 
 @pytest.mark.parametrize("name", ["affine_backward_dw", "affine_backward_db", "gemm_tn"])
+@everywhere
 def test_a_sum_over_no_rows_is_zero(kernels, dtype, name):
     rng = np.random.default_rng(3)
     sizes = dict.fromkeys(KERNELS[name].dimensions, 9) | {"B": 0, "K": 0}
@@ -301,6 +318,7 @@ def labels_call(dtype, t, classes=4):
 
 @pytest.mark.parametrize("bad", [-1, 4, 5, 2**31, -(2**31), 2**32, 2**63 - 1, -(2**63)])
 @pytest.mark.parametrize("row", [0, 3, 6])
+@everywhere
 def test_a_label_out_of_range_is_refused_before_anything_is_written(kernels, dtype, bad, row):
     t = [0, 1, 2, 3, 2, 1, 0]
     t[row] = bad
@@ -310,6 +328,7 @@ def test_a_label_out_of_range_is_refused_before_anything_is_written(kernels, dty
     call.check_nothing_written()
 
 
+@everywhere
 def test_the_first_bad_row_is_named(kernels, dtype):
     call = labels_call(dtype, [0, 1, 2, 3, 2, 9, 1, 8])
     with pytest.raises(ValueError, match=r"\b5\b") as caught:
@@ -318,6 +337,7 @@ def test_the_first_bad_row_is_named(kernels, dtype):
     call.check_nothing_written()
 
 
+@everywhere
 def test_the_first_and_the_last_class_are_labels(kernels, dtype):
     call = labels_call(dtype, [0, 3, 0, 3])
     check_results(call.problem, call.run(kernels))

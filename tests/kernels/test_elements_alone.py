@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from affinet import _dispatch
+from everywhere import everywhere
 from exact_results import FUNCTIONS, apply, logits, same_bits, sweep
 from kernel_calls import Call, Problem, problem
 from kernel_table import KERNELS
@@ -21,6 +22,7 @@ every_function = pytest.mark.parametrize("name", FUNCTIONS)
     [k for k in KERNELS.values() if k.dimensions == ("n",) and not k.loss],
     ids=lambda kernel: kernel.key,
 )
+@everywhere
 def test_an_element_alone_and_in_its_array(kernels, dtype, lanes, kernel):
     rng = np.random.default_rng(4)
     made = problem(kernel, dtype, {"n": 4 * lanes + 3}, rng)
@@ -35,6 +37,7 @@ def test_an_element_alone_and_in_its_array(kernels, dtype, lanes, kernel):
 
 
 @every_function
+@everywhere
 def test_an_element_of_the_sweep_anywhere(kernels, dtype, name):
     x = sweep(dtype)[:: 97 if dtype.itemsize == 4 else 7].copy()
     together = apply(kernels, name, x)
@@ -44,6 +47,7 @@ def test_an_element_of_the_sweep_anywhere(kernels, dtype, name):
 
 
 @pytest.mark.parametrize("C", [1, 2, 3, 4, 7, 8, 10, 15, 16, 17, 31, 32, 33, 50, 64, 65, 130])
+@everywhere
 def test_a_row_alone_and_in_its_batch(kernels, dtype, C):
     rng = np.random.default_rng(5)
     x = logits(rng, (37, C), dtype)
@@ -67,6 +71,7 @@ def test_a_row_alone_and_in_its_batch(kernels, dtype, C):
 
 
 @pytest.mark.parametrize("C", [1, 4, 10, 16, 17])
+@everywhere
 def test_a_row_without_a_softmax_spoils_no_other(kernels, dtype, C):
     """Rows whose logits are NaN or infinite, between others in a batch."""
     rng = np.random.default_rng(6)

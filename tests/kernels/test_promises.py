@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from everywhere import everywhere
 from kernel_calls import (
     Call,
     problem,
@@ -16,6 +17,7 @@ WITHOUT_WEIGHTS = [kernel for kernel in KERNELS.values() if "weights" in kernel.
 WITH_WEIGHTS = [KERNELS[f"{kernel.name} with weights"] for kernel in WITHOUT_WEIGHTS]
 
 
+@everywhere
 def test_losses_add_their_terms_in_double(kernels):
     """A million equal float32 terms: a float32 sum would be off by whole per cents."""
     n = 2**20 + 1
@@ -40,6 +42,7 @@ def test_losses_add_their_terms_in_double(kernels):
 
 @pytest.mark.parametrize("columns", [1, 3, 8, 21])
 @pytest.mark.parametrize("kernel", WITHOUT_WEIGHTS, ids=lambda k: k.key)
+@everywhere
 def test_weights_of_one_change_no_bit_of_a_gradient(kernels, dtype, kernel, columns):
     """Of the loss neither where rows are summed one by one; else up to its sum's rounding."""
     rng = np.random.default_rng(18)
@@ -57,6 +60,7 @@ def test_weights_of_one_change_no_bit_of_a_gradient(kernels, dtype, kernel, colu
 
 @pytest.mark.parametrize("kernel", WITH_WEIGHTS, ids=lambda k: k.key)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
+@everywhere
 def test_a_row_without_weight_counts_nothing_whatever_it_holds(kernels, dtype, kernel, bad):
     rng = np.random.default_rng(19)
     made = problem(kernel, dtype, kernel.sized(7, B=5), rng)
@@ -76,6 +80,7 @@ def test_a_row_without_weight_counts_nothing_whatever_it_holds(kernels, dtype, k
 
 @pytest.mark.parametrize("name", ["adam_update", "adamw_update"])
 @pytest.mark.parametrize("steps", [1, 2, 1000, 2**40])
+@everywhere
 def test_adam_at_any_step(kernels, dtype, steps, name):
     rng = np.random.default_rng(11)
     made = problem(KERNELS[name], dtype, {"n": 37}, rng)
@@ -83,6 +88,7 @@ def test_adam_at_any_step(kernels, dtype, steps, name):
     run_and_check(kernels, made, rng)
 
 
+@everywhere
 def test_without_weight_decay_adamw_is_adam(kernels, dtype):
     made = problem(KERNELS["adamw_update"], dtype, {"n": 67}, np.random.default_rng(17))
     made.scalars["weight_decay"] = 0.0
@@ -98,6 +104,7 @@ def clipped(kernels, dW, max_norm):
     return kernels.clip_norm(dW, max_norm, out), out
 
 
+@everywhere
 def test_a_norm_at_its_bound_is_left_alone(kernels, dtype):
     """Multiplied by 1 or not at all: every bit stays, the sign of a zero too."""
     dW = np.array([3, -4, 0, -0.0, 12], dtype)
@@ -111,6 +118,7 @@ def test_a_norm_at_its_bound_is_left_alone(kernels, dtype):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@everywhere
 def test_a_norm_that_is_not_finite_leaves_nothing_but_nan(kernels, dtype, bad):
     for place in (0, 7, 40_000, 66_665):
         dW = np.zeros(66_666, dtype)
@@ -120,6 +128,7 @@ def test_a_norm_that_is_not_finite_leaves_nothing_but_nan(kernels, dtype, bad):
         assert np.isnan(out).all()
 
 
+@everywhere
 def test_norms_are_added_in_double(kernels, dtype):
     """Beyond and below what a single number can hold as a square, and a million small terms."""
     for size in (1e-30, 1e30):
@@ -134,6 +143,7 @@ def test_norms_are_added_in_double(kernels, dtype):
     assert penalty == pytest.approx(0.25 * 2**20 * float(W[0]) ** 2, rel=1e-13)
 
 
+@everywhere
 def test_a_clip_by_a_factor_below_all_single_numbers(kernels):
     """1e-30 / 1e38 is 0 in single precision, its product with the gradient is not."""
     norm, out = clipped(kernels, np.array([1e38, -1e37], np.float32), 1e-30)
@@ -154,6 +164,7 @@ def test_a_clip_by_a_factor_below_all_single_numbers(kernels):
         {"p": (0x6627E8D5 - 0.5) / 2**32, "key": 0, "step": 0, "row": 0},
     ],
 )
+@everywhere
 def test_dropout_at_the_ends_of_its_words(kernels, dtype, lanes, scalars):
     """Thresholds next to the first word, 6627e8d5, and counters about to wrap."""
     rng = np.random.default_rng(12)
@@ -162,6 +173,7 @@ def test_dropout_at_the_ends_of_its_words(kernels, dtype, lanes, scalars):
     run_and_check(kernels, made, rng)
 
 
+@everywhere
 def test_part_of_a_batch_gets_its_part_of_the_mask(kernels, dtype):
     rng = np.random.default_rng(13)
     x = rng.standard_normal((23, 29)).astype(dtype)
@@ -174,6 +186,7 @@ def test_part_of_a_batch_gets_its_part_of_the_mask(kernels, dtype):
         np.testing.assert_array_equal(part_mask, mask[start:stop])
 
 
+@everywhere
 def test_caches_have_a_size(kernels):
     for sizes in ((0, 1), (1, 0), (-1, -1)):
         with pytest.raises(ValueError, match="wanted 1 or more"):
@@ -182,6 +195,7 @@ def test_caches_have_a_size(kernels):
 
 @pytest.mark.parametrize("offset", [0, 1e3, -1e5])
 @pytest.mark.parametrize("way", ["batch", "layer"])
+@everywhere
 def test_statistics_of_numbers_far_from_zero(kernels, dtype, way, offset):
     """A sum in single precision, or a difference of squares, would be off by whole per cents."""
     rng = np.random.default_rng(18)
@@ -202,6 +216,7 @@ def test_statistics_of_numbers_far_from_zero(kernels, dtype, way, offset):
 
 
 @pytest.mark.parametrize("way", ["batch", "layer"])
+@everywhere
 def test_equal_numbers_have_no_variance(kernels, dtype, way):
     """The mean is theirs exactly where sums are wide enough, so beta alone is left."""
     x = np.full((7, 7), 0.1, np.float32).astype(dtype)

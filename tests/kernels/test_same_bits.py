@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from affinet import _dispatch
+from everywhere import everywhere
 from kernel_calls import (
     Call,
     check_results,
@@ -22,6 +23,7 @@ ROW_BY_ROW = ["affine_backward_dx", "affine_forward", "affine_relu_forward", "ge
 
 @pytest.mark.parametrize("name", [*ROW_BY_ROW, "softmax_forward"])
 @pytest.mark.parametrize("columns", [2, 10, 50, 200])
+@everywhere
 def test_a_row_has_the_same_bits_alone_and_in_a_batch(kernels, dtype, name, columns):
     """So predictions depend neither on the batch size nor on how rows are divided among threads."""
     kernel, rng = KERNELS[name], np.random.default_rng(16)
@@ -56,6 +58,7 @@ def test_the_sizes_of_the_caches_change_no_bit(kernels, dtype, name, shape):
         np.testing.assert_array_equal(other[result], results[0][result], result)
 
 
+@everywhere
 def test_a_column_alone_and_in_its_batch(kernels, dtype):
     """Blocks of columns and vectors change no bit."""
     rng = np.random.default_rng(19)
@@ -98,6 +101,7 @@ def usable_levels():
 
 
 @every_kernel
+@everywhere
 def test_the_same_call_gives_the_same_bits(kernels, dtype, kernel):
     """Wherever in memory the arguments lie."""
     made = problem(kernel, dtype, kernel.sized(45), np.random.default_rng(14))

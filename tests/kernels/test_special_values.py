@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from everywhere import everywhere
 from kernel_calls import (
     ROW_DIMENSIONS,
     SPECIAL,
@@ -46,6 +47,7 @@ def test_one_special_value_anywhere(kernels, dtype, lanes, kernel, data):
 @pytest.mark.parametrize(
     "kernel", [k for k in KERNELS.values() if element_by_element(k)], ids=lambda k: k.key
 )
+@everywhere
 def test_special_values_in_every_lane(kernels, dtype, lanes, kernel):
     """All special values of all arguments meet, in the vectors and in the rest."""
     check_special_values(kernels, kernel, dtype, lanes)
@@ -53,6 +55,7 @@ def test_special_values_in_every_lane(kernels, dtype, lanes, kernel):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", [name for name in LINEAR if name != "affine_backward_db"])
+@everywhere
 def test_zero_times_infinity_is_not_skipped(kernels, dtype, lanes, name, value):
     kernel, rng = KERNELS[name], np.random.default_rng(7)
     made = problem(kernel, dtype, dict.fromkeys(kernel.dimensions, 2 * lanes + 3), rng)
@@ -67,6 +70,7 @@ def test_zero_times_infinity_is_not_skipped(kernels, dtype, lanes, name, value):
     "name", [f"{row.kernel}_backward" for row in ACTIVATIONS.values() if row.exact]
 )
 @pytest.mark.parametrize("value", SPECIAL)
+@everywhere
 def test_the_kink_belongs_to_the_left(kernels, dtype, lanes, name, value):
     """Where y is 0 the rectifier's gradient is 0 even for an infinite or undefined dout."""
     rng = np.random.default_rng(8)
@@ -80,6 +84,7 @@ def test_the_kink_belongs_to_the_left(kernels, dtype, lanes, name, value):
     [f"{row.kernel}_forward" for row in ACTIVATIONS.values() if not row.exact]
     + ["softmax_forward"],
 )
+@everywhere
 def test_extreme_arguments(kernels, dtype, lanes, name):
     kernel, rng = KERNELS[name], np.random.default_rng(9)
     ladder = np.concatenate([np.linspace(-120, 120, 481), np.linspace(-760, 760, 381)])
@@ -100,6 +105,7 @@ def test_extreme_arguments(kernels, dtype, lanes, name):
 
 
 @pytest.mark.parametrize("gap", [1e4, 1e30])
+@everywhere
 def test_a_sure_mistake_costs_its_logit(kernels, dtype, lanes, gap):
     rng = np.random.default_rng(10)
     kernel = KERNELS["softmax_cross_entropy_labels"]
