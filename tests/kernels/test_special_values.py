@@ -21,7 +21,7 @@ from kernel_table import KERNELS
 from parts.activations import ACTIVATIONS
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
-RANDOM = settings(max_examples=min(8, settings.default.max_examples), deadline=None)
+RANDOM = settings(max_examples=min(5, settings.default.max_examples), deadline=None)
 
 
 @every_kernel

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from everywhere import everywhere
 from kernel_calls import (
     ROW_DIMENSIONS,
     Call,
@@ -21,7 +22,7 @@ from kernel_groups import LINEAR
 from kernel_table import KERNELS
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
-RANDOM = settings(max_examples=min(8, settings.default.max_examples), deadline=None)
+RANDOM = settings(max_examples=min(5, settings.default.max_examples), deadline=None)
 
 
 def random_sizes(kernel, lanes):
@@ -37,6 +38,7 @@ def random_sizes(kernel, lanes):
 
 
 @every_kernel
+@everywhere
 def test_at_the_edges(kernels, dtype, lanes, kernel):
     check_edges(kernels, kernel, dtype, lanes)
 
@@ -51,6 +53,7 @@ def test_at_random_sizes(kernels, dtype, lanes, kernel, data):
 
 
 @every_kernel
+@everywhere
 def test_at_a_large_size(kernels, dtype, kernel):
     """One size beyond all blocks and tiles, a little off every round number."""
     odd = {"B": 131, "M": 131, "N": 67, "O": 67, "n": 20_011}
@@ -115,6 +118,7 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
     ],
 )
 @pytest.mark.parametrize("name", LINEAR)
+@everywhere
 def test_beyond_all_blocks_exactly(kernels, dtype, name, rows, length, columns):
     kernel, rng = KERNELS[name], np.random.default_rng(6)
     ours = zip(kernel.outputs[0].dims[::-1], (columns, rows), strict=False)

@@ -270,8 +270,7 @@ SIZES = [(4, 40, 3), (40, 4, 9), (7, 7, 7), (1, 5, 2), (5, 1, 3), (300, 33, 65)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-@pytest.mark.parametrize("clip", [None, 0.3])
+@pytest.mark.parametrize(("sizes", "clip"), list(zip(SIZES, 3 * [None, 0.3], strict=True)), ids=str)
 def test_every_speed_gives_the_same_bits(sizes, clip, dtype):
     rng = np.random.default_rng(1)
     x, t = rng.standard_normal((90, sizes[0])).astype(dtype), rng.integers(0, sizes[2], 90)
