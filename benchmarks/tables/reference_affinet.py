@@ -11,7 +11,7 @@ import numpy as np
 
 import affinet as an
 from affinet.tabular import Recipe, build, recipe_for
-from affinet.tabular.training import fit_options
+from affinet.tabular.options import fit_options
 
 from .reference_rows import EPOCHS, Array, Rows
 

@@ -5,7 +5,7 @@ import pytest
 
 from affinet.tables import Table
 from affinet.tabular import build, encode, optimizer_for, recipe_for
-from affinet.tabular.training import WholeBatches, fit_options
+from affinet.tabular.options import WholeBatches, fit_options
 
 RNG = np.random.default_rng(7)
 

@@ -8,7 +8,7 @@ import pytest
 
 from affinet.schedules import Progress
 from affinet.tabular import METHODS, PRESETS, recipe_for
-from affinet.tabular.training import schedules_of
+from affinet.tabular.options import schedules_of
 
 TASKS = ("classification", "regression")
 # RealMLP-TD and what TD-S lacks of it: Holzmüller et al. (2024).

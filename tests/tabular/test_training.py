@@ -8,7 +8,8 @@ import pytest
 import affinet as an
 from affinet.tables import Table
 from affinet.tabular import build, encode, epochs_within, outputs, recipe_for, train
-from affinet.tabular.training import LastBest, error_of
+from affinet.tabular.last_best import LastBest
+from affinet.tabular.options import error_of
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -128,7 +129,7 @@ def test_a_time_limit_chooses_the_epochs_and_changes_nothing_else(monkeypatch):
     assert 1 <= n < 10**6
     assert epochs_within(net, recipe, *rows, validation=held, seconds=1e-9) == 1
     assert epochs_within(net, recipe, *rows, validation=held, seconds=100.0, epochs=7) == 7
-    monkeypatch.setattr("affinet.tabular.training.seconds_per_step", lambda *_: 1.0)
+    monkeypatch.setattr("affinet.tabular.time_limit.seconds_per_step", lambda *_: 1.0)
     steps = -(-160 // recipe.batch_size)
     found = epochs_within(net, recipe, *rows, validation=None, seconds=100 * steps, epochs=500)
     assert found in (89, 90)  # nine tenths of the time is planned for

@@ -25,7 +25,7 @@ from affinet.network import Sequential
 from affinet.optimizers import optimizer_classes
 from affinet.tables import split
 from affinet.tabular import named_schedule
-from affinet.tabular.training import LONGEST_PROBE, PROBE_SHARE, USED_SHARE, seconds_per_step
+from affinet.tabular.time_limit import LONGEST_PROBE, PROBE_SHARE, USED_SHARE, seconds_per_step
 from affinet.training import EarlyStopping
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback

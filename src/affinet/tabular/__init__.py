@@ -29,7 +29,8 @@ from affinet.tabular.recipes import METHODS, PRESETS, Recipe, recipe_for
 from affinet.tabular.schedules import LR_SCHEDULES, named_schedule
 from affinet.tabular.splitting import held_out
 from affinet.tabular.temperature import calibrated, fit_temperature
-from affinet.tabular.training import epochs_within, train
+from affinet.tabular.time_limit import epochs_within
+from affinet.tabular.training import train
 from affinet.tabular.training_many import train_many
 
 __all__ = [

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import Any
 
 from affinet._validation import Array
 from affinet.network import Sequential
-from affinet.tabular.networks import optimizer_for, tiled
+from affinet.tabular.networks import tiled
+from affinet.tabular.options import call_of_fit, keep_best
 from affinet.tabular.recipes import Recipe
-from affinet.tabular.training import LastBest, error_of, figure_of, fit_options
+from affinet.training.averaging import WeightAverage, fresh
 from affinet.training.callbacks import Callback
 from affinet.training.finite import warn_caller
 from affinet.training.history import History
 from affinet.training.many import fit_many
+from affinet.training.many_options import of_calls
 
 
 def train_many(
@@ -31,6 +31,8 @@ def train_many(
     callbacks: Iterable[Callback] = (),
     verbose: int | None = 0,
     unit: float = 1.0,
+    validations: Sequence[tuple[Array, ...] | None] | None = None,
+    average: WeightAverage | None = None,
 ) -> list[History | None]:
     """Train several networks by one recipe, each on one thread and as :func:`train` would.
 
@@ -44,6 +46,10 @@ def train_many(
         The seed of each network.
     rows : sequence of n int arrays, optional
         The rows of x that each network is trained on, such as bootstrap samples.
+    validations : sequence of n tuples of arrays or None, optional
+        The validation rows of each network, in place of ``validation``.
+    average : WeightAverage, optional
+        As in :func:`train`; each network gets its own.
 
     Returns
     -------
@@ -58,22 +64,21 @@ def train_many(
     affinet.FitManyError
         If networks failed, in a callback for example.
     """
-    figure = figure_of(recipe)
-    lists: dict[str, Any] = {}
-    bests = [LastBest(f"val_{figure}", recipe.patience) for _ in nets]
-    if validation is not None:
-        validation = tuple(tiled(recipe, array) for array in validation)
-        lists["metrics"] = {figure: partial(error_of, recipe, unit)}
-    watching = [[best] if validation is not None else [] for best in bests]
-    options = fit_options(recipe, nets[0], sample_weight)
-    del options["optimizer"]
+    held = [validation] * len(nets) if validations is None else validations
+    tiles = {id(own): own and tuple(tiled(recipe, array) for array in own) for own in held}
+    averages = [fresh(average) for _ in nets]
+    prepared = [
+        call_of_fit(
+            net, recipe, tiles[id(own)], sample_weight=sample_weight, epochs=epochs,
+            callbacks=callbacks, unit=unit, average=mean,
+        )
+        for net, own, mean in zip(nets, held, averages, strict=True)
+    ]  # fmt: skip
     before = [net.history for net in nets]
     try:
         fit_many(
-            nets, x, t, rows=rows, epochs=recipe.epochs if epochs is None else epochs,
-            seeds=list(seeds), optimizers=[optimizer_for(recipe, net) for net in nets],
-            validation_data=validation, verbose=verbose,
-            callback_lists=[[*own, *callbacks] for own in watching], **lists, **options,
+            nets, x, t, rows=rows, seeds=list(seeds), verbose=verbose,
+            **of_calls([options for _, options in prepared]),
         )  # fmt: skip
     except KeyboardInterrupt:
         found = [begun(net, old) for net, old in zip(nets, before, strict=True)]
@@ -83,9 +88,11 @@ def train_many(
         warn_caller(
             f"training was interrupted; {count} of {len(nets)} networks are kept", UserWarning
         )
-    for net, best in zip(nets, bests, strict=True):
-        best.restore(net)
-    return [begun(net, old) for net, old in zip(nets, before, strict=True)]
+    histories = [begun(net, old) for net, old in zip(nets, before, strict=True)]
+    for net, (best, _), mean, history in zip(nets, prepared, averages, histories, strict=True):
+        if history is not None:
+            keep_best(net, best, mean)
+    return histories
 
 
 def begun(net: Sequential, before: History | None) -> History | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,10 @@ import numpy as np
 from affinet._attributes import KnownAttributes
 from affinet._validation import Array, real_number, whole_number
 from affinet.network import Sequential
-from affinet.network.inner import arrays_of
+from affinet.network.inner import arrays_of, set_arrays
 from affinet.parameters import blend_array
+from affinet.training.callbacks import Callback, TrainingState
+from affinet.training.finite import warn_caller
 
 __all__ = ["EMA", "SWA", "WeightAverage"]
 
@@ -167,3 +171,76 @@ class SWA(WeightAverage):
     def weight(self, n: int) -> float:
         """``1 / n``."""
         return 1.0 / n
+
+
+# A training whose result is the average ----------------------------------------------------------
+
+
+def fresh(average: WeightAverage | None) -> WeightAverage | None:
+    """The same average before its first update."""
+    if average is None:
+        return None
+    found = copy.copy(average)
+    found.net, found.steps = None, 0
+    return found
+
+
+def averaged(net: Sequential, average: WeightAverage | None) -> Sequential:
+    """The network of the average, or the trained one before the average holds trained weights."""
+    if average is None or average.net is None or average.steps < (average.start or average.every):
+        return net
+    return average.net
+
+
+def take_average(net: Sequential, average: WeightAverage | None) -> None:
+    """Give a trained network the arrays of its average; warn if that has not begun."""
+    if average is None:
+        return
+    if averaged(net, average) is net:
+        warn_caller(
+            f"average: {average!r} begins after {average.start or average.every} updates, the "
+            f"training had {average.steps}: its last weights are kept",
+            UserWarning,
+        )
+    else:
+        set_arrays(net, arrays_of(averaged(net, average)))
+
+
+def of_average(
+    average: WeightAverage | None,
+    callback: Any,
+    validation: tuple[Array, ...],
+    metrics: Mapping[str, Any],
+) -> Callback:
+    """The callback, which sees the average if there is one."""
+    found: Callback = callback
+    return found if average is None else OfAverage(average, callback, validation, metrics)
+
+
+class OfAverage:
+    """A callback that sees the average in place of the trained network.
+
+    It measures the validation rows and adds the figures to those of the epoch.
+    """
+
+    def __init__(
+        self,
+        average: WeightAverage,
+        callback: Any,
+        validation: tuple[Array, ...],
+        metrics: Mapping[str, Any],
+    ) -> None:
+        self.average, self.callback = average, callback
+        self.validation, self.metrics = validation, metrics
+        self.__name__ = type(callback).__name__  # for the history
+
+    def __call__(self, state: TrainingState) -> None:
+        net = averaged(state.net, self.average)
+        found = net.evaluate(*self.validation, metrics=self.metrics)
+        state.metrics.update({f"val_{name}": value for name, value in found.items()})
+        self.callback(replace(state, net=net))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "callback" or name.startswith("__"):  # not set yet while being copied
+            raise AttributeError(name)
+        return getattr(self.callback, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,22 @@ def list_name(option: str) -> str:
     ('seeds', 'callback_lists')
     """
     return LISTS.get(option, f"{option}s")
+
+
+def of_calls(calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The options of ``fit_many`` from those of each network's ``fit``.
+
+    Examples
+    --------
+    >>> of_calls([{"epochs": 9, "seed": 0}, {"epochs": 9, "seed": 1}])
+    {'epochs': 9, 'seeds': [0, 1]}
+    """
+    found = {}
+    for option, value in calls[0].items():
+        values = [call[option] for call in calls]
+        once = option in ONCE or (len(calls) > 1 and all(own is value for own in values))
+        found[option if once else list_name(option)] = value if once else values
+    return found
 
 
 class ManyOptions:
