@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -92,7 +93,8 @@ def test_parameters_are_stored_and_documented(make):
     model = make()
     for name, value in model.get_params().items():
         assert getattr(model, name) is value
-        assert f"\n{name} : " in inspect.cleandoc(type(model).__doc__)
+        described = rf"^(\w+, )*{name}(, \w+)*( : .*)?$"
+        assert re.search(described, inspect.cleandoc(type(model).__doc__), re.M)
     with pytest.raises(NotFittedError):
         model.predict(np.zeros((3, 2)))
 

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from affinet._validation import Array, require_plain
+from affinet.estimators.average import average_of, show_average, showing_average, train_again
 from affinet.estimators.building import build, initial_arrays, weight_views
 from affinet.estimators.lbfgs import fit_lbfgs
 from affinet.estimators.mlp_ensemble import fit_ensemble, wants_ensemble
@@ -36,6 +37,8 @@ from affinet.training import History
 
 AUTO_BATCH = 200
 SEED_BITS = 31
+# Of the training before, which a new one forgets.
+OF_BEFORE = ("_optimizer", "_averaging", "loss_curve_", "validation_scores_", "stopped_")
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,8 @@ class BaseMLP(Model, ABC):
         for name in ("estimators_", "out_of_fold_"):
             self.__dict__.pop(name, None)  # of a training before
         rng = check_random_state(self.random_state)
-        rows, held = self._arrange(X, y, sample_weight, incremental, rng)
-        with thread_limit(self.n_threads):
+        with thread_limit(self.n_threads), showing_average(self):
+            rows, held = self._arrange(X, y, sample_weight, incremental, rng)
             if self.solver == "lbfgs":
                 rows = self._weighted(rows)
                 objective = self._objective(rows.t, rows.weights)
@@ -171,6 +174,8 @@ class BaseMLP(Model, ABC):
         rows = self._read(X, y, sample_weight, first, incremental)
         if not incremental:
             self._warn_of_targets(rows.t)
+        if not first:
+            train_again(self)
         self._prepare(rows, first, rng)
         self._begin(first, incremental)
         held = self._read_validation()
@@ -187,6 +192,12 @@ class BaseMLP(Model, ABC):
             raise ValueError(
                 "dropout is given with solver='lbfgs', which needs an objective that is the same "
                 "at every call; wanted solver 'sgd' or 'adam'"
+            )
+        if self.average is not None and (self.solver == "lbfgs" or self.warm_start):
+            other = "solver='lbfgs'" if self.solver == "lbfgs" else "warm_start=True"
+            raise ValueError(
+                f"average is given with {other}, wanted 'sgd' or 'adam' without warm_start: "
+                "partial_fit continues an average"
             )
         if incremental and self.early_stopping and self.validation_data is None:
             raise ValueError(
@@ -280,7 +291,7 @@ class BaseMLP(Model, ABC):
             self._best = None
             self._no_improvement_count = 0
             self.validation_loss_curve_: list[float] | None = None
-            for name in ("_optimizer", "loss_curve_", "validation_scores_", "stopped_"):
+            for name in OF_BEFORE:
                 self.__dict__.pop(name, None)
         self.n_iter_ = 0
         if self.validation_loss_curve_ is None and (
@@ -321,7 +332,8 @@ class BaseMLP(Model, ABC):
         seed = int(rng.randint(2**SEED_BITS - 1)) + (self.t_ << SEED_BITS)
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = objective.optimizer(self)
-        rules = Rules(self, objective, self._optimizer, len(rows), validation, incremental)
+        average = average_of(self)
+        rules = Rules(self, objective, self._optimizer, len(rows), validation, incremental, average)
         options = {
             "x": rows.x,
             "t": rows.t,
@@ -334,6 +346,7 @@ class BaseMLP(Model, ABC):
             "l2": objective.l2(self.alpha),
             "sample_weight": rows.weights,
             "shuffle": bool(self.shuffle),
+            "average": average,
             "stop_if_not_finite": False,  # as in scikit-learn, by the rules alone
         }
         return CallOfFit(rules, options, self.net_.history)
@@ -357,8 +370,10 @@ class BaseMLP(Model, ABC):
         """Keep what the training found; True if it ended without convergence."""
         if history is not None and len(history.epochs) > self.n_iter_:
             call.rules.keep(history.epochs[-1], self.net_)  # a callback ended it within an epoch
+        show_average(self, ended=not incremental)
         if self.early_stopping and self._best is not None and (not incremental or self.stopped_):
             self.net_.params.flat[:] = self._best
+            self.__dict__.pop("_averaging", None)  # partial_fit goes on from the best weights
         self._require_finite()
         return call.rules.exhausted
 

@@ -25,7 +25,7 @@ from affinet.estimators.mlp_ensemble import (
     wants_ensemble,
 )
 from affinet.estimators.objectives import Objective, classifier_objective
-from affinet.estimators.parameters import CLASSIFIER, require_parameters
+from affinet.estimators.parameters import CLASSIFIER, require_parameters, store
 from affinet.estimators.rows import Rows
 from affinet.losses import SigmoidWithLoss, SoftmaxWithLoss
 from affinet.training.finite import warn_caller
@@ -117,6 +117,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         A model for each fold, trained on the rows outside it and with the fold as its
         ``validation_data``; predictions are the mean of theirs. An int is the number of folds,
         stratified by class for a classifier.
+    average : WeightAverage, optional
+        :class:`affinet.EMA` or :class:`affinet.SWA`. ``net_``, all predictions and the figures of
+        validation are then those of the average of the weights over the updates; each network has
+        its own. ``partial_fit`` continues the network behind it and the average, to the bits of
+        ``fit(average=)`` of the network. Not for "lbfgs" or ``warm_start``.
     n_threads : int, optional
         Number of threads to train and predict with; None keeps the current number.
     dtype : dtype, optional
@@ -218,11 +223,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_estimators: int = 1,
         bootstrap: bool = False,
         cv: Any = None,
+        average: Any = None,
         n_threads: int | None = None,
         dtype: Any = None,
         precision: str | None = None,
     ) -> None:
-        self._store(locals())
+        store(locals())
 
     @available_if(BaseMLP._stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:

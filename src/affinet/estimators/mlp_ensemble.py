@@ -17,6 +17,7 @@ from affinet.estimators.members import SINGLE, in_classes_of, require_one_valida
 from affinet.thread_limit import thread_limit
 from affinet.training.finite import warn_caller
 from affinet.training.many import fit_many
+from affinet.training.many_options import of_calls
 
 MOST = 2**31 - 1
 # What a model has of one network; an ensemble's ``estimators_`` have one each.
@@ -26,7 +27,6 @@ OF_ONE_NETWORK = frozenset(
         *("validation_loss_curve_", "best_loss_", "best_validation_score_"),
     )
 )
-PLURALS = {"optimizer": "optimizers", "callbacks": "callback_lists", "seed": "seeds"}
 OF_ALL = ("n_layers_", "n_outputs_", "out_activation_")  # what all members have alike
 LEARNED = ("_labels", "classes_", "n_features_in_", "feature_names_in_")
 
@@ -118,17 +118,13 @@ def train(model: Any, members: list[Any], calls: list[Any], n: int) -> list[Any]
             np.random.default_rng([place, calls[place].options["seed"]]).integers(n, size=n)
             for place in range(len(members))
         ]
-    once = dict(calls[0].options)
-    lists = {}
-    for name, plural in PLURALS.items():
-        del once[name]
-        lists[plural] = [call.options[name] for call in calls]
-    x, t = once.pop("x"), once.pop("t")
+    x, t = (calls[0].options[name] for name in ("x", "t"))
+    options = [{k: v for k, v in call.options.items() if k not in ("x", "t")} for call in calls]
     nets = [member.net_ for member in members]
     trained = list(zip(members, calls, strict=True))
     try:
         with thread_limit(model.n_threads):
-            fit_many(nets, x, t, rows=samples, **once, **lists)
+            fit_many(nets, x, t, rows=samples, **of_calls(options))
     except KeyboardInterrupt:
         trained = [(m, c) for m, c in trained if m.net_.history and m.net_.history.epochs]
         if not trained:

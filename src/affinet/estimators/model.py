@@ -36,11 +36,6 @@ class Model(BaseEstimator):
     n_layers_: int
     _structure: tuple[Any, ...]  # widths, activations and dropout rates of the network
 
-    def _store(self, arguments: dict[str, Any]) -> None:
-        """Keep every argument of the constructor under its own name, as it came."""
-        for name in self._get_param_names():
-            setattr(self, name, arguments[name])
-
     def _stochastic(self) -> bool:
         """True if the solver can go on from where it stands; else AttributeError."""
         if self.solver == "lbfgs":

@@ -16,6 +16,7 @@ from affinet.losses import Loss, elementwise
 from affinet.network.inner import has_methods
 from affinet.precision import PRECISIONS
 from affinet.threads import MOST
+from affinet.training.averaging import WeightAverage
 
 Check = Callable[[str, Any], object]  # raises by name; what it returns does not matter
 
@@ -31,6 +32,13 @@ REGRESSOR_LOSSES: dict[str, type[Loss]] = {
     for cls in vars(elementwise).values()
     if isinstance(cls, type) and issubclass(cls, Loss) and cls.estimator_name
 }
+
+
+def store(arguments: dict[str, Any]) -> None:
+    """Keep the arguments of an estimator's constructor, its ``locals()``, as they came."""
+    model = arguments.pop("self")
+    for name, value in arguments.items():
+        setattr(model, name, value)
 
 
 def with_defaults(cls: Any, state: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +143,12 @@ def compute_dtype(name: str, value: Any) -> None:
         known = False
     if not known:
         raise ValueError(f"{name} is {value!r}, wanted None, float32 or float64")
+
+
+def weight_average(name: str, value: Any) -> None:
+    """None or an average of weights."""
+    if value is not None and not isinstance(value, WeightAverage):
+        raise TypeError(f"{name} is {value!r:.60}, wanted an object such as affinet.EMA(0.999)")
 
 
 def product_precision(name: str, value: Any) -> None:
@@ -248,6 +262,7 @@ COMMON: dict[str, Check] = {
     "n_estimators": whole(1),
     "bootstrap": flag,
     "cv": folds,
+    "average": weight_average,
     "n_threads": n_threads,
     "dtype": compute_dtype,
     "precision": product_precision,

@@ -19,7 +19,7 @@ from affinet.estimators.mlp_ensemble import (
     wants_ensemble,
 )
 from affinet.estimators.objectives import Objective, regressor_objective
-from affinet.estimators.parameters import REGRESSOR, require_parameters
+from affinet.estimators.parameters import REGRESSOR, require_parameters, store
 from affinet.estimators.rows import Rows
 from affinet.losses import Poisson
 from affinet.training.finite import warn_caller
@@ -41,124 +41,33 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ``y >= 0``; predictions are ``exp`` of the outputs), "absolute_error", "huber"
         (``affinet.Huber(1.0)``), "quantile", the ``estimator_name`` of another loss of affinet's,
         or an object such as ``affinet.Huber(0.1)``, which takes outputs and targets (N, O).
-    hidden_layer_sizes : int or sequence of int
-        Width of each hidden layer; ``()`` for none.
-    activation : str or list of str
-        "identity", "logistic", "tanh", "relu" or "leaky_relu", for all hidden layers or, as a
-        list, for each. affinet's other activations have their lower-case names.
-    solver : {"lbfgs", "sgd", "adam"}
-        "lbfgs" is SciPy's L-BFGS-B over all rows at once, in double precision.
-    alpha : float
-        Strength of the L2 penalty ``alpha / 2 sum W^2 / (sum of the batch's weights)``.
-    batch_size : int or "auto"
-        Rows a step; "auto" is ``min(200, n_samples)``.
-    learning_rate : {"constant", "invscaling", "adaptive"}
-        Only for "sgd". "invscaling" is ``learning_rate_init / (t_ + 1)^power_t``, "adaptive"
-        divides by 5 after ``n_iter_no_change`` epochs without improvement.
-    learning_rate_init : float
-        Initial learning rate.
-    power_t : float
-        Exponent of "invscaling".
-    max_iter : int
-        Maximum number of epochs, or of iterations with "lbfgs".
-    shuffle : bool
-        Whether to shuffle the rows before each epoch.
-    random_state : int, RandomState or None
-        Seed of the initial weights, the held-out rows, the shuffles and the dropout masks.
-    tol : float
-        Improvement of the loss, or of the score with early_stopping, that an epoch needs to count.
-    verbose : bool or int
-        True prints a line for each epoch.
-    warm_start : bool
-        True makes ``fit`` continue from the last solution.
-    momentum : float
-        Momentum of "sgd", 0..1.
-    nesterovs_momentum : bool
-        Whether to use Nesterov's momentum.
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init
+        As in :class:`MLPClassifier`.
+    power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum
+        As in :class:`MLPClassifier`.
     early_stopping : bool
-        True holds out ``validation_fraction`` of the rows, chosen at random, stops when their
-        score has not improved by tol for ``n_iter_no_change`` epochs, and restores the best
-        weights. ``validation_data`` replaces the held-out rows.
-    validation_fraction : float
-        Fraction of the rows to hold out.
-    beta_1, beta_2 : float
-        Decay rates of Adam's two averages, 0 <= beta < 1.
-    epsilon : float
-        Adam's epsilon, above 0; added to the root of the average of squares without its
-        correction for the step, as in scikit-learn.
-    n_iter_no_change : int or inf
-        Number of epochs without improvement before training stops.
-    max_fun : int
-        Maximum number of evaluations of the objective by "lbfgs".
-    dropout : float or list of float
-        Probability of dropping a hidden unit, of all hidden layers or of each; not with "lbfgs".
+        As in :class:`MLPClassifier`, with rows chosen at random, and R2 as their score.
+    validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout
+        As in :class:`MLPClassifier`.
     quantile : float
         Of ``loss="quantile"``, between 0 and 1.
-    validation_data : tuple, optional
-        ``(X, y)`` or ``(X, y, sample_weight)`` to measure after every epoch, into
-        ``validation_loss_curve_``.
-    callbacks : list of callables, optional
-        Called with an :class:`affinet.TrainingState` after every epoch, whose ``metrics`` also
-        hold "val_loss" and "val_score" if there are validation rows. A callback that raises
-        :class:`affinet.StopTraining` ends the training. With "lbfgs" callbacks are called after
-        every iteration, and ``optimizer`` is None.
-    n_estimators : int
-        Number of networks, which differ by their seeds and are trained at once, each on one
-        thread; predictions are the mean of theirs. They share the held-out rows. The first is, to
-        the bit, the model that ``n_estimators=1`` trains. Not for "lbfgs".
-    bootstrap : bool
-        Whether each network is trained on as many rows drawn with replacement. Not for "lbfgs".
-    cv : int, splitter of scikit-learn or None
-        A model for each fold, trained on the rows outside it and with the fold as its
-        ``validation_data``; predictions are the mean of theirs. An int is the number of folds,
-        stratified by class for a classifier.
-    n_threads : int, optional
-        Number of threads to train and predict with; None keeps the current number.
-    dtype : dtype, optional
-        float32 or float64 to compute in; None follows X: float32 stays, all else becomes float64,
-        or float32 with a ``precision``.
-    precision : {None, "bfloat16", "bfloat16x3", "bfloat16x6"}
-        How a float32 network multiplies matrices, see :class:`affinet.Sequential`; not in "lbfgs",
-        which trains in double precision.
+    validation_data, callbacks, n_estimators, bootstrap, cv, average, n_threads, dtype, precision
+        As in :class:`MLPClassifier`.
 
     Attributes
     ----------
-    loss_ : float
-        Loss of the last epoch, penalty included.
-    best_loss_ : float or None
-        Lowest loss of an epoch; None with early_stopping.
-    loss_curve_ : list of float
-        Loss of each epoch; not with "lbfgs".
-    validation_loss_curve_ : list of float or None
-        Loss of the validation rows, without the penalty; None if there are none.
     validation_scores_ : list of float or None
         R2 of the validation rows, with early_stopping.
-    best_validation_score_ : float or None
-        Highest of ``validation_scores_``.
-    t_ : int
-        Number of rows trained on so far, over all epochs.
-    coefs_, intercepts_ : list of arrays
-        W (I, O) and b (O,) of each layer: views of the network's parameters. Set on an estimator
-        that was not fitted, with ``classes_`` for a classifier, they make it a fitted one.
-    n_features_in_ : int
-    feature_names_in_ : array of str
-        Present only if all columns of X have names.
-    n_iter_ : int
-        Number of epochs of the last ``fit``.
-    n_layers_, n_outputs_ : int
-        Number of layers, the input included, and of outputs.
     out_activation_ : str
         "identity", or "exp" for Poisson's loss.
-    estimators_ : list of MLPRegressor
-        Of an ensemble, by ``n_estimators``, ``bootstrap`` or ``cv``: its members. ``net_``,
-        ``coefs_``, ``intercepts_`` and the curves are then theirs.
     out_of_fold_ : array of shape (n_samples,) or (n_samples, n_outputs)
         With ``cv``: the members' predictions for the rows of their folds, NaN for rows in none.
-    net_ : Sequential
-        The network. It can be saved, exported and trained by itself.
-    stopped_ : bool
-        Only after ``partial_fit`` with early_stopping: whether training has ended; the model then
-        has its best weights, and further calls change nothing.
+    loss_, best_loss_, loss_curve_, validation_loss_curve_, best_validation_score_, t_, n_iter_
+        As in :class:`MLPClassifier`.
+    net_, coefs_, intercepts_, estimators_, n_layers_, n_outputs_, stopped_
+        As in :class:`MLPClassifier`.
+    n_features_in_, feature_names_in_
+        As in :class:`MLPClassifier`.
 
     Notes
     -----
@@ -211,11 +120,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_estimators: int = 1,
         bootstrap: bool = False,
         cv: Any = None,
+        average: Any = None,
         n_threads: int | None = None,
         dtype: Any = None,
         precision: str | None = None,
     ) -> None:
-        self._store(locals())
+        store(locals())
 
     @available_if(BaseMLP._stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

@@ -14,6 +14,7 @@ from affinet.estimators.rows import Rows
 from affinet.network import Sequential
 from affinet.optimizers import Optimizer
 from affinet.training import StopTraining, TrainingState
+from affinet.training.averaging import WeightAverage, averaged
 
 SMALLEST_RATE = 1e-6  # an adaptive learning rate at or below it ends the training
 
@@ -67,6 +68,7 @@ class Rules:
         n_rows: int,
         validation: Validation | None,
         incremental: bool,
+        average: WeightAverage | None = None,
     ) -> None:
         self.model = model
         self.objective = objective
@@ -74,6 +76,7 @@ class Rules:
         self.n_rows = n_rows
         self.validation = validation
         self.incremental = incremental
+        self.average = average
         self.exhausted = False  # whether the last epoch was reached without an end by the rules
 
     def record(self, state: TrainingState) -> None:
@@ -82,7 +85,7 @@ class Rules:
 
     def keep(self, figures: dict[str, Any], net: Sequential) -> None:
         """Keep an epoch's figures, and whether they are better than the best so far."""
-        model = self.model
+        model, net = self.model, averaged(net, self.average)
         figures["loss"] = self.objective.show(figures["loss"])
         model.n_iter_ += 1
         model.t_ += self.n_rows

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from affinet.ensemble import Ensemble
-from affinet.estimators.parameters import Check, whole
+from affinet.estimators.parameters import Check, store, whole
 from affinet.estimators.tabular import TabularClassifier, TabularRegressor
 from affinet.estimators.tabular_base import BaseTabular, Encoded
 from affinet.estimators.tabular_parameters import CLASSIFIER, REGRESSOR
@@ -19,7 +19,7 @@ from affinet.tuning.spaces import usable_space
 # Parameters of Tabular*, not of these.
 OTHERS = (
     *("method", "preset", "batch_size", "callbacks"),
-    *("n_estimators", "bootstrap", "cv", "precision"),
+    *("n_estimators", "bootstrap", "cv", "average", "precision"),
 )
 
 
@@ -179,20 +179,7 @@ class SearchClassifier(BaseSearch, TabularClassifier):
         n_threads: int | None = None,
         verbose: bool | int = 0,
     ) -> None:
-        self.space = space
-        self.n_iter = n_iter
-        self.epochs = epochs
-        self.rungs = rungs
-        self.patience = patience
-        self.members = members
-        self.categorical_features = categorical_features
-        self.validation_data = validation_data
-        self.validation_fraction = validation_fraction
-        self.class_weight = class_weight
-        self.time_limit = time_limit
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
+        store(locals())
 
 
 class SearchRegressor(BaseSearch, TabularRegressor):
@@ -250,16 +237,4 @@ class SearchRegressor(BaseSearch, TabularRegressor):
         n_threads: int | None = None,
         verbose: bool | int = 0,
     ) -> None:
-        self.space = space
-        self.n_iter = n_iter
-        self.epochs = epochs
-        self.rungs = rungs
-        self.patience = patience
-        self.members = members
-        self.categorical_features = categorical_features
-        self.validation_data = validation_data
-        self.validation_fraction = validation_fraction
-        self.time_limit = time_limit
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
+        store(locals())

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from affinet._validation import Array
 from affinet.estimators.class_weights import class_weights_from_sums
+from affinet.estimators.parameters import store
 from affinet.estimators.tabular_base import BaseTabular
 from affinet.estimators.tabular_data import TableRows, checked_target
 from affinet.estimators.tabular_parameters import CLASSIFIER, REGRESSOR
@@ -88,6 +89,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         A model for each fold, trained on the rows outside it and with the fold as its validation
         rows; predictions are the mean of theirs. An int is the number of folds, stratified by
         class for a classifier. With ``n_estimators`` every fold has that many networks.
+    average : WeightAverage, optional
+        :class:`affinet.EMA` or :class:`affinet.SWA`: the network becomes the average of its weights
+        over the updates, whose figures select the epoch. Each network has its own.
     random_state : int, RandomState or None
         Seed of the initial weights, the held-out rows, the shuffles and the dropout masks.
     n_threads : int, optional
@@ -161,28 +165,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         n_estimators: int = 1,
         bootstrap: bool = False,
         cv: Any = None,
+        average: Any = None,
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
         precision: str | None = None,
     ) -> None:
-        self.method = method
-        self.preset = preset
-        self.categorical_features = categorical_features
-        self.validation_data = validation_data
-        self.validation_fraction = validation_fraction
-        self.class_weight = class_weight
-        self.time_limit = time_limit
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.callbacks = callbacks
-        self.n_estimators = n_estimators
-        self.bootstrap = bootstrap
-        self.cv = cv
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
-        self.precision = precision
+        store(locals())
 
     def predict(self, X: Any) -> Array:
         """The likeliest class of each row.
@@ -300,47 +289,20 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     Parameters
     ----------
-    method : {"realmlp", "realmlp-s", "tabm", "mlp"}
-        See :class:`TabularClassifier`.
-    preset : {"default", "fast", "best"}
-        "default" is the published recipe, "fast" a shorter and "best" a longer training.
-    categorical_features : sequence of str, int or bool, optional
-        Columns of numbers that stand for categories, by name, by place or as a mask. Texts,
-        categories and booleans need not be named.
+    method, preset, categorical_features
+        As in :class:`TabularClassifier`.
     validation_data : tuple, optional
         ``(X, y)`` or ``(X, y, sample_weight)`` that selects the epoch; then no rows are held out.
     validation_fraction : float
         Fraction of the rows to hold out. If that is fewer than 10 rows, none are held out and the
         last epoch is kept. 0 never holds out rows.
-    time_limit : float, optional
-        Seconds that ``fit`` may take; see :class:`TabularClassifier`.
-    epochs : int, optional
-        Number of epochs; with ``time_limit`` the most. That of the preset by default.
-    batch_size : int, optional
-        Rows per step; that of the preset by default.
+    time_limit, epochs, batch_size
+        As in :class:`TabularClassifier`.
     callbacks : list of callables, optional
         Called with an :class:`affinet.TrainingState` after every epoch, whose ``metrics`` also
         hold "val_loss" and "val_rmse", in the unit of y, if there are validation rows.
-    n_estimators : int
-        Number of networks, which differ by their seeds and are trained at once, each on one
-        thread; predictions are the mean of theirs. They share the encoding and the held-out rows.
-        Member k has the k-th seed drawn from ``random_state``; the first is, to the bit, the model
-        that ``n_estimators=1`` trains.
-    bootstrap : bool
-        Whether each network is trained on as many rows drawn with replacement.
-    cv : int, splitter of scikit-learn or None
-        A model for each fold, trained on the rows outside it and with the fold as its validation
-        rows; predictions are the mean of theirs. An int is the number of folds, stratified by
-        class for a classifier. With ``n_estimators`` every fold has that many networks.
-    random_state : int, RandomState or None
-        Seed of the initial weights, the held-out rows, the shuffles and the dropout masks.
-    n_threads : int, optional
-        Number of threads to train and predict with; None keeps the current number. No result
-        depends on it.
-    precision : {None, "bfloat16", "bfloat16x3", "bfloat16x6"}
-        How affine layers multiply matrices; see :class:`affinet.Sequential`.
-    verbose : bool or int
-        True shows progress.
+    n_estimators, bootstrap, cv, average, random_state, n_threads, verbose, precision
+        As in :class:`TabularClassifier`.
 
     Attributes
     ----------
@@ -348,22 +310,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         The network; it predicts ``(y - mean) / std``.
     encoding_ : Encoding
         How the columns become inputs of the network, and its outputs numbers.
-    recipe_ : Recipe
-        All choices of the method and the preset.
     history_ : History
         Figures of each epoch, such as ``history_["val_rmse"]``.
-    epochs_ : int
-        Number of epochs that the training was planned for.
-    best_epoch_ : int
-        The epoch that was kept.
-    estimators_ : list of TabularRegressor
-        Of an ensemble, by ``n_estimators``, ``bootstrap`` or ``cv``: its members. The attributes
-        from ``net_`` to ``best_epoch_`` are then theirs.
     out_of_fold_ : array of shape (n_samples,)
         With ``cv``: the members' predictions for the rows of their folds, NaN for rows in none.
-    n_features_in_ : int
-    feature_names_in_ : array of str
-        Present only if all columns of X have names.
+    recipe_, epochs_, best_epoch_, estimators_, n_features_in_, feature_names_in_
+        As in :class:`TabularClassifier`.
 
     Examples
     --------
@@ -395,27 +347,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         n_estimators: int = 1,
         bootstrap: bool = False,
         cv: Any = None,
+        average: Any = None,
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool | int = 0,
         precision: str | None = None,
     ) -> None:
-        self.method = method
-        self.preset = preset
-        self.categorical_features = categorical_features
-        self.validation_data = validation_data
-        self.validation_fraction = validation_fraction
-        self.time_limit = time_limit
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.callbacks = callbacks
-        self.n_estimators = n_estimators
-        self.bootstrap = bootstrap
-        self.cv = cv
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.verbose = verbose
-        self.precision = precision
+        store(locals())
 
     def predict(self, X: Any) -> Array:
         """The predicted number of each row.

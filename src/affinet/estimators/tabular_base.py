@@ -50,6 +50,7 @@ from affinet.tabular import (
 )
 from affinet.thread_limit import thread_limit
 from affinet.training import History
+from affinet.training.averaging import fresh
 
 SEEDS = 2**31 - 1
 BLOCK_VALUES = 2**20  # of encoded rows at once to predict: 4 MB
@@ -241,7 +242,7 @@ class BaseTabular(BaseEstimator, ABC):
         self.epochs_ = int(options["epochs"])
         history = train(
             net, recipe, x, t, callbacks=self.callbacks or (), verbose=int(bool(self.verbose)),
-            unit=self._unit(), **options,
+            unit=self._unit(), average=fresh(self.average), **options,
         )  # fmt: skip
         self._finish(history, data.validation)
 

@@ -52,7 +52,7 @@ def fit_seeds(model: Any, data: Any, seeds: list[int], begun: float) -> None:
         [member.net_ for member in members], recipe, data.x, data.t, seeds=seeds,
         rows=rows if model.bootstrap else None, validation=data.validation, epochs=epochs,
         sample_weight=data.weights, callbacks=model.callbacks or (),
-        verbose=int(bool(model.verbose)), unit=model._unit(),
+        verbose=int(bool(model.verbose)), unit=model._unit(), average=model.average,
     )  # fmt: skip
     trained = [(m, h) for m, h in zip(members, histories, strict=True) if h is not None]
     for member, history in trained:

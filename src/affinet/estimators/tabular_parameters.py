@@ -19,6 +19,7 @@ from affinet.estimators.parameters import (
     random_state,
     validation_data,
     verbosity,
+    weight_average,
     whole,
 )
 from affinet.tabular import METHODS, PRESETS
@@ -48,6 +49,7 @@ REGRESSOR: dict[str, Check] = {
     "n_estimators": whole(1),
     "bootstrap": flag,
     "cv": folds,
+    "average": weight_average,
     "random_state": random_state,
     "n_threads": n_threads,
     "verbose": verbosity,

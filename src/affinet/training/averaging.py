@@ -196,14 +196,20 @@ def take_average(net: Sequential, average: WeightAverage | None) -> None:
     """Give a trained network the arrays of its average; warn if that has not begun."""
     if average is None:
         return
-    if averaged(net, average) is net:
-        warn_caller(
-            f"average: {average!r} begins after {average.start or average.every} updates, the "
-            f"training had {average.steps}: its last weights are kept",
-            UserWarning,
-        )
+    found = averaged(net, average)
+    if found is net:
+        warn_not_begun(average)
     else:
-        set_arrays(net, arrays_of(averaged(net, average)))
+        set_arrays(net, arrays_of(found))
+
+
+def warn_not_begun(average: WeightAverage) -> None:
+    """Warn that the average is not the result."""
+    warn_caller(
+        f"average: {average!r} begins after {average.start or average.every} updates, the training "
+        f"had {average.steps}: its last weights are kept",
+        UserWarning,
+    )
 
 
 def of_average(
