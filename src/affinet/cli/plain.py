@@ -23,7 +23,7 @@ from affinet.layers.activations import activation_classes
 from affinet.losses import MeanSquaredError, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.optimizers import optimizer_classes
-from affinet.tables import split
+from affinet.tables import folds, split
 from affinet.tabular import named_schedule
 from affinet.tabular.time_limit import LONGEST_PROBE, PROBE_SHARE, USED_SHARE, seconds_per_step
 from affinet.training import EarlyStopping
@@ -178,7 +178,7 @@ def score(options: argparse.Namespace, material: Material, penalised: bool) -> f
     x, t = material.train
     weights = material.weights.get("train", np.ones(len(t)))
     total = measured = 0.0
-    for train, held in folds(options, material.recipe, t):
+    for train, held in trials(options, material.recipe, t):
         trial = argparse.Namespace(**vars(options))
         if penalised and not material.recipe.classes:
             trial.l2 = numbers_l2(len(train), options.batch_size)
@@ -201,7 +201,7 @@ def score(options: argparse.Namespace, material: Material, penalised: bool) -> f
     return mean if material.recipe.classes else math.sqrt(mean)
 
 
-def folds(options: argparse.Namespace, recipe: Recipe, t: Array) -> Iterator[tuple[Array, Array]]:
+def trials(options: argparse.Namespace, recipe: Recipe, t: Array) -> Iterator[tuple[Array, Array]]:
     """Places to train on and to measure on, of which each class has its share."""
     rng = np.random.default_rng(options.seed)
     groups = t if recipe.classes else None
@@ -209,10 +209,4 @@ def folds(options: argparse.Namespace, recipe: Recipe, t: Array) -> Iterator[tup
         yield split(len(t), SHARE, rng, groups)
         return
     for _ in range(REPEATS if len(t) <= FEWEST_FOR_ONE else 1):
-        order = rng.permutation(len(t))
-        if groups is not None:
-            order = order[np.argsort(groups[order], kind="stable")]
-        for fold in range(FOLDS):
-            held = np.zeros(len(t), bool)
-            held[order[fold::FOLDS]] = True
-            yield np.flatnonzero(~held), np.flatnonzero(held)
+        yield from folds(len(t), FOLDS, rng, groups)

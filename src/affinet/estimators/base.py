@@ -51,18 +51,10 @@ class CallOfFit:
         scikit-learn's rules, which follow the training.
     options : dict
         All arguments of the call.
-    before : History or None
-        The network's history before it.
     """
 
     rules: Rules
     options: dict[str, Any]
-    before: History | None
-
-    def history(self, model: Any) -> History | None:
-        """The history of the call; None if it was not made."""
-        found: History | None = model.net_.history
-        return None if found is self.before else found
 
 
 class BaseMLP(Model, ABC):
@@ -349,7 +341,7 @@ class BaseMLP(Model, ABC):
             "average": average,
             "stop_if_not_finite": False,  # as in scikit-learn, by the rules alone
         }
-        return CallOfFit(rules, options, self.net_.history)
+        return CallOfFit(rules, options)
 
     def _fit_epochs(self, call: CallOfFit, incremental: bool) -> None:
         """One epoch or many."""

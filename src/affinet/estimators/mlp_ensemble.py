@@ -16,8 +16,7 @@ from affinet.estimators.given_weights import has_given_weights
 from affinet.estimators.members import SINGLE, in_classes_of, require_one_validation
 from affinet.thread_limit import thread_limit
 from affinet.training.finite import warn_caller
-from affinet.training.many import fit_many
-from affinet.training.many_options import of_calls
+from affinet.training.many_kept import fit_kept
 
 MOST = 2**31 - 1
 # What a model has of one network; an ensemble's ``estimators_`` have one each.
@@ -118,29 +117,25 @@ def train(model: Any, members: list[Any], calls: list[Any], n: int) -> list[Any]
             np.random.default_rng([place, calls[place].options["seed"]]).integers(n, size=n)
             for place in range(len(members))
         ]
-    x, t = (calls[0].options[name] for name in ("x", "t"))
-    options = [{k: v for k, v in call.options.items() if k not in ("x", "t")} for call in calls]
+    once = "x", "t", "verbose"
+    x, t, verbose = (calls[0].options[name] for name in once)
+    options = [{k: v for k, v in call.options.items() if k not in once} for call in calls]
     nets = [member.net_ for member in members]
-    trained = list(zip(members, calls, strict=True))
-    try:
-        with thread_limit(model.n_threads):
-            fit_many(nets, x, t, rows=samples, **of_calls(options))
-    except KeyboardInterrupt:
-        trained = [(m, c) for m, c in trained if m.net_.history and m.net_.history.epochs]
-        if not trained:
-            raise
-        warn_caller(
-            f"Training interrupted by user: {len(trained)} of {len(members)} networks are kept.",
-            UserWarning,
-        )
-    exhausted = [member._ended(call, call.history(member), False) for member, call in trained]
+    with thread_limit(model.n_threads):
+        found = fit_kept(nets, x, t, options, rows=samples, verbose=verbose)
+    trained = [
+        (member, call, history)
+        for member, call, history in zip(members, calls, found, strict=True)
+        if history is not None
+    ]
+    exhausted = [member._ended(call, history, False) for member, call, history in trained]
     if any(exhausted):
         warn_caller(
             f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the "
             f"optimization of {sum(exhausted)} of {len(members)} networks hasn't converged yet.",
             ConvergenceWarning,
         )
-    return [member for member, _ in trained]
+    return [member for member, *_ in trained]
 
 
 def partial_fit_members(model: Any, *arguments: Any) -> None:

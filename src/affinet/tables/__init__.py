@@ -7,7 +7,7 @@ values. Its options make inputs for modern networks for tables: robust or quanti
 for embeddings, indicators of missing values. ``Table.from_frame`` makes a table of a pandas or
 polars DataFrame. An encoding converts to plain values, and so is stored in a network's metadata.
 The shell trains, evaluates and predicts through both. ``split`` holds out rows, the same fraction
-of every class.
+of every class, and ``folds`` those of a cross-validation.
 
 Examples
 --------
@@ -30,7 +30,7 @@ from affinet.tables.quantiles import QuantileScaling
 from affinet.tables.reading import read_table
 from affinet.tables.scaled import MissingColumn, ScaledColumn, ScaledDateColumn
 from affinet.tables.scaling import RobustScaling, StandardScaling
-from affinet.tables.splitting import split
+from affinet.tables.splitting import folds, split
 from affinet.tables.table import Table
 from affinet.tables.targets import ClassTarget, NumberTarget, guess_task
 
@@ -51,6 +51,7 @@ __all__ = [
     "SignColumn",
     "StandardScaling",
     "Table",
+    "folds",
     "guess_task",
     "read_table",
     "split",

@@ -61,3 +61,46 @@ def split(
     if not held.any():
         raise ValueError("every class has a single row; 0 holds none of them out")
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def folds(
+    n_rows: int, k: int, rng: np.random.Generator, groups: Array | None = None
+) -> list[tuple[Array, Array]]:
+    """Split rows into k folds, about the same part of every group in each.
+
+    Parameters
+    ----------
+    n_rows : int
+    k : int
+        2 <= k <= n_rows.
+    rng : numpy.random.Generator
+    groups : int array of shape (N,), optional
+        Such as class indices.
+
+    Returns
+    -------
+    list of (int array, int array)
+        For each fold the places of the other rows and of its own, in ascending order.
+
+    Raises
+    ------
+    ValueError
+        If k is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [held.size for _, held in folds(5, 2, np.random.default_rng(0))]
+    [3, 2]
+    """
+    if not 2 <= k <= n_rows:
+        raise ValueError(f"{k} folds of {n_rows} rows, wanted 2 to {n_rows}")
+    order = rng.permutation(n_rows)
+    if groups is not None:
+        order = order[np.argsort(groups[order], kind="stable")]
+    found = []
+    for fold in range(k):
+        held = np.zeros(n_rows, bool)
+        held[order[fold::k]] = True
+        found.append((np.flatnonzero(~held), np.flatnonzero(held)))
+    return found

@@ -17,7 +17,13 @@ from affinet.tabular.last_best import LastBest
 from affinet.tabular.networks import averaged, optimizer_for
 from affinet.tabular.recipes import CONSTANT, FLAT_COSINE, Recipe
 from affinet.tabular.schedules import named_schedule
-from affinet.training.averaging import WeightAverage, of_average, take_average
+from affinet.training.averaging import (
+    WeightAverage,
+    has_begun,
+    of_average,
+    take_average,
+    warn_not_begun,
+)
 from affinet.training.callbacks import Callback
 
 
@@ -56,6 +62,8 @@ def keep_best(net: Sequential, best: LastBest, average: WeightAverage | None) ->
     """Give a trained network the arrays of its best epoch, else those of the average."""
     if best.arrays is None:
         take_average(net, average)
+    elif average is not None and not has_begun(average):
+        warn_not_begun(average)
     best.restore(net)
 
 

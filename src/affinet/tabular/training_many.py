@@ -11,10 +11,8 @@ from affinet.tabular.options import call_of_fit, keep_best
 from affinet.tabular.recipes import Recipe
 from affinet.training.averaging import WeightAverage, fresh
 from affinet.training.callbacks import Callback
-from affinet.training.finite import warn_caller
 from affinet.training.history import History
-from affinet.training.many import fit_many
-from affinet.training.many_options import of_calls
+from affinet.training.many_kept import fit_kept
 
 
 def train_many(
@@ -33,6 +31,7 @@ def train_many(
     unit: float = 1.0,
     validations: Sequence[tuple[Array, ...] | None] | None = None,
     average: WeightAverage | None = None,
+    keep_interrupted: bool = True,
 ) -> list[History | None]:
     """Train several networks by one recipe, each on one thread and as :func:`train` would.
 
@@ -50,17 +49,19 @@ def train_many(
         The validation rows of each network, in place of ``validation``.
     average : WeightAverage, optional
         As in :func:`train`; each network gets its own.
+    keep_interrupted : bool
+        False keeps after Ctrl-C only networks whose training had ended.
 
     Returns
     -------
     list of History or None
-        None for a network that Ctrl-C, of which a warning tells, came before; networks that were
-        in training keep their best epoch so far.
+        After Ctrl-C, of which a warning tells, None for a network that is not kept: those that
+        were in training keep their best epoch so far.
 
     Raises
     ------
     KeyboardInterrupt
-        If no network has completed an epoch.
+        If no network is kept.
     affinet.FitManyError
         If networks failed, in a callback for example.
     """
@@ -74,28 +75,11 @@ def train_many(
         )
         for net, own, mean in zip(nets, held, averages, strict=True)
     ]  # fmt: skip
-    before = [net.history for net in nets]
-    try:
-        fit_many(
-            nets, x, t, rows=rows, seeds=list(seeds), verbose=verbose,
-            **of_calls([options for _, options in prepared]),
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        found = [begun(net, old) for net, old in zip(nets, before, strict=True)]
-        if not any(found):
-            raise
-        count = sum(history is not None for history in found)
-        warn_caller(
-            f"training was interrupted; {count} of {len(nets)} networks are kept", UserWarning
-        )
-    histories = [begun(net, old) for net, old in zip(nets, before, strict=True)]
+    calls = [options | {"seed": s} for (_, options), s in zip(prepared, seeds, strict=True)]
+    histories = fit_kept(
+        nets, x, t, calls, rows=rows, verbose=verbose, keep_interrupted=keep_interrupted
+    )
     for net, (best, _), mean, history in zip(nets, prepared, averages, histories, strict=True):
         if history is not None:
             keep_best(net, best, mean)
     return histories
-
-
-def begun(net: Sequential, before: History | None) -> History | None:
-    """The history of a training after ``before`` with at least one epoch, or None."""
-    history = net.history
-    return None if history is before or history is None or not history.epochs else history

@@ -185,9 +185,14 @@ def fresh(average: WeightAverage | None) -> WeightAverage | None:
     return found
 
 
+def has_begun(average: WeightAverage) -> bool:
+    """True if it holds trained weights."""
+    return average.steps >= (average.start or average.every)
+
+
 def averaged(net: Sequential, average: WeightAverage | None) -> Sequential:
-    """The network of the average, or the trained one before the average holds trained weights."""
-    if average is None or average.net is None or average.steps < (average.start or average.every):
+    """The network of the average, or the trained one before the average has begun."""
+    if average is None or average.net is None or not has_begun(average):
         return net
     return average.net
 
@@ -196,11 +201,10 @@ def take_average(net: Sequential, average: WeightAverage | None) -> None:
     """Give a trained network the arrays of its average; warn if that has not begun."""
     if average is None:
         return
-    found = averaged(net, average)
-    if found is net:
-        warn_not_begun(average)
+    if has_begun(average):
+        set_arrays(net, arrays_of(averaged(net, average)))
     else:
-        set_arrays(net, arrays_of(found))
+        warn_not_begun(average)
 
 
 def warn_not_begun(average: WeightAverage) -> None:
