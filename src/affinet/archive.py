@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,6 +92,21 @@ def read_archive(
         If memory does not suffice: the file may be all right.
     """
     source = Path(path)
+    with opened(source, kind) as (description, content):
+        try:
+            require_format(description, kind, version)
+            names = content.shapes if choose is None else choose(description, content.shapes)
+            arrays = content.read(names)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{source}: {error}") from error
+    return description, arrays
+
+
+@contextmanager
+def opened(source: Path, kind: str) -> Iterator[tuple[Any, NpzArchive | Safetensors]]:
+    """A file's description and content; ValueError if it is damaged."""
     opener = Safetensors if source.suffix == ".safetensors" else NpzArchive
     with source.open("rb") as file:
         content: NpzArchive | Safetensors
@@ -102,15 +118,20 @@ def read_archive(
         # Damaged bytes may raise almost anything, such as JSON's RecursionError or library errors.
         except Exception as error:
             raise ValueError(f"{source}: not an {kind}, or damaged: {error}") from error
-        try:
-            require_format(description, kind, version)
-            names = content.shapes if choose is None else choose(description, content.shapes)
-            arrays = content.read(names)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{source}: {error}") from error
-    return description, arrays
+        yield description, content
+
+
+def format_of(path: str | os.PathLike[str], kind: str) -> str | None:
+    """The format that a file's description names; ``kind`` stands in the message of a damaged one.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    with opened(Path(path), kind) as (description, _):
+        found = description.get("format") if isinstance(description, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def require_format(description: Any, kind: str, version: int) -> None:

@@ -7,6 +7,14 @@ import argparse
 from affinet.cli.recipes import MLP, TABLE_MODEL
 from affinet.tables import Table
 
+# Options of a training of one network, and why.
+OF_ONE = {
+    "checkpoint": "a checkpoint holds one network",
+    "resume": "a checkpoint holds one network",
+    "live": "the page shows one network",
+    "monitor": "it watches one network",
+    "data_parallel": "processes share one network",
+}
 NAMES = {"realmlp": "RealMLP", "realmlp-s": "RealMLP-S", "tabm": "TabM", MLP: "plain network"}
 # Options that only the plain network takes, and what other models do instead.
 OF_PLAIN = {
@@ -42,8 +50,33 @@ def settle_plain(options: argparse.Namespace) -> None:
     require_taken(options)
 
 
+def wants_several(options: argparse.Namespace) -> bool:
+    """True if several networks are to be trained."""
+    return (options.n_estimators or 1) > 1 or options.cv is not None
+
+
+def require_together(options: argparse.Namespace) -> None:
+    """Raise if options for several networks, or of averages, do not go with others."""
+    if wants_several(options):
+        for name, why in OF_ONE.items():
+            value = getattr(options, name)
+            if value is not None and value is not False:  # port 0 is given, too
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"argument {option}: {why}; not with --n-estimators or --cv")
+    elif options.bootstrap:
+        raise ValueError("argument --bootstrap: it wants --n-estimators of 2 or more, or --cv")
+    if options.average == "swa":
+        stops = "the model tabm" if options.model == "tabm" else "--early-stopping"
+        if stops != "--early-stopping" or options.early_stopping is not None:
+            raise ValueError(
+                f"argument --average: {stops} ends a training before its last quarter, which swa "
+                "averages; ema goes with it"
+            )
+
+
 def require_taken(options: argparse.Namespace) -> None:
     """Raise if the model does not take one of the options, or one excludes another."""
+    require_together(options)
     if options.time_limit is not None:
         for name, why in (
             ("steps", "--steps fixes the length of the training already"),

@@ -28,14 +28,12 @@ from affinet.cli.labelled import (
     labelled_rows,
     refuse_options_of_files,
 )
-from affinet.cli.models import class_names, load_for
+from affinet.cli.models import Model, class_names, load_for, load_model
 from affinet.cli.output import print_json, printable, say
 from affinet.cli.predictor import Predictor
 from affinet.cli.recipes import RECIPES
 from affinet.losses import SoftmaxWithLoss
 from affinet.metrics import confusion_matrix
-from affinet.model_file import load
-from affinet.network import Sequential
 
 WHOLE = "all"  # the name of a file's rows in the results
 DESCRIPTION = (
@@ -70,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure and print; 0."""
     if options.plot is not None:
         require_writable("--plot", Path(options.plot), PICTURES)
-    net = load(options.model)
+    net = load_model(options.model)
     if net.loss is None:
         raise ValueError(f"{options.model}: the network has no loss, so it cannot be measured")
     named = options.dataset in RECIPES
@@ -89,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def named_splits(net: Sequential, options: argparse.Namespace) -> dict[str, Examples]:
+def named_splits(net: Model, options: argparse.Namespace) -> dict[str, Examples]:
     """The official rows of a named data set."""
     refuse_options_of_files(options)
     if "table" in net.metadata:

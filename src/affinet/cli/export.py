@@ -15,12 +15,11 @@ from affinet._validation import Array
 from affinet.cli.arguments import add_model, add_reading, add_unknown, choice, option
 from affinet.cli.files import read_rows, require_writable
 from affinet.cli.labelled import encoded_inputs, encoding_of, read_file
-from affinet.cli.models import load_for
+from affinet.cli.models import load_for, load_model
 from affinet.cli.output import say
 from affinet.cli.predict import rows_for
 from affinet.cli.recipes import RECIPES
 from affinet.cli.values import positive_count
-from affinet.model_file import load
 
 FORMATS = ("onnx", "safetensors", "npz", "c")
 TEST_ROWS = 16
@@ -90,7 +89,7 @@ def add_c(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the files; 0."""
     refuse_others(options)
-    net = load(options.model)
+    net = load_model(options.model)
     try:
         return WRITERS[options.to](net, options)
     except (TypeError, ValueError) as error:

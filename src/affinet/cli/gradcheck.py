@@ -18,14 +18,13 @@ from affinet.cli.arguments import (
     option,
 )
 from affinet.cli.labelled import encoding_of, labelled_rows, refuse_options_of_files
-from affinet.cli.models import input_range, load_for, n_inputs
+from affinet.cli.models import input_range, load_for, load_network, n_inputs
 from affinet.cli.output import print_json
 from affinet.cli.predictor import Predictor
 from affinet.cli.recipes import RECIPES
 from affinet.cli.values import count, positive_count, positive_number
 from affinet.gradcheck import gradient_check
 from affinet.losses import ElementwiseLoss, SoftmaxWithLoss
-from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tabular.networks import tiled
 
@@ -58,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check and print the report; 0 if the gradients agree, 1 if not."""
-    net = load(options.model)
+    net = load_network(options.model, "gradcheck")
     if net.loss is None:
         raise ValueError(f"{options.model}: the network has no loss, so it has no gradient")
     x, t = rows_to_check(net, options)

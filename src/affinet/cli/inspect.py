@@ -8,12 +8,19 @@ from typing import Any
 
 from affinet.cli.arguments import add_json, add_model
 from affinet.cli.labelled import encoding_of
-from affinet.cli.models import monitor_record, n_inputs, training_record
+from affinet.cli.models import (
+    Model,
+    first_network,
+    load_model,
+    monitor_record,
+    n_inputs,
+    training_record,
+)
 from affinet.cli.output import figure, named_lines, print_json, printable, table
 from affinet.cli.values import positive_count
 from affinet.diagnostics.monitor import record_rows
 from affinet.diagnostics.numbering import advice_of
-from affinet.model_file import load
+from affinet.ensemble import Ensemble
 from affinet.network import Sequential
 from affinet.tables import CategoryColumn, DateColumn, Encoding, NumberTarget
 from affinet.tables.categories import Categories
@@ -48,25 +55,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the network, its metadata and its training record; 0."""
-    net = load(options.model)
+    found = load_model(options.model)
+    net = first_network(found)
     if options.json:
-        values = as_values(net, options.model)
+        values = as_values(found, options.model)
         print_json(values if options.plan is None else values | {"plan": plan_of(net, options)})
         return 0
     shown = net.summary() if options.plan is None else net.summary(True, options.plan)
     print("\n".join(map(printable, shown.splitlines())))
     if net.input_scale is not None:
         print(f"inputs are multiplied by {net.input_scale:g}")
-    lines = metadata_lines(net.metadata)
+    if isinstance(found, Ensemble):
+        print(f"\n{len(found)} networks, of which this is the first\n\n{member_table(found)}")
+    lines = metadata_lines(found.metadata)
     if lines:
         print(f"\n{named_lines(lines)}")
-    encoding = encoding_of(net, options.model)
+    encoding = encoding_of(found, options.model)
     if encoding is not None:
         print(f"\n{column_table(encoding)}")
-    record = training_record(net)
+    record = training_record(found)
     if record:
         print(f"\n{record_table(record)}")
-    watched = monitor_record(net)
+    watched = monitor_record(found)
     if watched is not None:
         print(f"\n{table(record_rows(watched))}")
         print("\n".join(advice_of(watched) or ["no problems found"]))
@@ -80,8 +90,27 @@ def plan_of(net: Sequential, options: argparse.Namespace) -> dict[str, Any]:
     return plan_values(net, options.plan)
 
 
-def as_values(net: Sequential, path: str) -> dict[str, Any]:
+def member_table(ensemble: Ensemble) -> str:
+    """The weight of each network, and what its metadata alone say."""
+    own = [
+        {name: value for name, value in net.metadata.items() if name not in ensemble.metadata}
+        for net in ensemble.members
+    ]
+    names = list(dict.fromkeys(name for values in own for name in values))
+    rows = [["network", "weight", *names]]
+    for place, (values, weight) in enumerate(zip(own, ensemble.weights.tolist(), strict=True)):
+        shown = (in_words(values[name]) if name in values else "-" for name in names)
+        rows.append([str(place), as_part(weight), *shown])
+    return table(rows)
+
+
+def as_values(found: Model, path: str) -> dict[str, Any]:
     """All of it for JSON."""
+    net = first_network(found)
+    several: dict[str, Any] = {}
+    if isinstance(found, Ensemble):
+        several["networks"] = [net.metadata for net in found.members]
+        several["weights"] = found.weights.tolist()
     return {
         "model": path,
         "layers": [{"type": type(layer).__name__, **layer.config()} for layer in net.layers],
@@ -92,7 +121,8 @@ def as_values(net: Sequential, path: str) -> dict[str, Any]:
         "inputs": n_inputs(net),
         "shapes": net.params.shapes,
         "parameters": net.params.flat.size,
-        "metadata": net.metadata,
+        "metadata": found.metadata,
+        **several,
     }
 
 

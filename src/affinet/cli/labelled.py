@@ -10,12 +10,11 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.cli.files import max_bytes, source_of
-from affinet.cli.models import class_names, require_width
+from affinet.cli.models import Model, class_names, first_network, require_width
 from affinet.cli.output import say
 from affinet.cli.recipes import STDIN
 from affinet.datasets import open_shards
 from affinet.losses import SoftmaxWithLoss
-from affinet.network import Sequential
 from affinet.tables import ClassTarget, Encoding, NumberColumn, NumberTarget, Table, read_table
 from affinet.tables.categories import Categories
 from affinet.tables.cells import number_label
@@ -109,7 +108,7 @@ def rows_in_folder(options: argparse.Namespace, *allowed: str) -> tuple[Any, Arr
     return x, np.asarray(t)
 
 
-def encoding_of(net: Sequential, model: str) -> Encoding | None:
+def encoding_of(net: Model, model: str) -> Encoding | None:
     """The encoding of the table that the model was trained on; None if it was not a table."""
     record = net.metadata.get("table")
     if record is None:
@@ -120,7 +119,7 @@ def encoding_of(net: Sequential, model: str) -> Encoding | None:
         raise ValueError(f"{model}: its metadata 'table' is {error}") from error
 
 
-def labelled_rows(net: Sequential, options: argparse.Namespace) -> Examples:
+def labelled_rows(net: Model, options: argparse.Namespace) -> Examples:
     """Inputs and targets in a file, as the network takes them."""
     encoding = encoding_of(net, options.model)
     if options.dataset != STDIN and Path(options.dataset).is_dir():
@@ -139,7 +138,7 @@ def labelled_rows(net: Sequential, options: argparse.Namespace) -> Examples:
 
 
 def encoded_inputs(
-    encoding: Encoding, table: Table, net: Sequential, options: argparse.Namespace
+    encoding: Encoding, table: Table, net: Model, options: argparse.Namespace
 ) -> Array:
     """A table's rows as the network takes them; unknown categories are refused or reported."""
     tolerant = any(isinstance(c, Categories) and c.tolerant for c in encoding.columns)
@@ -151,7 +150,7 @@ def encoded_inputs(
                 f"{table.source}: categories unseen in training: {'; '.join(found)}; without "
                 "--unknown error they count as unknown"
             )
-    x = encoding.inputs(table, net.dtype, unknown)
+    x = encoding.inputs(table, first_network(net).dtype, unknown)
     if unknown == "zero":
         report_unseen(table, encoding)
     return x
@@ -167,7 +166,7 @@ def report_unseen(table: Table, encoding: Encoding) -> None:
         say(f"note: {what} unseen in training, taken as unknown: {listing(shown, 4)}")
 
 
-def raw_rows(net: Sequential, table: Table, options: argparse.Namespace) -> Examples:
+def raw_rows(net: Model, table: Table, options: argparse.Namespace) -> Examples:
     """Rows for a network without an encoding, which takes every number as it is."""
     target = find_target(table)
     table = drop_missing(table, target, options)

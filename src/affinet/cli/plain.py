@@ -6,7 +6,7 @@ import argparse
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from affinet.tables import folds, split
 from affinet.tabular import named_schedule
 from affinet.tabular.time_limit import LONGEST_PROBE, PROBE_SHARE, USED_SHARE, seconds_per_step
 from affinet.training import EarlyStopping
+from affinet.training.averaging import WeightAverage, of_average, take_average
 from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 
@@ -36,7 +37,9 @@ FEWEST_ROWS = 20  # to choose anything by
 SHARE = 0.2  # of the rows, if they are split once
 
 
-def complete(options: argparse.Namespace, material: Material, begun: float) -> None:
+def complete(
+    options: argparse.Namespace, material: Material, begun: float, runs: float = 1
+) -> None:
     """Fill in options that were not given, from the data's recipe and the optimizer.
 
     ``options.chosen`` says how dropout and the penalty of a table were chosen.
@@ -58,7 +61,7 @@ def complete(options: argparse.Namespace, material: Material, begun: float) -> N
         factor = PRESET_FACTORS[options.preset or "default"]
         options.epochs = max(1, round(factor * recipe.epochs))
     if options.time_limit is not None:
-        options.epochs = epochs_within(options, material, choosing, begun)
+        options.epochs = epochs_within(options, material, choosing, begun, runs)
     options.chosen = choose(options, material) if choosing else ""
 
 
@@ -110,6 +113,31 @@ def fit_options(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def call_of_fit(
+    options: argparse.Namespace,
+    validation: tuple[Any, ...] | None,
+    callbacks: Sequence[Callback],
+    average: WeightAverage | None,
+    sample_weight: Array | None,
+) -> dict[str, Any]:
+    """The arguments of ``fit`` but the rows and how it is shown."""
+    own = stopping(options)
+    if own and average is not None and validation is not None:
+        own, validation = [of_average(average, own[0], validation, {})], None
+    return fit_options(options) | {
+        "validation_data": validation,
+        "callbacks": [*own, *callbacks],
+        "average": average,
+        "sample_weight": sample_weight,
+    }
+
+
+def finish(options: argparse.Namespace, net: Sequential, average: WeightAverage | None) -> None:
+    """Give a trained network its average, unless early stopping gave it that of the best epoch."""
+    if options.early_stopping is None:
+        take_average(net, average)
+
+
 def stopping(options: argparse.Namespace) -> list[Callback]:
     """The callback of ``--early-stopping``, if it is given."""
     patience = options.early_stopping
@@ -120,9 +148,12 @@ def stopping(options: argparse.Namespace) -> list[Callback]:
 
 
 def epochs_within(
-    options: argparse.Namespace, material: Material, choosing: bool, begun: float
+    options: argparse.Namespace, material: Material, choosing: bool, begun: float, runs: float
 ) -> int:
-    """As many epochs as fit into the time limit, with those that choose; at most the options'."""
+    """As many epochs as fit into the time limit, with those that choose; at most the options'.
+
+    ``runs`` is the number of trainings, one after the other.
+    """
     left = options.time_limit - (time.perf_counter() - begun)
     started = time.perf_counter()
     net = build(options, material.recipe)
@@ -135,7 +166,7 @@ def epochs_within(
         measured = time.perf_counter()
         net.evaluate(*material.watched[:2])
         per_epoch += time.perf_counter() - measured
-    runs = 1 + (2 * (1 - SHARE) if choosing else 0)
+    runs += 2 * (1 - SHARE) if choosing else 0
     left = USED_SHARE * (left - (time.perf_counter() - started))
     return min(int(options.epochs), max(1, int(left / (runs * per_epoch))))
 

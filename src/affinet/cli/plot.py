@@ -9,14 +9,19 @@ from typing import IO, Any
 from affinet.atomic import write_atomically
 from affinet.cli.arguments import choice, option
 from affinet.cli.files import PICTURES, require_writable
-from affinet.cli.models import default_curve, monitor_record, training_record
+from affinet.cli.models import (
+    Model,
+    default_curve,
+    first_network,
+    load_model,
+    monitor_record,
+    training_record,
+)
 from affinet.cli.output import printable, table
 from affinet.cli.parser import did_you_mean
 from affinet.cli.recipes import NAMED_PICTURES, PICTURE_SETS
 from affinet.cli.values import any_number, fraction, numbers, positive_count, positive_number
 from affinet.cli.waiting import waiting
-from affinet.model_file import load
-from affinet.network import Sequential
 from affinet.plotting import learning_curve, save_figure
 
 DPI = 100
@@ -159,7 +164,7 @@ def write_page(options: argparse.Namespace) -> int:
     require_writable("--html", target, (".html",))
     net, record = recorded(options.model)
     title = Path(options.model).name
-    page = still_page(net, record, monitor_record(net), title=title).encode()
+    page = still_page(first_network(net), record, monitor_record(net), title=title).encode()
     write_atomically(target, lambda file: _write(file, page))
     print(printable(str(target)))
     return 0
@@ -204,9 +209,9 @@ def draw_curve(model: str, target: Path) -> None:
     save_figure(learning_curve(recorded(model)[1]), target)
 
 
-def recorded(model: str) -> tuple[Sequential, list[dict[str, float]]]:
+def recorded(model: str) -> tuple[Model, list[dict[str, float]]]:
     """A model and its training record, which must be there."""
-    net = load(model)
+    net = load_model(model)
     record = training_record(net)
     if not record:
         raise ValueError(f"{model}: it contains no training record")

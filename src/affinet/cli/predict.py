@@ -17,11 +17,17 @@ from affinet.archive import write_atomically
 from affinet.cli.arguments import add_json, add_model, add_reading, add_unknown
 from affinet.cli.files import read_rows, require_writable
 from affinet.cli.labelled import encoded_inputs, encoding_of, read_file
-from affinet.cli.models import class_names, input_range, input_shape, n_inputs, require_width
+from affinet.cli.models import (
+    Model,
+    class_names,
+    input_range,
+    input_shape,
+    load_model,
+    n_inputs,
+    require_width,
+)
 from affinet.cli.output import figure, print_json, printable, say
 from affinet.cli.predictor import Predictor
-from affinet.model_file import load
-from affinet.network import Sequential
 from affinet.tables import Encoding
 from affinet.tables.cells import number_of
 
@@ -77,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         require_writable("--out", Path(options.out), CSV_FILES)
     elif options.escape_formulas:
         raise ValueError("argument --escape-formulas: it applies to the file of --out")
-    net = load(options.model)
+    net = load_model(options.model)
     encoding = encoding_of(net, options.model)
     if encoding is None:
         x = rows_for(net, options.model, options.file, read_rows(options.file, options))
@@ -104,13 +110,13 @@ def run(options: argparse.Namespace) -> int:
 # Rows in -----------------------------------------------------------------------------------------
 
 
-def table_rows(net: Sequential, encoding: Encoding, options: argparse.Namespace) -> Array:
+def table_rows(net: Model, encoding: Encoding, options: argparse.Namespace) -> Array:
     """The file's rows in the network's encoding; a column of targets is ignored."""
     table = read_file(options.file, options, encoding, labelled=False)
     return encoded_inputs(encoding, table, net, options)
 
 
-def rows_for(net: Sequential, model: str, file: str, x: Array) -> Array:
+def rows_for(net: Model, model: str, file: str, x: Array) -> Array:
     """The file's array as rows that ``net`` takes; an array with the shape of a row is one row.
 
     Raises
@@ -129,7 +135,7 @@ def rows_for(net: Sequential, model: str, file: str, x: Array) -> Array:
     return x
 
 
-def warn_of_range(net: Sequential, file: str, x: Array) -> None:
+def warn_of_range(net: Model, file: str, x: Array) -> None:
     """Warn if the values seem to be scaled differently from the training rows."""
     ends = input_range(net)
     if ends is None:

@@ -10,20 +10,21 @@ import numpy as np
 from affinet._validation import Array
 from affinet.cli.figures import QUALITY
 from affinet.cli.labelled import encoding_of
+from affinet.cli.models import Model
+from affinet.ensemble.tables import outputs
 from affinet.losses import ElementwiseLoss, MeanSquaredError, SoftmaxWithLoss
 from affinet.metrics import measure, named_metrics
-from affinet.network import Sequential
 from affinet.tables import Encoding, NumberTarget
-from affinet.tabular import Recipe, calibrated, fit_temperature, outputs
+from affinet.tabular import Recipe, calibrated, fit_temperature
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network, and how its outputs become probabilities or numbers.
+    """A network or several, and how their outputs become probabilities or numbers.
 
     Attributes
     ----------
-    net : Sequential
+    net : Sequential or Ensemble
     encoding : Encoding or None
         Of the table that it was trained on.
     recipe : affinet.tabular.Recipe or None
@@ -32,13 +33,13 @@ class Predictor:
         Logits are divided by it.
     """
 
-    net: Sequential
+    net: Model
     encoding: Encoding | None = None
     recipe: Recipe | None = None
     temperature: float = 1.0
 
     @classmethod
-    def of(cls, net: Sequential, model: str) -> Predictor:
+    def of(cls, net: Model, model: str) -> Predictor:
         """What the metadata of a model file say."""
         encoding = encoding_of(net, model)
         record, temperature = net.metadata.get("recipe"), net.metadata.get("temperature", 1.0)
@@ -69,8 +70,6 @@ class Predictor:
 
     def outputs(self, x: Array) -> Array:
         """Logits (N, C), numbers (N, 1), or what a network without a table computes."""
-        if self.recipe is None:
-            return self.net.predict(x)
         return outputs(self.recipe, self.net, x)
 
     def probabilities(self, y: Array) -> Array:
@@ -84,9 +83,8 @@ class Predictor:
         """Outputs or targets in the unit of the table's column, (N,)."""
         return y.reshape(-1) if self.target is None else self.target.restore(y)
 
-    def calibrate(self, x: Array, t: Array, weights: Array | None) -> Predictor:
-        """The same with the temperature for these rows, which were not trained on."""
-        y = self.outputs(x)
+    def calibrate(self, y: Array, t: Array, weights: Array | None) -> Predictor:
+        """The same with the temperature for outputs of rows that were not trained on."""
         if not self.classifies or not np.isfinite(y).all():
             return self
         return replace(self, temperature=fit_temperature(y, t, weights))
@@ -98,7 +96,10 @@ class Predictor:
             if not isinstance(self.net.loss, ElementwiseLoss):
                 return found
             return found | self.errors(self.net.predict(x), t)
-        y = self.outputs(x)
+        return self.figures_of(self.outputs(x), t)
+
+    def figures_of(self, y: Array, t: Array) -> dict[str, float]:
+        """The figures of outputs."""
         if self.classifies:
             return class_figures(y / self.temperature, t)
         loss = float(MeanSquaredError().forward(y, t.reshape(-1, 1)))

@@ -69,6 +69,7 @@ PATIENCE = 20  # of --early-stopping without a number
 MLP = "mlp"  # the model that is the plain network
 TABLE_MODEL = "realmlp"
 CLASS_WEIGHTS = ("balanced",)
+AVERAGES = ("ema", "swa")
 PRESET_FACTORS = {"fast": 0.5, "default": 1.0, "best": 2.0}  # of the plain network's epochs
 
 RECIPES = {

@@ -110,7 +110,7 @@ def prepare(options: argparse.Namespace) -> Material:
     else:
         return table_file(options)
     require_classes(options, bool(material.recipe.classes))
-    if options.early_stopping is not None:
+    if options.early_stopping is not None and options.cv is None:
         material = with_selection(material, options)
     return weighted(material, options)
 
@@ -193,7 +193,8 @@ def table_file(options: argparse.Namespace) -> Material:
             fit_encoding(table, target, task, options)  # reports bad columns of inputs as well
             raise
     places = table_splits(len(table), options, groups)
-    plan = plan_of(options, task, len(places["train"]))
+    n_rows = len(places["train"])
+    plan = plan_of(options, task, n_rows - n_rows // options.cv if options.cv else n_rows)
     encoding = fit_encoding(table, target, task, options, learned_rows(places, plan), plan)
     report_reading(table, encoding, options)
     x, t = encoding.inputs(table, options.dtype or "float32", "zero"), encoding.targets(table)
@@ -219,7 +220,7 @@ def table_splits(
     """Places of the rows by their use."""
     train, held = split_rows(n_rows, options, groups)
     places = {"train": train}
-    if options.model != MLP or options.early_stopping is not None:
+    if options.cv is None and (options.model != MLP or options.early_stopping is not None):
         own = None if groups is None else groups[train]
         inner, selection = selection_split(len(train), options, own)
         places["train"] = train[inner]

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,16 @@ import numpy as np
 from affinet._validation import Array
 from affinet.archive import SUFFIXES
 from affinet.cli import plain
-from affinet.cli.baselines import fit_baselines
-from affinet.cli.choices import NAMES
+from affinet.cli.averages import average_of
+from affinet.cli.baselines import Figures, fit_baselines
+from affinet.cli.choices import NAMES, wants_several
 from affinet.cli.files import PICTURES, require_writable
+from affinet.cli.labelled import Examples
+from affinet.cli.models import load_model
 from affinet.cli.output import CommandError, say
 from affinet.cli.predictor import Predictor
 from affinet.cli.recipes import RECIPES, STDIN
+from affinet.cli.several import Trained, members_of, train_members
 from affinet.cli.sources import Material, prepare
 from affinet.cli.training_options import add_arguments as add_arguments
 from affinet.cli.training_report import (
@@ -32,10 +37,10 @@ from affinet.cli.training_report import (
     report,
 )
 from affinet.diagnostics.monitor import Monitor
-from affinet.model_file import load
 from affinet.network import Sequential
 from affinet.tabular import build, epochs_within
 from affinet.tabular import train as train_by_recipe
+from affinet.threads import get_num_threads
 from affinet.training import History, TrainingState
 from affinet.training.callbacks import Callback
 from affinet.training.checkpoint import Checkpoint
@@ -92,40 +97,76 @@ def train(options: argparse.Namespace, reducer: MPIReducer | None) -> int:
         material = prepare(options)
         baselines = fit_baselines(material)
         net = prepare_network(options, material, begun)
+        members = members_of(options, material) if wants_several(options) else []
     if not options.quiet:
         say(announcement(options, net, material, reducer))
-    history = fit(net, options, material, reducer)
+    if members:
+        trained = train_members(options, material, members, [refuse_divergence])
+    else:
+        trained = train_one(options, material, net, reducer)
     memory = peaks(reducer)
     if reducer is not None and reducer.rank > 0:
         return 0
+    outcome = outcome_of(options, material, trained, baselines, memory)
+    predictor = trained.predictor
+    predictor.net.metadata = metadata(options, material, outcome)
+    predictor.net.save(options.out)
+    last = next(reversed(material.splits.values()))
+    require_same_predictions(predictor, options.out, last[0])
+    report(options, outcome, draw(trained.history, options))
+    if trained.missing:
+        raise KeyboardInterrupt(
+            f"interrupted; {len(members) - trained.missing} of {len(members)} networks are in "
+            f"{options.out}"
+        )
+    return 0
+
+
+def train_one(
+    options: argparse.Namespace, material: Material, net: Sequential, reducer: MPIReducer | None
+) -> Trained:
+    """Train a single network."""
+    history = fit(net, options, material, reducer)
+    if reducer is not None and reducer.rank > 0:
+        return Trained(Predictor(net), history)
     if history.stopped_by not in ("epochs", "steps"):
         reason = str(history.stopped_by).removeprefix("LastBest: ")  # the recipes' own stopping
         say(f"after step {history.steps:,}: {reason}")
+    return Trained(predictor_of(net, material), history)
 
-    predictor = predictor_of(net, material)
-    last = next(reversed(material.splits.values()))
-    outcome = Outcome(
-        history,
-        {
-            split: {"rows": len(t), **predictor.figures(x, t)}
-            for split, (x, t) in material.splits.items()
-        },
-        {name: figures(last) for name, figures in baselines.items()},
+
+def outcome_of(
+    options: argparse.Namespace,
+    material: Material,
+    trained: Trained,
+    baselines: dict[str, Callable[[Examples], Figures]],
+    memory: list[int],
+) -> Outcome:
+    """The figures of all splits, the rows held out last, and what else is reported."""
+    predictor = trained.predictor
+    results = {
+        split: {"rows": len(t), **predictor.figures(x, t)}
+        for split, (x, t) in material.splits.items()
+    }
+    last = next(reversed(material.splits))
+    if material.held_out is None and trained.results:
+        baselines = {}  # they are not cross-validated
+    held_out = {} if material.held_out is None else {last: results.pop(last)}
+    return Outcome(
+        trained.history,
+        results | trained.results | held_out,
+        {name: figures(material.splits[last]) for name, figures in baselines.items()},
         predictor,
-        net.metadata["monitor"] if options.monitor else None,
+        predictor.net.metadata["monitor"] if options.monitor else None,
         memory,
     )
-    net.metadata = metadata(options, material, outcome)
-    net.save(options.out)
-    require_same_predictions(predictor, options.out, last[0])
-    report(options, outcome, draw(history, options))
-    return 0
 
 
 def prepare_network(options: argparse.Namespace, material: Material, begun: float) -> Sequential:
     """The untrained network; options that were not given are filled in."""
+    rounds = rounds_of(options)
     if material.plan is None or material.encoding is None:
-        plain.complete(options, material, begun)
+        plain.complete(options, material, begun, rounds)
         return plain.build(options, material.recipe)
     net = build(material.plan, material.encoding, *material.train, options.seed)
     options.epochs = 1 if is_constant(material.train[1]) else material.plan.epochs
@@ -134,10 +175,16 @@ def prepare_network(options: argparse.Namespace, material: Material, begun: floa
         options.epochs = epochs_within(
             net, material.plan, *material.train, validation=material.watched, seed=options.seed,
             sample_weight=material.weights.get("train"), epochs=options.epochs,
-            seconds=max(left, 1e-3),
+            seconds=max(left, 1e-3) / rounds, n_threads=1 if wants_several(options) else None,
         )  # fmt: skip
     material.plan = replace(material.plan, epochs=options.epochs)
     return net
+
+
+def rounds_of(options: argparse.Namespace) -> int:
+    """How many trainings each thread makes, one after the other."""
+    count = (options.n_estimators or 1) * (options.cv or 1)
+    return 1 if count == 1 else -(-count // get_num_threads())
 
 
 def is_constant(t: Array) -> bool:
@@ -150,8 +197,8 @@ def predictor_of(net: Sequential, material: Material) -> Predictor:
     predictor = Predictor(net, material.encoding, material.plan)
     if material.plan is None or "selection" not in material.splits:
         return predictor
-    weights = material.weights.get("selection")
-    return predictor.calibrate(*material.splits["selection"], weights)
+    x, t = material.splits["selection"]
+    return predictor.calibrate(predictor.outputs(x), t, material.weights.get("selection"))
 
 
 def last_line(error: BaseException) -> str:
@@ -195,6 +242,7 @@ def fit(
     leads = reducer is None or reducer.rank == 0
     verbose = 0 if options.quiet else 1
     weights = material.weights.get("train")
+    average = average_of(options, material, len(material.train[1]))
     try:
         with (view if leads else None) or contextlib.nullcontext(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*diverges", RuntimeWarning)  # said in one line
@@ -203,13 +251,14 @@ def fit(
                     net, material.plan, *material.train, validation=material.watched,
                     sample_weight=weights, seed=options.seed, callbacks=callbacks, verbose=verbose,
                     unit=getattr(material.encoding.target, "std", 1.0), resume=options.resume,
-                    keep_interrupted=False,
+                    keep_interrupted=False, average=average,
                 )  # fmt: skip
-            return net.fit(
-                *material.train, **plain.fit_options(options), validation_data=material.watched,
-                callbacks=[*plain.stopping(options), *callbacks], verbose=verbose,
-                sample_weight=weights, reducer=reducer, resume=options.resume,
-            )  # fmt: skip
+            call = plain.call_of_fit(options, material.watched, callbacks, average, weights)
+            history = net.fit(
+                *material.train, **call, verbose=verbose, reducer=reducer, resume=options.resume
+            )
+            plain.finish(options, net, average)
+            return history
     except KeyboardInterrupt as interrupt:
         interrupt.args = (where_interrupted(net, options),)
         raise
@@ -269,6 +318,6 @@ def refuse_divergence(state: TrainingState) -> None:
 
 def require_same_predictions(predictor: Predictor, path: Path, x: Array) -> None:
     """Read the model back, and raise unless it predicts as the trained one does, to the bit."""
-    again = replace(predictor, net=load(path))
+    again = replace(predictor, net=load_model(path))
     if not np.array_equal(again.outputs(x), predictor.outputs(x)):
         raise CommandError(f"{path}: the model that was read back predicts differently")

@@ -15,6 +15,7 @@ from affinet.cli.arguments import (
 )
 from affinet.cli.recipes import (
     ACTIVATIONS,
+    AVERAGES,
     CLASS_WEIGHTS,
     DTYPES,
     IMPUTATIONS,
@@ -31,6 +32,7 @@ from affinet.cli.recipes import (
 )
 from affinet.cli.values import (
     count,
+    folds,
     fraction,
     initial_scale,
     port,
@@ -49,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_table(parser.add_argument_group("files"))
     add_network(parser.add_argument_group("network"))
     add_training(parser.add_argument_group("training"))
+    add_several(parser.add_argument_group("several networks, and averages"))
     add_modes(parser.add_argument_group("ways of training"))
     add_output(parser.add_argument_group("output"))
 
@@ -244,6 +247,44 @@ def add_training(group: argparse._ArgumentGroup) -> None:
         "seed of the rows held out of a file, the initial weights, the order of the rows and "
         "dropout (default: 0)",
         0,
+    )
+
+
+def add_several(group: argparse._ArgumentGroup) -> None:
+    """Options that train several networks, or average the weights of one."""
+    option(
+        group,
+        "--n-estimators",
+        positive_count,
+        "N",
+        "train this many networks at once, which differ by their seeds, each on one thread, and "
+        "write them to one file that predicts the mean of their answers; the first is the network "
+        "of --seed alone (default: 1)",
+    )
+    group.add_argument(
+        "--bootstrap",
+        action="store_true",
+        default=None,
+        help="train each of them on as many rows drawn with replacement",
+    )
+    option(
+        group,
+        "--cv",
+        folds,
+        "K",
+        "cross-validate: K folds of the training rows, of each class alike, and for each fold "
+        "--n-estimators networks trained on the other rows, whose epoch it selects; the figures "
+        "called out-of-fold are theirs on the folds. Statistics of columns come from all "
+        "training rows",
+    )
+    choice(
+        group,
+        "--average",
+        AVERAGES,
+        None,
+        "the weights after the last update, or of the best epoch",
+        "average each network's weights over the updates: ema exponentially (decay 0.999, in "
+        "short trainings less), swa over the ends of the last quarter of the epochs",
     )
 
 

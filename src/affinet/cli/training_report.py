@@ -12,6 +12,7 @@ from affinet.cli.figures import QUALITY, headline, split_table
 from affinet.cli.output import figure, named_lines, plain, print_json, say, table
 from affinet.cli.predictor import Predictor
 from affinet.cli.sources import Material
+from affinet.ensemble import Ensemble
 from affinet.layers import Affine
 from affinet.network import Sequential
 from affinet.tables import Encoding
@@ -27,7 +28,7 @@ OPTIONS = (
     *("model", "preset", "hidden", "activation", "dropout", "input_dropout", "init", "dtype"),
     "precision",
     *("optimizer", "lr", "schedule", "batch_size", "l2", "class_weight", "early_stopping"),
-    *("epochs", "steps", "time_limit", "seed"),
+    *("epochs", "steps", "time_limit", "seed", "n_estimators", "bootstrap", "cv", "average"),
 )
 SHOWN_DROPS = 3
 
@@ -74,7 +75,8 @@ def announcement(
     widths.append(net.layers[-1].W.shape[1])
     chosen = f"; {options.chosen}" if options.chosen else ""
     return (
-        f"{rows}; {'-'.join(map(str, widths))} {options.activation}, {options.optimizer} at "
+        f"{rows}; {crowd_in_words(options)}{'-'.join(map(str, widths))} {options.activation}, "
+        f"{options.optimizer} at "
         f"{options.lr:g}, {options.batch_size} rows per step, {length}{ranks}{chosen}"
     )
 
@@ -94,9 +96,30 @@ def planned(options: argparse.Namespace, material: Material) -> str:
     plan, encoding = material.plan, material.encoding
     if plan is None or encoding is None:
         return ""
-    steps = steps_per_epoch(len(material.train[1]), plan.batch_size)
+    n_rows = len(material.train[1])
+    steps = steps_per_epoch(n_rows - n_rows // (options.cv or n_rows + 1), plan.batch_size)
     length = f"{counted(plan.epochs, 'epoch')} of {counted(steps, 'step')}"
-    return f"{NAMES[options.model]}{options.reason}: {inputs_in_words(encoding)}; {length}"
+    model = f"{crowd_in_words(options)}{NAMES[options.model]}"
+    return f"{model}{options.reason}: {inputs_in_words(encoding)}; {length}"
+
+
+def crowd_in_words(options: argparse.Namespace) -> str:
+    """How many networks are trained, and what is averaged; empty for one that is not.
+
+    Examples
+    --------
+    >>> options = argparse.Namespace(n_estimators=2, cv=5, bootstrap=None, average="ema")
+    >>> crowd_in_words(options)
+    '5 folds of 2 networks, averaged by ema, '
+    """
+    count = counted(options.n_estimators or 1, "network")
+    several = (options.n_estimators or 1) > 1
+    found = [count] if several else []
+    if options.cv is not None:
+        found = [f"{options.cv} folds{f' of {count}' if several else ''}"]
+    found += ["rows drawn with replacement"] * bool(options.bootstrap)
+    found += [] if options.average is None else [f"averaged by {options.average}"]
+    return "".join(f"{part}, " for part in found)
 
 
 def inputs_in_words(encoding: Encoding) -> str:
@@ -209,6 +232,11 @@ def summary(options: argparse.Namespace, outcome: Outcome, plotted: bool) -> dic
     lines["training"] = f"{history.steps:,} steps in {history.seconds:.1f} s"
     if history.best_epoch is not None:
         lines["training"] += f"; epoch {history.best_epoch} of {len(history.epochs)} is kept"
+    if isinstance(outcome.predictor.net, Ensemble):
+        nets = outcome.predictor.net.members
+        kept = sorted(net.metadata["best_epoch"] for net in nets)
+        lines["training"] += " of all threads"
+        lines["networks"] = f"{len(nets)}, of which epochs {kept[0]} to {kept[-1]} are kept"
     if outcome.predictor.temperature != 1:
         lines["temperature"] = f"{outcome.predictor.temperature:.3g} (divides the logits)"
     if outcome.memory:
@@ -242,6 +270,8 @@ def as_values(options: argparse.Namespace, outcome: Outcome, plotted: bool) -> d
         "seconds": history.seconds,
         "peak_memory": outcome.memory,
     }
+    if isinstance(predictor.net, Ensemble):
+        values["networks"] = [net.metadata for net in predictor.net.members]
     if outcome.watched is not None:
         values["advice"] = outcome.watched["advice"]
     if predictor.recipe is not None and predictor.encoding is not None:

@@ -148,6 +148,11 @@ def positive_count(text: str) -> int:
     return whole(text, 1)
 
 
+def folds(text: str) -> int:
+    """A number of folds, 2 or more."""
+    return whole(text, 2)
+
+
 def whole(text: str, low: int) -> int:
     """A whole number, ``low`` or more."""
     try:

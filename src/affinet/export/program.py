@@ -239,7 +239,7 @@ def mixture(subject: Subject, chains: list[Chain], writer: Writer) -> list[str]:
         count = subject.members
         call = f"        @net{place}(x, {'member, ' if count > 1 else ''}one);"
         lines += [f"    for (member = 0; member < {count}; member++) {{", call, *share,
-                  adds.format(weights[place if count == 1 else 0]), "    }"]  # fmt: skip
+                  adds.format(weights[place]), "    }"]  # fmt: skip
     return [*lines, f"    for (i = 0; i < @OUTPUTS; i++) {{ y[i] = {last}; }}", "}", ""]
 
 
