@@ -319,7 +319,7 @@ def test_a_model_that_comes_back_different_is_found_out(train, monkeypatch):
         net.params.flat[-1] += 1  # the first one belongs to a pixel that is always 0
         return net
 
-    monkeypatch.setattr(affinet.cli.train, "load", load)
+    monkeypatch.setattr(affinet.cli.train, "load_model", load)
     _, err = train("digits", "--epochs", "1", "--quiet", code=1)
     (line,) = err
     assert "digits-model.npz" in line

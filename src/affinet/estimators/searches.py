@@ -117,16 +117,11 @@ class SearchClassifier(BaseSearch, TabularClassifier):
         the machine.
     random_state : int, RandomState or None
         Seed of everything.
-    n_threads : int, optional
-        Number of threads to train and predict with; None keeps the current number. No result
-        depends on it.
-    verbose : bool or int
-        True shows progress.
+    n_threads, verbose
+        As in :class:`TabularClassifier`.
 
     Attributes
     ----------
-    classes_ : array of shape (n_classes,)
-        Labels in the order of the probabilities.
     ensemble_ : Ensemble
         The networks that predict.
     best_params_ : dict
@@ -138,13 +133,8 @@ class SearchClassifier(BaseSearch, TabularClassifier):
         networks themselves.
     validation_loss_ : float
         Loss of the ensemble on the held-out rows, which selected it.
-    temperature_ : float
-        The logits are divided by it; 1 without validation rows.
-    encoding_ : Encoding
-        How the columns become inputs of the networks.
-    n_features_in_ : int
-    feature_names_in_ : array of str
-        Present only if all columns of X have names.
+    classes_, temperature_, encoding_, n_features_in_, feature_names_in_
+        As in :class:`TabularClassifier`.
 
     Examples
     --------
