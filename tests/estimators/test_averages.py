@@ -156,6 +156,16 @@ def test_each_network_of_an_ensemble_has_its_own(kind):
     assert isinstance(folds.estimators_[0].average, an.EMA)
 
 
+def test_partial_fit_of_an_ensemble_continues_each_average():
+    model = MLPRegressor(**SMALL, average=an.EMA(0.7), n_estimators=2)
+    for _ in range(3):
+        model = pickle.loads(pickle.dumps(model.partial_fit(X, NUMBER)))
+    one = MLPRegressor(**SMALL, average=an.EMA(0.7))
+    for _ in range(3):
+        one.partial_fit(X, NUMBER)
+    np.testing.assert_array_equal(model.estimators_[0].predict(X), one.predict(X))
+
+
 @pytest.mark.parametrize("method", ["realmlp", "tabm", "mlp"])
 @pytest.mark.parametrize("held", [0.25, 0])
 def test_tables_keep_the_average_of_the_best_epoch(method, held):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from affinet.tables import Encoding, Table, split
+from affinet.tables import Encoding, Table, folds, split
 
 
 def table_of(**columns):
@@ -92,3 +92,18 @@ def test_a_split_is_public():
     assert sorted([*train, *held_out]) == list(range(10))
     with pytest.raises(ValueError, match="1 row is too few"):
         split(1, 0.5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("groups", [None, np.repeat([0, 1, 2], [40, 13, 4])])
+def test_folds_share_out_every_row_and_group(groups):
+    found = folds(57, 4, np.random.default_rng(1), groups)
+    held = np.concatenate([own for _, own in found])
+    np.testing.assert_array_equal(np.sort(held), np.arange(57))
+    for others, own in found:
+        np.testing.assert_array_equal(np.setdiff1d(np.arange(57), own), others)
+        assert len(own) in (14, 15)
+        if groups is not None:
+            assert set(np.bincount(groups[own])) <= {10, 3, 4, 1}
+    for k in (1, 58):
+        with pytest.raises(ValueError, match=f"{k} folds of 57 rows, wanted 2 to 57"):
+            folds(57, k, np.random.default_rng(0))

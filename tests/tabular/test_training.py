@@ -7,9 +7,8 @@ import pytest
 
 import affinet as an
 from affinet.tables import Table
-from affinet.tabular import build, encode, epochs_within, outputs, recipe_for, train
-from affinet.tabular.last_best import LastBest
-from affinet.tabular.options import error_of
+from affinet.tabular import build, encode, epochs_within, outputs, recipe_for, train, train_many
+from affinet.tabular.options import LastBest, error_of
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -108,6 +107,54 @@ def test_an_interrupt_keeps_the_best_epoch():
         history = train(net, recipe, *rows, validation=held, callbacks=[interrupt])
     assert history.stopped_by == "KeyboardInterrupt"
     np.testing.assert_array_equal(net.params.flat, kept[history.best_epoch - 1])
+
+
+@pytest.mark.parametrize("average", [None, an.EMA(0.9), an.SWA(start=1)])
+@pytest.mark.parametrize("held_out", [True, False])
+def test_many_are_trained_as_each_alone(average, held_out):
+    parts = [np.arange(0, 130), np.arange(20, 160)]
+    tasks = [task_of("classification", patience=None, lr=0.02) for _ in parts]
+    recipe, _, (x, t), held = tasks[0]
+    sets = [tuple(a[own] for a in held) if held_out else None for own in (slice(40), slice(40, 80))]
+    nets = [net for _, net, *_ in tasks]
+    histories = train_many(
+        nets, recipe, x, t, validation=None, validations=sets, rows=parts, seeds=[3, 4], epochs=6,
+        average=average,
+    )  # fmt: skip
+    assert average is None or average.net is None
+    for net, own, rows, seed, history in zip(nets, sets, parts, (3, 4), histories, strict=True):
+        alone = task_of("classification", patience=None, lr=0.02)[1]
+        fresh = None if average is None else type(average)(**average.config())
+        wanted = train(
+            alone, recipe, x[rows], t[rows], validation=own, seed=seed, epochs=6, average=fresh
+        )
+        np.testing.assert_array_equal(net.params.flat, alone.params.flat)
+        assert history.best_epoch == wanted.best_epoch
+        if held_out:
+            assert history["val_error"] == wanted["val_error"]
+            error = error_of(recipe, 1.0, outputs(recipe, net, own[0]), own[1])
+            assert error == min(history["val_error"])
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_interrupt_keeps_networks(keep):
+    tasks = [task_of("regression", patience=None) for _ in range(3)]
+    recipe, _, rows, held = tasks[0]
+    calls = []
+
+    def interrupt(state):
+        calls.append(state.epoch)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+
+    kept = 2 if keep else 1
+    warns = pytest.warns(UserWarning, match=f"interrupted; {kept} of 3 networks are kept")
+    with an.num_threads(1), warns:
+        histories = train_many(
+            [net for _, net, *_ in tasks], recipe, *rows, validation=held, seeds=[0, 1, 2],
+            epochs=4, callbacks=[interrupt], keep_interrupted=keep,
+        )  # fmt: skip
+    assert [history is not None for history in histories] == [True, keep, False]
 
 
 def test_errors_are_in_the_unit_of_the_target():

@@ -1,4 +1,4 @@
-"""Several networks in one training: ``--n-estimators``, ``--bootstrap`` and ``--cv``."""
+"""Several networks in one training, their folds, and averages of weights."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.cli import plain
-from affinet.cli.averages import average_of
 from affinet.cli.predictor import Predictor
 from affinet.cli.sources import Material, take
 from affinet.ensemble import Ensemble
 from affinet.network import Sequential
 from affinet.tables import folds
 from affinet.tabular import build, train_many
-from affinet.training.averaging import WeightAverage, fresh
+from affinet.training.averaging import EMA, SWA, WeightAverage, fresh
+from affinet.training.batches import steps_per_epoch
 from affinet.training.callbacks import Callback
 from affinet.training.history import History
-from affinet.training.many import FitManyError
-from affinet.training.many_kept import fit_kept
+from affinet.training.many import FitManyError, fit_kept
 
 SEEDS = 2**31 - 1
+DECAY = 0.999
+LIFETIMES = 10  # of an exponential average in a training: the first weights count e^-10
+LAST_PART = 4  # the last quarter
 
 
 @dataclass
@@ -153,7 +155,8 @@ def fit(
 ) -> list[History | None]:
     """Train the networks; None for those that Ctrl-C ended."""
     rows = [member.rows for member in members] if members[0].rows is not None else None
-    held = {member.fold: validation_of(material, member) for member in members}
+    of_folds = {member.fold: member for member in members}
+    held = {fold: validation_of(material, member) for fold, member in of_folds.items()}
     common: dict[str, Any] = {
         "rows": rows, "verbose": 0 if options.quiet else 1, "keep_interrupted": False,
     }  # fmt: skip
@@ -203,6 +206,39 @@ def validation_of(material: Material, member: Member) -> tuple[Any, ...] | None:
     weights = material.weights.get("train")
     own = () if weights is None else (weights[member.held],)
     return (take(x, member.held), t[member.held], *own)
+
+
+# Averages of weights ------------------------------------------------------------------------------
+
+
+def average_of(
+    options: argparse.Namespace, material: Material, n_rows: int
+) -> WeightAverage | None:
+    """The average for a training on this number of rows, whose length is known."""
+    if options.average is None:
+        return None
+    plan = material.plan
+    batch_size = options.batch_size if plan is None else plan.batch_size
+    if plan is not None and plan.whole_batches:
+        n_rows = n_rows // batch_size * batch_size or n_rows
+    per_epoch = steps_per_epoch(n_rows, batch_size)
+    steps = options.steps or options.epochs * per_epoch
+    return named_average(options.average, steps, per_epoch)
+
+
+def named_average(name: str, steps: int, per_epoch: int) -> WeightAverage:
+    """An average over a training of ``steps`` updates.
+
+    Examples
+    --------
+    >>> named_average("ema", 2000, 100), named_average("swa", 2000, 100)
+    (EMA(decay=0.995, start=0, every=1), SWA(start=1500, every=100))
+    """
+    if name == "ema":
+        return EMA(max(0.0, min(DECAY, 1 - LIFETIMES / steps)))
+    every = min(per_epoch, steps)
+    ends = steps // every
+    return SWA((ends - max(1, ends // LAST_PART)) * every, every)
 
 
 # What they found ---------------------------------------------------------------------------------

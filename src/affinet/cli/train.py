@@ -16,7 +16,6 @@ import numpy as np
 from affinet._validation import Array
 from affinet.archive import SUFFIXES
 from affinet.cli import plain
-from affinet.cli.averages import average_of
 from affinet.cli.baselines import Figures, fit_baselines
 from affinet.cli.choices import NAMES, wants_several
 from affinet.cli.files import PICTURES, require_writable
@@ -25,7 +24,7 @@ from affinet.cli.models import load_model
 from affinet.cli.output import CommandError, say
 from affinet.cli.predictor import Predictor
 from affinet.cli.recipes import RECIPES, STDIN
-from affinet.cli.several import Trained, members_of, train_members
+from affinet.cli.several import Trained, average_of, members_of, train_members
 from affinet.cli.sources import Material, prepare
 from affinet.cli.training_options import add_arguments as add_arguments
 from affinet.cli.training_report import (

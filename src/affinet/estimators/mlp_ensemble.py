@@ -16,7 +16,7 @@ from affinet.estimators.given_weights import has_given_weights
 from affinet.estimators.members import SINGLE, in_classes_of, require_one_validation
 from affinet.thread_limit import thread_limit
 from affinet.training.finite import warn_caller
-from affinet.training.many_kept import fit_kept
+from affinet.training.many import fit_kept
 
 MOST = 2**31 - 1
 # What a model has of one network; an ensemble's ``estimators_`` have one each.

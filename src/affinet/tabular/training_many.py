@@ -12,7 +12,7 @@ from affinet.tabular.recipes import Recipe
 from affinet.training.averaging import WeightAverage, fresh
 from affinet.training.callbacks import Callback
 from affinet.training.history import History
-from affinet.training.many_kept import fit_kept
+from affinet.training.many import fit_kept
 
 
 def train_many(
