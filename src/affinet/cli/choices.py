@@ -69,8 +69,8 @@ def require_together(options: argparse.Namespace) -> None:
         stops = "the model tabm" if options.model == "tabm" else "--early-stopping"
         if stops != "--early-stopping" or options.early_stopping is not None:
             raise ValueError(
-                f"argument --average: {stops} ends a training before its last quarter, which swa "
-                "averages; ema goes with it"
+                f"argument --average: {stops} may end the training before its last quarter, "
+                "which swa averages; use ema"
             )
 
 

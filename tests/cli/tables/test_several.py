@@ -278,7 +278,7 @@ REFUSED = {
         ["--average", "swa", "--early-stopping"],
         "--average: --early-stopping",
     ),
-    "swa of tabm": (["--average", "swa", "--model", "tabm"], "--average: the model tabm ends"),
+    "swa of tabm": (["--average", "swa", "--model", "tabm"], "--average: the model tabm may end"),
 }
 
 
