@@ -10,12 +10,11 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.ensemble import Ensemble
-from affinet.ensemble.tables import outputs
 from affinet.losses import Poisson, SigmoidWithLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.network.inner import walk, width_taken
 from affinet.tables import ClassTarget, Encoding
-from affinet.tabular import Recipe
+from affinet.tabular import Recipe, outputs
 
 
 def network_of(model: Any) -> Sequential | Ensemble:
@@ -106,7 +105,7 @@ class Subject:
                 )
             for path, layer in walk(member.layers):
                 k = getattr(layer, "members", 1)
-                if k not in (1, found.members):
+                if k != 1 and (k != found.members or isinstance(net, Ensemble)):
                     raise ValueError(
                         f"layer {path} of network {place}, {type(layer).__name__}, has {k} members "
                         "that take turns in the rows; only a table's model says how they become "
@@ -126,9 +125,10 @@ class Subject:
 
     @property
     def weights(self) -> Array:
-        """Of each network's answers that are mixed, of which there is one for every member."""
-        own = self.net.weights if isinstance(self.net, Ensemble) else np.ones(1)
-        return own / self.members
+        """Of all answers that are mixed; their sum is 1."""
+        if isinstance(self.net, Ensemble):
+            return self.net.weights
+        return np.full(self.members, 1 / self.members)
 
     @property
     def head(self) -> str | None:
@@ -163,4 +163,6 @@ class Subject:
 
     def predict(self, x: Array) -> Array:
         """The outputs (N, O) that the C function is to return, by affinet."""
-        return np.asarray(outputs(self.recipe, self.net, x)).reshape(len(x), -1)
+        if self.recipe is not None and isinstance(self.net, Sequential):
+            return np.asarray(outputs(self.recipe, self.net, x))
+        return np.asarray(self.net.predict(x)).reshape(len(x), -1)

@@ -58,10 +58,9 @@ def export(
     ----------
     net : Sequential, Ensemble, or a fitted affinet estimator
         Made of affinet's own layers, at least one of which fixes the number of inputs. For an
-        :class:`~affinet.Ensemble`, also one of a table, the graph holds all members and their
-        weighted mean, which :func:`load` does not read. For an estimator that is not one of
-        tables, ``net_`` is written, which computes outputs and not labels; its ``classes_`` are
-        stored in the metadata.
+        :class:`~affinet.Ensemble`, the graph holds all members and their weighted mean, which
+        :func:`load` does not read. For an estimator that is not one of tables, ``net_`` is
+        written, which computes outputs and not labels; its ``classes_`` are stored in the metadata.
     path : path
         A name ending in ``.onnx``.
     opset : int, optional
@@ -148,7 +147,7 @@ def export(
     if opset is None:
         opset = writer.OPSET if table is None else table.opset
     options = writer.Options(opset, probabilities, input_dtype, input_name, output_name)
-    if table is not None:
+    if table is not None and isinstance(network, Sequential):
         model = table_files.model_of_table(network, table, options)
     else:
         model = writer.model_of(network, options, sources.ensemble_in(network))

@@ -38,9 +38,12 @@ def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:
     if missing is None:
         return None
     try:
-        if "table" in net.metadata:
+        if isinstance(net, Ensemble):
+            reason = "which is written for single networks only"
+        elif "table" in net.metadata:
             return TableModel.of(net.metadata)
-        reason = "of which affinet does not know the steps"
+        else:
+            reason = "of which affinet does not know the steps"
     except ValueError as error:
         reason = f"which cannot be read: {error}"
     raise ValueError(
@@ -51,13 +54,10 @@ def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:
 
 def ensemble_in(net: Sequential | Ensemble) -> Members:
     """The ensemble inside a network of a table, as its recipe in the metadata says."""
-    if "table" not in net.metadata or ensemble_of(recipe_of(net.metadata)).members == 1:
+    if isinstance(net, Ensemble) or "table" not in net.metadata:
         return ALONE
-    if isinstance(net, Ensemble):
-        raise ValueError(
-            "each of its networks has members of its own, whose rows are written with the encoding "
-            "only"
-        )
+    if ensemble_of(recipe_of(net.metadata)).members == 1:
+        return ALONE
     model = TableModel.of(net.metadata)
     model.require_fitting(net, widths(net))
     require_members(net, model.ensemble.members)

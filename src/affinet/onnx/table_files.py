@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from onnx import helper
 
-from affinet.ensemble import Ensemble
 from affinet.losses import Loss
 from affinet.model_file import build_part, known_types, part_type
 from affinet.network import Sequential
 from affinet.network.inner import walk
 from affinet.onnx import names, writer
 from affinet.onnx.columns import ColumnWriter, declarations
-from affinet.onnx.ensembles import (
-    ALONE,
-    require_members,
-    write_answer,
-    write_average,
-    write_tiled,
-)
+from affinet.onnx.ensembles import require_members, write_answer, write_tiled
 from affinet.onnx.graph import Graph
 from affinet.onnx.reader import Reader
 from affinet.onnx.tables import (
@@ -36,7 +28,6 @@ from affinet.onnx.tables import (
 )
 from affinet.onnx.twins import DifferentError, matched
 from affinet.onnx.writer import GraphWriter, Options, element_type
-from affinet.tables.graph import FLOAT64
 from affinet.tables.table import listing
 
 NETWORK = "\0network"  # stands for the network's output in a twin
@@ -47,22 +38,19 @@ DEFAULT_NAMES = {"input_name": "x", "output_name": "y"}
 # Written -----------------------------------------------------------------------------------------
 
 
-def model_of_table(net: Sequential | Ensemble, model: TableModel, options: Options) -> Any:
+def model_of_table(net: Sequential, model: TableModel, options: Options) -> Any:
     """The ONNX model that takes a table's columns; see :func:`affinet.onnx.export`."""
     require_exportable(net, model, options)
-    nets = (net,) if isinstance(net, Sequential) else net.members
-    dtype = nets[0].dtype
     number = np.dtype(np.float64 if options.input_dtype is None else options.input_dtype)
-    graph = GraphWriter(dtype, options.opset, "")
+    graph = GraphWriter(net.dtype, options.opset, "")
     columns = ColumnWriter(graph, model.encoding.decimal, lambda name: number)
-    known = write_rows(graph, model, columns, dtype)
+    known = write_rows(graph, model, columns, net.dtype)
     rows = graph.tensor
-    if isinstance(net, Sequential):
-        write_layers(graph, net, "")
-        answers = write_answers(graph, model, known, dtype)
-    else:
-        write_mean(graph, net, model)
-        answers = write_answers(graph, replace(model, ensemble=ALONE), known, graph.dtype)
+    graph.place = "input"
+    if net.input_scale is not None:
+        writer.write_scale(graph, net.input_scale)
+    graph.write_layers(net)
+    answers = write_answers(graph, model, known, net.dtype)
     outputs = name_outputs(graph, columns.inputs, answers)
     found = writer.complete(
         helper.make_graph(
@@ -75,37 +63,12 @@ def model_of_table(net: Sequential | Ensemble, model: TableModel, options: Optio
         options.opset,
     )
     properties = writer.properties_of(net, probabilities=False)
-    if isinstance(net, Sequential):  # what reads it
-        loss = writer.loss_of(net)
-        record = {"columns": True, "rows": rows, "dtype": dtype.name, "loss": loss}
-        properties[names.TABLE] = json.dumps(record)
-    helper.set_model_props(found, properties)
+    record = {"columns": True, "rows": rows, "dtype": net.dtype.name, "loss": writer.loss_of(net)}
+    helper.set_model_props(found, properties | {names.TABLE: json.dumps(record)})
     return found
 
 
-def write_layers(graph: GraphWriter, net: Sequential, prefix: str) -> None:
-    """Add a network, whose rows are the last output."""
-    graph.place, graph.dtype = f"{prefix}.input" if prefix else "input", net.dtype
-    if net.input_scale is not None:
-        writer.write_scale(graph, net.input_scale)
-    graph.write_layers(net, prefix)
-
-
-def write_mean(graph: GraphWriter, ensemble: Ensemble, model: TableModel) -> None:
-    """Add all networks of an ensemble, whose rows are the last output, and their mean answer."""
-    rows, outputs = graph.tensor, []
-    for place, net in enumerate(ensemble.members):
-        graph.tensor = rows
-        write_layers(graph, net, f"member.{place}")
-        graph.place, graph.dtype = f"member.{place}.answer", np.dtype(np.float64)
-        if net.dtype != np.float64:
-            graph.add("Cast", to=FLOAT64)
-        write_average(graph, model.ensemble, model.n_outputs)
-        outputs.append(graph.tensor)
-    writer.write_combined(graph, ensemble, outputs)
-
-
-def require_exportable(net: Sequential | Ensemble, model: TableModel, options: Options) -> None:
+def require_exportable(net: Sequential, model: TableModel, options: Options) -> None:
     """Raise unless the model of a table can be written with these options."""
     writer.require_options(net, options)
     for argument, default in DEFAULT_NAMES.items():
@@ -114,10 +77,12 @@ def require_exportable(net: Sequential | Ensemble, model: TableModel, options: O
                 f"{argument} is {getattr(options, argument)!r}, but the graph of a table has the "
                 "names of its columns; encoding=False writes the network alone"
             )
-    for member in (net,) if isinstance(net, Sequential) else net.members:
-        require_network(member, model)
-        if member.dtype != (net if isinstance(net, Sequential) else net.members[0]).dtype:
-            raise ValueError("the networks have different dtypes, wanted one for all")
+    if net.dtype.name not in DTYPES:
+        raise ValueError(f"the network's dtype is {net.dtype}, wanted one of {', '.join(DTYPES)}")
+    for path, layer in walk(net.layers):
+        writer.require_own(path, layer)
+    model.require_fitting(net, writer.widths(net))
+    require_members(net, model.ensemble.members)
     for text in texts_of(model.encoding):
         try:
             text.encode()
@@ -126,16 +91,6 @@ def require_exportable(net: Sequential | Ensemble, model: TableModel, options: O
                 f"the name {text!r:.80} of a column, category or class has characters that UTF-8 "
                 "cannot write"
             ) from None
-
-
-def require_network(net: Sequential, model: TableModel) -> None:
-    """Raise unless a network of a table's model can be written."""
-    if net.dtype.name not in DTYPES:
-        raise ValueError(f"the network's dtype is {net.dtype}, wanted one of {', '.join(DTYPES)}")
-    for path, layer in walk(net.layers):
-        writer.require_own(path, layer)
-    model.require_fitting(net, writer.widths(net))
-    require_members(net, model.ensemble.members)
 
 
 def name_outputs(

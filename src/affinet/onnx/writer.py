@@ -289,13 +289,7 @@ def write_ensemble(writer: GraphWriter, ensemble: Ensemble, input_dtype: np.dtyp
         if net.dtype != dtype:
             writer.add("Cast", to=element_type(dtype))
         outputs.append(writer.tensor)
-    writer.dtype = dtype
-    write_combined(writer, ensemble, outputs)
-
-
-def write_combined(writer: GraphWriter, ensemble: Ensemble, outputs: list[str]) -> None:
-    """Add the weighted mean of an ensemble's outputs, which its loss defines."""
-    writer.place = "mean"
+    writer.place, writer.dtype = "mean", dtype
     weights = ensemble.weights.tolist()
     if isinstance(ensemble.loss, Loss):
         ensemble.loss.write_onnx_combined(writer, outputs, weights)
