@@ -20,6 +20,8 @@ from affinet.tabular import Recipe, outputs
 def network_of(model: Any) -> Sequential | Ensemble:
     """The network to export; an estimator's class names are added to a copy's metadata.
 
+    Several networks that an estimator averages are an Ensemble, unless each encodes its own table.
+
     Raises
     ------
     TypeError
@@ -29,19 +31,16 @@ def network_of(model: Any) -> Sequential | Ensemble:
     """
     if isinstance(model, Sequential | Ensemble):
         return model
-    net = getattr(model, "net_", None)
-    if not isinstance(net, Sequential):
-        if hasattr(model, "estimators_") or hasattr(model, "ensemble_"):
-            raise TypeError(
-                f"{type(model).__name__} has several networks, wanted one: pass each of "
-                "estimators_, or for networks without a table an affinet.Ensemble"
-            )
-        if net is None and type(model).__module__.startswith("affinet.estimators"):
+    net = getattr(model, "net_", getattr(model, "ensemble_", None))
+    if not isinstance(net, Sequential | Ensemble):
+        if hasattr(model, "estimators_") and of_affinet(model):
+            return mean_of_members(model)
+        if net is None and of_affinet(model):
             raise ValueError(f"{type(model).__name__} has no network yet, call fit first")
         raise TypeError(
             f"net is {type(model).__name__}, wanted a Sequential, an Ensemble or a fitted "
-            "estimator of affinet's; of a pipeline pass the last step, its other steps are not "
-            "exported"
+            "estimator of affinet's; of a pipeline pass the last step, or convert it with skl2onnx "
+            "after affinet.onnx.register_skl2onnx()"
         )
     synchronize = getattr(model, "_network", None)  # coefs_ may have been replaced
     twin = copy.copy(net if synchronize is None else synchronize())
@@ -55,6 +54,40 @@ def network_of(model: Any) -> Sequential | Ensemble:
             else np.asarray(classes).tolist()
         )
     return twin
+
+
+def of_affinet(model: Any) -> bool:
+    """Whether an object is one of affinet's estimators."""
+    return type(model).__module__.startswith("affinet.estimators")
+
+
+def weighted_singles(model: Any, weight: float = 1.0) -> list[tuple[Any, float]]:
+    """All models with one network that an estimator averages, and their weights, of sum 1."""
+    members = vars(model).get("estimators_")
+    if members is None:
+        return [(model, weight)]
+    return [pair for member in members for pair in weighted_singles(member, weight / len(members))]
+
+
+def mean_of_members(model: Any) -> Ensemble:
+    """The ensemble of an estimator whose members take the same rows."""
+    singles, weights = zip(*weighted_singles(model), strict=True)
+    if hasattr(singles[0], "encoding_"):
+        raise TypeError(
+            f"{type(model).__name__} has several networks for a table, wanted one: pass each of "
+            "estimators_; only affinet.onnx.export with its encoding writes them as one"
+        )
+    nets: list[Any] = []
+    for place, single in enumerate(singles):
+        net = network_of(single)
+        nets.append(net)
+        if net.metadata.get("classes") != nets[0].metadata.get("classes"):
+            raise ValueError(
+                f"network {place} of the {type(model).__name__} knows the classes "
+                f"{net.metadata['classes']!r:.80}, network 0 {nets[0].metadata['classes']!r:.80}; "
+                "wanted the same, as with stratified folds"
+            )
+    return Ensemble(nets, weights)
 
 
 def table_metadata(model: Any) -> dict[str, Any]:

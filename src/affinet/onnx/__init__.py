@@ -139,17 +139,17 @@ def export(
     """
     require_onnx()
     from affinet.export.models import network_of
-    from affinet.onnx import sources, table_files, writer
+    from affinet.onnx import sources, table_writer, writer
 
     target = writer.onnx_path(path)
-    network = network_of(net)
-    table = sources.table_model(net, network) if encoding else None
+    table = sources.table_parts(net) if encoding else None
     if opset is None:
         opset = writer.OPSET if table is None else table.opset
     options = writer.Options(opset, probabilities, input_dtype, input_name, output_name)
-    if table is not None and isinstance(network, Sequential):
-        model = table_files.model_of_table(network, table, options)
+    if table is not None:
+        model = table_writer.model_of_table(table, options)
     else:
+        network = network_of(net)
         model = writer.model_of(network, options, sources.ensemble_in(network))
         missing = None if encoding else sources.left_out(net, network)
         if missing is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,8 @@ class ColumnWriter:
         The decimal mark of the encoding.
     number_dtype : callable
         The dtype of a number's input, by its name.
+    shared : mapping of str to dtype
+        Inputs that the graph has already; a column may be one of them.
 
     Attributes
     ----------
@@ -52,9 +55,14 @@ class ColumnWriter:
     """
 
     def __init__(
-        self, graph: GraphWriter, decimal: str, number_dtype: Callable[[str], np.dtype[Any]]
+        self,
+        graph: GraphWriter,
+        decimal: str,
+        number_dtype: Callable[[str], np.dtype[Any]],
+        shared: Mapping[str, np.dtype[Any]] = MappingProxyType({}),
     ) -> None:
         self.graph, self.decimal, self.number_dtype = graph, decimal, number_dtype
+        self.shared = shared
         self.inputs: dict[str, np.dtype[Any]] = {}
         self.numbers: list[Number] = []
         self.dates: list[int] = []  # places among the numbers
@@ -156,6 +164,11 @@ class ColumnWriter:
     def _declare(self, name: str, dtype: np.dtype[Any]) -> None:
         if not name or name in self.inputs:
             raise ValueError(f"two columns of the table are named {name!r}, or it is empty")
+        if self.shared.get(name, dtype) != dtype:
+            raise ValueError(
+                f"column {name!r} holds numbers for one network of the ensemble and texts for "
+                "another"
+            )
         self.graph.place = f"{PLACE}.{len(self.inputs)}"
         self.inputs[name] = dtype
 

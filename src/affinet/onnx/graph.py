@@ -15,7 +15,7 @@ from onnx import helper, inliner, numpy_helper
 
 from affinet._validation import Array
 from affinet.onnx.joins import Joins
-from affinet.onnx.names import ML_DOMAIN, TABLE
+from affinet.onnx.names import MEMBERS, ML_DOMAIN, TABLE
 
 STANDARD = ("", "ai.onnx")
 MOST_NODES = 10_000  # after inlining functions, which can call each other exponentially often
@@ -45,6 +45,9 @@ class Graph:
         self.nodes = list(graph.node)
         self.opset = max([i.version for i in model.opset_import if i.domain in STANDARD], default=1)
         self.properties = {p.key: p.value for p in model.metadata_props}
+        if MEMBERS in self.properties:
+            n = self.properties[MEMBERS]
+            raise ValueError(f"it holds an ensemble of {n:.20} networks, wanted a single one")
         self._producers = {name: node for node in self.nodes for name in node.output if name}
         self._constants: dict[str, Array] = {i.name: array_of(i) for i in graph.initializer}
         self.n_bytes = sum(array.nbytes for array in self._constants.values())

@@ -1,7 +1,8 @@
 """Names that the writer and the reader of ONNX files share."""
 
 METADATA = "affinet.metadata"  # property of a model: all of net.metadata, as JSON
-PRECISION = "affinet.precision"  # of a network's products, if it has one, as JSON
+PRECISION = "affinet.precision"  # of a network's products, if it has one, as JSON; or a list
+MEMBERS = "affinet.members"  # the number of networks, if they are several
 PROBABILITIES = "affinet.probabilities"  # "true" if the last node represents the loss
 # For a graph with more than a network, as JSON: the tensor that the network reads ("rows"), its
 # "dtype" and "loss", and whether the graph takes the columns of a table ("columns").

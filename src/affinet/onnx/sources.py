@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from affinet.ensemble import Ensemble
+from affinet.export.models import network_of, of_affinet, weighted_singles
 from affinet.network import Sequential
 from affinet.onnx.ensembles import ALONE, Members, require_members
+from affinet.onnx.table_writer import Part, Parts
 from affinet.onnx.tables import TableModel, ensemble_of, recipe_of
 from affinet.onnx.writer import widths
 from affinet.tables import Encoding, NumberTarget
@@ -26,22 +30,65 @@ STEPS = {  # effect of an encoding on columns, by kind
 }
 
 
-def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:
-    """What stands around the network of a table's model; None if it is not one.
+def table_parts(model: Any) -> Parts | None:
+    """The models of a table that a model averages, often one; None if it has no table.
 
     Raises
     ------
     ValueError
-        If it is one whose encoding cannot be written.
+        If there is an encoding that cannot be written.
     """
+    found = averaged(model)
+    nets = [network_of(single) for single, _ in found]
+    models = [table_model(single, net) for (single, _), net in zip(found, nets, strict=True)]
+    parts = [
+        Part(net, own, weight)
+        for net, own, (_, weight) in zip(nets, models, found, strict=True)
+        if own is not None
+    ]
+    if not parts:
+        return None
+    if len(parts) == 1:
+        return Parts(parts, parts[0].model.classes, nets[0].metadata)
+    classes, metadata = parts[0].model.classes, {}
+    if classes is not None and hasattr(model, "classes_"):
+        labels = np.asarray(model.classes_).tolist()
+        known = {
+            label: name
+            for single, _ in found
+            for label, name in zip(
+                single.classes_.tolist(), single.encoding_.target.classes, strict=True
+            )
+        }
+        classes, metadata = tuple(known[label] for label in labels), {"classes": labels}
+    elif isinstance(model, Ensemble):
+        metadata = model.metadata
+    return Parts(parts, classes, metadata)
+
+
+def averaged(model: Any) -> list[tuple[Any, float]]:
+    """The models whose answers a model averages, and their weights; often itself alone."""
+    if isinstance(model, Ensemble):
+        if all("table" in net.metadata for net in model.members):
+            return list(zip(model.members, model.weights.tolist(), strict=True))
+    elif of_affinet(model) and "estimators_" in vars(model):
+        singles = [single for single, _ in weighted_singles(model)]
+        if hasattr(singles[0], "encoding_"):
+            return [(single, 1 / len(singles)) for single in singles]
+    return [(model, 1.0)]
+
+
+def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:
+    """What stands around the network of a table's model; None if it is not one."""
     missing = left_out(model, net)
     if missing is None:
         return None
     try:
-        if isinstance(net, Ensemble):
-            reason = "which is written for single networks only"
-        elif "table" in net.metadata:
-            return TableModel.of(net.metadata)
+        if "table" in net.metadata:
+            found = TableModel.of(net.metadata)
+            if found.ensemble.members == 1 or isinstance(net, Sequential):
+                return found
+            reason = "whose recipe has members inside each network of an ensemble"
         else:
             reason = "of which affinet does not know the steps"
     except ValueError as error:

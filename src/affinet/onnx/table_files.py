@@ -1,127 +1,33 @@
-"""ONNX graphs of models of tables, and of ensembles inside a network, written and read."""
+"""ONNX graphs of models of tables, and of ensembles inside a network, read."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from onnx import helper
 
 from affinet.losses import Loss
 from affinet.model_file import build_part, known_types, part_type
 from affinet.network import Sequential
-from affinet.network.inner import walk
 from affinet.onnx import names, writer
-from affinet.onnx.columns import ColumnWriter, declarations
+from affinet.onnx.columns import ColumnWriter
 from affinet.onnx.ensembles import require_members, write_answer, write_tiled
 from affinet.onnx.graph import Graph
 from affinet.onnx.reader import Reader
+from affinet.onnx.table_writer import DTYPES
 from affinet.onnx.tables import (
-    LABEL,
-    PROBABILITIES,
     TableModel,
-    texts_of,
+    names_of_classes,
     write_answers,
     write_rows,
+    write_values,
 )
 from affinet.onnx.twins import DifferentError, matched
-from affinet.onnx.writer import GraphWriter, Options, element_type
+from affinet.onnx.writer import GraphWriter, element_type
 from affinet.tables.table import listing
 
 NETWORK = "\0network"  # stands for the network's output in a twin
-DTYPES = ("float32", "float64")
-DEFAULT_NAMES = {"input_name": "x", "output_name": "y"}
-
-
-# Written -----------------------------------------------------------------------------------------
-
-
-def model_of_table(net: Sequential, model: TableModel, options: Options) -> Any:
-    """The ONNX model that takes a table's columns; see :func:`affinet.onnx.export`."""
-    require_exportable(net, model, options)
-    number = np.dtype(np.float64 if options.input_dtype is None else options.input_dtype)
-    graph = GraphWriter(net.dtype, options.opset, "")
-    columns = ColumnWriter(graph, model.encoding.decimal, lambda name: number)
-    known = write_rows(graph, model, columns, net.dtype)
-    rows = graph.tensor
-    graph.place = "input"
-    if net.input_scale is not None:
-        writer.write_scale(graph, net.input_scale)
-    graph.write_layers(net)
-    answers = write_answers(graph, model, known, net.dtype)
-    outputs = name_outputs(graph, columns.inputs, answers)
-    found = writer.complete(
-        helper.make_graph(
-            graph.nodes,
-            "affinet",
-            declarations(columns.inputs),
-            [declared(kind, name, model.n_outputs) for kind, name in outputs.items()],
-            list(graph.initializers.values()),
-        ),
-        options.opset,
-    )
-    properties = writer.properties_of(net, probabilities=False)
-    record = {"columns": True, "rows": rows, "dtype": net.dtype.name, "loss": writer.loss_of(net)}
-    helper.set_model_props(found, properties | {names.TABLE: json.dumps(record)})
-    return found
-
-
-def require_exportable(net: Sequential, model: TableModel, options: Options) -> None:
-    """Raise unless the model of a table can be written with these options."""
-    writer.require_options(net, options)
-    for argument, default in DEFAULT_NAMES.items():
-        if getattr(options, argument) != default:
-            raise ValueError(
-                f"{argument} is {getattr(options, argument)!r}, but the graph of a table has the "
-                "names of its columns; encoding=False writes the network alone"
-            )
-    if net.dtype.name not in DTYPES:
-        raise ValueError(f"the network's dtype is {net.dtype}, wanted one of {', '.join(DTYPES)}")
-    for path, layer in walk(net.layers):
-        writer.require_own(path, layer)
-    model.require_fitting(net, writer.widths(net))
-    require_members(net, model.ensemble.members)
-    for text in texts_of(model.encoding):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"the name {text!r:.80} of a column, category or class has characters that UTF-8 "
-                "cannot write"
-            ) from None
-
-
-def name_outputs(
-    graph: GraphWriter, inputs: Iterable[str], answers: Mapping[str, str]
-) -> dict[str, str]:
-    """Give the outputs their names, with an underscore behind one that a column has."""
-    own = {*graph.initializers, *(name for node in graph.nodes for name in node.output)}
-    taken = {*inputs}
-    if taken & own:
-        raise ValueError(
-            f"a column is named {min(taken & own)!r}, as a tensor of the graph is: rename it"
-        )
-    made = {node.output[0]: node for node in graph.nodes}
-    outputs = {}
-    for kind, tensor in answers.items():
-        name = kind
-        while name in taken or name in own:
-            name += "_"
-        made[tensor].output[0] = outputs[kind] = name
-    return outputs
-
-
-def declared(kind: str, name: str, n_outputs: int) -> Any:
-    """The declaration of an output."""
-    if kind == LABEL:
-        return helper.make_tensor_value_info(name, element_type(np.dtype(object)), ["batch"])
-    width = n_outputs if kind == PROBABILITIES else 1
-    return writer.tensor(name, np.dtype(np.float64), width)
-
-
-# Read --------------------------------------------------------------------------------------------
 
 
 def read_table(graph: Graph, metadata: Mapping[str, Any]) -> Sequential:
@@ -141,8 +47,11 @@ def read_table(graph: Graph, metadata: Mapping[str, Any]) -> Sequential:
     if record["columns"]:
         columns = ColumnWriter(twin, model.encoding.decimal, lambda name: real_dtype(graph, name))
         known = write_rows(twin, model, columns, dtype)
+        write_tiled(twin, model.ensemble)
         rows, twin.tensor = twin.tensor, NETWORK
-        answers = [*write_answers(twin, model, known, dtype).values()]
+        values = write_values(twin, model, dtype)
+        labels = names_of_classes(model.classes)
+        answers = [*write_answers(twin, labels, values, known).values()]
         inputs = columns.inputs
     else:
         inputs = {graph.input: real_dtype(graph, graph.input)}

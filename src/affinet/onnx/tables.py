@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from affinet._validation import Array
 from affinet.losses import SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.onnx.columns import ColumnWriter
-from affinet.onnx.ensembles import ALONE, Members, write_average, write_tiled
+from affinet.onnx.ensembles import ALONE, Members, write_average
 from affinet.onnx.writer import OPSET, GraphWriter, element_type
 from affinet.tables import ClassTarget, Encoding, NumberTarget
 from affinet.tables.date_graph import DATE_OPSET
@@ -73,8 +74,13 @@ class TableModel:
     @property
     def n_outputs(self) -> int:
         """One output for each class, or a single number."""
+        return 1 if self.classes is None else len(self.classes)
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes; None for a number."""
         target = self.encoding.target
-        return len(target.classes) if isinstance(target, ClassTarget) else 1
+        return target.classes if isinstance(target, ClassTarget) else None
 
     def require_fitting(self, net: Sequential, widths: tuple[int, int]) -> None:
         """Raise unless the network takes what the encoding makes, and returns what it restores."""
@@ -120,7 +126,7 @@ def ensemble_of(recipe: Recipe | None) -> Members:
 def write_rows(
     graph: GraphWriter, model: TableModel, columns: ColumnWriter, dtype: np.dtype[Any]
 ) -> str:
-    """Add the rows that the network takes, in its dtype; zeros where a value is refused.
+    """Add the encoded rows in a dtype; zeros where a value is refused.
 
     Returns
     -------
@@ -142,34 +148,53 @@ def write_rows(
     graph.add("MatMul", graph.tensor, graph.constant("ones", np.ones((model.encoding.width, 1))))
     known = graph.add("Less", graph.tensor, graph.constant("half", 0.5))
     graph.add("Where", known, rows, graph.constant("zero", 0.0))
-    write_tiled(graph, model.ensemble)
     return known
 
 
-def write_answers(
-    graph: GraphWriter, model: TableModel, known: str, dtype: np.dtype[Any]
-) -> dict[str, str]:
-    """Add what the last output, the network's, means; tensors by the names of the outputs."""
+def write_values(graph: GraphWriter, model: TableModel, dtype: np.dtype[Any]) -> tuple[str, str]:
+    """Add what the last output, the network's, means.
+
+    Returns
+    -------
+    tuple of str
+        Probabilities (B, C), or numbers (B, 1), in float64; and what has the order of the
+        probabilities, but none of their ties by rounding: logits.
+    """
     graph.place, graph.dtype = "answers", np.dtype(np.float64)
     if dtype != np.float64:
         graph.add("Cast", to=FLOAT64)
     write_average(graph, model.ensemble, model.n_outputs)
-    none = graph.constant("none", np.nan)
-    target = model.encoding.target
+    outputs, target = graph.tensor, model.encoding.target
     if isinstance(target, NumberTarget):
-        graph.add("Mul", graph.tensor, graph.constant("std", target.std))
+        graph.add("Mul", outputs, graph.constant("std", target.std))
         graph.add("Add", graph.tensor, graph.constant("mean", target.mean))
         if target.low is not None and target.high is not None:
             graph.add("Max", graph.tensor, graph.constant("low", target.low))
             graph.add("Min", graph.tensor, graph.constant("high", target.high))
-        return {PREDICTION: graph.add("Where", known, graph.tensor, none)}
-    logits = graph.tensor
-    graph.add("Div", logits, graph.constant("temperature", model.temperature))
-    graph.add("Softmax", axis=-1)
-    probabilities = graph.add("Where", known, graph.tensor, none)
-    likeliest = graph.add("ArgMax", logits, axis=1, keepdims=1)
-    last = graph.indices("unknown", len(target.classes))
-    place = graph.add("Where", known, likeliest, last)
+    else:
+        graph.add("Div", outputs, graph.constant("temperature", model.temperature))
+        graph.add("Softmax", axis=-1)
+    return graph.tensor, outputs
+
+
+def write_answers(
+    graph: GraphWriter, labels: Array | None, values: tuple[str, str], known: str
+) -> dict[str, str]:
+    """Add the answers to values and their order; tensors by the names of the outputs.
+
+    ``labels`` are those of the classes and the one for rows that are not known; None for numbers.
+    """
+    found, order = values
+    answer = graph.add("Where", known, found, graph.constant("none", np.nan))
+    if labels is None:
+        return {PREDICTION: answer}
+    likeliest = graph.add("ArgMax", order, axis=1, keepdims=1)
+    place = graph.add("Where", known, likeliest, graph.indices("unknown", len(labels) - 1))
     place = graph.add("Squeeze", place, graph.indices("column", [1]))
-    names = graph.texts("classes", [*target.classes, ""])
-    return {LABEL: graph.add("Gather", names, place), PROBABILITIES: probabilities}
+    write = graph.texts if labels.dtype.kind in "OU" else graph.indices
+    return {LABEL: graph.add("Gather", write("classes", labels), place), PROBABILITIES: answer}
+
+
+def names_of_classes(classes: tuple[str, ...] | None) -> Array | None:
+    """The names of the classes and "", that of none; None for a number."""
+    return None if classes is None else np.array([*classes, ""], object)

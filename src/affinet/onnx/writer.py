@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -50,6 +50,7 @@ class GraphWriter:
         self.opset = opset
         self.tensor = input_name
         self.place = ""  # path of the layer being written
+        self.prefix = ""  # before all names, of a member of an ensemble
         self.nodes: list[Any] = []
         self.used: Counter[str] = Counter()  # node names without their numbers
         self.initializers: dict[str, Any] = {}
@@ -60,7 +61,7 @@ class GraphWriter:
         ONNX stores attributes in single precision. If that changes a number, the exact one is also
         written to the node's documentation, so that :func:`affinet.onnx.load` restores it.
         """
-        name = f"{self.place}.{op}"
+        name = f"{self.prefix}{self.place}.{op}"
         self.used[name] += 1
         name += f".{self.used[name] - 1}" if self.used[name] > 1 else ""
         outputs = [name, *(f"{name}:{place}" for place in range(1, n_outputs))]
@@ -91,21 +92,21 @@ class GraphWriter:
 
     def constant(self, name: str, value: Any) -> str:
         """Add an array in the graph's dtype; its name in the graph starts with the layer's path."""
-        full_name = f"{self.place}.{name}"
+        full_name = f"{self.prefix}{self.place}.{name}"
         array = np.ascontiguousarray(value, dtype=self.dtype).reshape(np.shape(value))
         self.initializers[full_name] = numpy_helper.from_array(array, full_name)
         return full_name
 
     def indices(self, name: str, value: Any) -> str:
         """Add an int64 array."""
-        full_name = f"{self.place}.{name}"
+        full_name = f"{self.prefix}{self.place}.{name}"
         array = np.array(value, np.int64)
         self.initializers[full_name] = numpy_helper.from_array(array, full_name)
         return full_name
 
     def texts(self, name: str, value: Any) -> str:
         """Add an array of texts."""
-        full_name = f"{self.place}.{name}"
+        full_name = f"{self.prefix}{self.place}.{name}"
         array = np.array(value, object)
         self.initializers[full_name] = numpy_helper.from_array(array, full_name)
         return full_name
@@ -118,13 +119,13 @@ class GraphWriter:
         """Let a layer add its nodes; ``place`` is its index within the layer being written."""
         outer = self.place
         self.place = f"{outer}.{place}" if outer else str(place)
-        require_own(self.place, layer)
+        require_own(f"{self.prefix}{self.place}", layer)
         layer.write_onnx(self)
         self.place = outer
 
-    def write_layers(self, net: Any, prefix: str = "") -> None:
-        """Add a network's layers; ``prefix`` comes before their paths."""
-        self.place = prefix
+    def write_layers(self, net: Any) -> None:
+        """Add a network's layers."""
+        self.place = ""
         for place, layer in enumerate(net.layers):
             self.write(place, layer)
 
@@ -132,7 +133,8 @@ class GraphWriter:
         """Raise if the layer's operator is newer than the graph's operators."""
         if self.opset < wanted:
             raise ValueError(
-                f"opset is {self.opset}, wanted {wanted} or more: layer {self.place} is {layer!r}"
+                f"opset is {self.opset}, wanted {wanted} or more: layer {self.prefix}{self.place} "
+                f"is {layer!r}"
             )
 
 
@@ -181,7 +183,7 @@ def model_of(net: Sequential | Ensemble, options: Options, members: Members = AL
     require_options(net, options)
     graph, rows = graph_of(net, options, members)
     model = complete(graph, options.opset)
-    properties = properties_of(net, options.probabilities)
+    properties = properties_of(net.metadata, members_of(net), options.probabilities)
     if isinstance(net, Sequential) and members.members > 1:
         record = {"columns": False, "rows": rows, "dtype": net.dtype.name, "loss": loss_of(net)}
         properties[names.TABLE] = json.dumps(record)
@@ -212,32 +214,46 @@ def complete(graph: Any, opset: int) -> Any:
     return model
 
 
-def properties_of(net: Sequential | Ensemble, probabilities: bool) -> dict[str, str]:
-    """The network's metadata as properties of a model."""
+def properties_of(
+    metadata: Mapping[str, Any], nets: Sequence[Sequential], probabilities: bool
+) -> dict[str, str]:
+    """Metadata and what is known of networks as properties of a model."""
     properties = {
-        names.METADATA: json.dumps(net.metadata),
+        names.METADATA: json.dumps(metadata),
         names.PROBABILITIES: json.dumps(bool(probabilities)),
     }
-    if isinstance(net, Sequential) and net.precision is not None:
-        properties[names.PRECISION] = json.dumps(net.precision)
-    if "classes" in net.metadata:
-        properties[names.CLASSES] = json.dumps(net.metadata["classes"])
+    precisions = [net.precision for net in nets]
+    if any(precisions):
+        properties[names.PRECISION] = json.dumps(precisions if len(nets) > 1 else precisions[0])
+    if len(nets) > 1:
+        properties[names.MEMBERS] = json.dumps(len(nets))
+    if "classes" in metadata:
+        properties[names.CLASSES] = json.dumps(metadata["classes"])
     return properties
+
+
+def members_of(net: Sequential | Ensemble) -> tuple[Sequential, ...]:
+    """The networks of an ensemble, or the one."""
+    return (net,) if isinstance(net, Sequential) else net.members
+
+
+def dtype_of(net: Sequential | Ensemble) -> np.dtype[Any]:
+    """The dtype of the outputs."""
+    return np.result_type(*(member.dtype for member in members_of(net)))
 
 
 def graph_of(net: Sequential | Ensemble, options: Options, members: Members) -> tuple[Any, str]:
     """The ONNX graph of a network or an ensemble, and the tensor of the rows that it takes."""
-    nets = [net] if isinstance(net, Sequential) else net.members
-    dtype = np.result_type(*(member.dtype for member in nets))
+    dtype = dtype_of(net)
     input_dtype = dtype if options.input_dtype is None else np.dtype(options.input_dtype)
     writer = GraphWriter(dtype, options.opset, options.input_name)
     rows = writer.tensor
     if isinstance(net, Sequential):
-        rows = write_network(writer, net, input_dtype, members=members)
+        rows = write_network(writer, net, input_dtype, members)
     else:
         write_ensemble(writer, net, input_dtype)
     writer.place = "output"
-    n_inputs, n_outputs = widths(nets[0])
+    n_inputs, n_outputs = widths(members_of(net)[0])
     if members.members > 1:
         write_answer(writer, members, n_outputs, dtype, element_type(dtype))
     if options.probabilities:
@@ -260,14 +276,10 @@ def write_network(
     writer: GraphWriter,
     net: Sequential,
     input_dtype: np.dtype[Any],
-    prefix: str = "",
     members: Members = ALONE,
 ) -> str:
-    """Add the nodes of a network, and return the tensor of the rows that its layers take.
-
-    ``prefix`` comes before the paths of its layers.
-    """
-    writer.place = f"{prefix}.input" if prefix else "input"
+    """Add the nodes of a network, and return the tensor of the rows that its layers take."""
+    writer.place = "input"
     writer.dtype = net.dtype
     if input_dtype != net.dtype:
         writer.add("Cast", to=element_type(net.dtype))
@@ -275,21 +287,21 @@ def write_network(
     rows = writer.tensor
     if net.input_scale is not None:
         write_scale(writer, net.input_scale)
-    writer.write_layers(net, prefix)
+    writer.write_layers(net)
     return rows
 
 
 def write_ensemble(writer: GraphWriter, ensemble: Ensemble, input_dtype: np.dtype[Any]) -> None:
     """Add the nodes of all members and of their mean, which the loss defines."""
-    dtype, start = writer.dtype, writer.tensor
+    dtype, start, prefix = writer.dtype, writer.tensor, writer.prefix
     outputs = []
     for place, net in enumerate(ensemble.members):
-        writer.tensor = start
-        write_network(writer, net, input_dtype, f"member.{place}")
+        writer.tensor, writer.prefix = start, f"{prefix}member.{place}."
+        write_network(writer, net, input_dtype)
         if net.dtype != dtype:
             writer.add("Cast", to=element_type(dtype))
         outputs.append(writer.tensor)
-    writer.place, writer.dtype = "mean", dtype
+    writer.prefix, writer.place, writer.dtype = prefix, "mean", dtype
     weights = ensemble.weights.tolist()
     if isinstance(ensemble.loss, Loss):
         ensemble.loss.write_onnx_combined(writer, outputs, weights)
@@ -326,8 +338,7 @@ def require_options(net: Sequential | Ensemble, options: Options) -> None:
         raise TypeError(f"probabilities: the loss {net.loss!r} gives no probabilities")
     if options.input_dtype is not None and np.dtype(options.input_dtype).kind not in "buif":
         raise TypeError(f"input_dtype is {options.input_dtype!r}, wanted one of real numbers")
-    nets = [net] if isinstance(net, Sequential) else net.members
-    n_bytes = sum(member.params.flat.nbytes for member in nets)
+    n_bytes = sum(member.params.flat.nbytes for member in members_of(net))
     if n_bytes > MOST_BYTES:
         raise ValueError(f"the parameters take {n_bytes:,} bytes, an ONNX file holds 2 GB")
 
