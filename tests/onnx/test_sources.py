@@ -1,5 +1,7 @@
 """What onnx.export and ``affinet export`` accept, and what they must not lose without a word."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -188,3 +190,12 @@ def test_the_shell_exports_a_table_model(table_model, tmp_path, capsys):
     assert "model.npz" in line
     assert "--no-encoding" in line
     assert not (tmp_path / "model.onnx").exists()
+
+
+# Pipelines ---------------------------------------------------------------------------------------
+
+
+def test_the_converters_for_pipelines_need_skl2onnx(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r'needs skl2onnx: pip install "affinet\[skl2onnx\]"'):
+        an.onnx.register_skl2onnx()

@@ -203,11 +203,14 @@ class LeakyReLU(Activation):
         return (self.slope,)
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add a LeakyRelu or, in double precision, a PRelu, whose slope is a tensor."""
-        if graph.dtype == np.float64:  # the attribute of LeakyRelu is single precision
-            graph.add("PRelu", graph.tensor, graph.constant("slope", self.slope))
-        else:
+        """Add a LeakyRelu, whose slope is single precision; in double precision a choice."""
+        if graph.dtype != np.float64:
             graph.add(self.onnx_operator, alpha=self.slope)
+            return
+        x = graph.tensor
+        scaled = graph.add("Mul", x, graph.constant("slope", self.slope))
+        graph.add("Where", graph.add("Less", x, graph.constant("zero", 0)), scaled, x)
+        graph.describe(self, x, {})
 
     @classmethod
     def from_onnx(cls, attributes: Mapping[str, Any]) -> LeakyReLU:
@@ -356,7 +359,11 @@ class Mish(Activation):
 
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add ``x tanh(softplus(x))``: the Mish operator needs opset 18."""
-        write_gate(graph, self.onnx_gate)
+        x = graph.tensor
+        write_softplus(graph)
+        graph.add("Mul", x, graph.add("Tanh"))
+        if graph.dtype == np.float64:
+            graph.describe(self, x, {})
 
 
 class SELU(Activation):
@@ -365,7 +372,7 @@ class SELU(Activation):
     Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", NeurIPS 2017:
     with lambda = 1.0507, alpha = 1.6733 and LeCun initialization, outputs keep mean 0 and
     variance 1 from layer to layer. The derivative is ``lambda`` above 0, else
-    ``lambda alpha exp(x)``. ONNX files store both constants in single precision.
+    ``lambda alpha exp(x)``.
 
     Examples
     --------
@@ -382,6 +389,23 @@ class SELU(Activation):
     shell_name = "selu"
     initializer = "lecun"
     onnx_operator = "Selu"
+
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add a Selu, whose constants are single precision; in double precision its formula.
+
+        There ``exp(x) - 1`` is ``2 t / (1 - t)`` with ``t = tanh(x / 2)``, without cancellation.
+        """
+        if graph.dtype != np.float64:
+            graph.add(self.onnx_operator)
+            return
+        x, half = graph.tensor, graph.constant("half", 0.5)
+        above = graph.add("Mul", graph.add("Relu"), graph.constant("scale", SELU_SCALE))
+        graph.add("Mul", graph.add("Min", x, graph.constant("zero", 0)), half)
+        t = graph.add("Tanh")
+        graph.add("Div", t, graph.add("Sub", graph.constant("one", 1), t))
+        below = graph.constant("below", 2 * SELU_SCALE * SELU_ALPHA)
+        graph.add("Add", above, graph.add("Mul", graph.tensor, below))
+        graph.describe(self, x, {})
 
     @classmethod
     def from_onnx(cls, attributes: Mapping[str, Any]) -> SELU:
@@ -415,6 +439,13 @@ class Softplus(Activation):
     initializer = "he"
     onnx_operator = "Softplus"
 
+    def write_onnx(self, graph: OnnxGraph) -> None:
+        """Add a Softplus or, in double precision, its formula."""
+        x = graph.tensor
+        write_softplus(graph)
+        if graph.dtype == np.float64:
+            graph.describe(self, x, {})
+
 
 @functools.cache
 def kernel_pair(name: str | None) -> tuple[Callable[..., None], Callable[..., None]]:
@@ -434,3 +465,23 @@ def write_gate(graph: OnnxGraph, operators: tuple[str, ...]) -> None:
     for operator in operators:
         graph.add(operator)
     graph.add("Mul", x, graph.tensor)
+
+
+def write_softplus(graph: OnnxGraph) -> str:
+    """Add a Softplus to an ONNX graph; in double precision, which ONNX Runtime lacks, as a formula.
+
+    ``max(x, 0) + log(1 + u)`` with ``u = exp(-|x|)``; the logarithm is ``u log(w) / (w - 1)`` for
+    the rounded ``w = 1 + u``, or u where w is 1: Goldberg, "What every computer scientist should
+    know about floating-point arithmetic", ACM Computing Surveys 23, 1991, theorem 4.
+    """
+    if graph.dtype != np.float64:
+        return graph.add("Softplus")
+    x, one = graph.tensor, graph.constant("one", 1)
+    above = graph.add("Relu", x)
+    graph.add("Abs", x)
+    graph.add("Neg")
+    u = graph.add("Exp")
+    w = graph.add("Add", one, u)
+    product = graph.add("Mul", u, graph.add("Log", w))
+    quotient = graph.add("Div", product, graph.add("Sub", w, one))
+    return graph.add("Add", above, graph.add("Where", graph.add("Equal", w, one), u, quotient))

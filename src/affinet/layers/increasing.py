@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from affinet._dispatch import kernels
 from affinet._validation import Array, compute_dtype, fold_rows, ready, whole_number
+from affinet.layers.activations import write_softplus
 from affinet.layers.base import Layer, gradient_array, input_array
 from affinet.layers.operation import OnnxGraph
 
@@ -94,7 +95,8 @@ class Increasing(Layer):
         first = graph.add("Slice", groups, zero, axis, axis)
         if self.n > 1:
             rest = graph.add("Slice", groups, axis, graph.indices("end", [self.n]), axis)
-            first = graph.add("Concat", first, graph.add("Softplus", rest), axis=1)
+            graph.tensor = rest
+            first = graph.add("Concat", first, write_softplus(graph), axis=1)
         total = graph.add("CumSum", first, graph.indices("columns", 1))
         graph.add("Reshape", total, shape)
         graph.describe(self, x, {})

@@ -392,7 +392,16 @@ class LayerNorm(Normalization):
         kernels.layer_norm_backward(x, dout, gamma, mean, variance, self.eps, dx, dgamma, dbeta)
 
     def write_onnx(self, graph: OnnxGraph) -> None:
-        """Add a LayerNormalization over the last axis."""
-        graph.require_opset(LAYER_NORM_OPSET, self)
-        arrays = graph.parameters(self, *self.parameters)
-        graph.add("LayerNormalization", graph.tensor, *arrays, axis=-1, epsilon=self.eps)
+        """Add a LayerNormalization over the last axis, or before opset 17 its formula."""
+        x, arrays = graph.tensor, graph.parameters(self, *self.parameters)
+        if graph.opset >= LAYER_NORM_OPSET:
+            graph.add("LayerNormalization", x, *arrays, axis=-1, epsilon=self.eps)
+            return
+        centred = graph.add("Sub", x, graph.add("ReduceMean", axes=[-1]))
+        graph.add("Mul", centred, centred)
+        graph.add("ReduceMean", axes=[-1])
+        graph.add("Add", graph.tensor, graph.constant("eps", self.eps))
+        graph.add("Div", centred, graph.add("Sqrt"))
+        graph.add("Mul", graph.tensor, arrays[0])
+        graph.add("Add", graph.tensor, arrays[1])
+        graph.describe(self, x, dict(zip(self.parameters, arrays, strict=True)))

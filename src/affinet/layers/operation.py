@@ -95,6 +95,3 @@ class OnnxGraph(Protocol):
 
     def write(self, place: int, layer: Any) -> None:
         """Let a child layer add its nodes; ``place`` is its index in ``children``."""
-
-    def require_opset(self, wanted: int, layer: Any) -> None:
-        """Raise ValueError if the layer needs a newer opset."""

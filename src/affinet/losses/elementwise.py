@@ -298,8 +298,25 @@ class Gaussian(ElementwiseLoss):
     def write_onnx_combined(
         self, graph: OnnxGraph, outputs: Sequence[str], weights: Sequence[float]
     ) -> None:
-        """Refuse: the mixture's variance has no form here yet."""
-        raise TypeError(f"an ensemble with the loss {self!r} has no form in ONNX")
+        """Add the nodes of :meth:`combined` to an ONNX graph."""
+        axis, step = graph.indices("axis", [1]), graph.indices("step", [2])
+        end = graph.indices("end", [np.iinfo(np.int64).max])
+        means, logarithms = (
+            [graph.add("Slice", tensor, graph.indices(name, [start]), end, axis, step)
+             for tensor in outputs]
+            for start, name in enumerate(("means", "variances"))
+        )  # fmt: skip
+        mean = mixtures.write_mean(graph, means, weights)
+        steps = [graph.add("Sub", tensor, mean) for tensor in means]
+        squares = [graph.add("Mul", tensor, tensor) for tensor in steps]
+        spread = graph.add("Log", mixtures.write_mean(graph, squares, weights))
+        inner = mixtures.write_log_mean_exp(graph, logarithms, weights)
+        highest = graph.add("Max", inner, spread)  # finite, as the spread may be 0
+        terms = [graph.add("Exp", graph.add("Sub", term, highest)) for term in (inner, spread)]
+        total = graph.add("Add", graph.add("Log", graph.add("Add", *terms)), highest)
+        pair = [graph.add("Unsqueeze", tensor, step) for tensor in (mean, total)]
+        graph.add("Concat", *pair, axis=2)
+        graph.add("Flatten", axis=1)
 
 
 class LogCosh(ElementwiseLoss):

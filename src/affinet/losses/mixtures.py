@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from affinet._validation import Array
+from affinet.layers.activations import write_softplus
 from affinet.layers.operation import OnnxGraph
 
 
@@ -67,5 +68,5 @@ def write_log_mean_exp(graph: OnnxGraph, tensors: Sequence[str], weights: Sequen
 
 def write_log_sigmoid(graph: OnnxGraph, tensor: str, sign: int) -> str:
     """Add nodes for the logarithm of 1 / (1 + exp(-sign x))."""
-    argument = tensor if sign < 0 else graph.add("Neg", tensor)
-    return graph.add("Neg", graph.add("Softplus", argument))
+    graph.tensor = tensor if sign < 0 else graph.add("Neg", tensor)
+    return graph.add("Neg", write_softplus(graph))

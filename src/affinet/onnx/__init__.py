@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from affinet.network import Sequential
 
-__all__ = ["export", "load"]
+__all__ = ["export", "load", "register_skl2onnx"]
 
 
 def export(
@@ -214,6 +214,43 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     from affinet.onnx import files
 
     return files.read(path)
+
+
+def register_skl2onnx() -> None:
+    """Make skl2onnx convert pipelines that end in one of affinet's estimators.
+
+    Afterwards ``skl2onnx.to_onnx`` and ``convert_sklearn`` convert all of
+    :mod:`affinet.estimators` as they do scikit-learn's own, alone or at the end of a ``Pipeline``,
+    with the options ``zipmap``, ``output_class_labels`` and ``nocl``. Numbers are returned in
+    double precision if an input is, and in single precision otherwise; the network computes in its
+    own dtype. Labels are int64 or texts.
+
+    Estimators for tables take the columns of the training in their order, as one input or as
+    several, with texts where texts were. For a row that ``predict`` refuses, the label is empty or
+    the smallest int64, and numbers are NaN. Calling it again changes nothing.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx, onnx or scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> import affinet as an, skl2onnx  # doctest: +SKIP
+    >>> an.onnx.register_skl2onnx()  # doctest: +SKIP
+    >>> pipeline = make_pipeline(StandardScaler(), MLPClassifier()).fit(X, y)  # doctest: +SKIP
+    >>> model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})  # doctest: +SKIP
+    """
+    require_onnx()
+    try:
+        import skl2onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'affinet.onnx.register_skl2onnx needs skl2onnx: pip install "affinet[skl2onnx]"'
+        ) from error
+    from affinet.onnx import pipelines
+
+    pipelines.register()
 
 
 def require_onnx() -> None:

@@ -20,7 +20,8 @@ from affinet.onnx.names import MEMBERS, ML_DOMAIN, TABLE
 STANDARD = ("", "ai.onnx")
 MOST_NODES = 10_000  # after inlining functions, which can call each other exponentially often
 MOST_OUTPUTS = 16  # skl2onnx gives a classifier up to four
-LABEL_OPS = ("ArgMax", "ArrayFeatureExtractor", "Binarizer")  # these return labels, not numbers
+# These return labels, not numbers.
+LABEL_OPS = ("ArgMax", "ArrayFeatureExtractor", "Binarizer", "Greater")
 FOLDED = ("Constant", "Identity", "Cast", "Transpose")  # operators that pass constants on
 
 
@@ -158,7 +159,7 @@ class Graph:
         return tensor if node is None else str(node.input[0])
 
     def _is_label(self, tensor: str) -> bool:
-        if self.constant(tensor) is not None:
+        if self.constant(tensor) is not None or self.made_by(tensor, "Constant") is not None:
             return True  # skl2onnx can make the list of classes itself an output
         while (node := self.made_by(tensor, "Cast", "Reshape", "Identity", *LABEL_OPS)) is not None:
             if node.op_type in LABEL_OPS:

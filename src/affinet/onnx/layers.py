@@ -12,16 +12,21 @@ import numpy as np
 import affinet.layers
 from affinet._validation import Array, whole_number
 from affinet.layers import (
+    SELU,
     BatchEnsemble,
     Embedding,
     Increasing,
+    LayerNorm,
+    LeakyReLU,
     MemberAffine,
     MemberScale,
+    Mish,
     NTKAffine,
     Parametric,
     PeriodicEmbedding,
     PiecewiseEmbedding,
     Scale,
+    Softplus,
 )
 from affinet.layers.activations import Activation
 from affinet.onnx.graph import Graph, refuse
@@ -35,7 +40,8 @@ if TYPE_CHECKING:
 EMBEDDINGS = (PeriodicEmbedding, PiecewiseEmbedding, Embedding)
 RECORDED = (
     *(Increasing, NTKAffine, Scale, Parametric, *EMBEDDINGS),
-    *(MemberScale, BatchEnsemble, MemberAffine),
+    *(MemberScale, BatchEnsemble, MemberAffine, LayerNorm),
+    *(LeakyReLU, Mish, SELU, Softplus),  # in double precision
 )
 
 
@@ -55,17 +61,24 @@ def read_recorded(reader: Reader, node: Any) -> bool:
     n_places = 0 if order is None else order.size
     if isinstance(layer, EMBEDDINGS) and n_places != layer.n_outputs:
         refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
-    twin = GraphWriter(layer_dtype(layer), reader.graph.opset, tensor)
-    layer.write_onnx(twin)
-    try:
-        matched(reader.graph, twin, [(node.output[0], twin.tensor)], {tensor: tensor})
-    except DifferentError:
+    if not any(is_twin(reader.graph, node, layer, tensor, dtype) for dtype in dtypes_of(layer)):
         refuse(node, f"its record says {layer!r:.200}, but its nodes compute something else")
     widths = layer.widths()
     if widths is None:  # of any width
         reader.put(layer, node, tensor)
     else:
         reader.put_rows(layer, node, tensor, *widths)
+    return True
+
+
+def is_twin(graph: Graph, node: Any, layer: Any, tensor: str, dtype: np.dtype[Any]) -> bool:
+    """Whether the nodes up to this one are those that the layer writes in a dtype."""
+    twin = GraphWriter(dtype, graph.opset, tensor)
+    layer.write_onnx(twin)
+    try:
+        matched(graph, twin, [(node.output[0], twin.tensor)], {tensor: tensor})
+    except DifferentError:
+        return False
     return True
 
 
@@ -90,8 +103,8 @@ def recorded_layer(graph: Graph, node: Any, record: Mapping[str, Any]) -> Any:
     arrays = {name: recorded_array(graph, node, places[name]) for name in cls.parameters}
     arguments = {name: value for name, value in config.items() if name != "type"}
     try:
-        if cls is Increasing:
-            return Increasing(**arguments)
+        if not cls.parameters:
+            return cls(**arguments)
         if cls is NTKAffine:
             return NTKAffine(**arguments, **arrays)
         require_held(cls, arguments, arrays)
@@ -122,7 +135,7 @@ def require_held(cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, A
     """
     counted = getattr(cls, "count_parameters", None)
     if counted is None:
-        wanted = whole_number("n", arguments["n"], 1)
+        wanted = whole_number("n", arguments["n"], 1) * len(arrays)
     elif "columns" in inspect.signature(counted).parameters and arguments.get("columns") is None:
         raise ValueError("columns are missing")
     else:
@@ -132,11 +145,11 @@ def require_held(cls: type, arguments: Mapping[str, Any], arrays: Mapping[str, A
         raise ValueError(f"it has {wanted} parameters, but its arrays hold {held} numbers")
 
 
-def layer_dtype(layer: Any) -> np.dtype[Any]:
-    if not layer.parameters:  # nor constants of floats
-        return np.dtype(np.float32)
-    dtype: np.dtype[Any] = getattr(layer, layer.parameters[0]).dtype
-    return dtype
+def dtypes_of(layer: Any) -> list[np.dtype[Any]]:
+    """The dtypes that a layer's nodes may have: that of its parameters, if there are any."""
+    if not layer.parameters:
+        return [np.dtype(np.float32), np.dtype(np.float64)]
+    return [getattr(layer, layer.parameters[0]).dtype]
 
 
 # By form -----------------------------------------------------------------------------------------

@@ -192,16 +192,22 @@ def require_exportable(net: Sequential | Ensemble, model: TableModel, options: O
             ) from None
 
 
+def require_free(graph: GraphWriter, inputs: Iterable[str]) -> set[str]:
+    """The names of the graph's tensors; ValueError if a column has one of them."""
+    own = {*graph.initializers, *(name for node in graph.nodes for name in node.output)}
+    taken = {*inputs} & own
+    if taken:
+        raise ValueError(
+            f"a column is named {min(taken)!r}, as a tensor of the graph is: rename it"
+        )
+    return own
+
+
 def name_outputs(
     graph: GraphWriter, inputs: Iterable[str], answers: Mapping[str, str]
 ) -> dict[str, str]:
     """Give the outputs their names, with an underscore behind one that a column has."""
-    own = {*graph.initializers, *(name for node in graph.nodes for name in node.output)}
-    taken = {*inputs}
-    if taken & own:
-        raise ValueError(
-            f"a column is named {min(taken & own)!r}, as a tensor of the graph is: rename it"
-        )
+    own, taken = require_free(graph, inputs), {*inputs}
     made = {node.output[0]: node for node in graph.nodes}
     outputs = {}
     for kind, tensor in answers.items():

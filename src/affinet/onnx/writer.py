@@ -129,14 +129,6 @@ class GraphWriter:
         for place, layer in enumerate(net.layers):
             self.write(place, layer)
 
-    def require_opset(self, wanted: int, layer: Any) -> None:
-        """Raise if the layer's operator is newer than the graph's operators."""
-        if self.opset < wanted:
-            raise ValueError(
-                f"opset is {self.opset}, wanted {wanted} or more: layer {self.prefix}{self.place} "
-                f"is {layer!r}"
-            )
-
 
 def single(value: float) -> np.float32:
     """Round to the nearest single-precision number."""

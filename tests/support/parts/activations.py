@@ -399,7 +399,6 @@ ACTIVATIONS = {
             ),
             eps=4,
         ),
-        single_in_onnx=True,
         value_mutants={
             "not scaled": lambda x: reference.selu_forward(x) / 1.0507009873554805,
             "alpha of 1": lambda x: (
