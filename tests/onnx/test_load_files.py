@@ -1,4 +1,4 @@
-"""ONNX files that affinet reads: its own, and those of PyTorch and skl2onnx in tests/data/onnx."""
+"""ONNX files that affinet reads: its own, and those of other libraries in tests/data/onnx."""
 
 import warnings
 
@@ -26,13 +26,32 @@ REAL = {  # file: the layers in it, its loss
     "sklearn-classes": ("Affine ReLU Affine", "SoftmaxWithLoss"),
     "sklearn-two-classes": ("Affine Tanh Affine", "SigmoidWithLoss"),
     "sklearn-values": ("Affine Sigmoid Affine Sigmoid Affine", None),
+    "torch-skip": ("Affine Softplus Residual Affine", None),
+    "torch-skip-dynamo": ("Affine Softplus Residual Affine", None),
+    "keras-plain": ("Affine ReLU Affine", "SoftmaxWithLoss"),
+    "keras-gated": ("Affine BatchNorm SiLU Affine LeakyReLU BatchNorm Affine", "SigmoidWithLoss"),
+    "keras-skip": ("Affine ReLU Residual Affine", None),
+    "jax2tf-relu": ("Affine ReLU Affine", None),
+    "jax2tf-gelu": ("Affine GELU Affine", None),
+    "jax2tf-gates": ("Affine SiLU Affine", "SigmoidWithLoss"),
+    "jax2onnx-relu": ("Affine ReLU Affine", None),
+    "jax2onnx-gelu": ("Affine GELU Affine", None),
+    "jax2onnx-gates": ("Affine SiLU Affine", "SigmoidWithLoss"),
+    "jax2onnx-softmax": ("Affine", "SoftmaxWithLoss"),
+}
+REFUSED = {  # file: the node that the message names
+    "keras-layer-norm": "layer_normalization_1/mul_2' (Mul): ",
+    "keras-gelu": "Gelu/Erfc OpType: Erfc",  # not an operator of ONNX
+    "jax2tf-softmax": "truediv' (Div): ",
 }
 
 
 def real(name):
     """The network of a file, its rows, and what the library that made it gave for them."""
     needs(*[layer for layer in REAL[name][0].split() if layer != "Affine"])
-    with np.load(DATA / "expected.npz") as expected:
+    library = name.partition("-")[0]
+    own = "" if library in ("torch", "sklearn") else f"-{library}"
+    with np.load(DATA / f"expected{own}.npz") as expected:
         return an.onnx.load(DATA / f"{name}.onnx"), expected[f"{name}.x"], expected[f"{name}.y"]
 
 
@@ -56,6 +75,13 @@ def test_predictions_of_real_files_are_those_of_their_makers(name):
     _, scale, reduction = exact(net, x)
     # The makers computed in this dtype or a wider one: twice the bound of one of them.
     assert_close(p, y.astype(p.dtype), scale=2 * (scale + 1), reduction=reduction + 8)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_refused_by_node(name):
+    with pytest.raises(ValueError, match=f"{name}.onnx: ") as caught:
+        an.onnx.load(DATA / f"{name}.onnx")
+    assert REFUSED[name] in str(caught.value)
 
 
 def test_class_names_of_skl2onnx():

@@ -14,6 +14,7 @@ from affinet._validation import Array, whole_number
 from affinet.layers import (
     SELU,
     BatchEnsemble,
+    BatchNorm,
     Embedding,
     Increasing,
     LayerNorm,
@@ -180,14 +181,35 @@ def read_parametric(reader: Reader, node: Any) -> bool:
 
 def read_scale(reader: Reader, node: Any) -> bool:
     """A product with a vector of several numbers; False if it is something else."""
-    data = reader.graph.data_inputs(node)
-    if node.op_type != "Mul" or len(data) != 1:
-        return False
-    (name,) = [name for name in node.input if name != data[0]] or [data[0]]
-    s = reader.graph.constant(name)
-    if s is None or s.ndim != 1 or s.size < 2 or s.dtype.kind != "f":
+    x, s = with_vector(reader.graph, node, "Mul")
+    if s is None or s.size < 2:
         return False
     layer = Scale(len(s), s.dtype)
     layer.s = s.copy()
-    reader.put_rows(layer, node, data[0], len(s), len(s))
+    reader.put_rows(layer, node, x, len(s), len(s))
     return True
+
+
+def read_shifted(reader: Reader, node: Any) -> bool:
+    """``x s + b`` with vectors, to which TensorFlow folds a BatchNormalization; False if not."""
+    shifted, b = with_vector(reader.graph, node, "Add")
+    product = reader.graph.made_by(shifted, "Mul")
+    x, s = (shifted, None) if product is None else with_vector(reader.graph, product, "Mul")
+    if b is None or s is None or b.size != s.size:
+        return False
+    layer = BatchNorm(len(s), dtype=s.dtype)
+    layer.gamma, layer.beta = s.copy(), b.astype(s.dtype)
+    layer.running_var = np.full_like(s, 1 - layer.eps)
+    reader.put_rows(layer, node, x, len(s), len(s))
+    return True
+
+
+def with_vector(graph: Graph, node: Any, operator: str) -> tuple[str, Array | None]:
+    """The tensor and the constant vector that an operator connects; None if there is no such."""
+    data = graph.data_inputs(node)
+    if node.op_type != operator or len(data) != 1:
+        return node.output[0], None
+    (name,) = [name for name in node.input if name != data[0]] or [data[0]]
+    value = graph.constant(name)
+    is_vector = value is not None and value.ndim == 1 and value.dtype.kind == "f"
+    return data[0], value if is_vector else None

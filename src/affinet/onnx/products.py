@@ -47,11 +47,25 @@ def find_gate(graph: Graph, node: Any) -> tuple[type[Activation], str] | None:
 def chain_argument(graph: Graph, tensor: str, operators: tuple[str, ...]) -> str | None:
     """x, if the tensor is the result of applying these operators to x in order."""
     for operator in reversed(operators):
-        node = graph.made_by(tensor, operator)
+        node = sigmoid_end(graph, tensor) if operator == "Sigmoid" else None
+        node = graph.made_by(tensor, operator) if node is None else node
         if node is None:
             return None
         tensor = str(node.input[0])
     return tensor
+
+
+def sigmoid_end(graph: Graph, tensor: str) -> Any | None:
+    """The node of -x, if the tensor is ``1 / (1 + exp(-x))`` as JAX writes it."""
+    quotient = graph.made_by(tensor, "Reciprocal", "Div")
+    if quotient is None or (quotient.op_type == "Div" and graph.number(quotient.input[0]) != 1):
+        return None
+    total = graph.made_by(quotient.input[-1], "Add")
+    data = [] if total is None else graph.data_inputs(total)
+    if total is None or len(data) != 1 or {graph.number(name) for name in total.input} != {None, 1}:
+        return None
+    power = graph.made_by(data[0], "Exp")
+    return None if power is None else graph.made_by(power.input[0], "Neg")
 
 
 def erf_argument(graph: Graph, tensor: str) -> str | None:

@@ -30,6 +30,19 @@ class Rows(nn.Module):
         return self.layers(x.view(x.size(0), -1))
 
 
+class Skip(nn.Module):
+    """A residual block between two layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 5), nn.Linear(5, 2)
+        self.block = nn.Sequential(nn.Linear(5, 5), nn.Mish(), nn.Linear(5, 5), nn.SELU())
+
+    def forward(self, x):
+        x = nn.functional.softplus(self.first(x))
+        return self.last(x + self.block(x))
+
+
 def torch_models():
     """Name to (model, rows, whether the exporter is the older one)."""
     torch.manual_seed(0)
@@ -50,13 +63,17 @@ def torch_models():
     for _ in range(20):  # running statistics other than 0 and 1
         gated(2 * torch.randn(16, 5) + 1)
     images, rows = torch.randn(ROWS, 3, 4), torch.randn(ROWS, 5)
+    double_rows = torch.randn(ROWS, 3).double()
+    skip, skip_rows = Skip(), torch.randn(ROWS, 4)
     return {
         "torch-plain": (plain, images, True),
         "torch-gated": (gated, rows, True),
         "torch-gated-dynamo": (gated, rows, False),
         "torch-view": (view, images, True),
         "torch-view-dynamo": (view, images, False),
-        "torch-double": (double.double(), torch.randn(ROWS, 3).double(), True),
+        "torch-double": (double.double(), double_rows, True),
+        "torch-skip": (skip, skip_rows, True),
+        "torch-skip-dynamo": (skip, skip_rows, False),
     }
 
 
