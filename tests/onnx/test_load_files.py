@@ -11,6 +11,9 @@ from onnx_graphs import DATA, X, needs
 from parts.layers import LAYERS, make
 from tolerance import assert_close
 
+onnx = pytest.importorskip("onnx", reason="needs onnx, the extra onnx")
+pytest.importorskip("onnx.version_converter")
+
 # Real files --------------------------------------------------------------------------------------
 
 REAL = {  # file: the layers in it, its loss
@@ -149,6 +152,22 @@ def test_a_round_trip_keeps_the_bits(tmp_path, opset):
     assert back.metadata == net.metadata
     assert back.params.flat.tobytes() == net.params.flat.tobytes()
     assert back.predict(X).tobytes() == net.predict(X).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_files_converted_to_newer_operators(tmp_path, name, dtype):
+    net = an.Sequential(make(name, 4, dtype), an.Affine.init(4, 3, rng=0, dtype=dtype))
+    net.metadata, net.loss = {"classes": ["a", "b", "c"]}, an.SoftmaxWithLoss()
+    path = tmp_path / "model.onnx"
+    an.onnx.export(net, path, opset=13, probabilities=True)
+    onnx.save(onnx.version_converter.convert_version(onnx.load(path), 22), path)
+    back = an.onnx.load(path)
+    x = LAYERS[name].inputs(X.astype(dtype))
+    np.testing.assert_array_equal(back.predict_proba(x), net.predict_proba(x))
+    assert back.metadata == net.metadata
+    if name != "Dropout":
+        assert repr(back) == repr(net)
 
 
 @pytest.mark.parametrize("name", ["GELU", "SiLU"])

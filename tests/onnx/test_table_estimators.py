@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 onnx = pytest.importorskip("onnx", reason="needs onnx, the extra onnx")
+version_converter = pytest.importorskip("onnx.version_converter")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 import affinet as an  # noqa: E402
@@ -72,6 +73,17 @@ def test_regressors(path, method):
     an.onnx.export(model, path, opset=18)
     (found,) = run(path, X)
     np.testing.assert_allclose(found.ravel(), model.predict(X), rtol=1e-5)
+    assert_parameters(an.onnx.load(path), model.net_)
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+def test_a_file_converted_to_newer_operators(path, fitted, opset):
+    model = fitted("tabm")
+    an.onnx.export(model, path, opset=opset)
+    wanted = run(path, pandas_frame())
+    onnx.save(version_converter.convert_version(onnx.load(path), 21), path)
+    for found, answer in zip(run(path, pandas_frame()), wanted, strict=True):
+        np.testing.assert_array_equal(found, answer)
     assert_parameters(an.onnx.load(path), model.net_)
 
 

@@ -1,5 +1,6 @@
 """ONNX files of layers of several nodes: run, compared, and damaged on purpose."""
 
+import functools
 import json
 
 import numpy as np
@@ -18,6 +19,27 @@ def run(path, x):
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (y,) = session.run(None, {session.get_inputs()[0].name: x})
     return y
+
+
+@functools.cache
+def newest_opset():
+    """The newest operators that onnx and, where it is installed, ONNX Runtime know."""
+    newest, helper = onnx.defs.onnx_opset_version(), onnx.helper
+    try:
+        import onnxruntime as runtime
+    except ImportError:
+        return newest
+    x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["n"]) for n in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [x], [y])
+    for opset in range(newest, 13, -1):
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        model.ir_version = helper.find_min_ir_version_for(model.opset_import)
+        try:
+            runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        except Exception:
+            continue
+        return opset
+    return 13
 
 
 def assert_same(back, net, x):

@@ -26,6 +26,7 @@ from affinet.layers.operation import OnnxGraph, Operation
 from affinet.parameters import Parameters
 
 LAYER_NORM_OPSET = 17  # the first ONNX opset that has the operator
+AXES_INPUT_OPSET = 18  # the first one whose ReduceMean takes its axes as an input
 
 
 class Normalization(ParameterLayer):
@@ -393,15 +394,27 @@ class LayerNorm(Normalization):
 
     def write_onnx(self, graph: OnnxGraph) -> None:
         """Add a LayerNormalization over the last axis, or before opset 17 its formula."""
-        x, arrays = graph.tensor, graph.parameters(self, *self.parameters)
-        if graph.opset >= LAYER_NORM_OPSET:
-            graph.add("LayerNormalization", x, *arrays, axis=-1, epsilon=self.eps)
+        if graph.opset < LAYER_NORM_OPSET:
+            self.write_formula(graph)
             return
-        centred = graph.add("Sub", x, graph.add("ReduceMean", axes=[-1]))
+        arrays = graph.parameters(self, *self.parameters)
+        graph.add("LayerNormalization", graph.tensor, *arrays, axis=-1, epsilon=self.eps)
+
+    def write_formula(self, graph: OnnxGraph) -> None:
+        """Add the nodes of the formula; a file may have been converted to a later opset."""
+        x, arrays = graph.tensor, graph.parameters(self, *self.parameters)
+        centred = graph.add("Sub", x, mean_of_rows(graph))
         graph.add("Mul", centred, centred)
-        graph.add("ReduceMean", axes=[-1])
+        mean_of_rows(graph)
         graph.add("Add", graph.tensor, graph.constant("eps", self.eps))
         graph.add("Div", centred, graph.add("Sqrt"))
         graph.add("Mul", graph.tensor, arrays[0])
         graph.add("Add", graph.tensor, arrays[1])
         graph.describe(self, x, dict(zip(self.parameters, arrays, strict=True)))
+
+
+def mean_of_rows(graph: OnnxGraph) -> str:
+    """Add the mean of the last output's rows, (B, 1)."""
+    if graph.opset < AXES_INPUT_OPSET:
+        return graph.add("ReduceMean", axes=[-1])
+    return graph.add("ReduceMean", graph.tensor, graph.indices("axes", [-1]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from affinet.layers.members import MemberLayer
+from affinet.layers.normalization import AXES_INPUT_OPSET
 from affinet.network import Sequential
 from affinet.network.inner import walk
 from affinet.tables.graph import FLOAT64
@@ -14,8 +15,6 @@ from affinet.tabular.networks import SMALLEST_SHARE
 
 if TYPE_CHECKING:
     from affinet.onnx.writer import GraphWriter
-
-MEAN_OPSET = 18  # the first one whose ReduceMean takes its axes as an input
 
 
 class Members(NamedTuple):
@@ -51,7 +50,7 @@ def write_average(graph: GraphWriter, ensemble: Members, n_outputs: int) -> None
     graph.add("Reshape", graph.tensor, shape)
     if ensemble.classifies:
         graph.add("Softmax", axis=-1)
-    if graph.opset < MEAN_OPSET:
+    if graph.opset < AXES_INPUT_OPSET:
         graph.add("ReduceMean", axes=[0], keepdims=0)
     else:
         graph.add("ReduceMean", graph.tensor, graph.indices("axis", [0]), keepdims=0)

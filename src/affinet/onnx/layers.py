@@ -75,7 +75,7 @@ def read_recorded(reader: Reader, node: Any) -> bool:
 def is_twin(graph: Graph, node: Any, layer: Any, tensor: str, dtype: np.dtype[Any]) -> bool:
     """Whether the nodes up to this one are those that the layer writes in a dtype."""
     twin = GraphWriter(dtype, graph.opset, tensor)
-    layer.write_onnx(twin)
+    getattr(layer, "write_formula", layer.write_onnx)(twin)
     try:
         matched(graph, twin, [(node.output[0], twin.tensor)], {tensor: tensor})
     except DifferentError:

@@ -51,12 +51,12 @@ def matched(
     places = list(outputs)
     while places:
         name, wanted = places.pop()
-        if wanted in found:
+        if wanted in arrays:  # in the graph it may stand more than once
+            same = equal_arrays(graph.constant(name), arrays[wanted])
+        elif wanted in found:
             same = found[wanted] == name
         elif wanted in ends or name in fixed:
             same = ends.get(wanted, "") in (None, name)
-        elif wanted in arrays:
-            same = equal_arrays(graph.constant(name), arrays[wanted])
         else:
             made, other = graph.made_by(name, written[wanted].op_type), written[wanted]
             same = made is not None and same_nodes(made, other)
