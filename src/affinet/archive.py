@@ -32,7 +32,8 @@ def archive_path(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.suffix not in SUFFIXES:
         wanted = " or ".join(SUFFIXES)
-        raise ValueError(f"path is {str(target)!r}, wanted a name that ends in {wanted}")
+        other = "; affinet.onnx.export writes ONNX" if target.suffix == ".onnx" else ""
+        raise ValueError(f"path is {str(target)!r}, wanted a name that ends in {wanted}{other}")
     if target.suffix == ".safetensors":
         import_safetensors()
     return target

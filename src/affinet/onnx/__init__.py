@@ -53,20 +53,24 @@ def export(
     (batch, 1), in the target's unit, both float64. An underscore is appended to a name that a
     column has. Where ``predict`` raises an error because of a value, such as infinity or, without
     indicators, a missing value or an unknown category, the label is empty and numbers are NaN.
+    Several models, each with its encoding and temperature, have the mean of their probabilities or
+    numbers: the members of an estimator, or an :class:`~affinet.Ensemble` of such networks.
 
     Parameters
     ----------
     net : Sequential, Ensemble, or a fitted affinet estimator
         Made of affinet's own layers, at least one of which fixes the number of inputs. For an
-        :class:`~affinet.Ensemble`, the graph holds all members and their weighted mean, which
-        :func:`load` does not read. For an estimator that is not one of tables, ``net_`` is
-        written, which computes outputs and not labels; its ``classes_`` are stored in the metadata.
+        :class:`~affinet.Ensemble`, or an estimator that averages several networks, the graph holds
+        all of them and their weighted mean, which :func:`load` does not read. For an estimator that
+        is not one of tables, ``net_`` is written, or the mean of its members', which computes
+        outputs and not labels; its ``classes_`` are stored in the metadata. A pipeline is converted
+        by skl2onnx; see :func:`register_skl2onnx`.
     path : path
         A name ending in ``.onnx``.
     opset : int, optional
-        Version of the ONNX operators, 13 or more, 17 or more for a LayerNorm, and 20 or more for a
-        table with dates. 17 by default, or 20 for such a table. From 20 on a GELU is one operator,
-        before that it is built from Erf.
+        Version of the ONNX operators, 13 or more, and 20 or more for a table with dates. 17 by
+        default, or 20 for such a table. From 20 on a GELU is one operator, before that it is built
+        from Erf; before 17 a LayerNorm is built from ReduceMean.
     probabilities : bool
         True ends the graph with Softmax or Sigmoid, whichever the loss applies to logits, as
         :meth:`~affinet.Sequential.predict_proba` does. The graph of a table always has its
@@ -92,7 +96,7 @@ def export(
         If ``net`` is any other object, a layer is not affinet's own, the loss has no probabilities,
         or JSON cannot hold the metadata.
     ValueError
-        If the name does not end in ``.onnx``, a layer needs a higher opset, the number of inputs
+        If the name does not end in ``.onnx``, a column needs a higher opset, the number of inputs
         is unknown, the parameters exceed the 2 GB that an ONNX file can hold, a number exceeds
         single precision where ONNX has no other, an estimator is not fitted, or the encoding of a
         table cannot be written and ``encoding`` is not False; the message names the column.
@@ -101,15 +105,15 @@ def export(
     -----
     ONNX stores the epsilon of a normalisation in single precision, even in a float64 network. If
     this changes the value, the exact one is in the node's ``doc_string``, and :func:`load` uses it.
-    A graph does not check the codes of an :class:`~affinet.Embedding`. The last node of an
-    embedding, Parametric, Scale, NTKAffine or a layer of an ensemble says in its ``doc_string``
-    which layer it ends.
+    A graph does not check the codes of an :class:`~affinet.Embedding`. The last node of a layer of
+    several nodes says in its ``doc_string`` which layer it ends.
     A table's graph uses LabelEncoder of ``ai.onnx.ml`` 2, which comes with opset 13; dates are read
     by RegexFullMatch and StringSplit, which opset 20 introduced.
     A network of BatchEnsemble, MemberScale or MemberAffine without the record of a table takes the
     rows of all members one after another, as its ``predict`` does.
-    ONNX Runtime 1.31 cannot run a float64 network with a GELU, as it lacks Erf in double precision,
-    and runs one with a LeakyReLU only in opsets 16 to 18.
+    A float64 network has LeakyReLU, SELU, Softplus and Mish as formulas, since their operators have
+    parameters in single precision or no form in ONNX Runtime, which as of 1.32 cannot run a GELU in
+    double precision: it lacks Erf.
 
     Examples
     --------
@@ -158,16 +162,18 @@ def export(
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read an ONNX file that holds a multilayer perceptron, such as PyTorch or skl2onnx write.
+    """Read an ONNX file that holds a multilayer perceptron, such as other libraries write.
 
-    It reads Gemm, MatMul and Add, affinet's activations, GELU and SiLU also if they are written as
-    products, BatchNormalization, LayerNormalization, Dropout, Flatten and
-    Reshape to rows, Identity, Cast to floats, a product with a vector, which becomes a
-    :class:`~affinet.Scale`, ``x + a (f(x) - x)`` with an activation f, a
-    :class:`~affinet.Parametric`, and a positive factor at the input, which becomes
-    ``input_scale``. Embeddings and the layers of ensembles are read from files of affinet's: their
-    nodes must be those that :func:`export` writes. The label branch of an skl2onnx classifier is
-    ignored.
+    It is tested on files of PyTorch (both exporters), skl2onnx, Keras with tf2onnx, and JAX with
+    jax2onnx or with jax2tf and tf2onnx.
+
+    It reads Gemm, MatMul and Add, affinet's activations, also if they are written as products or
+    quotients, BatchNormalization, LayerNormalization, Dropout, Flatten and Reshape to rows,
+    Identity, Cast to floats, a product with a vector, which becomes a :class:`~affinet.Scale`, or
+    with a sum behind it a :class:`~affinet.BatchNorm`, ``x + a (f(x) - x)`` with an activation f, a
+    :class:`~affinet.Parametric`, and a positive factor at the input, which becomes ``input_scale``.
+    Embeddings and the layers of ensembles are read from files of affinet's: their nodes must be
+    those that :func:`export` writes. The label branch of an skl2onnx classifier is ignored.
 
     A final Softmax or LogSoftmax becomes ``loss=SoftmaxWithLoss()`` and a final Sigmoid
     ``loss=SigmoidWithLoss()``, unless :func:`export` recorded that it is a layer: ``predict`` then
