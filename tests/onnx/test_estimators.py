@@ -10,6 +10,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx, the extra onnx")
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 import affinet as an  # noqa: E402
+from affinet.ensemble.selection import combined  # noqa: E402
 from affinet.estimators import (  # noqa: E402
     MLPClassifier,
     MLPRegressor,
@@ -17,6 +18,7 @@ from affinet.estimators import (  # noqa: E402
     SearchRegressor,
 )
 from affinet.tables import Table  # noqa: E402
+from affinet.tabular import calibrated, outputs  # noqa: E402
 from onnx_tables import feed, raw_columns, session  # noqa: E402
 from tabular_frames import CLASS, VALUE, classifier, objects, pandas_frame, regressor  # noqa: E402
 
@@ -176,6 +178,29 @@ def test_an_ensemble_of_models_of_one_table(path):
     label, probabilities = run(path, frame)
     np.testing.assert_allclose(probabilities, wanted, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(label, model.classes_[wanted.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_one_record_for_all_networks(path, make):
+    """As a training of several networks is saved: each of them may be an ensemble in itself."""
+    frame = pandas_frame().iloc[:60]
+    model = make(method="tabm", epochs=1, n_estimators=2)
+    model.fit(frame, (CLASS if make is classifier else VALUE)[:60])
+    first, recipe = model.estimators_[0], model.estimators_[0].recipe_
+    ensemble = an.Ensemble([single.net_ for single in model.estimators_], [1, 3])
+    ensemble.metadata = {
+        "table": first.encoding_.to_json(), "recipe": recipe.to_json(), "temperature": 1.5
+    }  # fmt: skip
+    an.onnx.export(ensemble, path)
+    *_, found = run(path, frame)
+    x = first.encoding_.inputs(Table.from_frame(frame), unknown="zero")
+    each = np.stack([outputs(recipe, net, x) for net in ensemble.members])
+    mean = combined(ensemble.loss, each, ensemble.weights)
+    target = first.encoding_.target
+    wanted = calibrated(mean, 1.5) if make is classifier else target.restore(mean)
+    np.testing.assert_allclose(found, wanted.reshape(found.shape), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="each of its networks has members of its own"):
+        an.onnx.export(ensemble, path, encoding=False)
 
 
 def test_what_is_refused(path):

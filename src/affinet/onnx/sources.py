@@ -85,12 +85,8 @@ def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:
         return None
     try:
         if "table" in net.metadata:
-            found = TableModel.of(net.metadata)
-            if found.ensemble.members == 1 or isinstance(net, Sequential):
-                return found
-            reason = "whose recipe has members inside each network of an ensemble"
-        else:
-            reason = "of which affinet does not know the steps"
+            return TableModel.of(net.metadata)
+        reason = "of which affinet does not know the steps"
     except ValueError as error:
         reason = f"which cannot be read: {error}"
     raise ValueError(
@@ -101,10 +97,13 @@ def table_model(model: Any, net: Sequential | Ensemble) -> TableModel | None:
 
 def ensemble_in(net: Sequential | Ensemble) -> Members:
     """The ensemble inside a network of a table, as its recipe in the metadata says."""
-    if isinstance(net, Ensemble) or "table" not in net.metadata:
+    if "table" not in net.metadata or ensemble_of(recipe_of(net.metadata)).members == 1:
         return ALONE
-    if ensemble_of(recipe_of(net.metadata)).members == 1:
-        return ALONE
+    if isinstance(net, Ensemble):
+        raise ValueError(
+            "each of its networks has members of its own, whose rows are written with the encoding "
+            "only"
+        )
     model = TableModel.of(net.metadata)
     model.require_fitting(net, widths(net))
     require_members(net, model.ensemble.members)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from affinet.network import Sequential
 from affinet.network.inner import walk
 from affinet.onnx import names, writer
 from affinet.onnx.columns import ColumnWriter, declarations
-from affinet.onnx.ensembles import require_members, write_tiled
+from affinet.onnx.ensembles import ALONE, require_members, write_average, write_tiled
 from affinet.onnx.tables import (
     LABEL,
     PROBABILITIES,
@@ -30,6 +30,7 @@ from affinet.onnx.tables import (
 )
 from affinet.onnx.writer import GraphWriter, Options, dtype_of, element_type, members_of
 from affinet.tables.encoding import Encoding
+from affinet.tables.graph import FLOAT64
 
 DTYPES = ("float32", "float64")
 DEFAULT_NAMES = {"input_name": "x", "output_name": "y"}
@@ -132,14 +133,12 @@ def write_table(
             inputs |= columns.inputs
             rows = graph.tensor
             encoded.append((encoding, dtype, rows, known))
-        graph.place, graph.tensor, graph.dtype = "rows", rows, dtype
-        write_tiled(graph, part.model.ensemble)
-        rows = graph.tensor
         if isinstance(part.net, Sequential):
-            writer.write_network(graph, part.net, dtype)
+            rows = write_network(graph, part.net, part.model, rows)
+            values.append(write_values(graph, part.model, dtype))
         else:
-            writer.write_ensemble(graph, part.net, dtype)
-        values.append(write_values(graph, part.model, dtype))
+            write_mean(graph, part.net, part.model, rows)
+            values.append(write_values(graph, replace(part.model, ensemble=ALONE), graph.dtype))
         if table.classes is not None:
             write_classes(graph, part.model, table.classes)
             values[-1] = graph.tensor, values[-1][1]
@@ -152,6 +151,30 @@ def write_table(
         mean = mixtures.write_mean(graph, [value for value, _ in values], weights)
         values = [(mean, mean)]
     return inputs, write_answers(graph, labels, values[0], known), rows
+
+
+def write_network(graph: GraphWriter, net: Sequential, model: TableModel, rows: str) -> str:
+    """Add a network for encoded rows, and return the tensor of those that it takes."""
+    graph.place, graph.tensor, graph.dtype = "rows", rows, net.dtype
+    write_tiled(graph, model.ensemble)
+    rows = graph.tensor
+    writer.write_network(graph, net, net.dtype)
+    return rows
+
+
+def write_mean(graph: GraphWriter, ensemble: Ensemble, model: TableModel, rows: str) -> None:
+    """Add all networks of an ensemble for encoded rows, and the mean of their answers."""
+    prefix, outputs = graph.prefix, []
+    for place, net in enumerate(ensemble.members):
+        graph.prefix = f"{prefix}member.{place}."
+        write_network(graph, net, model, rows)
+        graph.place, graph.dtype = "answer", np.dtype(np.float64)
+        if net.dtype != np.float64:
+            graph.add("Cast", to=FLOAT64)
+        write_average(graph, model.ensemble, model.n_outputs)
+        outputs.append(graph.tensor)
+    graph.prefix = prefix
+    writer.write_combined(graph, ensemble, outputs)
 
 
 def write_classes(graph: GraphWriter, model: TableModel, classes: tuple[str, ...]) -> None:
@@ -180,6 +203,8 @@ def require_exportable(net: Sequential | Ensemble, model: TableModel, options: O
             )
         for path, layer in walk(member.layers):
             writer.require_own(path, layer)
+        if member.dtype != members_of(net)[0].dtype:
+            raise ValueError("the networks have different dtypes, wanted one for all")
         model.require_fitting(member, writer.widths(member))
         require_members(member, model.ensemble.members)
     for text in texts_of(model.encoding):

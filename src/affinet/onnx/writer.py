@@ -293,8 +293,13 @@ def write_ensemble(writer: GraphWriter, ensemble: Ensemble, input_dtype: np.dtyp
         if net.dtype != dtype:
             writer.add("Cast", to=element_type(dtype))
         outputs.append(writer.tensor)
-    writer.prefix, writer.place, writer.dtype = prefix, "mean", dtype
-    weights = ensemble.weights.tolist()
+    writer.prefix, writer.dtype = prefix, dtype
+    write_combined(writer, ensemble, outputs)
+
+
+def write_combined(writer: GraphWriter, ensemble: Ensemble, outputs: list[str]) -> None:
+    """Add the weighted mean of an ensemble's outputs, which its loss defines."""
+    writer.place, weights = "mean", ensemble.weights.tolist()
     if isinstance(ensemble.loss, Loss):
         ensemble.loss.write_onnx_combined(writer, outputs, weights)
     else:
