@@ -21,9 +21,10 @@ from affinet.export.models import network_of
 from affinet.onnx import writer
 from affinet.onnx.columns import joined
 from affinet.onnx.names import ML_DOMAIN
-from affinet.onnx.sources import averaged, table_parts
+from affinet.onnx.sources import table_parts
 from affinet.onnx.table_writer import Parts, require_exportable, require_free, write_table
 from affinet.onnx.writer import GraphWriter, Options, element_type
+from affinet.tables.frames import numbered
 from affinet.tables.graph import INT64
 
 TEXT, DOUBLE = np.dtype(object), np.dtype(np.float64)
@@ -79,8 +80,7 @@ def class_labels(operator: Any) -> Array:
 
 def has_several_labels(model: Any) -> bool:
     """Whether a row may have several labels."""
-    labels = getattr(model, "_labels", None)
-    return labels is not None and bool(labels.several)
+    return getattr(model, "out_activation_", None) == "logistic" and model.n_outputs_ > 1
 
 
 # Graphs ------------------------------------------------------------------------------------------
@@ -185,8 +185,7 @@ def write_table_answers(
 
 def columns_of(model: Any, inputs: Sequence[tuple[str, Any]]) -> dict[str, tuple[str, int, Any]]:
     """For the name of each column of the training the input that holds it, its place and type."""
-    (single, _), *_ = averaged(model)
-    names = list(single._columns)
+    names = list(getattr(model, "feature_names_in_", numbered(model.n_features_in_)))
     widths = [kind.shape[1] if len(kind.shape) > 1 else 1 for _, kind in inputs]
     if len(inputs) == 1 and not widths[0]:
         widths = [len(names)]
