@@ -11,6 +11,20 @@ evaluator = pytest.importorskip("onnx.reference")
 AVERAGED = [None, an.MeanSquaredError, an.SoftmaxWithLoss, an.SigmoidWithLoss, an.Poisson]
 
 
+class Softer(an.SoftmaxWithLoss):
+    """A custom loss, with probabilities of its own."""
+
+    def probabilities(self, x):
+        return super().probabilities(np.asarray(x) / 2)
+
+
+class Median(an.MeanSquaredError):
+    """A custom loss that combines members in its own way."""
+
+    def combined(self, outputs, weights):
+        return np.median(outputs, axis=0)
+
+
 def nets(loss, dtypes=("float32", "float32", "float32"), **options):
     rng = np.random.default_rng(0)
     found = []
@@ -71,6 +85,17 @@ def test_dtypes_and_scales(path, input_dtype):
     y = run(path, x)
     assert y.dtype == np.float64
     np.testing.assert_allclose(y, ensemble.predict(x), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "probabilities", "words"),
+    [(Softer, True, "Softer.probabilities"), (Median, False, "Median.combined")],
+)
+def test_what_a_custom_loss_does_in_its_own_way_is_refused(path, loss, probabilities, words):
+    with pytest.raises(TypeError, match=f"{words}, of the loss .*, has no form in ONNX"):
+        an.onnx.export(an.Ensemble(nets(loss)), path, probabilities=probabilities)
+    assert not path.exists()
+    an.onnx.export(nets(Median)[0], path)
 
 
 def test_refusals(path):

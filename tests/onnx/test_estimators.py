@@ -81,6 +81,37 @@ def test_a_fold_without_a_class_is_refused(path):
     assert not path.exists()
 
 
+class Own:
+    """A custom loss, which has no probabilities."""
+
+    def __init__(self):
+        self.inner = an.SoftmaxWithLoss()
+
+    def forward(self, x, t):
+        return self.inner.forward(x, t)
+
+    def backward(self, dout=1.0):
+        return self.inner.backward(dout)
+
+
+class OwnProbabilities(Own):
+    """Another one, which has."""
+
+    def probabilities(self, x):
+        return self.inner.probabilities(2 * x)
+
+
+def test_custom_losses_of_classifiers(path):
+    model = MLPClassifier(**MLP, n_estimators=2, loss=Own()).fit(X, PLACE)
+    an.onnx.export(model, path, probabilities=True)
+    (found,) = session(path).run(None, {"x": X})
+    np.testing.assert_allclose(found, model.predict_proba(X), rtol=1e-12)
+    assert all(type(single.net_.loss) is Own for single in model.estimators_)
+    model = MLPClassifier(**MLP, n_estimators=2, loss=OwnProbabilities()).fit(X, PLACE)
+    with pytest.raises(TypeError, match=r"OwnProbabilities.* has probabilities of its own"):
+        an.onnx.export(model, path)
+
+
 def test_the_precisions_of_members_are_kept(path):
     nets = [
         an.Sequential(an.Affine.init(4, 2, rng=seed), precision=precision)

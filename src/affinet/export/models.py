@@ -81,6 +81,7 @@ def mean_of_members(model: Any) -> Ensemble:
     for place, single in enumerate(singles):
         net = network_of(single)
         nets.append(net)
+        use_known_head(single, net)
         if net.metadata.get("classes") != nets[0].metadata.get("classes"):
             raise ValueError(
                 f"network {place} of the {type(model).__name__} knows the classes "
@@ -88,6 +89,18 @@ def mean_of_members(model: Any) -> Ensemble:
                 "wanted the same, as with stratified folds"
             )
     return Ensemble(nets, weights)
+
+
+def use_known_head(model: Any, net: Any) -> None:
+    """Give the copied network of a classifier the loss whose probabilities the model returns."""
+    if not hasattr(model, "classes_") or type(net.loss) in (SoftmaxWithLoss, SigmoidWithLoss):
+        return
+    if hasattr(net.loss, "probabilities"):
+        raise TypeError(
+            f"the loss {net.loss!r} of the {type(model).__name__} has probabilities of its own, "
+            "which cannot be exported"
+        )
+    net.loss = SoftmaxWithLoss() if model.out_activation_ == "softmax" else SigmoidWithLoss()
 
 
 def table_metadata(model: Any) -> dict[str, Any]:

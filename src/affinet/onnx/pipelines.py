@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from affinet import estimators
 from affinet._validation import Array
 from affinet.ensemble import Ensemble
-from affinet.export.models import network_of
+from affinet.export.models import network_of, use_known_head
 from affinet.onnx import writer
 from affinet.onnx.columns import joined
 from affinet.onnx.names import ML_DOMAIN
@@ -121,6 +121,8 @@ def model_of(operator: Any, opset: int) -> Any:
 def write_outputs(graph: GraphWriter, model: Any, inputs: Sequence[tuple[str, Any]]) -> None:
     """Add the network of an MLP estimator, or the mean of its networks."""
     net = network_of(model)
+    if not isinstance(net, Ensemble):
+        use_known_head(model, net)
     dtype = writer.dtype_of(net)
     writer.require_options(net, Options(graph.opset, False, None, "x", "y"))
     graph.place = "columns"

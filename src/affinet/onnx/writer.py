@@ -301,9 +301,17 @@ def write_combined(writer: GraphWriter, ensemble: Ensemble, outputs: list[str]) 
     """Add the weighted mean of an ensemble's outputs, which its loss defines."""
     writer.place, weights = "mean", ensemble.weights.tolist()
     if isinstance(ensemble.loss, Loss):
+        require_same_class(ensemble.loss, "combined", "write_onnx_combined")
         ensemble.loss.write_onnx_combined(writer, outputs, weights)
     else:
         mixtures.write_mean(writer, outputs, weights)
+
+
+def require_same_class(loss: Any, method: str, form: str) -> None:
+    """Raise unless the class of a loss that has a method has its form in ONNX, too."""
+    first = next((cls for cls in type(loss).__mro__ if method in vars(cls)), None)
+    if first is not None and form not in vars(first):
+        raise TypeError(f"{first.__name__}.{method}, of the loss {loss!r}, has no form in ONNX")
 
 
 def name_output(writer: GraphWriter, options: Options) -> None:
@@ -333,6 +341,8 @@ def require_options(net: Sequential | Ensemble, options: Options) -> None:
         raise ValueError(f"input_name and output_name are both {options.input_name!r}")
     if options.probabilities and getattr(net.loss, "onnx_operator", None) is None:
         raise TypeError(f"probabilities: the loss {net.loss!r} gives no probabilities")
+    if options.probabilities:
+        require_same_class(net.loss, "probabilities", "onnx_operator")
     if options.input_dtype is not None and np.dtype(options.input_dtype).kind not in "buif":
         raise TypeError(f"input_dtype is {options.input_dtype!r}, wanted one of real numbers")
     n_bytes = sum(member.params.flat.nbytes for member in members_of(net))
