@@ -10,11 +10,12 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet.ensemble import Ensemble
+from affinet.ensemble.tables import outputs
 from affinet.losses import Poisson, SigmoidWithLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.network.inner import walk, width_taken
 from affinet.tables import ClassTarget, Encoding
-from affinet.tabular import Recipe, outputs
+from affinet.tabular import Recipe
 
 
 def network_of(model: Any) -> Sequential | Ensemble:
@@ -151,7 +152,7 @@ class Subject:
                 )
             for path, layer in walk(member.layers):
                 k = getattr(layer, "members", 1)
-                if k != 1 and (k != found.members or isinstance(net, Ensemble)):
+                if k not in (1, found.members):
                     raise ValueError(
                         f"layer {path} of network {place}, {type(layer).__name__}, has {k} members "
                         "that take turns in the rows; only a table's model says how they become "
@@ -171,10 +172,9 @@ class Subject:
 
     @property
     def weights(self) -> Array:
-        """Of all answers that are mixed; their sum is 1."""
-        if isinstance(self.net, Ensemble):
-            return self.net.weights
-        return np.full(self.members, 1 / self.members)
+        """Of each network's answers that are mixed, of which there is one for every member."""
+        own = self.net.weights if isinstance(self.net, Ensemble) else np.ones(1)
+        return own / self.members
 
     @property
     def head(self) -> str | None:
@@ -209,6 +209,4 @@ class Subject:
 
     def predict(self, x: Array) -> Array:
         """The outputs (N, O) that the C function is to return, by affinet."""
-        if self.recipe is not None and isinstance(self.net, Sequential):
-            return np.asarray(outputs(self.recipe, self.net, x))
-        return np.asarray(self.net.predict(x)).reshape(len(x), -1)
+        return np.asarray(outputs(self.recipe, self.net, x)).reshape(len(x), -1)
