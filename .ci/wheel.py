@@ -8,15 +8,16 @@ isolated: pip would fetch Cython for the platform that is built for, which does 
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import zipfile
 from pathlib import Path
 
 import zopfli
+from headers import python_headers
 
 ZIG = f"{sys.executable} -m ziglang cc -target"
 COMPILERS = {  # by platform tag
@@ -27,9 +28,16 @@ COMPILERS = {  # by platform tag
     # gcc's own atomics hold newer instructions too, behind a question to the processor; left out,
     # floor.py sees that there are no others.
     "linux_aarch64": "aarch64-linux-gnu-gcc -mno-outline-atomics",
+    # For the distributions' own Pythons; .ci/platforms runs them.
+    "linux_i686": "i686-linux-gnu-gcc",
+    "linux_armv7l": "arm-linux-gnueabihf-gcc",
+    "linux_riscv64": "riscv64-linux-gnu-gcc",
+    "linux_s390x": "s390x-linux-gnu-gcc",
 }
+BITS = {"i686": 32, "armv7l": 32}  # of a pointer; the others have 64
 # Every warning is an error; Cython's own C leaves parameters unused.
 WARNINGS = "-Wall -Wextra -Wno-unused-parameter -Werror"
+NARROW = " -Wno-type-limits"  # Cython compares a long with 2^53, which it always is below there
 # clang makes a module a sixth smaller without copies of loops and of helpers that are not declared
 # inline. What is fast is written as vectors and unrolled by constant bounds: no step takes longer.
 # zig's clang keeps frame pointers unless told not to; Cython marks what runs once, at import; and a
@@ -39,33 +47,19 @@ SMALL += " -mllvm -inline-threshold=-20 -fomit-frame-pointer"
 SMALL += " -DCYTHON_SMALL_CODE=__attribute__((cold,minsize,unused)) -DCYTHON_COMPRESS_STRINGS=0"
 
 
-def headers(folder: Path) -> str:
-    """What else to pass to a compiler so that it finds all of Python's headers.
-
-    Debian's pyconfig.h includes <x86_64-linux-gnu/python3.11/pyconfig.h>, or another machine's,
-    from a folder in which a compiler for other systems does not look; both would say the same.
-    """
-    python = Path(sysconfig.get_path("include"))
-    real = python.parent / str(sysconfig.get_config_var("MULTIARCH")) / python.name / "pyconfig.h"
-    if not real.exists():
-        return ""
-    for machine in ("x86_64", "aarch64"):
-        place = folder / f"{machine}-linux-gnu" / python.name
-        place.mkdir(parents=True)
-        shutil.copy(real, place)
-    return f" -I{folder}"
-
-
 def build(sdist: Path, folder: Path, tag: str) -> Path:
     """Compile the wheel for a platform; its tag is still the general one of Linux."""
-    machine = next(name for name in ("x86_64", "aarch64") if tag.endswith(name))
+    machine = re.sub("^(many|musl)?linux_([0-9]+_[0-9]+_)?", "", tag)
+    bits = BITS.get(machine, 64)
+    include = python_headers(folder / "include", bits, machine == "s390x")
+    warnings = WARNINGS if bits == 64 else WARNINGS + NARROW
     environment = {
         **os.environ,
         "CC": COMPILERS[tag],
         # Debian's has an option that zig has not; loaders since glibc 2.5 read GNU's hash table.
         "LDSHARED": f"{COMPILERS[tag]} -shared -Wl,--hash-style=gnu",
         "CFLAGS": " ".join(
-            [WARNINGS, *([SMALL] if ZIG in COMPILERS[tag] else []), headers(folder / "include")]
+            [warnings, *([SMALL] if ZIG in COMPILERS[tag] else []), f"-I{include}"]
         ),
         "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
     }
