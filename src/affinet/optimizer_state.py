@@ -140,10 +140,11 @@ class States:
 
 
 def fingerprint(W: Array) -> bytes:
-    """A digest of an array's values, shape and dtype, independent of its memory order."""
+    """A digest of an array's values, shape and dtype, independent of its memory and byte order."""
     import hashlib  # slow to import, and few programs move optimizers
 
-    content = np.ascontiguousarray(W, W.dtype.newbyteorder("="))
-    digest = hashlib.blake2b(f"{content.dtype} {W.shape}".encode(), digest_size=16)
+    content = np.ascontiguousarray(W, W.dtype.newbyteorder("<"))
+    dtype = W.dtype.newbyteorder("=")
+    digest = hashlib.blake2b(f"{dtype} {W.shape}".encode(), digest_size=16)
     digest.update(content.reshape(-1).view(np.uint8).data)
     return digest.digest()

@@ -5,21 +5,39 @@
 
 import json
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import affinet as an
+from affinet.optimizer_state import fingerprint
+from affinet.training.snapshot import digest
 
 FORMATS = Path(__file__).parents[1] / "data" / "formats"
 MADE = runpy.run_path(str(FORMATS / "make.py"))
 VERSIONS = sorted(path.name for path in FORMATS.iterdir() if (path / "expected.json").exists())
 
 
-@pytest.fixture(params=VERSIONS)
-def folder(request):
-    return FORMATS / request.param
+SWAPPED = ">" if sys.byteorder == "little" else "<"
+
+
+@pytest.fixture(params=[(version, swapped) for version in VERSIONS for swapped in (False, True)])
+def folder(request, tmp_path):
+    """As released, and as a machine with the other order of bytes writes the files of NumPy."""
+    version, swapped = request.param
+    if not swapped:
+        return FORMATS / version
+    for path in (FORMATS / version).iterdir():
+        if path.suffix != ".npz":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+            continue
+        with np.load(path) as file:
+            arrays = {name: a.astype(a.dtype.newbyteorder(SWAPPED)) for name, a in file.items()}
+        assert any(a.dtype.byteorder == SWAPPED for a in arrays.values())
+        np.savez(tmp_path / path.name, **arrays)
+    return tmp_path
 
 
 @pytest.fixture
@@ -51,6 +69,13 @@ def test_a_checkpoint(folder, expected):
     path = folder / "checkpoint.npz"
     net.fit(x, t, epochs=2, batch_size=5, optimizer=an.AdamW(0.01), seed=2, resume=path)
     assert MADE["digest"](net) == expected["checkpoint"]
+
+
+def test_hashes_are_those_of_every_machine():
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for same in (array, np.asfortranarray(array), array.astype(">f4"), array.astype("<f4")):
+        assert digest(same) == "e2c0a71510b5394d"
+        assert fingerprint(same).hex() == "df13f8386db146a751246c64fa9e2c44"
 
 
 def test_a_release_has_files():

@@ -19,7 +19,7 @@ MADE = runpy.run_path(str(FILES / "make.py"))
 @pytest.fixture(scope="module")
 def expected():
     with np.load(FILES / "expected.npz") as arrays:
-        return dict(arrays)
+        return {name: a.astype(a.dtype.newbyteorder("=")) for name, a in arrays.items()}
 
 
 @pytest.fixture

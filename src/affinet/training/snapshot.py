@@ -128,5 +128,6 @@ def describe(part: Any) -> str:
 
 
 def digest(array: Array) -> str:
-    """A short hash of an array's values."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+    """A short hash of an array's values, the same on every machine."""
+    content = np.asarray(array, array.dtype.newbyteorder("<")).tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -38,7 +38,8 @@ def digest(net):
     state = dict(net._arrays())
     found = hashlib.sha256()
     for name in sorted(state):
-        found.update(name.encode() + str(state[name].dtype).encode() + state[name].tobytes())
+        array = state[name].astype(state[name].dtype.newbyteorder("<"))
+        found.update(name.encode() + array.dtype.name.encode() + array.tobytes())
     return found.hexdigest()
 
 
