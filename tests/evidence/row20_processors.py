@@ -2,7 +2,7 @@
 
 An instruction that such a processor lacks ends the process. NumPy's own wheels need x86-64-v2, so
 Nehalem stands for the floor; ``.ci/floor.py`` looks for instructions beyond it in the wheel, and
-``.ci/aarch64`` runs these tests on ARM.
+``.ci/platforms aarch64`` runs these tests on ARM.
 """
 
 from __future__ import annotations
