@@ -10,7 +10,6 @@ setup.py's command on to clang or to the linker.
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile

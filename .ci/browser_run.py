@@ -26,7 +26,7 @@ os.chdir("/here")
 # What holds at this level alone, and within two minutes; not those of threads.
 FEW = [
     *(f"tests/kernels/test_{name}.py" for name in ("values", "special_values", "promises")),
-    *("tests/kernels/test_same_bits.py", "tests/kernels/test_forward.py"),
+    *(f"tests/kernels/test_{name}.py" for name in ("same_bits", "forward", "plan", "doors")),
     *("tests/training/test_narrow_indices.py", "--hypothesis-profile=few"),
 ]
 

@@ -58,9 +58,7 @@ def build(sdist: Path, folder: Path, tag: str) -> Path:
         "CC": COMPILERS[tag],
         # Debian's has an option that zig has not; loaders since glibc 2.5 read GNU's hash table.
         "LDSHARED": f"{COMPILERS[tag]} -shared -Wl,--hash-style=gnu",
-        "CFLAGS": " ".join(
-            [warnings, *([SMALL] if ZIG in COMPILERS[tag] else []), f"-I{include}"]
-        ),
+        "CFLAGS": " ".join([warnings, *([SMALL] if ZIG in COMPILERS[tag] else []), f"-I{include}"]),
         "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
     }
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-cache-dir"]

@@ -35,6 +35,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = [
     "_build",
+    "_contents",
     "sg_execution_times.rst",
     "_templates",
     "learn",
