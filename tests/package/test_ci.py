@@ -1,6 +1,9 @@
 """The scripts in .ci find the faults that they look for."""
 
+import hashlib
 import importlib.util
+import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -86,3 +89,34 @@ def test_each_instruction_is_taken_from_its_line():
         "b.eq\t.", "add\tx0, x1, #0x8", "tbz\tw0, #3, .",
     ]  # fmt: skip
     assert [bool(floor.PADDING.match(text)) for text in plain] == [0, 0, 0, 1, 1, 0, 0, 0]
+
+
+HEADERS = Path(sysconfig.get_path("include"))
+
+
+@pytest.mark.skipif(not (HEADERS / "Python.h").is_file(), reason="Python's headers are not here")
+@pytest.mark.parametrize(("bits", "big_endian"), [(32, False), (64, True)])
+def test_headers_are_those_of_the_machine(bits, big_endian, tmp_path):
+    place = script("headers").python_headers(tmp_path / "new", bits, big_endian)
+    assert (place / "Python.h").read_bytes() == (HEADERS / "Python.h").read_bytes()
+    lines = (place / "pyconfig.h").read_text().splitlines()
+    for name in ("LONG", "SIZE_T", "VOID_P"):
+        assert f"#define SIZEOF_{name} {bits // 8}" in lines
+    assert ("#define WORDS_BIGENDIAN 1" in lines) == big_endian
+    assert "#define SIZEOF_LONG_LONG 8" in lines
+
+
+def test_the_site_takes_only_files_that_pyodide_names(tmp_path):
+    site = script("browser_site")
+    packages = {"a-b": {"depends": ["c"]}, "c": {"depends": ["a-b"]}, "d": {"depends": []}}
+    assert site.with_dependencies(("a_b",), packages) == ["a-b", "c"]
+    wanted = {"file_name": "c.whl", "sha256": hashlib.sha256(b"right").hexdigest()}
+    for content in (b"right", b"wrong"):
+        with zipfile.ZipFile(tmp_path / "carrier.whl", "w") as archive:
+            archive.writestr("x/pyodide/c.whl", content)
+        with zipfile.ZipFile(tmp_path / "carrier.whl") as archive:
+            if content == b"right":
+                assert site.checked(archive, wanted) == content
+            else:
+                with pytest.raises(SystemExit, match="not the file that Pyodide names"):
+                    site.checked(archive, wanted)
