@@ -107,13 +107,10 @@ cdef extern from *:
     typedef float vhalf_u AFFINET_VECTOR(AFFINET_VECTOR_BYTES / 2, 4);
     #define vwiden(p) __builtin_convertvector(*(const vhalf_u*)(p), vdouble)
     #define vstore_halves(p, x) (*(vhalves_u*)(p) = __builtin_convertvector(x, vhalves))
-    /* Byte i of four in memory is bits 8 (i ^ this) and up of their word. */
-    #define AFFINET_BYTE_ORDER (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 3 : 0)
 
     """
     const bint HAS_TABLES "AFFINET_HAS_TABLES"
     vfloat vlookup_f(const float* p, vfloat t) noexcept nogil
-    int BYTE_ORDER "AFFINET_BYTE_ORDER"
     vdouble vabs_d(vdouble x) noexcept nogil
     vdouble vwiden(const float* p) noexcept nogil
     vdouble vexponent_d(vdouble x) noexcept nogil

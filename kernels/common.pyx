@@ -28,6 +28,9 @@ cdef extern from *:
         abort();
     }
 
+    /* Byte i of four in memory is bits 8 (i ^ this) and up of their word. */
+    #define AFFINET_BYTE_ORDER (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 3 : 0)
+
     #if defined(__AVX512F__)
     #define AFFINET_LEVEL "avx512"
     #elif defined(__AVX2__)
@@ -39,6 +42,7 @@ cdef extern from *:
     void refuse "affinet_refuse"(const char* what, int kind) noexcept nogil
     const char* AFFINET_LEVEL
     bint AFFINET_HAS_FMA
+    int BYTE_ORDER "AFFINET_BYTE_ORDER"
     float affinet_fmaf(float a, float b, float c) noexcept nogil
     double affinet_fma(double a, double b, double c) noexcept nogil
 

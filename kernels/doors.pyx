@@ -60,13 +60,13 @@ cdef inline void let_go(Held* held) noexcept:
 cdef Numbers numbers_of(const Py_buffer* buffer) noexcept:
     """A buffer's element type in native byte order; NO_NUMBERS for anything else.
 
-    A byte-order mark may precede the letter; kernels exist only for little-endian machines.
+    A mark of the machine's own byte order may precede the letter.
     """
     cdef const char* format = buffer.format
     cdef char code
     if format == NULL:
         return UINT8
-    if format[0] in (c"@", c"=", c"<"):
+    if format[0] in (c"@", c"=", c">" if BYTE_ORDER else c"<"):
         format += 1
     code = format[0]
     if code == 0 or format[1] != 0:

@@ -277,9 +277,12 @@ def restored(
 ) -> Parameters:
     """Unpickled or copied Parameters, with their own buffer.
 
-    joblib passes large arrays to its workers as memory maps, and can load them as such.
+    joblib passes large arrays to its workers as memory maps, and can load them as such; bytes may
+    be in another machine's order.
     """
-    return Parameters(shapes, dtype, in_memory(flat), penalized)
+    native = np.dtype(dtype).newbyteorder("=")
+    own = in_memory(flat) if flat.dtype.isnative else flat.astype(native)
+    return Parameters(shapes, native, own, penalized)
 
 
 def in_memory(array: Array) -> Array:

@@ -3,6 +3,7 @@
 ``tests/data/earlier`` holds them, with the program that wrote them.
 """
 
+import copy
 import pickle
 import runpy
 from pathlib import Path
@@ -47,6 +48,20 @@ def test_a_pickled_network(pickled, expected):
     assert net.layers[0].W is net.params["0.W"]
     with pytest.raises(ValueError, match="another network"):
         an.Sequential(net.layers[0])
+
+
+def test_a_pickle_of_a_machine_with_the_other_order_of_bytes(pickled):
+    """NumPy makes the arrays native, not the dtypes that are pickled by themselves."""
+    net, swapped = pickled["net"], pickled["net"].params.flat.dtype.newbyteorder("S")
+    x, _ = MADE["data"]()
+    moved = an.Sequential.__new__(an.Sequential)
+    moved.__setstate__(copy.deepcopy(net.__getstate__()) | {"_dtype": swapped})
+    for name in ("predict", "forward"):
+        found = getattr(moved, name)(x)
+        assert found.dtype.isnative
+        np.testing.assert_array_equal(found, getattr(net, name)(x), strict=True)
+    make, (shapes, _, flat, penalized) = net.params.__reduce__()
+    assert make(shapes, swapped, flat.astype(swapped), penalized).flat.dtype.isnative
 
 
 def test_a_pickled_network_trains_on_with_its_optimizer_and_callback(pickled):

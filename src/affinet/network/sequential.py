@@ -417,6 +417,8 @@ class Sequential(Propagation, Explanation):
         with_loss, out = saved.pop("_kept", (False, None))
         if saved.pop("_forward_done", False):
             with_loss, out = True, ()
+        # Another machine's order of bytes comes with a pickled dtype.
+        saved["_dtype"] = saved["_dtype"].newbyteorder("=")
         self.__dict__.update(saved, _usage=Usage(), _kept=Kept(self.layers))
         self._bind()
         if out is not None:
