@@ -33,7 +33,8 @@ cdef inline vwords _reached(const vwords* c, uint64_t threshold) noexcept nogil:
     cdef int w
     for w in range(4):
         # Bit 63 of the difference is its sign.
-        less = less | ((((c[w] & vword(0xFFFFFFFF)) - vword(threshold)) >> 63) << (8 * (w ^ BYTE_ORDER)))
+        less = less | ((((c[w] & vword(0xFFFFFFFF)) - vword(threshold)) >> 63)
+                       << (8 * (w ^ BYTE_ORDER)))
     return less ^ vword(0x01010101)
 
 
