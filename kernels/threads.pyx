@@ -12,7 +12,7 @@ cdef extern from *:
         while (affinet_workers < workers) {
             affinet_slots[affinet_workers + 1].called = 0;
             if (!affinet_pool_start(affinet_workers + 1)) return;
-            affinet_workers++;
+            __atomic_store_n(&affinet_workers, affinet_workers + 1, __ATOMIC_RELAXED);
         }
     }
 
@@ -59,7 +59,9 @@ cdef extern from *:
             for (int part = 0; part < parts; part++) work(job, part, parts);
         }
     }
-    static int affinet_pool_workers(void) { return affinet_workers; }
+    static int affinet_pool_workers(void) {     /* also while another thread starts some */
+        return __atomic_load_n(&affinet_workers, __ATOMIC_RELAXED);
+    }
     /* While eager, workers wait awake for a moment: the jobs of a training follow each other. */
     static void affinet_pool_eager(int on) {
         __atomic_store_n(&affinet_eager, on, __ATOMIC_RELAXED);

@@ -1,4 +1,4 @@
-"""The logistic function and tanh to the last digit: errors in units in the last place.
+"""The logistic function, tanh and Mish to the last digit: errors in units in the last place.
 
 The oracle for float32 is double precision, whose own error is a millionth of a unit; for float64 it
 is Python's decimal module. ``-m exhaustive`` goes through every float32 number instead of a sample.
@@ -9,7 +9,7 @@ import decimal
 import numpy as np
 import pytest
 
-LIMITS = {"sigmoid_forward": 1.5, "tanh_forward": 1.0}
+LIMITS = {"sigmoid_forward": 1.5, "tanh_forward": 1.0, "mish_forward": 4.0}
 # Inputs at which earlier formulas were worst, or where a reduction turns.
 CRITICAL = {
     "sigmoid_forward": [
@@ -32,6 +32,7 @@ CRITICAL = {
         0.8664340,
         9.01,
     ],
+    "mish_forward": [-5.1967487, -6.0921373, -0.052743476, -0.013002069, -0.34657359, -88.0],
 }
 every_function = pytest.mark.parametrize("name", LIMITS)
 
@@ -41,6 +42,9 @@ def exact(name, x):
     x = x.astype(np.float64)
     if name == "tanh_forward":
         return np.tanh(x)
+    if name == "mish_forward":
+        e = np.exp(np.minimum(x, 40))
+        return x * (e * (e + 2) / (e * (e + 2) + 2))
     e = np.exp(-abs(x))
     return np.where(x < 0, e, 1) / (1 + e)
 
@@ -123,6 +127,9 @@ def test_double_numbers(kernels, name):
 
 def exact_decimal(name, x):
     """The function in the context's digits."""
+    if name == "mish_forward":
+        e = x.exp()
+        return x * e * (e + 2) / (e * (e + 2) + 2)
     e = (-abs(x)).exp()
     if name == "sigmoid_forward":
         return (e if x < 0 else decimal.Decimal(1)) / (1 + e)

@@ -43,9 +43,9 @@ def c(
     The number of loop iterations depends on no value.
 
     **float32**: every sum has the order of affinet's kernels, and the activations are their
-    formulas: exp and tanh are good to 1 ulp, the logistic function to 1.5, SiLU to 2, GELU, Mish,
-    SELU and Softplus to 5. So with ``-ffp-contract=off`` a single network's outputs have the bits
-    of ``predict`` at a level without fused multiply-adds (``AFFINET_ISA=baseline`` on x86-64).
+    formulas: exp and tanh are good to 1 ulp, the logistic function to 1.5, SiLU, GELU, Mish, SELU
+    and Softplus to 4. So with ``-ffp-contract=off`` a single network's outputs have the bits of
+    ``predict`` at a level without fused multiply-adds (``AFFINET_ISA=baseline`` on x86-64).
     Weights in double precision are rounded.
 
     **int8, int16**: ``<name>_run`` takes and returns integers and computes with nothing else;
