@@ -161,3 +161,11 @@ def test_pages_and_connections_are_limited(view, monkeypatch):
         assert time.monotonic() < until
         time.sleep(0.02)
     assert ask(view)[0] == 200
+
+
+def test_a_flood_is_slowed_down(view):
+    """Beyond a first burst, connections are served at a limited rate; none is lost."""
+    view._server._budget = 2.0
+    begin = time.monotonic()
+    assert [ask(view, token="x")[0] for _ in range(5)] == [403] * 5
+    assert time.monotonic() - begin > 2 / 20

@@ -25,6 +25,7 @@ from affinet.live.hub import Event, Hub
 
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 16
+BURST, RATE = 64, 20.0  # connections at once, and per second: a flood must not slow the training
 MOST_BYTES = 8192  # of a request line and headers; requests have no body
 SECONDS = 5.0  # within which a request must be complete
 SILENCE = 5.0  # seconds without events after which the connection is tested
@@ -186,6 +187,7 @@ class LiveServer(ThreadingHTTPServer):
         self.hub = hub
         self.token = secrets.token_urlsafe(24)
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._budget, self._counted = float(BURST), time.monotonic()
         super().__init__((HOST, port), Handler)
         self._thread = threading.Thread(
             target=self.serve_forever, args=(0.05,), name="affinet live", daemon=True
@@ -203,11 +205,20 @@ class LiveServer(ThreadingHTTPServer):
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, or close it if there are too many."""
+        """Serve a connection, or close it if there are too many; wait where they come too fast."""
+        self._pace()
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def _pace(self) -> None:
+        """Take one connection from the budget, which grows with time; sleep if it is used up."""
+        now = time.monotonic()
+        self._budget = min(BURST, self._budget + (now - self._counted) * RATE) - 1
+        self._counted = now
+        if self._budget < 0:
+            time.sleep(1 / RATE)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Like the base class; free the slot afterwards."""
