@@ -281,7 +281,7 @@ def make_plan(Operations network not None, grads, str loss not None, str rule no
     w.update.W, w.update.dW = w.graph.params, w.grads
     for k in range(len(averages)):
         w.update.averages[k] = _own_parameters(plan.owners, w.graph, row[2][k], averages[k])
-    size = _team_size(w.graph, batch_size, _threads, w.update.rule == MUON)
+    size = _team_size(w.graph, batch_size, _threads(), w.update.rule == MUON)
     w.keeps_gradients = size > 1
     _set_memory_aside(w)
     if size > 1:

@@ -49,7 +49,7 @@ cdef bint _team_takes_over(Team* team, Py_ssize_t* batch) noexcept nogil:
     """Run on from this batch with the threads that are free; False if there is no second one."""
     cdef Workspace* w = team.w
     cdef bint muon = w.update.rule == MUON
-    cdef int members = _team_size(w.graph, w.batch_size, min(_threads, team.size), muon)
+    cdef int members = _team_size(w.graph, w.batch_size, min(_threads(), team.size), muon)
     cdef Py_ssize_t first = batch[0]
     if members > 1:
         members = _pool_claim(members)

@@ -47,7 +47,8 @@ cdef void _member_run(Team* team, int index, real* precision) noexcept nogil:
         _rows_of_member(team, index, precision)
         _meet_others(team, index)
         if _any_bad_label(team):
-            team.status = -1
+            if index == 0:
+                team.status = -1
             return
         _parameters_of_member(team, index, precision)
         if team.w.max_norm > 0:

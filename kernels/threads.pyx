@@ -66,6 +66,14 @@ cdef extern from *:
     static void affinet_pool_eager(int on) {
         __atomic_store_n(&affinet_eager, on, __ATOMIC_RELAXED);
     }
+    /* The most parts of a job; any thread may change it while others read it. */
+    static int affinet_threads = 1;
+    static void affinet_set_threads(int n) {
+        __atomic_store_n(&affinet_threads, n, __ATOMIC_RELAXED);
+    }
+    static int affinet_get_threads(void) {
+        return __atomic_load_n(&affinet_threads, __ATOMIC_RELAXED);
+    }
     static int affinet_pool_is_eager(void) {
         return __atomic_load_n(&affinet_eager, __ATOMIC_RELAXED);
     }
@@ -79,22 +87,21 @@ cdef extern from *:
                                           int parts) noexcept nogil
     int _pool_workers "affinet_pool_workers"() noexcept nogil
     void _pool_eager "affinet_pool_eager"(int on) noexcept nogil
+    void _set_threads "affinet_set_threads"(int n) noexcept nogil
+    int _threads "affinet_get_threads"() noexcept nogil
     bint _pool_is_eager "affinet_pool_is_eager"() noexcept nogil
-
-cdef int _threads = 1
 
 
 def set_threads(int n, /):
     """Split jobs that are large enough into up to n parts, 1 <= n <= 256."""
-    global _threads
     if not 1 <= n <= MAX_THREADS:
         raise ValueError(f"n is {n}, wanted 1..{MAX_THREADS}")
-    _threads = n
+    _set_threads(n)
 
 
 def threads():
     """The maximum number of parts of a job, and the number of workers started."""
-    return _threads, _pool_workers()
+    return _threads(), _pool_workers()
 
 
 cdef inline int _parts(int64_t work, Py_ssize_t enough, Py_ssize_t to_wake) noexcept nogil:
@@ -105,7 +112,7 @@ cdef inline int _parts(int64_t work, Py_ssize_t enough, Py_ssize_t to_wake) noex
     cdef int64_t most = work // (enough if _pool_is_eager() else to_wake)
     if most <= 1 or _is_in_team():
         return 1
-    return <int> max(<int64_t> 1, min(<int64_t> _threads, most))
+    return <int> max(<int64_t> 1, min(<int64_t> _threads(), most))
 
 
 cdef inline Py_ssize_t _cut(Py_ssize_t n, int part, int parts, Py_ssize_t grain) noexcept nogil:
