@@ -82,12 +82,13 @@ cdef inline vector _mish(vector x) noexcept nogil:
 cdef inline vector _mish_slope(vector x) noexcept nogil:
     """t + x (1 - t^2) s(x), s the logistic function.
 
-    (1 - t^2) s(x) is 4 e (1 + e) / d^2 for x < 0, else e^2 (1 + e) / d^2.
+    (1 - t^2) s(x) is 4 e (1 + e) / d^2 for x < 0, else e^2 (1 + e) / d^2. For x < 0 both terms have
+    the factor e.
     """
     cdef vector scale, p, e, d, t = _tanh_softplus(x, &scale, &p, &e, &d), zero = vnumber(&x, 0)
     cdef vector z = vmin(vnumber(&x, 1000), vabs(x))
-    cdef vector part = z * vselect_less(x, zero, 4 * p, e * e) * (1 + e) / (d * d)
-    return vselect_less(x, zero, vscale(p * t - part, scale), t + part)
+    cdef vector part = z * (1 + e) * vselect_less(x, zero, vnumber(&x, 4), e * e) / (d * d)
+    return vselect_less(x, zero, vscale(p * (t - part), scale), t + part)
 
 
 cdef double SELU_SCALE = 1.0507009873554804934193349852946      # lambda
