@@ -6,10 +6,11 @@ number to bugs that its attacks found; each has a test that failed before.
 
 ROWS = {
     9: (
-        "AddressSanitizer and UndefinedBehaviorSanitizer",
+        "AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer, valgrind",
         "a script and a workflow",
-        "`.ci/sanitizers` builds all levels with both and runs the kernel tests, or those that are "
-        "named, without suppressions. valgrind has not been run.",
+        "`.ci/sanitizers` builds all levels with the first two and runs the kernel tests, or those "
+        "that are named; with `--thread` or `--valgrind` for data races and uninitialised memory. "
+        "No report that has a kernel in it is suppressed.",
     ),
     19: (
         "Files of every released format",
@@ -33,5 +34,14 @@ MENDED = {
     14: (
         "`load` raised ValueError (\"damaged\") for a lack of memory; now MemoryError.",
         "`fit` raised RuntimeError (\"Error in computing overlap\") for a lack of memory.",
+    ),
+    10: (
+        "ThreadSanitizer: threads() read the number of workers without synchronisation, and every "
+        "member of a team wrote the status of a step with a bad label.",
+    ),
+    23: (
+        "an earlier form of this row sent almost all of its requests after the training had ended "
+        "and the port was closed; now each step of the training waits for its share of them.",
+        "nothing limited how often the page was asked; now 20 connections a second are served.",
     ),
 }  # fmt: skip

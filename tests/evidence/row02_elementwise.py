@@ -1,4 +1,4 @@
-"""Row 2: activations on every float32 number, in units in the last place (ulp).
+"""Row 2: activations and their derivatives on every float32 number, in units in the last place.
 
 The reference is double precision, whose own error is a millionth of such a unit. The unit of a
 subnormal result is the least subnormal number, so gradual underflow counts, too.
@@ -14,13 +14,16 @@ import numpy as np
 from affinet import _dispatch
 from decimals import double_sigmoid
 from evidence import Row
+from slopes import KEEP_OUTPUT, SLOPES
 
 STEP, QUICK_STEP = 4096, 65_521
 FIRSTS = 2531  # odd, so that 4096 batches are all numbers
 ALL = 1 << 32
 # Largest error in ulp: of results in the normal range, and of subnormal ones.
-LIMITS = {"relu": 0, "leaky_relu": 0.5, "sigmoid": 1.5, "tanh": 1.0}
+LIMITS = {"relu": 0, "relu'": 0, "leaky_relu": 0.5, "sigmoid": 1.5, "tanh": 1.0}
 OTHERS = 4.0
+DERIVATIVES = 6.0  # a product rule's terms, and two more roundings
+STEPS = ("relu", "selu")  # at NaN, their slope is the constant one of the right
 SLOPE = 0.01
 
 
@@ -102,12 +105,32 @@ def check(batch, name, x, exact):
             batch.expect(odd.all(), f"tanh at {level} is not odd")
 
 
+def check_slope(batch, name, x):
+    """One derivative at all levels, with dout = 1, in units of its terms' size."""
+    nan, seen = np.isnan(x), []
+    for level in _dispatch.supported_levels():
+        kept, slope = value(level, name, x) if name in KEEP_OUTPUT else x, np.full_like(x, -7.25)
+        kernels = importlib.import_module(f"affinet._kernels.{level}")
+        getattr(kernels, f"{name}_backward")(kept, np.ones_like(x), slope)
+        if any(np.array_equal(slope.view(np.uint32), other.view(np.uint32)) for other in seen):
+            continue
+        seen.append(slope)
+        exact, size = SLOPES[name](kept.astype(np.float64))
+        with np.errstate(all="ignore"):
+            unit = np.ldexp(1.0, np.maximum(np.frexp(size)[1] - 24, -149))
+            found = np.where(nan, 0, abs(slope - exact) / unit)
+        kept_nan = name in STEPS or np.isnan(slope[nan]).all()
+        batch.expect(kept_nan, f"{name}' at {level} loses a NaN")
+        report(batch, f"{name}'", level, found, x, ~nan)
+
+
 def report(batch, name, level, found, x, where):
     if not where.any():
         return
     worst = np.argmax(np.where(where, found, -1))
     batch.measure(f"{name}, ulp", found[worst])
-    limit = LIMITS.get(name.partition(",")[0], OTHERS)
+    rest = DERIVATIVES if name.endswith("'") else OTHERS
+    limit = LIMITS.get(name.partition(",")[0], rest)
     batch.expect(
         found[worst] <= limit,
         f"{name} at {level}: {found[worst]:.3f} ulp at {float(x[worst])!r}, allowed {limit}",
@@ -123,14 +146,17 @@ def batch(b):
             # x times a gate that is 0: the formula in double has no limit at -inf.
             exact[(wide == -np.inf) & np.isnan(exact)] = 0
             check(b, name, x, exact)
+        for name in SLOPES:
+            check_slope(b, name, x)
     b.case(x.size)
 
 
 ROW = Row(
     number=2,
-    title="Activations on all 2^32 float32 numbers, at every level",
+    title="Activations and their derivatives on all 2^32 float32 numbers, at every level",
     holds="ReLU exact, LeakyReLU rounded once, sigmoid <= 1.5 ulp with gradual underflow, "
-    "tanh <= 1 ulp and odd, the others <= 4 ulp; NaN stays NaN",
+    "tanh <= 1 ulp and odd, the others <= 4 ulp, their derivatives (') <= 6 ulp of the terms, "
+    "which may cancel; NaN stays NaN",
     aim=ALL,
     batch=batch,
     cases="numbers",

@@ -80,7 +80,7 @@ def batch(b):
 
 ROW = Row(
     number=10,
-    title="16 threads of Python on a shared network; ThreadSanitizer has not been run",
+    title="16 threads of Python on a shared network",
     holds="equal to the serial result to the bit, no hang, no error",
     aim=16 * 100_000,
     batch=batch,
