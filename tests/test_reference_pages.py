@@ -1,6 +1,7 @@
 """Every public name and every command of the shell has a page in the reference, and no other."""
 
 import importlib.util
+import itertools
 import pkgutil
 import re
 import sys
@@ -62,6 +63,19 @@ def test_every_public_name_has_a_page(pages):
     assert not missing, f"list them in a page of docs/reference: {sorted(missing)}"
     assert not set(names) - public_names().keys(), "these names are not public"
     assert len(names) == len(set(names)), "a name is listed twice"
+
+
+def test_every_page_points_to_others(monkeypatch):
+    """Under "see also": the names of ``relatives.toml``, and of the same computation in NumPy."""
+    pytest.importorskip("sklearn", reason="the estimators need scikit-learn")
+    monkeypatch.syspath_prepend(REFERENCE.parent / "_ext")
+    docstrings = importlib.import_module("docstrings")
+    known, public = docstrings.read_relatives(), public_names()
+    named = {*known, *itertools.chain.from_iterable(known.values())}
+    assert not named - public.keys(), "these names are not public"
+    assert not [name for name, others in known.items() if name in others]
+    alone = [name for name, value in public.items() if not docstrings.relatives(name, value, known)]
+    assert set(alone) <= NOT_PAGES, f"add them to relatives.toml: {alone}"
 
 
 def test_every_public_room_has_its_introduction():

@@ -1,7 +1,6 @@
 """What autodoc shows of affinet's classes: their own members, signatures and typeset formulas."""
 
 import inspect
-import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -23,15 +22,15 @@ def read_formulas() -> dict[str, str]:
     }
 
 
-def read_relatives() -> list[tuple[object, list[str]]]:
-    """Objects and the names of all that stand in a group with them."""
-    groups = tomllib.loads(RELATIVES.read_text(encoding="utf-8"))["groups"]
-    found: dict[str, list[str]] = {}
-    for group in groups:
+def read_relatives() -> dict[str, list[str]]:
+    """By name, the names that its page points to."""
+    read = tomllib.loads(RELATIVES.read_text(encoding="utf-8"))
+    found = {name: list(others) for name, others in read["from"].items()}
+    for group in read["groups"]:
         for name in group:
             others = found.setdefault(name, [])
             others += [other for other in group if other != name and other not in others]
-    return [(pkgutil.resolve_name(name), others) for name, others in found.items()]
+    return found
 
 
 def stacked(formula: str) -> list[str]:
@@ -97,23 +96,23 @@ def parts_of(obj) -> list[type]:
     return [part for part in parts if inspect.isclass(part) and belongs(obj.__name__, part)]
 
 
-def relatives(app, obj) -> list[str]:
-    """References to names like it, and to its functions of the reference, or its parts."""
-    found = [
-        f":obj:`{name}`" for one, names in app.affinet_relatives if one is obj for name in names
-    ]
+def relatives(name: str, obj, known: dict[str, list[str]]) -> list[str]:
+    """Names of things like it, and of its functions of the reference, or of its parts."""
+    found = list(known.get(name, ()))
     if inspect.isclass(obj):
-        names = [name for name in reference.__all__ if belongs(name, obj)]
-        return found + [f":func:`affinet.reference.{name}`" for name in names]
-    return found + [f":class:`affinet.{part.__name__}`" for part in parts_of(obj)]
+        found += [f"affinet.reference.{name}" for name in reference.__all__ if belongs(name, obj)]
+    elif inspect.isfunction(obj):
+        found += [f"affinet.{part.__name__}" for part in parts_of(obj)]
+    return list(dict.fromkeys(found))
 
 
 def add_relatives(app, what, name, obj, options, lines):
     """Say at the end what is like it, and what computes the same in NumPy, or compiled."""
-    if what in ("class", "function") and hasattr(obj, "__module__"):
-        found = relatives(app, obj)
+    if what in ("class", "function", "data", "exception"):
+        found = relatives(name, obj, app.affinet_relatives)
         if found:
-            lines += ["", ".. seealso::", "", f"   {', '.join(found)}", ""]
+            links = ", ".join(f":obj:`{name}`" for name in found)
+            lines += ["", ".. seealso::", "", f"   {links}", ""]
 
 
 def setup(app):
