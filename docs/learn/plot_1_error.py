@@ -4,6 +4,8 @@ r"""
 
 After this chapter you can write down the error of a network as one number, derive its gradient on
 paper for the two most common choices, and check the derivative with a difference quotient.
+
+.. index:: ! loss function, ! difference quotient
 """
 
 import math
@@ -65,9 +67,9 @@ right.legend()
 # .. math::
 #
 #    \frac{\partial E}{\partial y_{kl}}
-#      = \frac{1}{2} \cdot 2\, (y_{kl} - t_{kl})
-#        \cdot \frac{\partial (y_{kl} - t_{kl})}{\partial y_{kl}}
-#      = y_{kl} - t_{kl} .
+#      &= \frac{1}{2} \cdot 2\, (y_{kl} - t_{kl})
+#        \cdot \frac{\partial (y_{kl} - t_{kl})}{\partial y_{kl}} \\
+#      &= y_{kl} - t_{kl} .
 #
 # That is what the half is for: it cancels the 2. The gradient is the residual itself. (Bishop,
 # *Pattern Recognition and Machine Learning*, 2006, equation 5.11.)
@@ -100,9 +102,8 @@ print(dy_kernel)
 #
 # .. math::
 #
-#    E = \frac{1}{B\,O} \sum_{i,j} (y_{ij} - t_{ij})^2 ,
-#    \qquad
-#    \frac{\partial E}{\partial y_{kl}} = \frac{2}{B\,O}\, (y_{kl} - t_{kl}) .
+#    E &= \frac{1}{B\,O} \sum_{i,j} (y_{ij} - t_{ij})^2 , \\
+#    \frac{\partial E}{\partial y_{kl}} &= \frac{2}{B\,O}\, (y_{kl} - t_{kl}) .
 #
 # It has no half, so the 2 stays. Both errors have their minimum at the same place, and their
 # gradients point in the same direction; only the length differs, by the factor :math:`2 / (B\,O)`.
@@ -156,13 +157,13 @@ ax.set(xlabel="w", ylabel="E(w)", title="tangents: the derivative points the way
 
 # %%
 # Could we do without a derivative and try out small changes instead? A computer can measure the
-# slope of any function, as a difference quotient:
+# slope of any function, as a difference quotient. The first one is called forward, the second
+# central:
 #
 # .. math::
 #
-#    \text{forward: } \frac{E(w + h) - E(w)}{h} = E'(w) + \frac{h}{2} E''(w) + \dots,
-#    \qquad
-#    \text{central: } \frac{E(w + h) - E(w - h)}{2h} = E'(w) + \frac{h^2}{6} E'''(w) + \dots
+#    \frac{E(w + h) - E(w)}{h} &= E'(w) + \frac{h}{2} E''(w) + \dots, \\
+#    \frac{E(w + h) - E(w - h)}{2h} &= E'(w) + \frac{h^2}{6} E'''(w) + \dots
 #
 # The picture shows both on :math:`\sin x`. On the left, secants approach the tangent as their
 # width shrinks. On the right is the error by step :math:`h`. It first falls, as :math:`h` or as

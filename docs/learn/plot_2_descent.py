@@ -4,6 +4,8 @@ r"""
 
 After this chapter you can say why a learning rate is too small or too large, compute the largest
 one that works for a parabola, and explain what momentum and the adaptive optimizers are for.
+
+.. index:: ! learning rate, ! gradient descent, ! stochastic gradient descent
 """
 
 import matplotlib.pyplot as plt

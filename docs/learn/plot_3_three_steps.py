@@ -4,6 +4,8 @@ r"""
 
 After this chapter you can compute one training step of a network on paper and in arrays: the
 outputs, the gradient of every weight and bias, and the update.
+
+.. index:: ! backward pass, ! forward pass
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +23,8 @@ from affinet import reference
 #
 # .. math::
 #
-#    \text{out} = x W + b, \qquad
-#    \text{out}_{ij} = \sum_{k=1}^{I} x_{ik} W_{kj} + b_j ,
+#    \text{out} &= x W + b, \\
+#    \text{out}_{ij} &= \sum_{k=1}^{I} x_{ik} W_{kj} + b_j ,
 #
 # with :math:`x` of shape (B, I), :math:`W` of shape (I, O) and :math:`b` of shape (O). Each row is
 # handled on its own, and all rows with the same weights. We use a batch of two rows, three inputs
@@ -64,25 +66,25 @@ print(out_kernel)
 # .. math::
 #
 #    \frac{\partial E}{\partial W_{kj}}
-#      = \sum_i \frac{\partial E}{\partial\, \text{out}_{ij}}
+#      &= \sum_i \frac{\partial E}{\partial\, \text{out}_{ij}}
 #               \frac{\partial\, \text{out}_{ij}}{\partial W_{kj}}
-#      = \sum_i x_{ik}\, \text{dout}_{ij}
-#    \quad\Longrightarrow\quad dW = x^T\, \text{dout} .
+#      = \sum_i x_{ik}\, \text{dout}_{ij} \\
+#    \Longrightarrow\quad dW &= x^T\, \text{dout} .
 #
 # **The biases.** :math:`b_j` is added to the output :math:`j` of every row:
 #
 # .. math::
 #
-#    \frac{\partial E}{\partial b_j} = \sum_i \text{dout}_{ij}
-#    \quad\Longrightarrow\quad db = \text{the sum of dout over the rows} .
+#    \frac{\partial E}{\partial b_j} &= \sum_i \text{dout}_{ij} \\
+#    \Longrightarrow\quad db &= \text{the sum of dout over the rows} .
 #
 # **The inputs.** :math:`x_{ik}` reaches all outputs of its own row, with the weights
 # :math:`W_{kj}`:
 #
 # .. math::
 #
-#    \frac{\partial E}{\partial x_{ik}} = \sum_j \text{dout}_{ij}\, W_{kj}
-#    \quad\Longrightarrow\quad dx = \text{dout}\; W^T .
+#    \frac{\partial E}{\partial x_{ik}} &= \sum_j \text{dout}_{ij}\, W_{kj} \\
+#    \Longrightarrow\quad dx &= \text{dout}\; W^T .
 #
 # (Goodfellow, Bengio, Courville, *Deep Learning*, 2016, section 6.5.6.) A way to remember them is
 # that the shapes leave no choice: dW must be (I, O), and of x (B, I) and dout (B, O) only

@@ -4,6 +4,8 @@ r"""
 
 After this chapter you can derive the gradients of a network with two layers and *any* activation
 functions, write them in ten lines of NumPy, and add layers as you like.
+
+.. index:: ! backpropagation, ! chain rule
 """
 
 import itertools
@@ -20,28 +22,26 @@ from affinet import reference
 #
 # .. math::
 #
-#    z_1 = x W_1 + b_1, \quad h = f_1(z_1), \quad z_2 = h W_2 + b_2, \quad y = f_2(z_2), \quad
-#    E = \frac{1}{2} \sum_{ij} (y_{ij} - t_{ij})^2 .
+#    z_1 &= x W_1 + b_1, & h &= f_1(z_1), \\
+#    z_2 &= h W_2 + b_2, & y &= f_2(z_2), \\
+#    E &= \textstyle\frac{1}{2} \sum_{ij} (y_{ij} - t_{ij})^2 .
 #
 # The functions :math:`f_1` and :math:`f_2` act on every element alone. We look for the gradients
 # of :math:`W_1, b_1, W_2, b_2`, whatever the functions are.
 #
 # Every quantity depends only on the one before it, so we go back along the chain, one factor at a
 # time. Write :math:`\delta` for the gradient with respect to a :math:`z`, and :math:`\odot` for
-# the product of elements.
+# the product of elements. Each z reaches only its own y, so the slope is a factor of its own
+# element; the rest is chapter 1 for the first row, and chapter 3 with
+# :math:`\text{dout} = \delta` for the others.
 #
 # .. math::
 #
-#    \frac{\partial E}{\partial y} &= y - t
-#        && \text{chapter 1} \\
-#    \delta_2 = \frac{\partial E}{\partial z_2} &= (y - t) \odot f_2'(z_2)
-#        && \text{each } z \text{ reaches only its own } y \\
-#    dW_2 = h^T \delta_2, \quad db_2 &= \textstyle\sum_{\text{rows}} \delta_2
-#        && \text{chapter 3, with } \text{dout} = \delta_2 \\
-#    \delta_1 &= (\delta_2 W_2^T) \odot f_1'(z_1)
-#        && dx \text{ of layer 2, then the slope} \\
+#    \frac{\partial E}{\partial y} &= y - t \\
+#    \delta_2 = \frac{\partial E}{\partial z_2} &= (y - t) \odot f_2'(z_2) \\
+#    dW_2 = h^T \delta_2, \quad db_2 &= \textstyle\sum_{\text{rows}} \delta_2 \\
+#    \delta_1 &= (\delta_2 W_2^T) \odot f_1'(z_1) \\
 #    dW_1 = x^T \delta_1, \quad db_1 &= \textstyle\sum_{\text{rows}} \delta_1
-#        && \text{chapter 3 again}
 #
 # The same pair of steps, times :math:`W^T`, then times the slope, leads through any number of
 # layers. This is backpropagation (Rumelhart, Hinton, Williams, *Nature* 323, 1986). The formulas
@@ -194,16 +194,17 @@ print(f"largest difference: {difference.max():.1f} ε")
 #
 # .. math::
 #
-#    y_j = \frac{e^{z_j}}{\sum_k e^{z_k}}, \qquad E = -\sum_j t_j \log y_j, \qquad \sum_j t_j = 1 .
+#    y_j &= \frac{e^{z_j}}{\sum_k e^{z_k}}, \\
+#    E &= -\sum_j t_j \log y_j, \qquad \sum_j t_j = 1 .
 #
 # Because it mixes, we need the sum over all ways again. With
 # :math:`\log y_j = z_j - \log \sum_k e^{z_k}`,
 #
 # .. math::
 #
-#    \frac{\partial \log y_j}{\partial z_l} = [j = l] - y_l
-#    \quad\Longrightarrow\quad
-#    \frac{\partial E}{\partial z_l} = -\sum_j t_j\, ([j = l] - y_l) = y_l - t_l .
+#    \frac{\partial \log y_j}{\partial z_l} &= [j = l] - y_l \\
+#    \Longrightarrow\quad
+#    \frac{\partial E}{\partial z_l} &= -\sum_j t_j\, ([j = l] - y_l) = y_l - t_l .
 #
 # Once more the gradient is the residual. For a batch the mean over the rows is taken, which
 # divides by :math:`B`.

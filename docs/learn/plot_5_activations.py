@@ -4,6 +4,8 @@ r"""
 
 After this chapter you know why a network needs activation functions, what the slope of each does to
 the gradient, and when a ReLU dies.
+
+.. index:: ! activation functions, ! dead units
 """
 
 import matplotlib.pyplot as plt
@@ -132,7 +134,7 @@ study = an.diagnostics.dead_relu()
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 6.2), layout="constrained")
 an.plotting.dead_relu(study, axes)
 for row in study.rows():
-    print(*(text.ljust(26 if k < 2 else 18) for k, text in enumerate(row)))
+    print(*(text.ljust((24, 21)[k] if k < 2 else 13) for k, text in enumerate(row)))
 
 # %%
 # With a slope of 0.1 for negative inputs the gradient still arrives: after steps that were too

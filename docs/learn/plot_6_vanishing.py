@@ -4,6 +4,8 @@ r"""
 
 After this chapter you can say how small the gradient is that reaches the first of N layers, derive
 the weights of He and Xavier, and name the cures.
+
+.. index:: ! vanishing gradients, ! exploding gradients, ! weight initialization, ! initial weights
 """
 
 import matplotlib.pyplot as plt

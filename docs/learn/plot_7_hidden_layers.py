@@ -4,6 +4,8 @@ r"""
 
 After this chapter you can prove that a network without hidden layers cannot compute XOR, write down
 one that can, and say what width and depth buy.
+
+.. index:: ! universal approximation, ! XOR
 """
 
 import matplotlib.pyplot as plt
@@ -33,7 +35,9 @@ from affinet import reference
 #
 # .. math::
 #
-#    h_1 = \max(x_1 + x_2, 0), \quad h_2 = \max(x_1 + x_2 - 1, 0), \quad y = h_1 - 2 h_2 .
+#    h_1 &= \max(x_1 + x_2, 0), \\
+#    h_2 &= \max(x_1 + x_2 - 1, 0), \\
+#    y &= h_1 - 2 h_2 .
 
 corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 W1, b1 = np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([0.0, -1.0])

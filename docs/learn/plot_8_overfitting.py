@@ -4,6 +4,8 @@ r"""
 
 After this chapter you can recognise overfitting from two curves, and derive and use weight decay,
 dropout and early stopping.
+
+.. index:: ! overfitting, ! regularization, ! weight decay
 """
 
 import matplotlib.pyplot as plt
@@ -98,9 +100,9 @@ print(f"test accuracy {stopped.evaluate(*test)['accuracy']:.3f}")
 #
 # .. math::
 #
-#    \tilde E = E + \frac{\lambda}{2} \sum_k W_k^2
-#    \quad\Longrightarrow\quad
-#    \frac{\partial \tilde E}{\partial W} = \frac{\partial E}{\partial W} + \lambda W .
+#    \tilde E &= E + \frac{\lambda}{2} \sum_k W_k^2 \\
+#    \Longrightarrow\quad
+#    \frac{\partial \tilde E}{\partial W} &= \frac{\partial E}{\partial W} + \lambda W .
 #
 # The half again cancels the 2. In the update
 #
@@ -146,9 +148,9 @@ print(net.params["0.W"])
 #
 # .. math::
 #
-#    y = \frac{m\, x}{1 - p}, \quad P(m = 1) = 1 - p
-#    \quad\Longrightarrow\quad
-#    \operatorname{E} y = x, \qquad
+#    y &= \frac{m\, x}{1 - p}, \quad P(m = 1) = 1 - p \\
+#    \Longrightarrow\quad
+#    \operatorname{E} y &= x, \qquad
 #    dx = \frac{m}{1 - p}\, \text{dout} .
 #
 # Thanks to the division the expected value stays the same, and prediction, which drops nothing,

@@ -8,6 +8,8 @@ digits, and looked at its mistakes.
 The four files of MNIST (LeCun, Cortes, Burges, 1998) are not part of affinet. If the environment
 variable ``AFFINET_DATA_DIR`` names their folder, or a folder that contains ``mnist``, this program
 trains on them; otherwise it shows figures from an earlier run, stored beside it, and says so.
+
+.. index:: ! MNIST
 """
 
 import gzip

@@ -15,7 +15,7 @@ study = an.diagnostics.dead_relu()
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 6.2), layout="constrained")
 an.plotting.dead_relu(study, axes)
 for row in study.rows():
-    print(*(text.ljust(25 if k < 2 else 16) for k, text in enumerate(row)))
+    print(*(text.ljust((24, 21)[k] if k < 2 else 13) for k, text in enumerate(row)))
 
 # %%
 # ``dead_units`` names the units of each ReLU layer that no row activates.

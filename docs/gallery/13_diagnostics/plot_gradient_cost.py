@@ -15,5 +15,5 @@ study = an.diagnostics.gradient_cost()
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.7), layout="constrained")
 an.plotting.gradient_cost(study, axes)
 for row in study.rows():
-    print(*(text.ljust(22) for text in row))
+    print(*(text.ljust(16) for text in row))
 plt.show()
