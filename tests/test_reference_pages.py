@@ -1,5 +1,6 @@
 """Every public name and every command of the shell has a page in the reference, and no other."""
 
+import dataclasses
 import importlib.util
 import itertools
 import pkgutil
@@ -76,6 +77,33 @@ def test_every_page_points_to_others(monkeypatch):
     assert not [name for name, others in known.items() if name in others]
     alone = [name for name, value in public.items() if not docstrings.relatives(name, value, known)]
     assert set(alone) <= NOT_PAGES, f"add them to relatives.toml: {alone}"
+
+
+def test_the_page_of_files_has_every_kind_of_record():
+    """A row for each column, scaling and target of a table, with its fields in their order."""
+    page = (REFERENCE / "files.md").read_text(encoding="utf-8")
+    for name in affinet.tables.__all__:
+        part = getattr(affinet.tables, name)
+        kind = getattr(part, "kind", getattr(part, "task", None))
+        if isinstance(kind, str):
+            row = re.search(
+                rf"^\| `{kind}` \| {{class}}`~affinet.tables.{name}` \| (.*) \|$", page, re.M
+            )
+            assert row, f"{kind} has no row in docs/reference/files.md"
+            fields = [field.name for field in dataclasses.fields(part)]
+            assert re.findall(r"`(\w+)`", row[1]) == fields, kind
+
+
+def test_the_page_of_the_environment_has_every_variable():
+    if not (root := REFERENCE.parents[1] / "src").is_dir():
+        pytest.skip("the sources are not here")
+    page = (REFERENCE / "environment.md").read_text(encoding="utf-8")
+    sources = [*root.rglob("*.py"), root.parent / "setup.py"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    names = {*re.findall(r"\"(AFFINET_[A-Z_]+)\"", text)}
+    names |= {*re.findall(r"environ(?:\.get\(|\[)\"(\w+)\"", text)}
+    assert len(names) >= 5, names
+    assert not [name for name in names if f"| `{name}` |" not in page]
 
 
 def test_every_public_room_has_its_introduction():

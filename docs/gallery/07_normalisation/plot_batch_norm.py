@@ -5,6 +5,8 @@ Batch normalisation
 You will see a network of eight layers learn for eight epochs with learning rates from 0.001 to 1.
 With ``BatchNorm``, every rate from 0.03 on is good; without it, none is. Rates that are too small
 are too small for both.
+
+.. index:: ! batch normalization, ! batch normalisation
 """
 
 import matplotlib.pyplot as plt

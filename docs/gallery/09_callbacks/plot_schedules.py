@@ -4,6 +4,8 @@ Learning-rate schedules
 
 You will see the rate of every update under each schedule, and what a falling rate does for the
 result: the last steps become small enough to settle.
+
+.. index:: ! learning rate schedules, ! learning-rate schedules
 """
 
 import matplotlib.pyplot as plt
