@@ -102,7 +102,7 @@ print(dy_kernel)
 #
 # .. math::
 #
-#    E &= \frac{1}{B\,O} \sum_{i,j} (y_{ij} - t_{ij})^2 , \\
+#    E &= \frac{1}{B\,O} \sum_{i,j} (y_{ij} - t_{ij})^2 , \\[6pt]
 #    \frac{\partial E}{\partial y_{kl}} &= \frac{2}{B\,O}\, (y_{kl} - t_{kl}) .
 #
 # It has no half, so the 2 stays. Both errors have their minimum at the same place, and their
@@ -162,7 +162,7 @@ ax.set(xlabel="w", ylabel="E(w)", title="tangents: the derivative points the way
 #
 # .. math::
 #
-#    \frac{E(w + h) - E(w)}{h} &= E'(w) + \frac{h}{2} E''(w) + \dots, \\
+#    \frac{E(w + h) - E(w)}{h} &= E'(w) + \frac{h}{2} E''(w) + \dots, \\[6pt]
 #    \frac{E(w + h) - E(w - h)}{2h} &= E'(w) + \frac{h^2}{6} E'''(w) + \dots
 #
 # The picture shows both on :math:`\sin x`. On the left, secants approach the tangent as their

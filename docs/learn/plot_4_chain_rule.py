@@ -31,9 +31,9 @@ from affinet import reference
 #
 # Every quantity depends only on the one before it, so we go back along the chain, one factor at a
 # time. Write :math:`\delta` for the gradient with respect to a :math:`z`, and :math:`\odot` for
-# the product of elements. Each z reaches only its own y, so the slope is a factor of its own
-# element; the rest is chapter 1 for the first row, and chapter 3 with
-# :math:`\text{dout} = \delta` for the others.
+# the product of elements. Each z affects only its own y, so the slope multiplies element by
+# element. The first row is that of chapter 1, the products are those of chapter 3 with
+# :math:`\text{dout} = \delta`.
 #
 # .. math::
 #

@@ -18,7 +18,7 @@ from affinet import reference
 # Two curves
 # ----------
 #
-# A network with more parameters than rows can learn its rows by heart. What counts is the error on
+# A network with more parameters than rows can memorise its rows. What counts is the error on
 # rows it has not seen, so some rows are kept aside. We make it easy to overfit: 300 digits, a
 # fifth of their labels wrong, and a network of 128-128 hidden units. The labels of the test rows
 # are right.
@@ -193,7 +193,7 @@ for row in study.rows():
 # Cure 4: more rows
 # -----------------
 #
-# The best cure, where it is to be had. The same network with 100 to 1400 rows, a fifth of the
+# The best cure, where more rows can be had. The same network with 100 to 1400 rows, a fifth of the
 # labels wrong as before, and test rows whose labels are right:
 
 counts = [100, 200, 400, 800, 1400]
