@@ -33,6 +33,21 @@ SHOWN = {
 }
 
 
+# What people look for first, in the words that they type, and the page that answers.
+TASKS = {
+    "class weights": "faq.md",
+    "custom loss": "guides/your_own_parts.md",
+    "early stopping": "guides/watching.md",
+    "ensembles": "guides/many.md",
+    "export to C": "guides/microcontrollers.md",
+    "NaN loss": "faq.md",
+    "predict one row fast": "guides/control.md",
+    "quantiles": "guides/uncertainty.md",
+    "save and resume": "guides/saving.md",
+    "threads in a container": "faq.md",
+}
+
+
 def name_of(path):
     return str(path.relative_to(DOCS))
 
@@ -87,3 +102,16 @@ def test_blocks_and_commands_are_found():
     page = "text\n```python\n>>> 1\n1\n```\n\n::::{grid}\n````{tab} a\n```x\n```\n````\n"
     assert [(block.kind, block.line) for block in blocks(page)] == [("python", 2), ("{tab} a", 8)]
     assert commands("$ a \\\n  b\nout\n$ c\n") == [("a \\\n  b", "out\n"), ("c", "")]
+
+
+def test_the_search_of_the_site_has_the_words_of_common_tasks():
+    """Sphinx's search shows the pages first whose ``index`` has the words, marked by ``!``."""
+    pages = {}
+    for path in PAGES:
+        for block in blocks(path.read_text(encoding="utf-8")):
+            if block.kind.startswith("{index} "):
+                for entry in block.kind.removeprefix("{index} ").split(", "):
+                    assert entry.startswith("! "), f"{name_of(path)}: {entry}"
+                    pages.setdefault(entry[2:], []).append(path.relative_to(DOCS).as_posix())
+    assert {task: pages.get(task) for task in TASKS} == {task: [at] for task, at in TASKS.items()}
+    assert not [entry for entry, found in pages.items() if len(found) > 1]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import inspect
 import itertools
 import pkgutil
 import re
@@ -77,6 +78,18 @@ def test_every_page_points_to_others(monkeypatch):
     assert not [name for name, others in known.items() if name in others]
     alone = [name for name, value in public.items() if not docstrings.relatives(name, value, known)]
     assert set(alone) <= NOT_PAGES, f"add them to relatives.toml: {alone}"
+
+
+def test_every_constant_has_a_text_of_its_own(monkeypatch):
+    monkeypatch.syspath_prepend(REFERENCE.parent / "_ext")
+    docstrings = importlib.import_module("docstrings")
+    constants = {
+        name
+        for name, value in public_names().items()
+        if not inspect.isclass(value) and not inspect.isfunction(value)
+    } - NOT_PAGES
+    assert len(constants) > 5
+    assert not [name for name in constants if not docstrings.text_under(name)]
 
 
 def test_the_page_of_files_has_every_kind_of_record():

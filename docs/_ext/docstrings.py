@@ -1,7 +1,10 @@
 """What autodoc shows of affinet's classes: their own members, signatures and typeset formulas."""
 
+import ast
 import inspect
+import itertools
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -46,6 +49,25 @@ def public_name(obj) -> str:
     """Where a user finds a class or function: its room and name, without the file in between."""
     room = ".".join(obj.__module__.split(".")[:2])
     return f"{room}.{obj.__name__}"
+
+
+def text_under(name: str) -> str:
+    """The text in quotes under the assignment of a constant, in the file that makes it."""
+    room, attribute = name.rsplit(".", 1)
+    for module in [m for key, m in sys.modules.items() if f"{key}.".startswith(f"{room}.")]:
+        body = ast.parse(inspect.getsource(module)).body
+        for made, text in itertools.pairwise(body):
+            targets = getattr(made, "targets", [getattr(made, "target", None)])
+            if attribute in [getattr(target, "id", None) for target in targets]:
+                value = getattr(text, "value", None)
+                return inspect.cleandoc(getattr(value, "value", None) or "")
+    return ""
+
+
+def describe_constant(app, what, name, obj, options, lines):
+    """Show the text under a constant, not the docstring of its type."""
+    if what == "data":
+        lines[:] = [*text_under(name).splitlines(), ""]
 
 
 def skip_foreign(app, what, name, obj, skip, options):
@@ -120,6 +142,7 @@ def setup(app):
     app.affinet_relatives = read_relatives()
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("autodoc-process-signature", signature)
+    app.connect("autodoc-process-docstring", describe_constant, priority=400)
     app.connect("autodoc-process-docstring", add_formula, priority=900)  # after numpydoc's
     app.connect("autodoc-process-docstring", add_relatives, priority=901)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,7 +18,9 @@ from affinet.metrics.classification import (
 from affinet.metrics.regression import mean_absolute_error, r2_score, root_mean_squared_error
 
 Metric: TypeAlias = Callable[..., float]
+"""A function ``f(y, t)`` of outputs and targets that returns a number."""
 Metrics: TypeAlias = Iterable[str | Metric] | Mapping[str, str | Metric]
+"""What ``metrics=`` takes: names and functions, or a mapping of names to record them under."""
 
 # A lower value is better for a figure whose name holds one of these words.
 SMALL_IS_GOOD = ("loss", "error", "mae", "mse", "rmse", "perplexity", "seconds")
@@ -26,7 +28,6 @@ LARGE_IS_GOOD = ("accuracy", "f1", "r2", "auc", "precision", "recall", "score")
 OF_LABELS = (accuracy, f1_score)  # which take several labels a row
 OF_CLASSES = (*OF_LABELS, top_k_accuracy, confusion_matrix)
 OF_VALUES = (mean_absolute_error, root_mean_squared_error, r2_score)
-# What fit and evaluate ask for by name, with the short names that are in use everywhere.
 BY_NAME: dict[str, Metric] = {
     "accuracy": accuracy,
     "top_k_accuracy": top_k_accuracy,
@@ -39,6 +40,7 @@ BY_NAME: dict[str, Metric] = {
     "r2": r2_score,
     "r2_score": r2_score,
 }
+"""The metrics that ``fit`` and ``evaluate`` take by name, with the usual short names."""
 
 
 def named_metrics(metrics: Metrics) -> dict[str, Metric]:

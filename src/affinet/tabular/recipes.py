@@ -8,7 +8,9 @@ from typing import Any
 from affinet.tables.targets import CLASSIFICATION, TASKS
 
 METHODS = ("realmlp", "realmlp-s", "tabm", "mlp")
+"""What :func:`~affinet.tabular.recipe_for` and the estimators take as ``method``."""
 PRESETS = ("fast", "default", "best")
+"""What the same take as ``preset``: from the shortest training to the best result."""
 CONSTANT, COSLOG4, FLAT_COSINE = "constant", "coslog4", "flat-cosine"  # schedules
 SMALLEST_BATCH, LARGEST_BATCH = 32, 256
 MOST_ONE_HOT = 1000  # of a column of "realmlp-s", so that its inputs fit into the memory

@@ -13,6 +13,7 @@ LR_SCHEDULES: dict[str, Callable[[float], Schedule]] = {
     "coslog4": CosLog4,
     "one-cycle": OneCycle,
 }
+"""Learning-rate schedules by name, for :func:`~affinet.tabular.named_schedule`."""
 
 
 def named_schedule(name: str, lr: float) -> Schedule:
