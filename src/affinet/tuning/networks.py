@@ -33,10 +33,10 @@ space does not name it.
 
 ``layers`` and ``width``: number of hidden layers and units of each; ``activation``: name, such as
 "relu"; ``dropout``: probability of dropping a hidden unit; ``embedding``: outputs of the
-:class:`PeriodicEmbedding` of each number, 0 for none, with ``sigma``, the standard deviation of its
-initial frequencies; ``lr`` and ``weight_decay`` of :class:`AdamW`; ``muon_lr``: learning rate of
-:class:`Muon` for the hidden layers' matrices, None for AdamW throughout; ``batch_size``: rows per
-step."""
+:class:`~affinet.PeriodicEmbedding` of each number, 0 for none, with ``sigma``, the standard
+deviation of its initial frequencies; ``lr`` and ``weight_decay`` of :class:`~affinet.AdamW`;
+``muon_lr``: learning rate of :class:`~affinet.Muon` for the hidden layers' matrices, None for AdamW
+throughout; ``batch_size``: rows per step."""
 
 
 def default_space() -> dict[str, Distribution | int]:
