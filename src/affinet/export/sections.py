@@ -1,4 +1,4 @@
-"""The C functions of functions.c that a program needs, in the order of their definitions."""
+"""The C functions that a program needs, in the order of their definitions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib import resources
 from affinet.export.steps import PARAMETRIC
 from affinet.layers.activations import activation_classes
 
+FILES = ("activations", "layers", "libm", "integers", "encoding")
 OWN_LOOPS = ("relu", "leaky_relu")
 MAP = """static void @{0}(const float *x, size_t n, float *y) {{
     size_t i;
@@ -31,12 +32,13 @@ LEAKY = "x[i] < 0.0f ? slope * x[i] : x[i]"
 @functools.cache
 def sections() -> dict[str, tuple[tuple[str, ...], str]]:
     """What each section needs, and its text, by name."""
-    text = (resources.files("affinet.export") / "functions.c").read_text("utf-8")
-    _, *parts = re.split(r"^//= (.*)\n", text, flags=re.MULTILINE)
     found = {}
-    for head, body in zip(parts[::2], parts[1::2], strict=True):
-        name, _, needs = head.partition(":")
-        found[name] = tuple(needs.split()), body.strip() + "\n"
+    for file in FILES:
+        text = (resources.files("affinet.export") / f"{file}.c").read_text("utf-8")
+        _, *parts = re.split(r"^//= (.*)\n", text, flags=re.MULTILINE)
+        for head, body in zip(parts[::2], parts[1::2], strict=True):
+            name, _, needs = head.partition(":")
+            found[name] = tuple(needs.split()), body.strip() + "\n"
     for f in (cls.kernel for cls in activation_classes().values()):
         assert f is not None  # activations name their kernels
         if f not in OWN_LOOPS:

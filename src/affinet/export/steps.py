@@ -31,7 +31,7 @@ class Step:
     Attributes
     ----------
     function : str
-        In functions.c, or the name of an activation that is applied to every number.
+        In a file of C, or the name of an activation that is applied to every number.
     sources : tuple of int
         The steps whose outputs it reads, -1 for the input.
     arguments : tuple
