@@ -53,6 +53,7 @@ def kinds(net):
         (np.array([5.0, 1.0, 2.0]), 48, [1, 2, 5]),  # fewer rows than bins
         (np.array([7.0]), 48, []),
         (np.array([]), 48, []),
+        (np.array([1.0, 1 + 1e-9, 2.0]), 2, [1, 2]),  # equal in the layer's precision
     ],
 )
 def test_bin_edges(values, bins, wanted):

@@ -73,7 +73,8 @@ def edges_of(recipe: Recipe, encoding: Encoding, x: Array) -> dict[int, Array]:
 def bin_edges(values: Array, bins: int) -> Array:
     """Edges of up to ``bins`` bins that hold about the same number of values: quantiles.
 
-    Equal quantiles are one edge. Fewer values than ``bins`` make fewer bins.
+    Quantiles that are equal in single precision are one edge. Fewer values than ``bins`` make
+    fewer bins.
 
     Examples
     --------
@@ -83,7 +84,8 @@ def bin_edges(values: Array, bins: int) -> Array:
     bins = min(bins, len(values) - 1)
     if bins < 1:
         return np.empty(0)
-    return np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
+    quantiles = np.quantile(values, np.linspace(0, 1, bins + 1))
+    return np.unique(quantiles.astype(np.float32)).astype(np.float64)  # as the layer holds them
 
 
 def sections_of(encoding: Encoding, sizes: list[int]) -> list[int]:
