@@ -12,7 +12,8 @@ import affinet as an
 from affinet.cli import main
 from affinet.export.files import named
 from affinet.export.sections import functions
-from affinet.export.steps import Step, placed
+from affinet.export.steps import Step
+from affinet.export.text import placed
 from affinet.layers.activations import activation_classes
 from compiled_c import AS_C, AS_CPP, WARNINGS
 
@@ -72,15 +73,20 @@ def test_buffers_of_outputs_that_are_alive_together_do_not_overlap():
         return Step("", sources, (), width, in_place)
 
     chain = [step(10, -1), step(20, 0), step(30, 1), step(5, 2)]
-    assert placed(chain)[1] == 50
-    assert placed([step(32, -1), step(32, 0, in_place=True), step(10, 1)]) == ([0, 0, None], 32)
+    assert placed(chain)[-1] == 50
+    places, _, size = placed([step(32, -1), step(32, 0, in_place=True), step(10, 1)])
+    assert (places, size) == ([0, 0, None], 32)
     branch = [step(8, -1), step(4, 0), step(8, 1), step(8, 2, 0, in_place=True), step(1, 3)]
-    places, size = placed(branch)
+    places, _, size = placed(branch)
     assert size == 20
     assert places[2] == places[3]
     spans = [(places[0], places[0] + 8), (places[1], places[1] + 4), (places[2], places[2] + 8)]
     spans.sort()
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+    working = [step(8, -1), Step("", (0,), (), 4, work=6), step(2, 1)]
+    places, works, size = placed(working)
+    assert size == 18
+    assert works[1] == 8
 
 
 def ulps(value, exact):

@@ -28,8 +28,25 @@ def test_ensembles(c, loss):
     assert c.run(*WARNINGS) == (0, "0 of 60 outputs differ\n")
     assert c.loops(x[:2]) == {c.found["iterations"]}
     assert "#error" in (c.folder / "m_test.c").read_text()  # its bits are not promised
-    with pytest.raises(TypeError, match="an ensemble has no form in int8"):
-        c.write(model, type="int8", calibrate=x)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16"])
+@pytest.mark.parametrize("loss", ["SoftmaxWithLoss", "SigmoidWithLoss", "Poisson", "Huber"])
+def test_ensembles_in_integers(c, loss, kind):
+    model = an.Ensemble([mlp(seed, getattr(an, loss)()) for seed in range(3)], weights=[1, 2, 1])
+    x = np.random.default_rng(0).standard_normal((20, 5)).astype(np.float32)
+    found = c.write(model, type=kind, calibrate=x, test=3 * x, report=x)
+    assert c.run(*WARNINGS) == (0, "0 of 60 outputs differ\n")
+    assert c.loops(x[:2].astype(kind)) == {found["iterations"]}
+    y = model.predict(x)
+    assert found["largest_difference"] < (0.03 if kind == "int8" else 2e-4) * np.abs(y).max()
+
+
+def test_an_ensemble_of_distributions_is_refused(tmp_path):
+    """Its variance is not a mean of the members'."""
+    model = an.Ensemble([mlp(seed, an.Gaussian(), n_outputs=2) for seed in range(2)])
+    with pytest.raises(TypeError, match=r"the loss Gaussian\(.*has no form in C"):
+        an.export.c(model, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "int16"])
@@ -167,20 +184,30 @@ def test_a_row_that_predict_refuses_is_refused_by_the_number_of_its_field(c):
         assert library.m_answer(ctypes.byref(row), pointer(y)) == wanted
 
 
-@pytest.mark.parametrize("target", ["pet", "weight"])
-def test_tabm(c, target):
+@pytest.mark.parametrize("kind", ["float32", "int8", "int16"])
+@pytest.mark.parametrize(
+    ("method", "target", "options"),
+    [
+        ("tabm", "pet", {"members": 4}),
+        ("tabm", "weight", {"members": 4, "number_embedding": "piecewise", "mini": True}),
+        ("realmlp", "pet", {}),
+    ],
+)
+def test_networks_of_tables(c, method, target, options, kind):
+    """Embeddings and members, as they are put together."""
     rows = table()
     task = "classification" if target == "pet" else "regression"
-    recipe = replace(recipe_for("tabm", "default", task, n_rows=200), members=4, hidden=(8, 8))
+    recipe = replace(recipe_for(method, "default", task, n_rows=200), hidden=(8, 8), **options)
     encoding = encode(recipe, rows, target)
     x = encoding.inputs(rows)
     net = build(recipe, encoding, x, encoding.targets(rows), seed=0)
     for name, array in net.params.items():  # some start at 0 or 1
         array[...] += 0.1 * np.random.default_rng(len(name)).standard_normal(array.shape)
     net.metadata |= {"table": encoding.to_json(), "recipe": recipe.to_json()}
-    c.write(net, test=x[:20])
+    found = c.write(net, type=kind, calibrate=x, test=x, report=x)
     assert c.run(*WARNINGS)[0] == 0
-    assert c.loops(x[:2]) == {c.found["iterations"]}
+    assert c.loops(x[:2] if kind == "float32" else x[:2].astype(kind)) == {found["iterations"]}
+    assert found["largest_difference"] <= {"float32": 0.0, "int8": 0.1, "int16": 1e-3}[kind]
 
 
 # Refusals ----------------------------------------------------------------------------------------
@@ -192,15 +219,6 @@ class Own:
 
     def backward(self, dout):
         return dout
-
-
-def dates():
-    rows = Table("t", {"when": ["2024-01-01", "2024-01-03"], "t": [1.0, 2.0]}, lines=[1, 2])
-    rows = Table("t", {"when": rows.columns["when"], "t": np.array([1.0, 2.0])})
-    encoding = Encoding.fit(rows, "t", task="regression")
-    net = an.Sequential(an.Affine.init(encoding.width, 1, rng=0))
-    net.metadata["table"] = encoding.to_json()
-    return net
 
 
 def broken():
@@ -218,7 +236,6 @@ X = np.zeros((3, 5))
         (an.Sequential(Own()), {}, TypeError, "layer 0, Own, has no compiled form"),
         (an.Sequential(an.ReLU()), {}, ValueError, "no layer fixes"),
         (broken(), {}, ValueError, "not finite"),
-        (dates(), {}, ValueError, "column 'when' holds dates"),
         ("net", {}, TypeError, "net is str"),
         (mlp(0, None), {"name": "2x"}, ValueError, "name is '2x'"),
         (mlp(0, None), {"type": "int4"}, ValueError, "type is 'int4'"),

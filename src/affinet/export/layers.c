@@ -91,7 +91,7 @@ static void @increasing(const float *x, size_t group, size_t n, float *y) {
 }
 
 //= copy:
-static void @copy(const float *x, size_t n, float *y) {
+static void @copy(const @value *x, size_t n, @value *y) {
     size_t i;
     for (i = 0; i < n; i++) { y[i] = x[i]; }
 }

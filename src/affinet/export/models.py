@@ -11,7 +11,7 @@ import numpy as np
 from affinet._validation import Array
 from affinet.ensemble import Ensemble
 from affinet.ensemble.tables import outputs
-from affinet.losses import Poisson, SigmoidWithLoss, SoftmaxWithLoss
+from affinet.losses import Loss, Poisson, SigmoidWithLoss, SoftmaxWithLoss
 from affinet.network import Sequential
 from affinet.network.inner import walk, width_taken
 from affinet.tables import ClassTarget, Encoding
@@ -117,6 +117,12 @@ def table_metadata(model: Any) -> dict[str, Any]:
     return found
 
 
+def has_own_mixture(loss: Any) -> bool:
+    """True if an ensemble with this loss does not answer with the mean of its members."""
+    combined = getattr(type(loss), "combined", None)
+    return combined not in (None, Loss.combined)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A model as it is exported to C.
@@ -144,6 +150,8 @@ class Subject:
         known = Encoding.from_json(meta["table"]) if "table" in meta else None
         recipe = None if meta.get("recipe") is None else Recipe.from_json(meta["recipe"])
         found = cls(net, known, recipe, float(meta.get("temperature", 1.0)))
+        if isinstance(net, Ensemble) and not found.mixture and has_own_mixture(net.loss):
+            raise TypeError(f"an ensemble with the loss {net.loss!r} has no form in C")
         for place, member in enumerate(found.nets):
             if member.precision is not None:
                 raise ValueError(

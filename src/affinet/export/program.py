@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from affinet._validation import Array
 from affinet._version import __version__
-from affinet.export.integers import IntegerNetwork, quantized
+from affinet.export.integer_api import integer_functions
+from affinet.export.integers import IntegerModel, quantized
 from affinet.export.models import Subject
 from affinet.export.sections import functions
 from affinet.export.steps import Chain, float_chain, single
@@ -22,6 +24,7 @@ FLASH = """#if defined(__AVR__)
 #define @FLOAT(p) pgm_read_float(p)
 #define @DOUBLE(p) ((double)pgm_read_float(p))
 #define @BYTE(p) pgm_read_byte(p)
+#define @SHORT(p) ((int16_t)pgm_read_word(p))
 #define @LONG(p) pgm_read_dword(p)
 #define @INDEX(p) ((size_t)pgm_read_dword(p))
 #define @VALUE(p) ((@value)@READ_VALUE(p))
@@ -33,6 +36,7 @@ FLASH = """#if defined(__AVR__)
 #define @FLOAT(p) (*(p))
 #define @DOUBLE(p) (*(p))
 #define @BYTE(p) (*(p))
+#define @SHORT(p) (*(p))
 #define @LONG(p) (*(p))
 #define @INDEX(p) ((size_t)*(p))
 #define @VALUE(p) (*(p))
@@ -54,14 +58,14 @@ class Program:
         Bytes of constant arrays (``flash``) and of the scratch on the stack (``scratch``),
         ``multiply_adds`` and ``iterations`` of loops for a row.
     subject : Subject
-    integers : IntegerNetwork or None
+    integers : IntegerModel or None
     """
 
     header: str
     source: str
     figures: dict[str, int]
     subject: Subject
-    integers: IntegerNetwork | None
+    integers: IntegerModel | None
     chains: list[Chain]
 
 
@@ -73,12 +77,10 @@ def program_of(model: Any, kind: str, calibrate: Array | None, libm: bool) -> Pr
     if kind == "float32":
         chains = [float_chain(net, f"network {i}") for i, net in enumerate(subject.nets)]
     else:
-        if len(subject.nets) > 1 or subject.members > 1:
-            raise TypeError(f"an ensemble has no form in {kind}; write float32")
         if calibrate is None:
             raise ValueError(f"{kind} needs calibrate, rows from which it takes its scales")
-        integers = quantized(subject.nets[0], kind, calibrate)
-        chains = [integers.chain]
+        integers = quantized(subject, kind, calibrate)
+        chains = integers.chains
     size = {"float32": 4, "int8": 1, "int16": 2}[kind]
     for i, chain in enumerate(chains):
         writer.chain(f"net{i}", chain, size)
@@ -86,7 +88,7 @@ def program_of(model: Any, kind: str, calibrate: Array | None, libm: bool) -> Pr
     if subject.encoding is not None:
         more = write_encoding(writer, subject.encoding, subject.temperature)
         declared, defined = declared + more[0], defined + more[1]
-    figures = figures_of(subject, chains, writer)
+    figures = figures_of(subject, chains, writer, integers)
     source = "\n".join([
         source_head(kind, libm, integers), *writer.arrays,
         functions(writer.used, libm), *writer.bodies, defined,
@@ -95,21 +97,29 @@ def program_of(model: Any, kind: str, calibrate: Array | None, libm: bool) -> Pr
     return Program(header, source, figures, subject, integers, chains)
 
 
-def figures_of(subject: Subject, chains: list[Chain], writer: Writer) -> dict[str, int]:
+def figures_of(
+    subject: Subject, chains: list[Chain], writer: Writer, integers: IntegerModel | None
+) -> dict[str, int]:
     """Bytes and counts."""
     times, n = subject.members, chains[0].n_outputs
     answers = times * len(chains)
-    mixing = {"": 0, "softmax": 3 * n + 3, "sigmoid": n, "exp": n}[subject.mixture]
+    scratch, mixing = writer.scratch, 0
+    if integers is not None and integers.mixed is not None:
+        scratch += answers * n * integers.kind.dtype.itemsize
+        scratch += 4 * n if subject.mixture == "softmax" else 0
+        mixing = integers.mixed.loops + (answers if times > 1 else 0)
+    elif answers > 1:
+        each = {"": 0, "softmax": 3 * n + 3, "sigmoid": n, "exp": n}[subject.mixture]
+        mixing = (2 if subject.mixture else 1) * n + answers * (1 + each + n)
     return {
         "flash": writer.flash,
-        "scratch": writer.scratch,
+        "scratch": scratch,
         "multiply_adds": times * sum(s.products for c in chains for s in c.steps),
-        "iterations": times * sum(s.loops for c in chains for s in c.steps)
-        + (2 * n + answers * (1 + mixing + n) if answers > 1 else 0),
+        "iterations": times * sum(s.loops for c in chains for s in c.steps) + mixing,
     }
 
 
-def source_head(kind: str, libm: bool, integers: IntegerNetwork | None) -> str:
+def source_head(kind: str, libm: bool, integers: IntegerModel | None) -> str:
     """Includes, types and macros."""
     lines = ['#include "@HEADER"', *(["#include <math.h>"] if libm else []), ""]
     if integers is None:
@@ -123,8 +133,6 @@ def source_head(kind: str, libm: bool, integers: IntegerNetwork | None) -> str:
             f"#define @MOST {integers.kind.high}",
             f"#define @READ_VALUE(p) {value}(p)",
             f"#define @READ_TOTAL(p) {total}(p)",
-            f"#define @INPUT_ZERO {integers.given.zero}",
-            f"#define @INPUT_PER_SCALE {single(float(integers.per_step))}",
         ]
     return "\n".join([*lines, FLASH])
 
@@ -133,15 +141,16 @@ def header_of(
     subject: Subject, chains: list[Chain], kind: str, figures: dict[str, int], declared: str
 ) -> str:
     """The header's text."""
+    of_run = "" if kind == "float32" else " in run, to which predict adds a row and its outputs"
     counts = (
-        f"{figures['flash']} bytes of constants, {figures['scratch']} bytes of scratch on the "
-        f"stack, {figures['multiply_adds']} multiply-adds and {figures['iterations']} iterations "
-        "of loops for a row, whatever its values"
+        f"/* {comment(textwrap.shorten(repr(subject.net), 300))} in {kind}, written by affinet "
+        f"{__version__}: {figures['flash']} bytes of constants, {figures['scratch']} bytes of "
+        f"scratch on the stack{of_run}, {figures['multiply_adds']} multiply-adds and "
+        f"{figures['iterations']} iterations of loops for a row, whatever its values. Nothing is "
+        "allocated or kept between calls. x and y must not overlap. */"
     )
     return "\n".join([
-        f"/* {comment(repr(subject.net))[:300]}",
-        f"   in {kind}, written by affinet {__version__}: {counts}.",
-        "   Nothing is allocated or kept between calls. x and y must not overlap. */",
+        textwrap.fill(counts, 96, subsequent_indent="   "),
         "#ifndef @H", "#define @H", "#include <stddef.h>", "#include <stdint.h>",
         "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
         f"#define @INPUTS {chains[0].n_inputs}", f"#define @OUTPUTS {chains[0].n_outputs}",
@@ -154,7 +163,7 @@ def api(
     subject: Subject,
     chains: list[Chain],
     writer: Writer,
-    integers: IntegerNetwork | None,
+    integers: IntegerModel | None,
     libm: bool,
 ) -> tuple[str, str]:
     """Declarations and definitions of the public functions."""
@@ -163,24 +172,8 @@ def api(
         "void @predict(const float *x, float *y);",
     ]
     if integers is not None:
-        value = f"{integers.kind.name}_t"
-        given, back = integers.given, integers.returned
-        declared += [
-            f"/* Integers only: x stands for {given.step!r} (x - {given.zero}), "
-            f"y for {back.step!r} (y - {back.zero}). */",
-            f"void @run(const {value} *x, {value} *y);",
-            "/* The nearest integers that stand for x. */",
-            f"void @quantize(const float *x, {value} *q);",
-        ]
-        writer.uses(["quantize"])
-        defined = [
-            "void @run(const @value *x, @value *y) { @net0(x, y); }", "",
-            "void @predict(const float *x, float *y) {", "    @value q[@INPUTS], out[@OUTPUTS];",
-            "    size_t i;", "    @quantize(x, q);", "    @net0(q, out);",
-            "    for (i = 0; i < @OUTPUTS; i++) {",
-            f"        y[i] = (float)(out[i] - {back.zero}) * {single(back.step)};",
-            "    }", "}", "",
-        ]  # fmt: skip
+        more, defined = integer_functions(integers, writer)
+        declared += more
     elif len(chains) == 1 and subject.members == 1:
         defined = ["void @predict(const float *x, float *y) { @net0(x, y); }", ""]
     else:
@@ -227,7 +220,7 @@ def mixture(subject: Subject, chains: list[Chain], writer: Writer) -> list[str]:
         "exp": ["        for (i = 0; i < @OUTPUTS; i++) { one[i] = @exp(one[i]); }"],
     }[kind]  # fmt: skip
     last = {
-        "": "y[i]", "softmax": "@log(y[i])", "exp": "@log(y[i])",
+        "": "", "softmax": "@log(y[i])", "exp": "@log(y[i])",
         "sigmoid": "@log(y[i]) - @log(1.0f - y[i])",
     }[kind]  # fmt: skip
     lines = ["void @predict(const float *x, float *y) {", "    float one[@OUTPUTS];",
@@ -240,7 +233,9 @@ def mixture(subject: Subject, chains: list[Chain], writer: Writer) -> list[str]:
         call = f"        @net{place}(x, {'member, ' if count > 1 else ''}one);"
         lines += [f"    for (member = 0; member < {count}; member++) {{", call, *share,
                   adds.format(weights[place]), "    }"]  # fmt: skip
-    return [*lines, f"    for (i = 0; i < @OUTPUTS; i++) {{ y[i] = {last}; }}", "}", ""]
+    if kind:
+        lines.append(f"    for (i = 0; i < @OUTPUTS; i++) {{ y[i] = {last}; }}")
+    return [*lines, "}", ""]
 
 
 # Comparison --------------------------------------------------------------------------------------

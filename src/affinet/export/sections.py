@@ -10,7 +10,7 @@ from importlib import resources
 from affinet.export.steps import PARAMETRIC
 from affinet.layers.activations import activation_classes
 
-FILES = ("activations", "layers", "libm", "integers", "encoding")
+FILES = ("activations", "layers", "libm", "integers", "mixtures", "encoding")
 OWN_LOOPS = ("relu", "leaky_relu")
 MAP = """static void @{0}(const float *x, size_t n, float *y) {{
     size_t i;

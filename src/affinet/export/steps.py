@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class Step:
         True if it may overwrite its first source.
     products, loops : int
         Multiply-adds, and iterations of all loops.
+    work : int
+        Values of scratch that it needs for itself, in front of the output.
     """
 
     function: str
@@ -51,6 +53,7 @@ class Step:
     in_place: bool = False
     products: int = 0
     loops: int = 0
+    work: int = 0
 
 
 @dataclass
@@ -280,46 +283,3 @@ WRITERS: dict[str, Callable[[Operation, tuple[int, ...], int, Array], Step]] = {
     "member_scale_shift": member_scale,
     "member_affine": member_affine,
 }
-
-
-# Memory ------------------------------------------------------------------------------------------
-
-
-def placed(steps: Sequence[Step]) -> tuple[list[int | None], int]:
-    """Where each step writes in the scratch, None for the output array, and the scratch's size.
-
-    A step that may work in place does so where nothing later reads its source. The widest outputs
-    are placed first, each as low as no other lies that is alive at the same time; in a network
-    without branches the scratch has the size of the two widest layers that follow each other.
-    """
-    last_reader = {s: i for i, step in enumerate(steps) for s in step.sources}
-    owner: list[int] = []  # the step whose memory each one writes to
-    for i, step in enumerate(steps):
-        source = step.sources[0]
-        free = step.in_place and source >= 0 and last_reader[source] == i
-        owner.append(owner[source] if free and step.sources.count(source) == 1 else i)
-    spans: dict[
-        int, tuple[int, int, int]
-    ] = {}  # of each memory: first and last step that needs it, and its size
-    for i, step in enumerate(steps):
-        first, _, size = spans.get(owner[i], (i, i, step.width))
-        spans[owner[i]] = first, last_reader.get(i, i), size
-    to_output = owner[-1]
-    offsets: dict[int, int] = {}
-    for own in sorted(spans, key=lambda own: -spans[own][2]):
-        if own == to_output:
-            continue
-        first, last, size = spans[own]
-        place = 0
-        alive = sorted(
-            (offsets[o], offsets[o] + spans[o][2])
-            for o in offsets
-            if spans[o][0] <= last and first <= spans[o][1]
-        )
-        for start, end in alive:
-            if place + size <= start:
-                break
-            place = max(place, end)
-        offsets[own] = place
-    total = max((offsets[own] + spans[own][2] for own in offsets), default=0)
-    return [None if own == to_output else offsets[own] for own in owner], total
