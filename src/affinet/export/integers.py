@@ -152,7 +152,8 @@ def quantized(subject: Subject, kind_name: str, rows: Array) -> IntegerModel:
         assert last is not None
         least, most = limits(subject.mixture, subject.predict(x))
         returned = scale_between(least, most, kind)
-        weights, n = subject.weights, chains[0].n_outputs
+        weights = np.repeat(subject.weights, subject.members)
+        n = chains[0].n_outputs
         mixed = mixture_of(subject.mixture, weights, n, last, returned, kind)
     return IntegerModel(kind, chains, runs, given, returned, mixed)
 
