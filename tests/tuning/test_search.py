@@ -29,10 +29,10 @@ def run(space=SPACE, n=8, **options):
 def test_halving_follows_the_written_rule():
     found = run(patience=99)
     assert [trial.number for trial in found.trials] == list(range(8))
-    assert sorted(trial.epochs for trial in found.trials) == [4, 4, 4, 4, 8, 8, 16, 16]
+    assert sorted(trial.epochs for trial in found.trials) == [3, 3, 3, 3, 7, 7, 16, 16]
     assert {t.stopped for t in found.trials if t.epochs < 16} == {"behind"}
-    first = sorted(found.trials, key=lambda t: min(t.history["val_loss"][:4]))
-    assert {t.number for t in first[:4]} == {t.number for t in found.trials if t.epochs > 4}
+    first = sorted(found.trials, key=lambda t: min(t.history["val_loss"][:3]))
+    assert {t.number for t in first[:4]} == {t.number for t in found.trials if t.epochs > 3}
     for trial in found.trials:
         assert trial.score == min(trial.history["val_loss"])
         assert trial.history["val_loss"][trial.best_epoch - 1] == trial.score
@@ -107,7 +107,7 @@ def test_ctrl_c_keeps_what_was_trained(monkeypatch):
         found = run()
     assert found.interrupted
     assert {t.stopped for t in found.trials} == {"behind", "interrupted"}
-    assert max(t.epochs for t in found.trials) == 8
+    assert max(t.epochs for t in found.trials) == 7
     assert np.isfinite(found.score)
 
     def at_once(crowd):

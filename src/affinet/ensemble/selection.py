@@ -16,7 +16,9 @@ from affinet._validation import Array
 from affinet.losses import Loss, loss_of, mixtures
 
 
-def greedy_counts(loss: Any, outputs: Array, t: ArrayLike, k: int, weights: Array | None) -> Array:
+def greedy_counts(
+    loss: Any, outputs: Array, t: ArrayLike, k: int, weights: Array | None, first: int = 0
+) -> Array:
     """How often each member is chosen in the best of the first k rounds.
 
     Every round adds the member with which the ensemble's loss is lowest, of equal ones the first;
@@ -32,6 +34,9 @@ def greedy_counts(loss: Any, outputs: Array, t: ArrayLike, k: int, weights: Arra
     k : int
     weights : array of shape (B,), optional
         Weights of the rows.
+    first : int
+        The members 0 .. first - 1, at most k, are chosen before the first round. With the best
+        members in front this is the sorted initialization of section 2.2, against overfitting.
 
     Returns
     -------
@@ -45,7 +50,11 @@ def greedy_counts(loss: Any, outputs: Array, t: ArrayLike, k: int, weights: Arra
     counts = np.zeros(len(outputs), int)
     best, best_counts = math.inf, counts
     chosen: Array | None = None
-    for n_chosen in range(k):
+    if first:
+        chosen = combined(loss, outputs[:first].astype(np.float64), np.full(first, 1 / first))
+        counts[:first] = 1
+        best, best_counts = loss_of(copy.copy(loss), chosen, t, weights), counts.copy()
+    for n_chosen in range(first, k):
         shares = np.array([n_chosen, 1.0]) / (n_chosen + 1)
         losses = [
             loss_of(copy.copy(loss), with_member(loss, chosen, output, shares), t, weights)

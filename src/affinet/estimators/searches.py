@@ -7,20 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 from affinet.ensemble import Ensemble
-from affinet.estimators.parameters import Check, store, whole
+from affinet.estimators.parameters import Check, choice, store, whole
 from affinet.estimators.tabular import TabularClassifier, TabularRegressor
 from affinet.estimators.tabular_base import BaseTabular, Encoded
-from affinet.estimators.tabular_parameters import CLASSIFIER, REGRESSOR
+from affinet.estimators.tabular_parameters import CLASSIFIER, REGRESSOR, optional
 from affinet.tabular import Recipe, recipe_for
-from affinet.tuning import Trial, default_space, search
+from affinet.tuning import Trial, default_space, search, table_space
 from affinet.tuning.networks import require_names
 from affinet.tuning.spaces import usable_space
+from affinet.tuning.tables import RECIPE_NAMES, table_build
 
 # Parameters of Tabular*, not of these.
 OTHERS = (
-    *("method", "preset", "batch_size", "callbacks"),
+    *("preset", "batch_size", "callbacks"),
     *("n_estimators", "bootstrap", "cv", "average", "precision"),
 )
+METHODS = ("realmlp", "mlp")
 
 
 def space_of(name: str, value: Any) -> None:
@@ -32,8 +34,9 @@ def space_of(name: str, value: Any) -> None:
 def table_for(parameters: dict[str, Check]) -> dict[str, Check]:
     """Valid values of the parameters, from those of the estimators for one network."""
     kept = {name: check for name, check in parameters.items() if name not in OTHERS}
-    counts = ("n_iter", "rungs", "patience", "members", "epochs")
-    return kept | {"space": space_of} | {name: whole(1) for name in counts}
+    counts = {name: whole(1) for name in ("n_iter", "rungs", "members", "epochs")}
+    own = {"space": space_of, "method": choice(*METHODS), "patience": optional(whole(1))}
+    return kept | counts | own
 
 
 class BaseSearch(BaseTabular):
@@ -45,16 +48,23 @@ class BaseSearch(BaseTabular):
     precision: str | None = None
 
     def _recipe(self, n_rows: int) -> Recipe:
-        """For its encoding, which is TabPack's."""
-        recipe = recipe_for("mlp", "default", self._task, n_rows)
-        return replace(recipe, scaling="quantile")
+        """RealMLP's, which the networks vary; or for its encoding only, which is TabPack's."""
+        recipe = recipe_for(self.method, "default", self._task, n_rows)
+        return recipe if self.method == "realmlp" else replace(recipe, scaling="quantile")
 
     def _train(self, data: Encoded, seed: int, begun: float) -> None:
         """Search, and keep the ensemble."""
         x, t, weights, validation = data.x, data.t, data.weights, data.validation
         if not x.shape[1]:
             raise ValueError("no column has values to learn from")
-        space = default_space() if self.space is None else self.space
+        space, build = self.space, None
+        if self.method == "realmlp":
+            space = table_space(self._task) if space is None else space
+            if "muon_lr" in space:
+                known = ", ".join(RECIPE_NAMES)
+                raise ValueError(f"space has 'muon_lr', wanted some of {known}; or method='mlp'")
+            build = table_build(self.recipe_, self.encoding_, x, t)
+        space = default_space() if space is None else space
         left = self.time_limit
         if left is not None:
             left = max(left - (time.perf_counter() - begun), 1e-3)
@@ -62,7 +72,7 @@ class BaseSearch(BaseTabular):
         found = search(
             space, x, t, self.n_iter,
             validation_data=chosen_by if validation is None else validation,
-            sample_weight=weights, n_outputs=self._n_outputs(),
+            sample_weight=weights, n_outputs=self._n_outputs(), build=build,
             numbers=list(self.encoding_.number_inputs), epochs=self._most_epochs(t),
             rungs=self.rungs, patience=self.patience, members=self.members, seed=seed,
             time_limit=left, verbose=int(bool(self.verbose)),
@@ -87,22 +97,28 @@ class SearchClassifier(BaseSearch, TabularClassifier):
     """Many networks of random hyper-parameters for a table, and an ensemble of the best.
 
     It takes the table as :class:`TabularClassifier` does. Networks are trained together, those
-    that fall behind on held-out rows stop early, and the ensemble that predicts these rows best is
-    kept; see :func:`affinet.search`, which this is for tables. The default space is that of TabPack
-    (2026). It costs several times as much as :class:`TabularClassifier`.
+    that fall behind on held-out rows stop early, and an ensemble of those that predict these rows
+    best is kept; see :func:`affinet.search`, which this is for tables. It costs about seven times
+    as much as :class:`TabularClassifier` and is usually better.
 
     Parameters
     ----------
     space : dict, optional
         A list or a distribution of :mod:`affinet.tuning` for hyper-parameters, by the names of
-        ``affinet.tuning.DEFAULTS``. By default ``affinet.tuning.default_space()``.
+        ``affinet.tuning.DEFAULTS``. By default ``affinet.tuning.table_space(...)``, or with
+        ``method="mlp"`` ``affinet.tuning.default_space()``.
     n_iter : int
         Number of networks.
+    method : {"realmlp", "mlp"}
+        "realmlp": networks, encoding and training of RealMLP, whose hyper-parameters replace
+        those that ``space`` lacks, but not "muon_lr"; in each rung the learning rate rises and
+        falls once. "mlp": the plain networks of :func:`affinet.search`, with the ranges of
+        TabPack (2026) and constant learning rates; give it a ``patience`` of 16.
     epochs : int
         Most epochs of a network.
     rungs : int
         Number of rungs: after each but the last, half of the networks stop.
-    patience : int
+    patience : int, optional
         Number of epochs without a lower validation loss after which a network stops.
     members : int
         Most members of the ensemble, repeats included.
@@ -143,7 +159,7 @@ class SearchClassifier(BaseSearch, TabularClassifier):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((300, 2))
     >>> y = np.where(X[:, 0] * X[:, 1] > 0, "yes", "no")
-    >>> space = {"width": [32, 64], "layers": [1, 2], "lr": [0.003, 0.01], "batch_size": 32}
+    >>> space = {"width": [32, 64], "layers": [1, 2], "lr": [0.03, 0.1], "batch_size": 32}
     >>> model = SearchClassifier(space, n_iter=6, epochs=24, random_state=0)
     >>> model.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.85
     True
@@ -156,9 +172,10 @@ class SearchClassifier(BaseSearch, TabularClassifier):
         space: Any = None,
         n_iter: int = 64,
         *,
-        epochs: int = 128,
-        rungs: int = 4,
-        patience: int = 16,
+        method: str = "realmlp",
+        epochs: int = 256,
+        rungs: int = 5,
+        patience: int | None = None,
         members: int = 32,
         categorical_features: Any = None,
         validation_data: Any = None,
@@ -180,7 +197,9 @@ class SearchRegressor(BaseSearch, TabularRegressor):
 
     Parameters
     ----------
-    space, n_iter, epochs, rungs, patience, members, time_limit, random_state, n_threads, verbose
+    space, n_iter, method, epochs, rungs, patience, members
+        As in :class:`SearchClassifier`.
+    time_limit, random_state, n_threads, verbose
         As in :class:`SearchClassifier`.
     categorical_features, validation_data
         As in :class:`TabularRegressor`.
@@ -202,7 +221,7 @@ class SearchRegressor(BaseSearch, TabularRegressor):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-2, 2, (400, 3))
     >>> y = 100 + 10 * np.sin(X[:, 0]) + X[:, 1]
-    >>> space = {"width": [32, 64], "lr": [0.003, 0.01], "batch_size": 32}
+    >>> space = {"width": [32, 64], "lr": [0.1, 0.2], "batch_size": 32}
     >>> model = SearchRegressor(space, n_iter=6, epochs=24, random_state=0).fit(X[:300], y[:300])
     >>> model.score(X[300:], y[300:]) > 0.95
     True
@@ -215,9 +234,10 @@ class SearchRegressor(BaseSearch, TabularRegressor):
         space: Any = None,
         n_iter: int = 64,
         *,
-        epochs: int = 128,
-        rungs: int = 4,
-        patience: int = 16,
+        method: str = "realmlp",
+        epochs: int = 256,
+        rungs: int = 5,
+        patience: int | None = None,
         members: int = 32,
         categorical_features: Any = None,
         validation_data: Any = None,

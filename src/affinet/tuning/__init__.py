@@ -12,6 +12,7 @@ Examples
 from affinet.tuning.networks import DEFAULTS, default_space
 from affinet.tuning.search import Search, search
 from affinet.tuning.spaces import Choice, Distribution, Integer, LogUniform, Uniform, drawn
+from affinet.tuning.tables import table_space
 from affinet.tuning.trials import Trial
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "default_space",
     "drawn",
     "search",
+    "table_space",
 ]

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from affinet._validation import Array
 from affinet.ensemble import Ensemble
 from affinet.ensemble.selection import combined, greedy_counts
 from affinet.losses import loss_of
-from affinet.network.inner import set_arrays
 from affinet.training.crowd import Crowd, train_all
-from affinet.training.many_options import ManyOptions
+from affinet.training.many_options import OPTIONS, ManyOptions, list_name
 from affinet.training.progress import ProgressDisplay, Silent, make_progress
-from affinet.tuning.networks import DEFAULTS
 from affinet.tuning.trials import Contender
 
 
@@ -100,10 +98,9 @@ class Rungs:
         """Train these networks for some epochs more, each on a thread."""
         x, t, weights = self.train
         validation = self.validation if self.validation[2] is not None else self.validation[:2]
-        given = [contender.trial.params.get("batch_size") for contender in alive]
         options = {
+            **own_options([contender.options for contender in alive]),
             "epochs": epochs,
-            "batch_sizes": [DEFAULTS["batch_size"] if size is None else size for size in given],
             "optimizers": [contender.optimizer for contender in alive],
             "seeds": [seed_of(self.seed, contender.trial.number, rung) for contender in alive],
             "callback_lists": [[contender] for contender in alive],
@@ -124,19 +121,21 @@ class Rungs:
                     contender.trial.error = crowd.failed[place]
 
     def select(self) -> None:
-        """The greedy ensemble of all networks' best epochs; kept if its loss is the lowest."""
-        able = [contender for contender in self.contenders if math.isfinite(contender.trial.score)]
+        """The greedy ensemble of the best epochs of all rungs; kept if its loss is the lowest."""
+        able = [kept for contender in self.contenders for kept in contender.kept]
         if not able:
             return
+        able = sorted(able, key=lambda kept: kept.score)[: self.members]
         x, t, weights = self.validation
-        outputs = np.stack([contender.predict(x) for contender in able])
+        outputs = np.stack([kept.predict(x) for kept in able])
         loss = able[0].net.loss
-        counts = greedy_counts(loss, outputs, t, self.members, weights)
+        first = sorted_start(loss, outputs, t, weights)
+        counts = greedy_counts(loss, outputs, t, self.members, weights, first)
         places = np.flatnonzero(counts)
         shares = counts[places] / counts.sum()
         score = float(loss_of(copy.copy(loss), combined(loss, outputs[places], shares), t, weights))
         if self.best is None or score < self.best[1]:
-            self.best = Ensemble([twin_of(able[place]) for place in places], counts[places]), score
+            self.best = Ensemble([able[place].twin() for place in places], counts[places]), score
 
     def ahead(self, alive: list[Contender], rung: int) -> list[Contender]:
         """Those of ``alive`` that continue after ``rung`` rungs; the others are behind."""
@@ -175,14 +174,17 @@ def shown_on(display: ProgressDisplay, alive: Sequence[Contender], before: int) 
 
 
 def rung_ends(epochs: int, n_rungs: int) -> list[int]:
-    """The epochs after which rungs end: each has twice the epochs of the one before it.
+    """The epochs after which rungs end: each rung is about twice as long as the one before it.
+
+    As half of the networks go on, all rungs cost about the same.
 
     Examples
     --------
-    >>> rung_ends(128, 4), rung_ends(3, 4)
-    ([16, 32, 64, 128], [1, 2, 3])
+    >>> rung_ends(256, 5), rung_ends(3, 4)
+    ([9, 25, 58, 124, 256], [1, 2, 3])
     """
-    return sorted({-(-epochs // (1 << power)) for power in range(n_rungs)})
+    whole = (1 << n_rungs) - 1
+    return sorted({-(-epochs * ((1 << power) - 1) // whole) for power in range(1, n_rungs + 1)})
 
 
 def kept_after(n: int, rung: int) -> int:
@@ -201,8 +203,24 @@ def seed_of(seed: int, number: int, rung: int) -> int:
     return int(np.random.SeedSequence([seed, number, rung + 1]).generate_state(1)[0])
 
 
-def twin_of(contender: Contender) -> Any:
-    """A copy of the network with the parameters of its best epoch, for an ensemble."""
-    net = copy.deepcopy(contender.net)
-    set_arrays(net, contender.arrays)
-    return net
+def sorted_start(loss: Any, outputs: Array, t: Any, weights: Array | None) -> int:
+    """How many of the best epochs an ensemble starts with, those of the lowest loss in front.
+
+    Few validation rows choose badly: the mean of many networks is better than a greedy choice,
+    and so is a greedy choice that begins with it. Half of them, or a half of that, and so on,
+    until their mean is better than the first alone.
+    """
+    first = (len(outputs) + 1) // 2
+    best = loss_of(copy.copy(loss), outputs[0], t, weights)
+    while first > 1:
+        shares = np.full(first, 1 / first)
+        if loss_of(copy.copy(loss), combined(loss, outputs[:first], shares), t, weights) < best:
+            break
+        first //= 2
+    return first
+
+
+def own_options(options: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Options of ``fit`` of each network, as lists for all of them."""
+    names = dict.fromkeys(name for own in options for name in own)
+    return {list_name(name): [own.get(name, OPTIONS[name]) for own in options] for name in names}

@@ -18,6 +18,7 @@ from affinet.network import Sequential
 from affinet.tabular.splitting import held_out
 from affinet.training.finite import warn_caller
 from affinet.tuning.networks import (
+    DEFAULTS,
     TRAINING,
     default_space,
     network_of,
@@ -29,6 +30,10 @@ from affinet.tuning.spaces import drawn, usable_space
 from affinet.tuning.trials import Contender, Trial
 
 SMALLEST_VALIDATION = 2
+OF_RUNGS = (  # options of fit that build may give
+    *("batch_size", "clip_norm", "sampler"),
+    *("schedule", "decay_schedule", "dropout_schedule"),
+)
 Build = Callable[[dict[str, Any], int], Any]
 
 
@@ -81,7 +86,7 @@ def search(
     build: Build | None = None,
     epochs: int = 128,
     rungs: int = 4,
-    patience: int = 16,
+    patience: int | None = 16,
     members: int = 32,
     seed: int = 0,
     time_limit: float | None = None,
@@ -91,10 +96,11 @@ def search(
 
     The networks are trained as by :func:`fit_many`, each by one thread, in rungs (successive
     halving: Jamieson, Talwalkar, "Non-stochastic best arm identification and hyperparameter
-    optimization", AISTATS 2016): after ``epochs / 2^(rungs - 1)`` epochs only half of the ``n``
-    networks continue, a quarter after twice as many, and so on. After each rung an ensemble is
-    chosen, greedily and with repeats as in :meth:`Ensemble.pruned`, from the best epochs of all
-    networks, also of those that have stopped; the ensemble of the lowest loss is the result.
+    optimization", AISTATS 2016): after the first rung only half of the ``n`` networks continue, a
+    quarter after the second, and so on. Each rung is twice as long as the one before it. After
+    each rung an ensemble is chosen from the best epochs of all networks in all rungs, also of
+    those that have stopped: it starts with several of the best, and grows greedily and with
+    repeats as in :meth:`Ensemble.pruned`. The ensemble of the lowest loss is the result.
 
     Parameters
     ----------
@@ -121,17 +127,21 @@ def search(
     numbers : iterable of int, optional
         Columns of x that ``embedding`` embeds; all by default.
     build : callable, optional
-        ``build(params, seed)`` returns an untrained network with its loss, or a network and its
-        optimizer; then names in ``space`` are free. ``batch_size``, and without an optimizer
-        ``lr``, ``weight_decay`` and ``muon_lr``, keep their meaning.
+        ``build(params, seed)`` returns an untrained network with its loss, or ``(network,
+        optimizer)``, or ``(network, optimizer, options)`` with options of ``fit``: "batch_size",
+        "clip_norm", "sampler", "schedule", "decay_schedule", "dropout_schedule". Schedules extend
+        over one rung and begin anew in the next. Names in ``space`` are then free. ``batch_size``,
+        and without an optimizer ``lr``, ``weight_decay`` and ``muon_lr``, keep their meaning.
     epochs : int
         Most epochs of a network.
     rungs : int
         Number of rungs; 1 lets all networks train to their end.
-    patience : int
-        Number of epochs without a lower validation loss after which a network stops.
+    patience : int or None
+        Number of epochs without a lower validation loss after which a network stops; None to
+        stop at the ends of rungs only.
     members : int
-        Most rounds of the greedy selection, and so the most members of the ensemble.
+        Most members of the ensemble, repeats included. It is chosen from as many of the best
+        epochs.
     seed : int
         Determines everything; no result depends on the number of threads. Hyper-parameters,
         initial values and batches of network i depend on ``seed`` and i only.
@@ -178,7 +188,8 @@ def search(
     begun = time.perf_counter()
     n, seed = whole_number("n", n, 1), whole_number("seed", seed, 0)
     epochs, rungs = whole_number("epochs", epochs, 1), whole_number("rungs", rungs, 1)
-    patience, members = whole_number("patience", patience, 1), whole_number("members", members, 1)
+    patience = None if patience is None else whole_number("patience", patience, 1)
+    members = whole_number("members", members, 1)
     deadline = None if time_limit is None else begun + positive_number("time_limit", time_limit)
     ranges = usable_space(default_space() if space is None else space)
     if build is None:
@@ -215,20 +226,36 @@ def contender_of(
     space: Mapping[str, Any],
     build: Build,
     seed: int,
-    patience: int,
+    patience: int | None,
     deadline: float | None,
 ) -> Contender:
     """One network and its optimizer, drawn by the seed and its number."""
     params = drawn(space, np.random.default_rng([seed, number]))
     made = build(dict(params), int(np.random.SeedSequence([seed, number, 0]).generate_state(1)[0]))
-    net, optimizer = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    parts = made if isinstance(made, tuple) and len(made) in (2, 3) else (made, None)
+    net, optimizer, options = (*parts, {})[:3]
     if not isinstance(net, Sequential):
-        raise TypeError(f"build returned {made!r:.60}, wanted a Sequential, or it and an optimizer")
+        raise TypeError(
+            f"build returned {made!r:.60}, wanted a Sequential, or it with an optimizer and options"
+        )
+    require_options(options)
     if optimizer is None:
         kept = {name: value for name, value in params.items() if name in TRAINING}
         optimizer = optimizer_of(kept, net)
-    trial = Trial(number, params, net=net)
-    return Contender(trial, optimizer, patience, deadline)
+    size = params.get("batch_size")
+    options = {"batch_size": DEFAULTS["batch_size"] if size is None else size, **options}
+    return Contender(Trial(number, params, net=net), optimizer, options, patience, deadline)
+
+
+def require_options(options: Any) -> None:
+    """Raise unless they are options of ``fit`` that a rung can repeat."""
+    if not isinstance(options, Mapping):
+        raise TypeError(f"build returned the options {options!r:.60}, wanted a dict")
+    for name in options:
+        if name not in OF_RUNGS:
+            raise ValueError(
+                f"build returned the option {name!r}, wanted some of {', '.join(OF_RUNGS)}"
+            )
 
 
 def default_build(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from affinet._validation import Array
 from affinet.network import Sequential
@@ -59,14 +58,45 @@ class Trial:
         return len(self.history.epochs)
 
 
+class Kept:
+    """The parameters of a network's best epoch in one rung.
+
+    Parameters
+    ----------
+    net : Sequential
+        The network, trained until this epoch.
+    score : float
+        Its validation loss.
+    """
+
+    def __init__(self, net: Sequential, score: float) -> None:
+        self.net, self.score = net, score
+        self.arrays: dict[str, Array] = {n: array.copy() for n, array in arrays_of(net).items()}
+        self.outputs: Array | None = None
+
+    def predict(self, x: Array) -> Array:
+        """Outputs for x, computed once; the network stays as it is."""
+        if self.outputs is None:
+            self.outputs = self.twin().predict(x)
+        return self.outputs
+
+    def twin(self) -> Sequential:
+        """A copy of the network with these parameters."""
+        net = copy.deepcopy(self.net)
+        set_arrays(net, self.arrays)
+        return net
+
+
 class Contender:
-    """A trial while it is trained: a callback that keeps the best epoch, over all rungs.
+    """A trial while it is trained: a callback that keeps the best epoch of each rung.
 
     Parameters
     ----------
     trial : Trial
     optimizer : Optimizer
-    patience : int
+    options : dict
+        Options of ``fit`` for every rung, such as "batch_size".
+    patience : int or None
         Number of epochs without a lower validation loss after which it stops.
     deadline : float or None
         ``time.perf_counter()`` after which it stops at the end of an epoch.
@@ -75,25 +105,33 @@ class Contender:
     only_looks = True
 
     def __init__(
-        self, trial: Trial, optimizer: Optimizer, patience: int, deadline: float | None
+        self,
+        trial: Trial,
+        optimizer: Optimizer,
+        options: dict[str, Any],
+        patience: int | None,
+        deadline: float | None,
     ) -> None:
-        self.trial, self.optimizer = trial, optimizer
+        self.trial, self.optimizer, self.options = trial, optimizer, options
         self.patience, self.deadline = patience, deadline
-        self.arrays: dict[str, Array] = {}  # of the best epoch
-        self.outputs: Array | None = None  # of the best epoch, for the validation rows
+        self.kept: list[Kept] = []  # the best epoch of each rung that had a finite loss
+        self.best = math.inf  # of the present rung
         self.waited = self.epochs = 0
 
     def __call__(self, state: TrainingState) -> None:
-        """Compare an epoch with the best one so far; StopTraining ends this network alone."""
+        """Compare an epoch with the best ones so far; StopTraining ends this network alone."""
         self.epochs += 1
         value = float(state.metrics["val_loss"])
         self.waited += 1
-        if value < self.trial.score:  # never for NaN
+        if value < self.best:  # never for NaN
+            if math.isfinite(self.best):
+                self.kept.pop()
+            self.best = value
+            self.kept.append(Kept(state.net, value))
+        if value < self.trial.score:
             self.trial.score, self.waited = value, 0
             self.trial.best_epoch = self.epochs
-            self.arrays = {name: array.copy() for name, array in arrays_of(state.net).items()}
-            self.outputs = None
-        if self.waited >= self.patience:
+        if self.patience is not None and self.waited >= self.patience:
             self.trial.stopped = "patience"
             raise StopTraining(f"val_loss has not become lower for {self.waited} epochs")
         if self.deadline is not None and time.perf_counter() > self.deadline:
@@ -108,6 +146,7 @@ class Contender:
 
     def add(self, history: History | None) -> None:
         """Append a rung's epochs to the trial's history."""
+        self.best = math.inf
         if history is None:
             return
         own = self.trial.history
@@ -120,18 +159,7 @@ class Contender:
         if history.stopped_by == STOPPED_BY:
             self.trial.stopped = "not finite"
 
-    def predict(self, x: Array) -> Array:
-        """The best epoch's outputs for x, computed once; the network stays as it is."""
-        if self.outputs is None:
-            present = {name: array.copy() for name, array in arrays_of(self.net).items()}
-            set_arrays(self.net, self.arrays)
-            try:
-                self.outputs = self.net.predict(x)
-            finally:
-                set_arrays(self.net, present)
-        return np.asarray(self.outputs)
-
     def restore(self) -> None:
         """Give the network the parameters of its best epoch, if there is one."""
-        if self.arrays:
-            set_arrays(self.net, self.arrays)
+        if self.kept:
+            set_arrays(self.net, min(self.kept, key=lambda kept: kept.score).arrays)
