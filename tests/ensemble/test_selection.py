@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import affinet as an
+from affinet.ensemble.selection import greedy_counts
 
 
 def by_hand(predictions, t, k, loss):
@@ -48,6 +49,19 @@ def test_it_is_the_selection_of_the_paper(made, k):
     chosen = an.Ensemble(nets).pruned(k, x, t)
     counts = by_hand([net.predict(x).astype(float) for net in nets], t, k, squares)
     np.testing.assert_allclose(chosen.weights, counts[counts > 0] / counts.sum())
+
+
+def test_a_selection_that_starts_with_the_first_members():
+    rng = np.random.default_rng(3)
+    t, loss = rng.standard_normal((60, 1)), an.MeanSquaredError()
+    outputs = t + rng.standard_normal((5, 60, 1)) * np.arange(1, 6)[:, None, None]
+    assert greedy_counts(loss, outputs, t, 4, None, 4).tolist() == [1, 1, 1, 1, 0]
+    mean = squares(outputs[:4].mean(axis=0), t)
+    counts = greedy_counts(loss, outputs, t, 20, None, 4)
+    assert (counts[:4] >= 1).all()
+    assert squares(np.average(outputs, axis=0, weights=counts), t) < mean
+    bad = np.concatenate([outputs[:2], outputs[4:] + 1000])
+    assert greedy_counts(loss, bad, t, 3, None, 2).tolist()[2] == 0
 
 
 def test_a_member_may_be_chosen_again():

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
 
+from affinet import tuning
 from affinet.estimators import SearchClassifier, SearchRegressor
 from tabular_frames import CLASS, VALUE, objects, pandas_frame
 
@@ -27,8 +28,8 @@ def results(model, X):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("estimator", [SearchClassifier, SearchRegressor])
 def test_every_check_of_scikit_learn(estimator):
-    space = {"width": 32, "layers": 1, "lr": [0.01, 0.03], "batch_size": 32}
-    model = estimator(space, n_iter=2, epochs=30, rungs=1, patience=30, n_threads=1)
+    space = {"width": 16, "layers": 1, "lr": [0.04, 0.1], "batch_size": 32}
+    model = estimator(space, n_iter=2, epochs=15, rungs=1, n_threads=1)
     found = check_estimator(model, expected_failed_checks=EXPECTED, on_fail=None, on_skip=None)
     bad = [r for r in found if r["status"] == "failed"]
     assert not bad, [(r["check_name"], r["exception"]) for r in bad]
@@ -59,6 +60,18 @@ def test_what_is_kept(estimator, y):
     assert model.predict(objects()).dtype == np.asarray(y).dtype
 
 
+@pytest.mark.parametrize("method", ["realmlp", "mlp"])
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_both_methods_and_their_default_spaces(method, estimator, y):
+    model = estimator(n_iter=2, method=method, epochs=2, rungs=1, random_state=0)
+    model.fit(pandas_frame(), y)
+    assert np.isfinite(results(model, pandas_frame())).all()
+    kinds = {type(layer).__name__ for layer in model.ensemble_.members[0].layers}
+    assert ("NTKAffine" in kinds) == (method == "realmlp")
+    space = tuning.default_space() if method == "mlp" else tuning.table_space(model._task)
+    assert set(model.best_params_) == set(space)
+
+
 def test_a_grid_search_over_a_search_and_a_class_weight():
     model = SearchClassifier(**SMALL, class_weight="balanced")
     found = GridSearchCV(model, {"n_iter": [1, 2]}, cv=2).fit(pandas_frame(), CLASS)
@@ -70,6 +83,10 @@ def test_a_grid_search_over_a_search_and_a_class_weight():
     [
         ("space", {"depth": [1]}, "space has 'depth'"),
         ("space", {"lr": []}, "options is empty"),
+        ("space", {"muon_lr": 0.1}, "space has 'muon_lr'.*method='mlp'"),
+        ("space", {"dropout": 2.0}, "dropout"),
+        ("method", "tabm", "method is 'tabm'"),
+        ("patience", 0, "patience is 0"),
         ("n_iter", 0, "n_iter is 0"),
         ("rungs", 0, "rungs is 0"),
         ("time_limit", -1.0, "time_limit"),

@@ -26,6 +26,50 @@ def run(space=SPACE, n=8, **options):
     return an.search(space, *data(), n, **{"epochs": 16, "rungs": 3, "verbose": 0} | options)
 
 
+def small():
+    return tuning.networks.network_of({"width": 8}, 4, 2, None, an.SoftmaxWithLoss(), 0)
+
+
+def test_options_of_fit_come_with_a_network_and_begin_anew_in_each_rung():
+    def build(params, seed):
+        options = {"schedule": an.schedules.Cosine(params["lr"])} if params["lr"] < 0.5 else {}
+        return small(), an.SGD(1e-3), options
+
+    found = run({"lr": [0.1, 0.9], "batch_size": 20}, build=build, patience=None)
+    for trial in found.trials:
+        # 160 rows, 8 steps an epoch; rungs of 3, 4 and 9 epochs
+        assert trial.history.steps == 8 * trial.epochs
+        rates = trial.history.epochs[0].get("lr")
+        assert (rates is None) == (trial.params["lr"] > 0.5)
+        if trial.epochs > 3 and rates is not None:
+            assert trial.history["lr"][2] < 0.02 < trial.history["lr"][3]
+
+
+def test_the_best_epoch_of_every_rung_is_a_candidate(monkeypatch):
+    seen = []
+    counts = rungs.greedy_counts
+
+    def watched(loss, outputs, *given):
+        seen.append(len(outputs))
+        return counts(loss, outputs, *given)
+
+    monkeypatch.setattr(rungs, "greedy_counts", watched)
+    run(patience=None)
+    assert seen == [8, 8 + 4, 8 + 4 + 2]
+    seen.clear()
+    run(patience=None, members=5)
+    assert seen == [5, 5, 5]
+
+
+def test_an_ensemble_starts_with_many_only_if_they_are_better_together():
+    t = np.zeros((4, 1))
+    better = np.array([[[1.0]], [[-1.5]], [[2.0]], [[-2.5]]]).repeat(4, axis=1)
+    assert rungs.sorted_start(an.MeanSquaredError(), better, t, None) == 2
+    alike = np.array([[[1.0]], [[1.5]], [[2.0]], [[2.5]]]).repeat(4, axis=1)
+    assert rungs.sorted_start(an.MeanSquaredError(), alike, t, None) == 1
+    assert rungs.sorted_start(an.MeanSquaredError(), better[:1], t, None) == 1
+
+
 def test_halving_follows_the_written_rule():
     found = run(patience=99)
     assert [trial.number for trial in found.trials] == list(range(8))
@@ -158,6 +202,9 @@ def test_the_default_space_is_tabpacks():
         ({"validation_data": 3}, TypeError, "validation_data"),
         ({"sample_weight": [1.0]}, ValueError, "sample_weight has shape"),
         ({"build": lambda params, seed: 3}, TypeError, "build returned 3"),
+        ({"build": lambda params, seed: (small(), None, 3)}, TypeError, "the options 3"),
+        ({"build": lambda params, seed: (small(), None, {"seed": 3})}, ValueError, "'seed'"),
+        ({"patience": 0}, ValueError, "patience"),
     ],
 )
 def test_what_is_refused(options, error, text):

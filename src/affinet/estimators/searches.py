@@ -98,8 +98,8 @@ class SearchClassifier(BaseSearch, TabularClassifier):
 
     It takes the table as :class:`TabularClassifier` does. Networks are trained together, those
     that fall behind on held-out rows stop early, and an ensemble of those that predict these rows
-    best is kept; see :func:`affinet.search`, which this is for tables. It costs about seven times
-    as much as :class:`TabularClassifier` and is usually better.
+    best is kept; see :func:`affinet.search`, which this is for tables. It is usually better than
+    :class:`TabularClassifier` and takes five to eight times as long.
 
     Parameters
     ----------

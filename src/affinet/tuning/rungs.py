@@ -126,6 +126,8 @@ class Rungs:
         if not able:
             return
         able = sorted(able, key=lambda kept: kept.score)[: self.members]
+        for contender in self.contenders:
+            contender.forget(able)
         x, t, weights = self.validation
         outputs = np.stack([kept.predict(x) for kept in able])
         loss = able[0].net.loss

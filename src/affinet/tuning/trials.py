@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,6 +159,11 @@ class Contender:
         own.best_epoch = self.trial.best_epoch
         if history.stopped_by == STOPPED_BY:
             self.trial.stopped = "not finite"
+
+    def forget(self, needed: Sequence[Kept]) -> None:
+        """Free the memory of the epochs that are neither needed nor the network's best."""
+        best = sorted(self.kept, key=lambda kept: kept.score)[:1]
+        self.kept = [kept for kept in self.kept if kept in (*best, *needed)]
 
     def restore(self) -> None:
         """Give the network the parameters of its best epoch, if there is one."""
