@@ -173,6 +173,10 @@ def search(
     networks; of equal ones the first is kept. A network that diverges or raises an error ends
     alone; ``trial.stopped`` and ``trial.error`` say so.
 
+    The ensemble is chosen from the ``members`` best epochs. It starts with the better half of them,
+    or a half of that, and so on, until their mean is better than the best one alone ("sorted
+    initialization", Caruana et al., ICML 2004, section 2.2): a choice by few rows overfits them.
+
     Examples
     --------
     >>> import affinet as an
