@@ -145,7 +145,8 @@ def test_a_table_of_several_inputs():
     label, probabilities = run(converted, size, frame[["kind"]].to_numpy(object), rest)
     np.testing.assert_array_equal(label, model.predict(frame))
     np.testing.assert_allclose(probabilities, model.predict_proba(frame), rtol=0, atol=1e-6)
-    rest[:, 0] += 0.5  # no category, and not the one that a cast to integers would make of it
+    # No category, nor those that a cast to integers or a print of eight digits makes of them.
+    rest[:, 0] += np.resize([0.5, 1e-9, -4, np.nan, 1e19], N)
     frame["code"] = rest[:, 0]
     label, probabilities = run(converted, size, frame[["kind"]].to_numpy(object), rest)
     np.testing.assert_allclose(probabilities, model.predict_proba(frame), rtol=0, atol=1e-6)

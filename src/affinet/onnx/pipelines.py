@@ -151,7 +151,7 @@ def write_answers(graph: GraphWriter, operator: Any, outputs: str) -> list[str]:
             return [place, p]
         one = graph.constant("one", 1)
         if len(labels) == 1:
-            place, p = graph.add("Sub", place, place), graph.add("Div", p, p)
+            place, p = graph.add("Sub", place, place), graph.add("Add", one, graph.add("Sub", p, p))
         else:
             p = graph.add("Concat", graph.add("Sub", one, p), p, axis=1)
     write = graph.texts if labels.dtype == TEXT else graph.indices
@@ -173,7 +173,7 @@ def write_table_answers(
         labels = class_labels(operator)
         labels = np.append(labels, "" if labels.dtype == TEXT else NO_CLASS)
     columns, answers, _ = write_table(graph, table, labels, lambda name: DOUBLE)
-    require_free(graph, columns)
+    require_free(graph, columns, (name for name, _ in inputs))
     behind, graph.nodes, graph.place = graph.nodes, [], "columns"
     cells = columns_of(operator.raw_operator, inputs)
     for name, dtype in columns.items():
@@ -210,7 +210,7 @@ def write_column(graph: GraphWriter, table: Parts, name: str, text: bool, kind: 
     if not text and not given_text:
         graph.add("Cast", to=element_type(DOUBLE))
     elif text and not given_text and all_whole(table, name):
-        graph.add("Cast", to=element_type(TEXT))  # 3 and 3.0 become "3"
+        write_whole(graph)
     elif text != given_text:
         raise TypeError(
             f"column {name!r} is {type(kind).__name__}, wanted "
@@ -218,6 +218,17 @@ def write_column(graph: GraphWriter, table: Parts, name: str, text: bool, kind: 
         )
     else:
         graph.add("Identity")
+
+
+def write_whole(graph: GraphWriter) -> None:
+    """Add the texts of whole numbers: "" for NaN, and a text that no category has for others."""
+    graph.dtype = DOUBLE
+    x = graph.add("Cast", to=element_type(DOUBLE))
+    whole = graph.add("Cast", to=INT64)
+    text = graph.add("Cast", to=element_type(TEXT))
+    same = graph.add("Equal", x, graph.add("Cast", whole, to=element_type(DOUBLE)))
+    text = graph.add("Where", same, text, graph.texts("unknown", "unknown"))
+    graph.add("Where", graph.add("IsNaN", x), graph.texts("missing", ""), text)
 
 
 def all_whole(table: Parts, name: str) -> bool:

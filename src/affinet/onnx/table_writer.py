@@ -217,9 +217,9 @@ def require_exportable(net: Sequential | Ensemble, model: TableModel, options: O
             ) from None
 
 
-def require_free(graph: GraphWriter, inputs: Iterable[str]) -> set[str]:
-    """The names of the graph's tensors; ValueError if a column has one of them."""
-    own = {*graph.initializers, *(name for node in graph.nodes for name in node.output)}
+def require_free(graph: GraphWriter, inputs: Iterable[str], others: Iterable[str] = ()) -> set[str]:
+    """The names of the graph's tensors and others; ValueError if a column has one of them."""
+    own = {*graph.initializers, *others, *(name for node in graph.nodes for name in node.output)}
     taken = {*inputs} & own
     if taken:
         raise ValueError(
