@@ -116,7 +116,7 @@ def test_class_index_out_of_range_changes_no_parameter(bad):
     params = np.arange(8.0)
     plan = with_data(make(params), t=np.array([0, 1, bad, 1, 0]))
     with pytest.raises(ValueError, match="class index"):
-        plan.run(np.array([2, 2, 2, 2]), 0, np.empty(1), np.empty(1))
+        plan.run(np.array([2, 2, 2, 2], np.int64), 0, np.empty(1), np.empty(1))
     np.testing.assert_array_equal(params, np.arange(8.0))
 
 
@@ -137,7 +137,7 @@ def test_data_must_be_set_and_fit():
 def test_targets_shorter_than_inputs_bound_the_rows():
     plan = with_data(make(), t=np.array([0, 1]))
     with pytest.raises(ValueError, match=r"wanted a row 0\.\.1"):
-        plan.gradients(np.array([2]), 0)
+        plan.gradients(np.array([2], np.int64), 0)
 
 
 def test_arrays_live_as_long_as_the_plan():
