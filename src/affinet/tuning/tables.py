@@ -11,7 +11,7 @@ from affinet.layers.activations import activation_classes
 from affinet.tables import Encoding
 from affinet.tabular import Recipe, build, recipe_for
 from affinet.tabular.recipes import CONSTANT
-from affinet.tabular.training import fit_options
+from affinet.tabular.options import fit_options
 from affinet.tuning.spaces import Choice, Distribution, Integer, LogUniform
 
 # Hyper-parameters by the recipe's field: those of ``DEFAULTS`` that RealMLP's networks have.
