@@ -19,6 +19,7 @@ NEEDS = {  # modules whose examples want a package from an extra
     "affinet.conversion": "sklearn",
     "affinet.estimators": "sklearn",
     **{name: "onnx" for name in MODULES if name.startswith("affinet.onnx")},
+    "affinet.onnx.pipelines": "skl2onnx",
 }
 README = Path(__file__).parents[1] / "README.md"
 

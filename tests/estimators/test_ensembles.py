@@ -221,13 +221,10 @@ def test_one_warning_for_all_that_did_not_converge():
 
 
 @pytest.mark.parametrize("options", [{"n_estimators": 2}, {"cv": 2}])
-def test_an_export_asks_for_one_network(tmp_path, options):
+def test_a_conversion_asks_for_one_network(options):
     model = MLPRegressor(**FEW, **options).fit(X, X[:, 0])
-    with pytest.raises(TypeError, match="MLPRegressor has several networks, wanted one"):
-        an.export.c(model, tmp_path)
     with pytest.raises(TypeError, match="several networks"):
         an.from_sklearn(model)
-    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,12 +1,14 @@
 """Ensembles, estimators and models of tables as C, and what is refused."""
 
 import ctypes
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import affinet as an
+from affinet.export.models import network_of
 from affinet.tables import Encoding, Table
 from affinet.tabular import build, encode, recipe_for
 from compiled_c import EXACT, WARNINGS
@@ -28,6 +30,20 @@ def test_ensembles(c, loss):
     assert c.run(*WARNINGS) == (0, "0 of 60 outputs differ\n")
     assert c.loops(x[:2]) == {c.found["iterations"]}
     assert "#error" in (c.folder / "m_test.c").read_text()  # its bits are not promised
+
+
+@pytest.mark.parametrize("options", [{"n_estimators": 3}, {"cv": 2}])
+def test_estimators_with_several_networks(c, options):
+    pytest.importorskip("sklearn")
+    x = np.random.default_rng(0).standard_normal((30, 5)).astype(np.float32)
+    given = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0, **options}
+    model = an.estimators.MLPClassifier(**given)
+    with warnings.catch_warnings(action="ignore"):  # two epochs do not converge
+        model.fit(x, np.arange(30) % 3)
+    c.write(model, test=x)
+    assert c.run(*WARNINGS) == (0, "0 of 90 outputs differ\n")
+    mean = network_of(model).predict_proba(x)  # what was compared with the C
+    np.testing.assert_allclose(mean, model.predict_proba(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["int8", "int16"])
