@@ -24,7 +24,7 @@ def test_every_limit_is_printed_and_one_that_is_passed_fails(passed, tmp_path, m
     limits = script("limits")
     wheel, module = tmp_path / "a.whl", tmp_path / "module.py"
     wheel.write_bytes(b" " * (1_500_001 if passed == "wheel" else 1_500_000))
-    module.write_bytes(b" " * (7_400_001 if passed == "installed" else 7_400_000))
+    module.write_bytes(b" " * (7_600_001 if passed == "installed" else 7_600_000))
 
     class File:
         def locate(self):

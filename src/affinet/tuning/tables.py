@@ -22,10 +22,10 @@ LOWEST_LR, HIGHEST_LR = 0.4, 1.6  # times the recipe's
 
 
 def table_space(task: str) -> dict[str, Distribution]:
-    """Ranges around RealMLP's defaults, from which :class:`SearchClassifier` draws by default.
+    """Ranges around RealMLP's defaults, from which searches of a table's networks draw.
 
-    After the ranges of RealMLP-HPO in the appendix of "Better by Default" (see
-    :func:`affinet.tabular.recipe_for`), without its most expensive networks.
+    Chosen in the manner of RealMLP-HPO in the appendix of "Better by Default" (see
+    :func:`affinet.tabular.recipe_for`), which names other numbers and more expensive networks.
 
     Parameters
     ----------
