@@ -10,8 +10,8 @@ from affinet._validation import Array, positive_number, real_number, whole_numbe
 from affinet.layers.activations import activation_classes
 from affinet.tables import Encoding
 from affinet.tabular import Recipe, build, recipe_for
-from affinet.tabular.recipes import CONSTANT
 from affinet.tabular.options import fit_options
+from affinet.tabular.recipes import CONSTANT
 from affinet.tuning.spaces import Choice, Distribution, Integer, LogUniform
 
 # Hyper-parameters by the recipe's field: those of ``DEFAULTS`` that RealMLP's networks have.
