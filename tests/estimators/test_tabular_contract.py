@@ -40,7 +40,7 @@ CHECKED = [method for method in READY if method in ("mlp", "realmlp")]  # about 
 @pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
 def test_every_check_of_scikit_learn(estimator, method):
     found = check_estimator(
-        estimator(method, epochs=40 if method == "mlp" else 60, n_threads=1),
+        estimator(method, epochs=40, n_threads=1),
         expected_failed_checks=EXPECTED,
         on_fail=None,
         on_skip=None,

@@ -70,15 +70,15 @@ def test_products_are_the_same_to_the_bit(level, dtype, shape):
 OPTIMIZERS = {name: partial(make, 0.01) for name, make in parts.optimizers.TRAINED.items()}
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"l2": 0.5, "clip_norm": 0.25, "clip_value": 0.1}], ids=str
-)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_fits_are_the_same_to_the_bit(optimizer, options):
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fits_are_the_same_to_the_bit(name):
+    bounded = [*OPTIMIZERS].index(name) % 2  # every second one
+    options = {"l2": 0.5, "clip_norm": 0.25, "clip_value": 0.1} if bounded else {}
+    optimizer = OPTIMIZERS[name]
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((600, 700)), rng.integers(0, 10, 600)
     results = []
-    for n in (1, 2, 3, 4):
+    for n in (1, 2, 4):
         with an.num_threads(n):
             net = an.Sequential(
                 an.Affine.init(700, 320, rng=0), an.ReLU(), an.Dropout(0.2),

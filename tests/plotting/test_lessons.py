@@ -51,27 +51,31 @@ def y_of(line):
 # Every one of them -------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def drawn(studies):
+    """The pictures in axes of their own, by function; drawn once."""
+    return {name: getattr(plotting, name)(studies[name]) for name in DRAWERS}
+
+
 @pytest.mark.parametrize("name", DRAWERS)
-def test_each_can_be_saved_and_drawn_into_given_axes(name, studies, tmp_path):
-    draw, data = getattr(plotting, name), studies[name]
+def test_each_can_be_saved_and_drawn_into_given_axes(name, studies, drawn, tmp_path):
+    draw, data, own = getattr(plotting, name), studies[name], drawn[name]
     before = dict(matplotlib.rcParams)
-    own = draw(data)
     save_figure(own[0], tmp_path / "a.png", dpi=50)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     n = len(own[0].figure.axes)
     given = figure_module.Figure().subplots(1, n) if n > 1 else figure_module.Figure().subplots()
-    drawn = draw(data, given)
-    assert all(panel in np.asarray(given).reshape(-1) for panel in drawn)
+    assert all(panel in np.asarray(given).reshape(-1) for panel in draw(data, given))
     with pytest.raises(ValueError, match="axes has 1 axes"):
         draw(data, figure_module.Figure().subplots())
     assert dict(matplotlib.rcParams) == before
 
 
 @pytest.mark.parametrize("name", DRAWERS)
-def test_no_text_is_cut_off(name, studies):
+def test_no_text_is_cut_off(name, drawn):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = getattr(plotting, name)(studies[name])[0].figure
+    figure = drawn[name][0].figure
     FigureCanvasAgg(figure).draw()
     width, height = figure.canvas.get_width_height()
     for ax in figure.axes:

@@ -66,12 +66,12 @@ def bits(net, optimizer):
     return [array.tobytes() for array in (net.params.flat, net.grads.flat, *averages)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", GROUPED)
-def test_every_optimizer_in_every_step(name, dtype, data, monkeypatch):
+def test_every_optimizer_in_every_step(name, data, monkeypatch):
+    dtype = ("float32", "float64")[[*GROUPED].index(name) % 2]
     options = {"schedule": schedules.Cosine(0.02), "l2": 0.1}
     wanted, net = trained(data, GROUPED[name](0.1), net=build(dtype), **options)
-    for members in (2, 3, 8):
+    for members in (2, 8):
         assert trained(data, GROUPED[name](0.1), members, net=build(dtype), **options)[0] == wanted
     found, _ = trained(data, GROUPED[name](0.1), 1, False, monkeypatch, net=build(dtype), **options)
     assert found == wanted

@@ -124,7 +124,7 @@ def random_case(seed):
     return make, x, t, optimizers[int(rng.integers(len(optimizers)))], options
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.filterwarnings("ignore:the loss of epoch")
 def test_no_bit_depends_on_the_team(seed):
     make, x, t, optimizer, options = random_case(seed)
