@@ -358,18 +358,13 @@ def no_forced_switches():
     sys.setswitchinterval(before)
 
 
-@every_kernel
-@pytest.mark.usefixtures("no_forced_switches")
-def test_others_run_while_a_kernel_does(kernels, kernel):
-    """Between the first and the last line of the worker, only the kernel can let go of the GIL.
-
-    So if the main thread ever runs in between, the kernel did. Once is enough: the operating
-    system may also wake the main thread late, which proves nothing, and then we try again.
-    """
+def let_go(kernels, kernel, times):
+    """True if the main thread ran during one of many calls, on so many times as many rows."""
     rng = np.random.default_rng(5)
-    sizes = kernel.sized(400, **{n: LARGE[n] for n in kernel.dimensions if n in LARGE})
+    large = LARGE | {n: times * LARGE[n] for n in "BMn"}
+    sizes = kernel.sized(400, **{n: large[n] for n in kernel.dimensions if n in large})
     if len(sizes) == 1:  # a vector of a million elements takes as long as the matrices
-        sizes = dict.fromkeys(sizes, LARGE["n"])
+        sizes = dict.fromkeys(sizes, large["n"])
     call = Call(problem(kernel, np.dtype("float32"), sizes, rng), rng)
     function, arguments = getattr(kernels, kernel.name), call.arguments()
     gate, finished = threading.Lock(), []
@@ -389,6 +384,20 @@ def test_others_run_while_a_kernel_does(kernels, kernel):
         worker.join()
         gate.release()
         if seen_at_work:
+            return True
+    return False
+
+
+@every_kernel
+@pytest.mark.usefixtures("no_forced_switches")
+def test_others_run_while_a_kernel_does(kernels, kernel):
+    """Between the first and the last line of the worker, only the kernel can let go of the GIL.
+
+    So if the main thread ever runs in between, the kernel did. Once is enough: the operating
+    system may also wake the main thread late, which proves nothing, and then we try again.
+    """
+    for times in (1, 5):  # a busy machine may wake a thread later than the first takes
+        if let_go(kernels, kernel, times):
             return
     pytest.fail(f"{kernel.name} kept the GIL in {ATTEMPTS} calls")
 
