@@ -44,7 +44,7 @@ NARROW = " -Wno-type-limits"  # Cython compares a long with 2^53, which it alway
 # wheel is compressed as a whole, where strings that Cython has compressed before take more room.
 SMALL = "-fno-slp-vectorize -mllvm -unroll-runtime=0 -mllvm -force-vector-interleave=1"
 SMALL += " -mllvm -inline-threshold=-20 -fomit-frame-pointer"
-# Nor do the last numbers of a loop need vectors of their own, and jumps a copy of their target.
+# The last numbers of a loop need no separate vectors, and a jump needs no copy of its target.
 SMALL += " -mllvm -enable-epilogue-vectorization=false"
 SMALL += " -mllvm -tail-dup-size=1 -mllvm -tail-dup-placement-threshold=1"
 SMALL += " -DCYTHON_SMALL_CODE=__attribute__((cold,minsize,unused)) -DCYTHON_COMPRESS_STRINGS=0"

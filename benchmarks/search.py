@@ -23,7 +23,7 @@ from typing import Any
 import machine
 import numpy as np
 from report import RESULTS, table, write_json
-from tables.data import Part, descriptions, load
+from tables.data import Part, chosen, descriptions, load
 from tables.scores import scores
 
 import affinet as an
@@ -121,11 +121,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="the JSON, which is continued")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
-    known = descriptions(options.data_dir)
-    wrong = set(options.tables or ()) - set(known)
-    if wrong:
-        parser.error(f"--tables: no table {', '.join(sorted(wrong))}, wanted {', '.join(known)}")
-    names = options.tables or list(known)
+    names = chosen(parser, options)
     return run(options.data_dir, names, options.seeds, options.networks, options.out)
 
 

@@ -25,7 +25,7 @@ from report import table, write_json
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
-from tables.data import PARTS, TARGET, Part, descriptions, load
+from tables.data import PARTS, TARGET, Part, chosen, descriptions, load
 
 import affinet as an
 from affinet.tables import Encoding, Table
@@ -227,11 +227,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
-    known = descriptions(options.data_dir)
-    wrong = set(options.tables or ()) - set(known)
-    if wrong:
-        parser.error(f"--tables: no table {', '.join(sorted(wrong))}, wanted {', '.join(known)}")
-    records = measure(options.data_dir, options.tables or known, options.seeds)
+    records = measure(options.data_dir, chosen(parser, options), options.seeds)
     print(summary(records))
     write_json(options.out, "uncertainty", {"share": SHARE, "records": records})
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,15 @@ def descriptions(folder: Path) -> dict[str, dict[str, Any]]:
         raise ValueError(f"{folder} holds no tables.json, wanted a folder of tables (--data-dir)")
     found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[str]:
+    """The names in ``options.tables``, or of all tables; an unknown one ends the script."""
+    known = descriptions(options.data_dir)
+    wrong = set(options.tables or ()) - set(known)
+    if wrong:
+        parser.error(f"--tables: no table {', '.join(sorted(wrong))}, wanted {', '.join(known)}")
+    return options.tables or list(known)
 
 
 def load(folder: Path, name: str, rows: int | None = None) -> dict[str, Part]:

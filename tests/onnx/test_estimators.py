@@ -108,7 +108,7 @@ def test_custom_losses_of_classifiers(path):
     np.testing.assert_allclose(found, model.predict_proba(X), rtol=1e-12)
     assert all(type(single.net_.loss) is Own for single in model.estimators_)
     model = MLPClassifier(**MLP, n_estimators=2, loss=OwnProbabilities()).fit(X, PLACE)
-    with pytest.raises(TypeError, match=r"OwnProbabilities.* has probabilities of its own"):
+    with pytest.raises(TypeError, match=r"OwnProbabilities.* defines its own probabilities"):
         an.onnx.export(model, path)
 
 
@@ -230,7 +230,7 @@ def test_one_record_for_all_networks(path, make):
     target = first.encoding_.target
     wanted = calibrated(mean, 1.5) if make is classifier else target.restore(mean)
     np.testing.assert_allclose(found, wanted.reshape(found.shape), rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match="each of its networks has members of its own"):
+    with pytest.raises(ValueError, match="each of its networks has members itself"):
         an.onnx.export(ensemble, path, encoding=False)
 
 

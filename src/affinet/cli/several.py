@@ -98,7 +98,7 @@ def members_of(options: argparse.Namespace, material: Material) -> list[Member]:
 def folds_of(
     options: argparse.Namespace, material: Material, rng: np.random.Generator
 ) -> list[tuple[Array, Array]]:
-    """For each fold the places of the other training rows and of its own."""
+    """For each fold the places of the other training rows and of the fold's rows."""
     t = np.asarray(material.train[1])
     try:
         return folds(len(t), options.cv, rng, t if material.recipe.classes else None)

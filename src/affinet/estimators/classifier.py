@@ -112,16 +112,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         thread; predictions are the mean of theirs. They share the held-out rows. The first is, to
         the bit, the model that ``n_estimators=1`` trains. Not for "lbfgs".
     bootstrap : bool
-        Whether each network is trained on as many rows drawn with replacement. Not for "lbfgs".
+        Whether each network is trained on as many rows, drawn with replacement; not for "lbfgs".
     cv : int, splitter of scikit-learn or None
-        A model for each fold, trained on the rows outside it and with the fold as its
-        ``validation_data``; predictions are the mean of theirs. An int is the number of folds,
-        stratified by class for a classifier.
+        A model for each fold, trained on the other rows with the fold as ``validation_data``;
+        predictions are the mean of theirs. An int is a number of folds, stratified by class.
     average : WeightAverage, optional
         :class:`affinet.EMA` or :class:`affinet.SWA`. ``net_``, all predictions and the figures of
-        validation are then those of the average of the weights over the updates; each network has
-        its own. ``partial_fit`` continues the network behind it and the average, to the bits of
-        ``fit(average=)`` of the network. Not for "lbfgs" or ``warm_start``.
+        validation are then those of the network's average of weights. ``partial_fit`` continues
+        both, to the bits of ``Sequential.fit(average=)``. Not for "lbfgs" or ``warm_start``.
     n_threads : int, optional
         Number of threads to train and predict with; None keeps the current number.
     dtype : dtype, optional

@@ -51,7 +51,7 @@ def c(
     **int8, int16**: ``<name>_run`` takes and returns integers and computes with nothing else;
     ``<name>_predict`` is the same with numbers at both ends. Weights have one scale for each
     output, activations one scale and zero for each layer, taken from the least and the greatest
-    value over ``calibrate``; inputs that embeddings read have scales of their own. int8 sums in
+    value over ``calibrate``; inputs that embeddings read have their own scales. int8 sums in
     int32, int16 in int64. All layers and ensembles have this form. Functions other than relu are
     tables: of all values for int8, of 1025 for int16, with lines between them. So are piecewise
     embeddings, with the ends of their bins rounded to the input's integers. Waves are within 1.7

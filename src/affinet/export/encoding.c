@@ -57,7 +57,7 @@ static double @quantile(double v, const double *table, size_t n) {
 }
 
 //= find:
-/* The place of a text among n in flash, each with a 0 behind it; n if it is none of them. */
+/* The place of a text among n in flash, each with a 0 behind it; n if it is not there. */
 static size_t @find(const char *text, const char *texts, size_t n) {
     size_t i, found = n;
     for (i = 0; i < n; i++) {
@@ -88,7 +88,7 @@ static int @missing(const char *text) {
 }
 
 //= days: missing from_bits
-/* A number of least to most digits, from *text on; -1 if there is none. */
+/* A number of least to most digits, from *text on; -1 without one. */
 static int32_t @digits(const char **text, int least, int most) {
     int32_t value = 0;
     int n = 0;
@@ -108,7 +108,7 @@ static int @passes(const char **text, char wanted) {
     }
     return found;
 }
-/* The days from 1970-01-01 to a date; -1e9 if there is none. Hinnant, "chrono-Compatible Low-Level
+/* The days from 1970-01-01 to a date; -1e9 without one. Hinnant, "chrono-Compatible Low-Level
    Date Algorithms": years begin in March. */
 static int32_t @civil(int32_t year, int32_t month, int32_t day) {
     const int32_t y = month < 3 ? year - 1 : year, m = (month + 9) % 12;

@@ -18,7 +18,7 @@ QUARTER = {"int8": 6, "int16": 8}  # a quarter of a sine has 2^these values: an 
 
 
 def code_scale(kind: Kind) -> Scale:
-    """Codes as they are, with room for one number on both sides that is none."""
+    """Codes as they are, with room for one number on both sides that is not a code."""
     return Scale(1.0, kind.low + 1)
 
 
@@ -94,7 +94,7 @@ def joined_with(x: Array, node: Node, values: list[Array]) -> Array:
 
 
 def embedding_step(node: Node, sources: list[Scale], out: Scale, kind: Kind) -> Made:
-    """Rows of tables; 0 for what is not a code, in a row of its own behind each table."""
+    """Rows of tables; 0 for what is not a code, in a separate row behind each table."""
     kept, columns, d, n = layout(node), columns_of(node), size_of(node), width_of(node)
     tables = [
         np.concatenate([table, out.zero[np.newaxis, kept == -1 - p]])

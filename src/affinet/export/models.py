@@ -98,7 +98,7 @@ def use_known_head(model: Any, net: Any) -> None:
         return
     if hasattr(net.loss, "probabilities"):
         raise TypeError(
-            f"the loss {net.loss!r} of the {type(model).__name__} has probabilities of its own, "
+            f"the loss {net.loss!r} of the {type(model).__name__} defines its own probabilities, "
             "which cannot be exported"
         )
     net.loss = SoftmaxWithLoss() if model.out_activation_ == "softmax" else SigmoidWithLoss()

@@ -16,7 +16,7 @@ from affinet.layers.operation import Operation
 from affinet.network import Sequential
 from affinet.network.inner import walk
 
-# Whose weights, or tables, take in that columns have scales of their own.
+# Whose weights, or tables, take in that columns have different scales.
 BY_COLUMNS = (*EMBEDDINGS, "affine", "shared_affine", "member_affine", "scale", "member_scale")
 WITH_RELU = ("affine", "shared_affine", "member_affine", "scale", "layer_norm", "add", "blend",
              "increasing")  # fmt: skip
@@ -204,7 +204,7 @@ def require_codes(
 
 
 def with_even_sources(nodes: list[Node], n_inputs: int) -> list[Node]:
-    """With a scale node behind all whose columns have scales of their own, where it matters."""
+    """With a scale node behind all whose columns have different scales, where it matters."""
     own = {i for i, node in enumerate(nodes) if node.kind in (*EMBEDDINGS, "member_scale")}
     if any(-1 in node.sources for node in nodes if node.kind in EMBEDDINGS):
         own.add(-1)

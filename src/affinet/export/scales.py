@@ -33,7 +33,7 @@ class Kind(NamedTuple):
 
     @property
     def codes(self) -> int:
-        """Categories that a column can tell apart, from each other and from what is none."""
+        """Categories that a column can tell apart, from each other and from anything else."""
         return self.high - self.low - 1
 
 

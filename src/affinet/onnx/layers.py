@@ -84,7 +84,7 @@ def is_twin(graph: Graph, node: Any, layer: Any, tensor: str, dtype: np.dtype[An
 
 
 def record_of(node: Any) -> dict[str, Any] | None:
-    """The record of a layer in a node's documentation; None if there is none."""
+    """The record of a layer in a node's documentation; None without one."""
     try:
         record = json.loads(node.doc_string or "{}")
     except (ValueError, RecursionError):

@@ -101,8 +101,7 @@ def ensemble_in(net: Sequential | Ensemble) -> Members:
         return ALONE
     if isinstance(net, Ensemble):
         raise ValueError(
-            "each of its networks has members of its own, whose rows are written with the encoding "
-            "only"
+            "each of its networks has members itself, whose rows are written with the encoding only"
         )
     model = TableModel.of(net.metadata)
     model.require_fitting(net, widths(net))

@@ -107,7 +107,7 @@ def texts_of(encoding: Encoding) -> set[str]:
 
 
 def recipe_of(metadata: Mapping[str, Any]) -> Recipe | None:
-    """The recipe in the metadata of a table's model; None if there is none."""
+    """The recipe in the metadata of a table's model; None without one."""
     if metadata.get("recipe") is None:
         return None
     try:

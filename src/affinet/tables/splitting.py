@@ -80,7 +80,7 @@ def folds(
     Returns
     -------
     list of (int array, int array)
-        For each fold the places of the other rows and of its own, in ascending order.
+        For each fold the places of the other rows and of the fold's rows, in ascending order.
 
     Raises
     ------

@@ -52,7 +52,7 @@ def table_space(task: str) -> dict[str, Distribution]:
 def varied(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
     """The recipe with hyper-parameters by the names of ``DEFAULTS``; others stay its own.
 
-    Every rung of a search is a training of its own with one wave of the learning rate, as RealMLP
+    Every rung of a search is a separate training with one wave of the learning rate, as RealMLP
     has four: so all networks that are compared have come to rest.
     """
     own = {"layers": len(recipe.hidden), "width": recipe.hidden[0]} | dict(params)

@@ -28,7 +28,7 @@ class Trial:
     params : dict
         Its hyper-parameters.
     score : float
-        The lowest validation loss of an epoch; infinite if there is none.
+        The lowest validation loss of an epoch; infinite without one.
     epochs : int
         Number of epochs that it was trained for.
     best_epoch : int or None

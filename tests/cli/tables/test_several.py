@@ -316,7 +316,7 @@ def test_exports_hold_all_networks(shell, refused, table, method):
     assert "same class  1" in out
     if method == "tabm":
         line = refused("export", "people-model.npz", "--no-encoding")
-        assert "each of its networks has members of its own" in line
+        assert "each of its networks has members itself" in line
     shell("export", "people-model.npz", "--to", "safetensors")
     again = load_model("people-model.safetensors")
     assert again.metadata == load_model("people-model.npz").metadata
