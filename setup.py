@@ -108,7 +108,11 @@ COMPACT = """#if defined(__clang__)
 #define COMPACT
 #endif"""
 FUNCTION = re.compile(r"static .*__(pyx|Pyx)_\w+\(.*\{$")
-EACH_CALL = re.compile(r"INLINE|Plan_\d+(run|gradients|regularize|update)|hold|enter")
+# What each call of a kernel, a step or a prediction goes through, checks of its rows included.
+EACH_CALL = re.compile(
+    r"INLINE|Plan_\d+(run|gradients|regularize|update)|Operations_\d+forward|hold|enter"
+    r"|good_|in_range"
+)
 
 
 def kernel_extension(level, source, flags):
