@@ -148,7 +148,8 @@ def compact(source):
     """Cython's C, with functions that clang compiles for size: those that handle Python's objects.
 
     They check arguments and prepare plans. What computes has no such lines; what a call of a
-    kernel or a step goes through is left as it is. A module becomes a thirtieth smaller.
+    kernel or a step goes through is left as it is. A module becomes a thirtieth smaller. The first
+    line stays, by which Cython knows a file that it may write again.
     """
     lines = source.split("\n")
     starts = [i for i, line in enumerate(lines) if FUNCTION.match(line)]
@@ -157,7 +158,7 @@ def compact(source):
         handles = any("__pyx_L1_error" in line or "RefNanny" in line for line in body)
         if handles and not EACH_CALL.search(body[0]):
             lines[start] = f"COMPACT {lines[start]}"
-    return "\n".join([COMPACT, *lines])
+    return "\n".join([lines[0], COMPACT, *lines[1:]])
 
 
 class BuildKernels(build_ext):

@@ -267,6 +267,9 @@ def layer_norm_backward(
     /,
 ) -> None: ...
 
+# The order of an epoch
+def permutation(bits: Any, order: Array, /) -> None: ...
+
 # A whole forward pass, and the training step
 class Operations:
     def multiply_in(self, precision: str, /) -> None: ...

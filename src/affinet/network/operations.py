@@ -12,6 +12,7 @@ from affinet.layers.operation import Operation, is_compiled
 from affinet.layers.tree import layer_widths, walk, width_taken
 
 MOST_LAYERS = 1000  # limit of the compiled code
+SURELY_FEW = 100  # layers, of which none has ten operations
 
 
 def describe_layers(
@@ -90,9 +91,10 @@ def why_not_compiled(layers: Sequence[Any]) -> str | None:
     for path, layer in inside:
         if not is_compiled(layer):
             return f"layer {path}, {type(layer).__name__}, has no compiled form"
-    operations = len(describe_layers(layers))
-    if operations > MOST_LAYERS:
-        return f"there are {operations} operations, the compiled code takes {MOST_LAYERS}"
+    if len(inside) > SURELY_FEW:
+        operations = len(describe_layers(layers))
+        if operations > MOST_LAYERS:
+            return f"there are {operations} operations, the compiled code takes {MOST_LAYERS}"
     widths = {path: found for path, layer in inside if (found := layer_widths(layer)) is not None}
     if not widths:
         return "no layer fixes how many numbers a row has"
