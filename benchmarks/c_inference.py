@@ -5,17 +5,23 @@
 Needs scikit-learn, emlearn and gcc. The network is scikit-learn's MLPClassifier on digits,
 64-32-10, from which both write C in single precision; affinet also int8. Each is compiled with the
 same options, classifies the same rows, and must agree with scikit-learn; a process takes turns
-between them, and reports the least of its repetitions.
+between them, and reports the least of its repetitions. Where tensorflow and tflite_micro are
+installed, TFLite Micro as its package was built runs the same network: it gets all rows in one
+call, so that Python's time is not counted against it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
+import os
 import subprocess
 import tempfile
+import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,8 +66,8 @@ int main(void) {
 """
 
 
-def write(folder: Path, n_rows: int, repeat: int) -> np.ndarray:
-    """All sources; scikit-learn's classes of the rows."""
+def write(folder: Path, n_rows: int, repeat: int) -> tuple[Any, np.ndarray]:
+    """All sources; scikit-learn's network and the rows."""
     import emlearn
     from sklearn.neural_network import MLPClassifier
 
@@ -79,7 +85,39 @@ def write(folder: Path, n_rows: int, repeat: int) -> np.ndarray:
     text = f"#define ROWS {len(rows)}\n#define REPEAT {repeat}\n"
     (folder / "rows.h").write_text(f"{text}static const float rows[] = {{{numbers}}};\n")
     (folder / "main.c").write_text(MAIN)
-    return np.asarray(model.predict(rows))
+    return model, rows
+
+
+def tflite_micro(model: Any, rows: np.ndarray, repeat: int) -> str:
+    """A sentence with TFLite Micro's time for a row, or why there is none."""
+    packages = ("tensorflow", "tflite_micro")
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"TFLite Micro is not measured: {' and '.join(missing)} not installed"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+    from tflite_micro.python.tflite_micro import runtime
+
+    weights = [tf.constant(np.float32(W)) for W in model.coefs_]
+    offsets = [tf.constant(np.float32(b)) for b in model.intercepts_]
+
+    def network(x: Any) -> Any:
+        hidden = tf.nn.relu(x @ weights[0] + offsets[0])
+        return tf.nn.softmax(hidden @ weights[1] + offsets[1])
+
+    signature = tf.TensorSpec(rows.shape, tf.float32)
+    graph = tf.function(network).get_concrete_function(signature)
+    content = tf.lite.TFLiteConverter.from_concrete_functions([graph]).convert()
+    interpreter = runtime.Interpreter.from_bytes(content, arena_size=1 << 23)
+    best = np.inf
+    for _ in range(repeat):
+        interpreter.set_input(np.float32(rows), 0)
+        started = time.perf_counter()
+        interpreter.invoke()
+        best = min(best, time.perf_counter() - started)
+    if (interpreter.get_output(0).argmax(axis=1) != model.predict(rows)).any():
+        raise SystemExit("TFLite Micro's classes are not scikit-learn's")
+    return f"TFLite Micro, float: {1e6 * best / len(rows):.3f} µs"
 
 
 def main() -> None:
@@ -95,7 +133,8 @@ def main() -> None:
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wanted = write(folder, options.rows, options.repeat)
+        model, rows = write(folder, options.rows, options.repeat)
+        wanted = model.predict(rows)
         sources = [folder / source for source in ("main.c", "net.c", "quick.c")]
         for flags in OPTIONS:
             program = folder / "program"
@@ -110,6 +149,7 @@ def main() -> None:
                 raise SystemExit(f"the classes agree with scikit-learn's in {agree} of the rows")
             shown = " | ".join(f"{time:.3f} µs" for time in times)
             print(f"| `{' '.join(flags)}` | {shown} | {times[0] / times[2]:.2f} |")
+    print(tflite_micro(model, rows, options.repeat))
 
 
 if __name__ == "__main__":
