@@ -96,6 +96,10 @@ def test_a_wrong_result_is_found(tmp_path):
         run_console(Block("console", "$ echo a\nb\n", 1), tmp_path, Path("page.md"))
     with pytest.raises(AssertionError, match="false"):
         run_console(Block("console", "$ false\n", 1), tmp_path, Path("page.md"))
+    with pytest.raises(AssertionError, match="wanted"):
+        run_console(Block("console", "$ affinet --version\n9\n", 1), tmp_path, Path("page.md"))
+    with pytest.raises(AssertionError, match=r"gone\.npz: No such file"):
+        run_console(Block("console", "$ affinet inspect gone.npz\n", 1), tmp_path, Path("p.md"))
 
 
 def test_blocks_and_commands_are_found():

@@ -1,8 +1,12 @@
 """A trained model, the digits, and the shell's ``main`` with what it prints."""
 
+from importlib.util import find_spec
+
 import pytest
 
 import affinet as an
+import affinet.cli.train
+from affinet import plotting
 from affinet.cli import main
 
 
@@ -13,6 +17,35 @@ def folder(tmp_path_factory):
     arguments = ["train", "digits", "--epochs", "4", "--hidden", "32", "--quiet"]
     assert main([*arguments, "--out", f"{path}/m.npz", "--plot", f"{path}/m.png"]) == 0
     return path
+
+
+@pytest.fixture
+def curves():
+    """For tests that look at the picture of a training."""
+
+
+@pytest.fixture(autouse=True)
+def _empty_curves(request, monkeypatch):
+    """The pictures of trainings are empty, which saves most of their time, except with ``curves``.
+
+    The learning curve itself is made as ever.
+    """
+    if "curves" in request.fixturenames or find_spec("matplotlib") is None:
+        return
+    whole, make = affinet.cli.train.draw, plotting.learning_curve
+
+    def empty(history):
+        make(history)
+        from matplotlib.figure import Figure
+
+        return Figure(figsize=(1, 1))
+
+    def draw(history, options):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plotting, "learning_curve", empty)
+            return whole(history, options)
+
+    monkeypatch.setattr(affinet.cli.train, "draw", draw)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from affinet import diagnostics
 from affinet.cli.formulas import Formula
 from affinet.cli.recipes import NAMED_PICTURES
 
@@ -38,6 +39,15 @@ def test_plot_refusals(refused, model, regression, tmp_path):
     assert "c.gif" in refused("plot", model, "--out", tmp_path / "c.gif")
 
 
+@pytest.fixture
+def short_studies(monkeypatch):
+    """The studies of whole size have their own tests in ``diagnostics``."""
+    monkeypatch.setattr(diagnostics.gradient_cost, "__defaults__", ([1, 2, 6],))
+    for name, value in {"epochs": 5, "seeds": (0, 1)}.items():
+        monkeypatch.setitem(diagnostics.overfitting.__kwdefaults__, name, value)
+
+
+@pytest.mark.usefixtures("short_studies")
 @pytest.mark.parametrize("name", NAMED_PICTURES)
 def test_plot_draws_pictures_by_name(shell, tmp_path, name):
     target = tmp_path / "a.png"

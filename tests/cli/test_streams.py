@@ -84,21 +84,28 @@ def test_a_full_disk_is_still_reported(monkeypatch, capsys):
     assert capsys.readouterr().err == "affinet: error: No space left on device\n"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-def test_what_a_stream_cannot_encode_is_escaped(named, encoding):
-    for command in (["predict", "m.npz", "x.npy"], ["inspect", "m.npz"]):
-        done = subprocess.run(
-            [*SHELL, *command],
-            cwd=named,
-            env={**os.environ, "PYTHONIOENCODING": encoding},
-            capture_output=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        text = done.stdout.decode(encoding)
-        assert ("\u732b" if encoding == "utf-8" else "\\u732b") in text
-        assert ("caf\\xe9" if encoding == "ascii" else "caf\u00e9") in text
-        assert "\x1b" not in text
+@pytest.mark.parametrize(
+    ("encoding", "command"),
+    [
+        ("ascii", ["predict", "m.npz", "x.npy"]),
+        ("cp1252", ["inspect", "m.npz"]),
+        ("utf-8", ["predict", "m.npz", "x.npy"]),
+        ("ascii", ["inspect", "m.npz"]),
+    ],
+)
+def test_what_a_stream_cannot_encode_is_escaped(named, encoding, command):
+    done = subprocess.run(
+        [*SHELL, *command],
+        cwd=named,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode(encoding)
+    assert ("\u732b" if encoding == "utf-8" else "\\u732b") in text
+    assert ("caf\\xe9" if encoding == "ascii" else "caf\u00e9") in text
+    assert "\x1b" not in text
 
 
 @pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by a shell of POSIX")

@@ -76,6 +76,7 @@ def test_digits_without_options_are_learned(train, seed):
     assert accuracy_in(out[-1]) >= 0.97
 
 
+@pytest.mark.usefixtures("curves")
 def test_files_go_to_the_current_folder_and_the_accuracy_comes_last(train):
     out, err = train("digits", "--epochs", "2")
     assert sorted(os.listdir()) == ["digits-curve.png", "digits-model.npz"]
@@ -86,6 +87,7 @@ def test_files_go_to_the_current_folder_and_the_accuracy_comes_last(train):
     assert all(word in err[-1] for word in ("epoch 2/2", "loss", "val_accuracy"))
 
 
+@pytest.mark.usefixtures("curves")
 def test_the_curve_is_a_picture(train):
     train("digits", "--epochs", "2", "--plot", "my.png")
     content = Path("my.png").read_bytes()
@@ -96,6 +98,7 @@ def test_the_curve_is_a_picture(train):
     assert height > 400
 
 
+@pytest.mark.usefixtures("curves")
 @pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".pdf", b"%PDF")])
 def test_the_curve_comes_in_other_formats(train, suffix, start):
     train("digits", "--epochs", "1", "--plot", f"my{suffix}")

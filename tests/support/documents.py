@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from affinet.cli import main
+
 FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+)(?P<kind>[^\n`]*)\n(?P<body>.*?)^(?P=indent)(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
+SYNTAX = re.compile(r"""[|&;<>()$`"'*?#~=%\[\]{}\n]""")  # what a shell would look at
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 SHELL = 'affinet() { %s -m affinet "$@"; }\npython() { %s "$@"; }\nset -eo pipefail\n'
 
@@ -67,13 +73,32 @@ def commands(text: str) -> list[tuple[str, str]]:
 def run_console(block: Block, folder: Path, path: Path) -> None:
     """Run each command in a folder; it must succeed and print what the page shows, if anything."""
     for command, shown in commands(block.text):
-        environment = os.environ | {"MPLBACKEND": "Agg", "COLUMNS": "80"}
-        done = subprocess.run(
-            ["bash", "-c", SHELL % (sys.executable, sys.executable) + command],
-            cwd=folder, env=environment, capture_output=True, text=True,
-        )  # fmt: skip
+        own = command.startswith("affinet ") and not SYNTAX.search(command)
+        code, out, err = (in_this_process if own else in_a_shell)(command, folder)
         where = f"{path}:{block.line}: {command}"
-        assert done.returncode == 0, f"{where}\n{done.stdout}{done.stderr}"
+        assert code == 0, f"{where}\n{out}{err}"
         if shown.strip():
-            agrees = doctest.OutputChecker().check_output(shown, done.stdout, FLAGS)
-            assert agrees, f"{where}\n{done.stdout}\nwanted\n{shown}"
+            agrees = doctest.OutputChecker().check_output(shown, out, FLAGS)
+            assert agrees, f"{where}\n{out}\nwanted\n{shown}"
+
+
+def in_a_shell(command: str, folder: Path) -> tuple[int, str, str]:
+    """The exit code, standard output and standard error of a command for bash."""
+    done = subprocess.run(
+        ["bash", "-c", SHELL % (sys.executable, sys.executable) + command],
+        cwd=folder, env=os.environ | {"MPLBACKEND": "Agg", "COLUMNS": "80"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def in_this_process(command: str, folder: Path) -> tuple[int, str, str]:
+    """The same of a plain call of affinet, without the start of an interpreter."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = main(shlex.split(command)[1:])
+    return code, out.getvalue(), err.getvalue()

@@ -72,6 +72,7 @@ def test_json_has_everything(shell, numbers_file):
     assert kept("prices-model.npz")["baselines"] == result["baselines"]
 
 
+@pytest.mark.usefixtures("curves")
 @pytest.mark.parametrize("method", METHODS)
 def test_every_model_predicts_what_python_does(shell, classes_file, method):
     shell("train", classes_file, "--target", "group", "--model", method, *SHORT)

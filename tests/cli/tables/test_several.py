@@ -19,12 +19,6 @@ SHORT = ("--epochs", "3", "--quiet", "--plot", "c.svg")
 METHODS = ("realmlp", "tabm", "mlp")
 
 
-@pytest.fixture(autouse=True)
-def _without_pictures(request, monkeypatch):
-    if "reported" not in request.node.name:
-        monkeypatch.setattr(affinet.cli.train, "draw", lambda *_: False)
-
-
 @pytest.fixture
 def table():
     """Options for a small network and a file of classes without missing values."""

@@ -24,6 +24,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 # Training ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("curves")
 def test_classes_are_learned_from_a_csv(classes):
     out, err = classes
     assert sorted(os.listdir()) == ["people-curve.png", "people-model.npz", "people.csv"]
@@ -38,6 +39,7 @@ def test_classes_are_learned_from_a_csv(classes):
     assert Path("people-curve.png").read_bytes().startswith(PNG)
 
 
+@pytest.mark.usefixtures("curves")
 def test_numbers_are_learned_and_measured_in_their_own_unit(numbers):
     out, err = numbers
     assert "the task regression: its values are numbers, not all whole" in err[0]
