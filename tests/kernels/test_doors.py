@@ -1,5 +1,6 @@
 """The checked doors: what they refuse, what they leave alone, and when they release the GIL."""
 
+import functools
 import re
 import sys
 import threading
@@ -358,14 +359,21 @@ def no_forced_switches():
     sys.setswitchinterval(before)
 
 
-def let_go(kernels, kernel, times):
-    """True if the main thread ran during one of many calls, on so many times as many rows."""
+@functools.lru_cache(maxsize=1)
+def large_call(key, times):
+    """A call that takes a while, the same for all levels: drawing its arrays takes longer."""
+    kernel = KERNELS[key]
     rng = np.random.default_rng(5)
     large = LARGE | {n: times * LARGE[n] for n in "BMn"}
     sizes = kernel.sized(400, **{n: large[n] for n in kernel.dimensions if n in large})
     if len(sizes) == 1:  # a vector of a million elements takes as long as the matrices
         sizes = dict.fromkeys(sizes, large["n"])
-    call = Call(problem(kernel, np.dtype("float32"), sizes, rng), rng)
+    return Call(problem(kernel, np.dtype("float32"), sizes, rng), rng)
+
+
+def let_go(kernels, kernel, times):
+    """True if the main thread ran during one of many calls, on so many times as many rows."""
+    call = large_call(kernel.key, times)
     function, arguments = getattr(kernels, kernel.name), call.arguments()
     gate, finished = threading.Lock(), []
 
@@ -390,6 +398,7 @@ def let_go(kernels, kernel, times):
 
 @every_kernel
 @pytest.mark.usefixtures("no_forced_switches")
+@everywhere
 def test_others_run_while_a_kernel_does(kernels, kernel):
     """Between the first and the last line of the worker, only the kernel can let go of the GIL.
 

@@ -9,6 +9,8 @@ import functools
 import numpy as np
 import pytest
 
+from everywhere import everywhere
+
 DIGITS = {4: 100, 8: 360}  # enough for exp(-100) or exp(-700) beside 1, by bytes of a number
 
 
@@ -40,19 +42,21 @@ def units(loss, exact, dtype):
 
 
 @pytest.mark.parametrize("C", [2, 3, 10, 16, 17, 100])
-@pytest.mark.parametrize("rows", [1, 16])
-def test_a_sure_row_is_within_four_units(kernels, dtype, C, rows):
+@everywhere
+def test_a_sure_row_is_within_four_units(kernels, dtype, C):
     """From a row that is undecided to one whose loss is subnormal, at round and other logits."""
     rng = np.random.default_rng(C)
     farthest = 100 if dtype.itemsize == 4 else 700
-    for gap in [0.1, 0.7, 1, 5, 10, 14, 17, 17.3, 20, 30.1, 36, 40, 77.7, 85, farthest]:
+    gaps = [0.1, 0.7, 1, 5, 10, 14, 17, 17.3, 20, 30.1, 36, 40, 77.7, 85, farthest]
+    for gap in gaps if C < 100 else gaps[::2]:  # the oracle takes seconds
         for spread, level in ((0, 0), (0.3, 0), (3, 0.1), (1, -1234.567)):
             row = (level - spread * rng.random(C)).astype(dtype)
             label = int(rng.integers(C))
             row[label] = row.max() + gap
             exact = exact_loss(row, label)
-            found = units(loss_of(kernels, row, label, rows=rows), exact, dtype)
-            assert found <= 4, (found, gap, spread, level)
+            for rows in (1, 16):
+                found = units(loss_of(kernels, row, label, rows=rows), exact, dtype)
+                assert found <= 4, (found, gap, spread, level, rows)
 
 
 @pytest.mark.parametrize("C", [2, 3, 10, 16, 17])

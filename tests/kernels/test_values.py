@@ -1,13 +1,14 @@
 """Every kernel equals the reference: at edges, at random sizes, exactly in small integers."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everywhere import everywhere
+from everywhere import ALL_LANES, everywhere
 from kernel_calls import (
     ROW_DIMENSIONS,
     Call,
@@ -22,11 +23,12 @@ from kernel_groups import LINEAR
 from kernel_table import KERNELS
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
-RANDOM = settings(max_examples=min(5, settings.default.max_examples), deadline=None)
+RANDOM = settings(max_examples=min(6, settings.default.max_examples), deadline=None)
+SEEDS = st.integers(0, 2**32)
 
 
 def random_sizes(kernel, lanes):
-    """Sizes for Hypothesis: edges more often than chance, and up to a few hundred columns."""
+    """Sizes for Hypothesis: edges of vectors more often than chance, and hundreds of columns."""
     rows = st.sampled_from([0, 1, 5]) | st.integers(0, 40)
     columns = st.sampled_from(vector_edges(lanes)) | st.integers(0, 6 * lanes + 1)
     columns |= st.integers(100, 400)
@@ -43,13 +45,19 @@ def test_at_the_edges(kernels, dtype, lanes, kernel):
     check_edges(kernels, kernel, dtype, lanes)
 
 
+@everywhere
+def check_random_problem(kernels, dtype, kernel, sizes, seed):
+    rng = np.random.default_rng(seed)
+    run_and_check(kernels, problem(kernel, dtype, sizes, rng), rng)
+
+
 @every_kernel
 @RANDOM
 @given(data=st.data())
-def test_at_random_sizes(kernels, dtype, lanes, kernel, data):
+def test_at_random_sizes(kernel, data):
+    lanes = data.draw(st.sampled_from(ALL_LANES), label="lanes")
     sizes = data.draw(random_sizes(kernel, lanes), label="sizes")
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32), label="seed"))
-    run_and_check(kernels, problem(kernel, dtype, sizes, rng), rng)
+    check_random_problem(kernel=kernel, sizes=sizes, seed=data.draw(SEEDS, label="seed"))
 
 
 @every_kernel
@@ -74,11 +82,18 @@ def test_a_long_sum_over_rows(kernels, dtype, name, rows):
 # have no tolerance, and go through all tile shapes and all lengths of sums around a block's end.
 
 
-def check_exactly(kernels, kernel, dtype, sizes, rng):
-    made = problem(kernel, dtype, sizes, rng)
+def in_integers(kernel, sizes, rng):
+    """A problem in small integers, in float64, and its results."""
+    made = problem(kernel, "float64", sizes, rng)
     for name, array in made.arrays.items():
-        made.arrays[name] = rng.integers(-4, 5, array.shape).astype(dtype)
-    wanted = reference_results(made)
+        made.arrays[name] = rng.integers(-4, 5, array.shape).astype(np.float64)
+    return made, reference_results(made)
+
+
+def check_exactly(kernels, dtype, sizes, exact, rng):
+    exact, wanted = exact
+    arrays = {name: array.astype(dtype) for name, array in exact.arrays.items()}
+    made = replace(exact, dtype=dtype, arrays=arrays)
     for name, result in Call(made, rng).run(kernels).items():
         np.testing.assert_array_equal(result, wanted[name].astype(dtype), str(sizes), strict=True)
 
@@ -87,11 +102,14 @@ def check_exactly(kernels, kernel, dtype, sizes, rng):
 def test_every_tile_shape_exactly(kernels, dtype, lanes, name):
     kernel, rng = KERNELS[name], np.random.default_rng(4)
     output = kernel.outputs[0].dims
-    across = [*range(2 * lanes + 2), 3 * lanes - 1, 4 * lanes, 4 * lanes + 1, 6 * lanes + 1]
-    for shape in itertools.product(range(27), across):
+    edges = [0, 1, lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 2 * lanes + 1]
+    edges += [3 * lanes - 1, 4 * lanes, 4 * lanes + 1, 6 * lanes + 1]
+    shapes = [*itertools.product(range(27), edges)]  # all numbers of rows, all rests of a vector
+    shapes += itertools.product([1, 7, 26], range(2 * lanes + 2))
+    for shape in dict.fromkeys(shapes):
         ours = zip(output[::-1], shape[::-1], strict=False)  # a vector output takes the columns
         sizes = dict.fromkeys(kernel.dimensions, 3) | dict(ours)
-        check_exactly(kernels, kernel, dtype, sizes, rng)
+        check_exactly(kernels, dtype, sizes, in_integers(kernel, sizes, rng), rng)
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -104,7 +122,7 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
         for columns, rows in ((2 * lanes + 3, 5), (2 * lanes + 2, 2 * lanes + 1)):
             sizes = dict.fromkeys(kernel.dimensions, length)
             sizes |= dict(zip(output[::-1], (columns, rows), strict=False))
-            check_exactly(kernels, kernel, dtype, sizes, rng)
+            check_exactly(kernels, dtype, sizes, in_integers(kernel, sizes, rng), rng)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +136,8 @@ def test_every_length_of_the_sum_exactly(kernels, dtype, lanes, name):
     ],
 )
 @pytest.mark.parametrize("name", LINEAR)
-@everywhere
-def test_beyond_all_blocks_exactly(kernels, dtype, name, rows, length, columns):
+def test_beyond_all_blocks_exactly(name, rows, length, columns):
     kernel, rng = KERNELS[name], np.random.default_rng(6)
     ours = zip(kernel.outputs[0].dims[::-1], (columns, rows), strict=False)
     sizes = dict.fromkeys(kernel.dimensions, length) | dict(ours)
-    check_exactly(kernels, kernel, dtype, sizes, rng)
+    everywhere(check_exactly)(sizes=sizes, exact=in_integers(kernel, sizes, rng), rng=rng)

@@ -12,6 +12,7 @@ from affinet import _dispatch
 
 VECTOR_BYTES = {"avx512": 64, "avx2": 32}  # elsewhere 16
 DTYPES = [np.dtype("float32"), np.dtype("float64")]
+ALL_LANES = (2, 4, 8, 16)  # of any level and precision
 GIVEN = ("kernels", "dtype", "lanes")  # as the fixtures of tests/kernels/conftest.py
 
 

@@ -104,7 +104,7 @@ def test_every_layer_loss_and_optimizer(dtype, loss, optimizer, monkeypatch):
     net = every_layer(dtype, LOSSES[loss][0]())
     before = net.params.flat.copy()
     x, t = data(net.loss)
-    both = fit_both(net, x, t, monkeypatch, optimizer, epochs=3, batch_size=10, seed=5)
+    both = fit_both(net, x, t, monkeypatch, optimizer, epochs=2, batch_size=10, seed=5)
     assert_same(*both)
     assert (net.params.flat != before).mean() > 0.8
 
@@ -131,10 +131,10 @@ def test_weights_of_rows(dtype, loss, optimizer, monkeypatch):
     rng = np.random.default_rng(7)
     weights = rng.random(N) * (rng.random(N) < 0.6)
     without, _, _, _ = fit_both(
-        copy.deepcopy(net), x, t, monkeypatch, optimizer, epochs=3, batch_size=4, seed=5
+        copy.deepcopy(net), x, t, monkeypatch, optimizer, epochs=2, batch_size=4, seed=5
     )
     both = fit_both(
-        net, x, t, monkeypatch, optimizer, epochs=3, batch_size=4, seed=5, sample_weight=weights
+        net, x, t, monkeypatch, optimizer, epochs=2, batch_size=4, seed=5, sample_weight=weights
     )
     assert_same(*both)
     # Where a rule goes by signs alone, many steps are the same.
@@ -174,7 +174,7 @@ def test_normalizations_and_what_keeps_its_input(dtype, loss, optimizer, monkeyp
     net = normalized_net(dtype, LOSSES[loss][0]())
     before = {name: array.copy() for name, array in net._arrays().items()}
     x, t = data(net.loss)
-    both = fit_both(net, x, t, monkeypatch, optimizer, epochs=3, batch_size=10, seed=5)
+    both = fit_both(net, x, t, monkeypatch, optimizer, epochs=2, batch_size=10, seed=5)
     assert_same(*both)
     for name, array in net._arrays().items():
         assert (array != before[name]).any(), name
