@@ -55,7 +55,7 @@ def test_it_draws(tmp_path, capfd):
     pytest.importorskip("matplotlib", reason="needs matplotlib, the extra cli")
     path = tmp_path / "bench.png"
     words = ["--nets", "tiny", "seed", "--quiet", "--dtype", "float64", "--plot", str(path)]
-    assert main(["bench", "--threads", "1", "--seconds", "0.2", *words]) == 0
+    assert main(["bench", "--threads", "1", "--seconds", "0.05", *words]) == 0
     out, err = capfd.readouterr()
     assert path.read_bytes().startswith(b"\x89PNG")
     assert "in float64" in out

@@ -45,56 +45,84 @@ def record(table: str, method: str, seed: int = 0, threads: int = 2, **figures: 
     return base | {"train_rows": 80, "test_rows": 20} | names | figures
 
 
-def test_a_run_measures_every_method_and_resumes(
-    run_script: Any, folder: Path, tmp_path: Path
+def run_here(load: Any, *arguments: object) -> int:
+    """The script without a process of its own."""
+    code: int = load("tables.run").main([str(argument) for argument in arguments])
+    return code
+
+
+def open_jobs(load: Any, *arguments: object) -> set[tuple[str, str]]:
+    """The tables and methods that a run with these options would measure."""
+    run = load("tables.run")
+    options = run.parse([str(argument) for argument in arguments])
+    return {(job["table"], job["method"]) for job in run.jobs_of(options, run.started(options))}
+
+
+def test_a_run_measures_every_table_and_resumes(
+    run_script: Any, load: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, plot = tmp_path / "out.json", tmp_path / "out.png"
     arguments = (*QUICK, "--data-dir", folder, "--out", out, "--seeds", 0)
-    methods = ("--methods", "realmlp-s", "mlp", "sklearn-mlp")
-    first = run_script("tables.py", *arguments, *methods, "--tables", "kinds")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "kinds: 80 training rows, 20 test rows" in first.stdout
+    methods = ("--methods", "mlp")
+    assert run_here(load, *arguments, *methods, "--tables", "kinds") == 0
+    assert "kinds: 80 training rows, 20 test rows" in capsys.readouterr().out
     second = run_script("tables.py", *arguments, *methods, "--plot", plot)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "1/3 costs" in second.stderr  # those of the other table are there
+    assert "1/1 costs" in second.stderr  # those of the other table are there
     assert "mean rank by error or RMSE" in second.stdout
     records = json.loads(out.read_text())["records"]
-    assert {(r["table"], r["method"]) for r in records} == {
-        (table, method) for table in ("costs", "kinds") for method in methods[1:]
-    }
+    assert {(r["table"], r["method"]) for r in records} == {("costs", "mlp"), ("kinds", "mlp")}
     for found in records:
         scores = {"rmse"} if found["table"] == "costs" else {"error", "log_loss"}
         assert scores <= found.keys()
         assert found["wall_s"] > 0
         assert found["peak_mb"] >= found["before_mb"] > 0
     assert plot.exists() or "matplotlib is not installed" in second.stdout
-    other = run_script("tables.py", *arguments[1:], "--methods", "mlp")
-    assert other.returncode == 2
-    assert "give another --out" in other.stderr
+    assert open_jobs(load, *arguments, "--methods", "mlp", "sklearn-mlp") == {
+        ("costs", "sklearn-mlp"), ("kinds", "sklearn-mlp")
+    }  # fmt: skip
+    assert run_here(load, *arguments[1:], "--methods", "mlp") == 2
+    assert "give another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "method", ["realmlp", "realmlp-s", "tabm", "fast", "sklearn-mlp", "sklearn-boosting"]
+)
+@pytest.mark.parametrize("table", ["costs", "kinds"])
+def test_every_method_is_fitted(load: Any, folder: Path, method: str, table: str) -> None:
+    task = {"costs": "regression", "kinds": "classification"}[table]
+    parts = load("tables.data").load(folder, table, None)
+    module = load("tables.methods").METHODS[method].module
+    found = load(f"tables.{module}").contender(method, task, 0, 1, True)
+    found.fit(parts["train"], parts["validation"])
+    predicted = found.predict(parts["test"].X)
+    assert predicted.shape == ((20,) if table == "costs" else (20, 2))
+    assert np.isfinite(predicted).all()
+    if table == "kinds":
+        assert found.classes.tolist() == ["no", "yes"]
 
 
 def test_a_fit_that_fails_is_reported_and_tried_again(
-    run_script: Any, folder: Path, tmp_path: Path
+    load: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.json"
     arguments = (*QUICK, "--data-dir", folder, "--out", out, "--methods", "mlp", "--seeds", 0)
-    late = run_script("tables.py", *arguments, "--tables", "costs", "--limit", 0.01)
-    assert late.returncode == 1
-    assert "costs, mlp, seed 0, 1 threads: longer than 0.01 s" in late.stdout
-    again = run_script("tables.py", *arguments, "--tables", "costs")
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert run_here(load, *arguments, "--tables", "costs", "--limit", 0.01) == 1
+    assert "costs, mlp, seed 0, 1 threads: longer than 0.01 s" in capsys.readouterr().out
+    assert run_here(load, *arguments, "--tables", "costs") == 0
     assert len(json.loads(out.read_text())["records"]) == 1
 
 
-def test_wrong_folders_and_tables_are_named(run_script: Any, folder: Path, tmp_path: Path) -> None:
+def test_wrong_folders_and_tables_are_named(
+    load: Any, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for arguments, wanted in (
         ((), "--data-dir is missing"),
         (("--data-dir", tmp_path / "nowhere"), "holds no tables.json"),
         (("--data-dir", folder, "--tables", "cost"), "--tables has 'cost'"),
     ):
-        done = run_script("tables.py", *arguments)
-        assert done.returncode == 2
-        assert wanted in done.stderr
+        assert run_here(load, *arguments) == 2
+        assert wanted in capsys.readouterr().err
 
 
 def test_missing_packages_are_named(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:

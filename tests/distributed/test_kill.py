@@ -9,7 +9,7 @@ import pytest
 
 from affinet.training.checkpoint_file import read_checkpoint
 
-KILLS = int(os.environ.get("AFFINET_KILLS", "3"))  # 50 of them take some minutes
+KILLS = int(os.environ.get("AFFINET_KILLS", "2"))  # 50 of them take some minutes
 FOREVER = 10**9
 SEED = 20
 

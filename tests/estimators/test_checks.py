@@ -25,7 +25,7 @@ import warnings
 warnings.simplefilter("ignore")
 from sklearn.utils.estimator_checks import check_estimator
 from affinet.estimators import MLPClassifier, MLPRegressor
-for estimator in MLPClassifier(), MLPRegressor():
+for estimator in MLPClassifier(hidden_layer_sizes=20, max_iter=60), MLPRegressor(n_threads=1):
     results = check_estimator(estimator, on_fail=None, on_skip=None)
     bad = [r for r in results if r["status"] not in ("passed", "skipped")]
     assert len(results) > 50 and not bad, [(r["check_name"], r["exception"]) for r in bad]

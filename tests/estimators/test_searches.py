@@ -29,7 +29,9 @@ def results(model, X):
 @pytest.mark.parametrize("estimator", [SearchClassifier, SearchRegressor])
 def test_every_check_of_scikit_learn(estimator):
     space = {"width": 16, "layers": 1, "lr": [0.04, 0.1], "batch_size": 32}
-    model = estimator(space, n_iter=2, epochs=15, rungs=1, n_threads=1)
+    model = estimator(
+        space, n_iter=2, epochs=8 if estimator is SearchClassifier else 15, rungs=1, n_threads=1
+    )
     found = check_estimator(model, expected_failed_checks=EXPECTED, on_fail=None, on_skip=None)
     bad = [r for r in found if r["status"] == "failed"]
     assert not bad, [(r["check_name"], r["exception"]) for r in bad]

@@ -39,8 +39,9 @@ CHECKED = [method for method in READY if method in ("mlp", "realmlp")]  # about 
 @pytest.mark.parametrize("method", CHECKED)
 @pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
 def test_every_check_of_scikit_learn(estimator, method):
+    epochs = 20 if (estimator, method) == (TabularClassifier, "realmlp") else 40
     found = check_estimator(
-        estimator(method, epochs=40, n_threads=1),
+        estimator(method, epochs=epochs, n_threads=1),
         expected_failed_checks=EXPECTED,
         on_fail=None,
         on_skip=None,

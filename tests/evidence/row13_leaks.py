@@ -20,7 +20,7 @@ import affinet as an
 from affinet import _dispatch
 from evidence import Row
 
-CALLS, QUICK_CALLS = 2000, 80
+CALLS, QUICK_CALLS = 2000, 30
 MOST_BLOCKS, MOST_BYTES = 100, 64 << 10
 ERRORS = (TypeError, ValueError)
 
