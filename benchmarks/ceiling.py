@@ -8,6 +8,9 @@ other programs or a lower clock slowed down every run.
 Without a compiler, the fastest of several affinet products stands in. They read their operands from
 the first-level cache and stay some per cent below the true ceiling, so shares of it are too high.
 
+Where the processor has a matrix unit (Intel's AMX), a compiled loop of products of bfloat16 tiles
+in registers gives its ceiling too.
+
     python benchmarks/ceiling.py 2          # of two cores at once
 """
 
@@ -64,6 +67,50 @@ float multiply_add(long turns, float a, float b) {
 }
 """
 
+TILE_FLOPS = 2.0 * 16 * 16 * 32  # of TDPBF16PS: 16 rows times 16 columns, 32 numbers deep
+TILE_TURNS = 50_000
+TILE_FLAGS = ("-mamx-tile", "-mamx-bf16")
+# Four sums whose operands stay in tiles, as a 2 x 2 block of a product has them. Intel, "Intrinsics
+# guide"; the permission is described in the kernel's Documentation/arch/x86/xstate.rst.
+TILE_SOURCE = """
+#include <immintrin.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The intrinsics do not say that they read and write memory. */
+#define IN_MEMORY(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
+
+int permit_tiles(void) { return syscall(SYS_arch_prctl, 0x1023, 18) ? -1 : 0; }
+
+float multiply_tiles(long turns) {
+    struct {
+        unsigned char palette, start, reserved[14];
+        unsigned short bytes[16];
+        unsigned char rows[16];
+    } shapes __attribute__((aligned(64)));
+    unsigned short halves[512];
+    float sums[256];
+    memset(&shapes, 0, sizeof shapes);
+    shapes.palette = 1;
+    for (int i = 0; i < 8; i++) { shapes.bytes[i] = 64; shapes.rows[i] = 16; }
+    for (int i = 0; i < 512; i++) halves[i] = 0x3f00;
+    IN_MEMORY(&shapes); IN_MEMORY(halves);
+    _tile_loadconfig(&shapes);
+    _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
+    _tile_loadd(4, halves, 64); _tile_loadd(5, halves, 64);
+    _tile_loadd(6, halves, 64); _tile_loadd(7, halves, 64);
+    for (long turn = 0; turn < turns; turn++) {
+        _tile_dpbf16ps(0, 4, 6); _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6); _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, sums, 64);
+    IN_MEMORY(sums);
+    _tile_release();
+    return sums[0];
+}
+"""
+
 
 def measure(cores: int) -> dict[str, Any]:
     """The ceiling of ``cores`` cores of this process at once, in 1e9 operations a second.
@@ -73,7 +120,8 @@ def measure(cores: int) -> dict[str, Any]:
     dict
         ``gflops``, ``how`` it was measured, ``misses``: why it may be too low, and the
         rates of each loop (``loops``, by instruction set) and of affinet's product
-        (``product_gflops``).
+        (``product_gflops``), and of the ``matrix_unit``: its ``gflops`` in bfloat16, None without
+        one, and ``how`` it was measured or why not.
     """
     loops = loop_rates(cores)
     product = product_rate(cores)
@@ -86,7 +134,34 @@ def measure(cores: int) -> dict[str, Any]:
         "misses": MISSES[how],
         "loops": loops,
         "product_gflops": product,
+        "matrix_unit": matrix_unit(cores),
     }
+
+
+def matrix_unit(cores: int) -> dict[str, Any]:
+    """The rate of the matrix units of ``cores`` cores at once, or why there is none."""
+    if not {"amx_tile", "amx_bf16"} <= processor_flags():
+        return {"gflops": None, "how": "this processor has none that is known here (AMX)"}
+    library = compiled(TILE_SOURCE, TILE_FLAGS)
+    if library is None:
+        return {"gflops": None, "how": "there is one, but no C compiler that knows AMX"}
+    if library.permit_tiles() != 0:
+        return {"gflops": None, "how": "there is one, but the system refuses its use"}
+    library.multiply_tiles.restype = ctypes.c_float
+    library.multiply_tiles.argtypes = (ctypes.c_long,)
+    flops = 4 * TILE_FLOPS * TILE_TURNS
+    rate = best_rate(lambda: library.multiply_tiles(TILE_TURNS), flops, cores)
+    return {"gflops": rate, "how": "a compiled loop of products of bfloat16 tiles in registers"}
+
+
+def processor_flags() -> set[str]:
+    """What Linux says that the processor has; empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return set(line.partition(":")[2].split())
 
 
 def loop_rates(cores: int) -> dict[str, float]:
@@ -102,23 +177,29 @@ def loop_rates(cores: int) -> dict[str, float]:
 
 def compiled_loop(width: int, flags: tuple[str, ...]) -> Callable[[], object] | None:
     """The loop over registers of ``width`` bytes; None where it cannot be compiled."""
+    library = compiled(SOURCE, (f"-DWIDTH={width}", *flags))
+    if library is None:
+        return None
+    function = library.multiply_add  # without the GIL
+    function.restype = ctypes.c_float
+    function.argtypes = ctypes.c_long, ctypes.c_float, ctypes.c_float
+    # The sums go to 1, so that no number becomes denormal, which is slow on some processors.
+    return lambda: function(TURNS, 0.5, 0.5)
+
+
+def compiled(source: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
+    """A library of this C source; None where it cannot be compiled."""
     names = (os.environ.get("CC", ""), "cc", "gcc", "clang")
     compiler = next((found for found in map(shutil.which, names) if found), None)
     if compiler is None:
         return None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        source, library = Path(folder) / "loop.c", Path(folder) / "loop.so"
-        source.write_text(SOURCE, encoding="ascii")
-        command = [compiler, "-O2", "-ffp-contract=fast", f"-DWIDTH={width}", *flags]
-        command += ["-shared", "-fPIC", "-o", str(library), str(source)]
+        path, library = Path(folder) / "loop.c", Path(folder) / "loop.so"
+        path.write_text(source, encoding="ascii")
+        command = [compiler, "-O2", "-ffp-contract=fast", *flags]
+        command += ["-shared", "-fPIC", "-o", str(library), str(path)]
         done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode != 0:
-            return None
-        function = ctypes.CDLL(str(library)).multiply_add  # without the GIL
-    function.restype = ctypes.c_float
-    function.argtypes = ctypes.c_long, ctypes.c_float, ctypes.c_float
-    # The sums go to 1, so that no number becomes denormal, which is slow on some processors.
-    return lambda: function(TURNS, 0.5, 0.5)
+        return ctypes.CDLL(str(library)) if done.returncode == 0 else None
 
 
 def product_rate(cores: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import affinet as an
 from affinet._dispatch import kernels
 
 from .estimator_fits import WholeFit
+from .precisions import product_error
 from .tasks import Multiplication, Prediction, Training, Unavailable, set_back
 
 VERSION = f"{an.__version__} ({an.runtime_info()['level']})"
@@ -45,6 +47,49 @@ class FitTraining:
 
     def parameters(self) -> list[Array]:
         return list(self.network.parameters)
+
+
+class PrecisionFit(FitTraining):
+    """``net.fit`` of a network whose products have a precision."""
+
+    precision = "float32"
+
+    def __init__(self, task: Training) -> None:
+        super().__init__(task)
+        self.network.net = at_precision(self.precision, task.first)
+        self.network.parameters = list(self.network.net.params.values())
+
+    def error(self) -> float:
+        """Of a product, against float64."""
+        return product_error(
+            self.precision,
+            lambda A, B: at_precision(self.precision, [B, np.zeros(B.shape[1], B.dtype)]).predict(
+                A
+            ),
+        )
+
+    def run(self, count: int) -> None:
+        super().run(count)
+        if self.precision != "float32":
+            self.note = f"{self.note}, {an.runtime_info()['precisions'][self.precision]}"
+
+
+class FitX6(PrecisionFit):
+    """Six products of three bfloat16 parts."""
+
+    precision = "bfloat16x6"
+
+
+class FitX3(PrecisionFit):
+    """Three products of two parts."""
+
+    precision = "bfloat16x3"
+
+
+class FitBfloat16(PrecisionFit):
+    """One product."""
+
+    precision = "bfloat16"
 
 
 class ClassifierFit(WholeFit):
@@ -136,8 +181,28 @@ class Product:
             gemm(A, B, out)
 
 
+def at_precision(precision: str, parameters: list[Array]) -> an.Sequential:
+    """A network with ReLU between its affine layers, whose products have this precision."""
+    layers: list[Any] = []
+    for W, b in zip(parameters[::2], parameters[1::2], strict=True):
+        layers += [an.Affine(W, b), an.ReLU()]
+    with warnings.catch_warnings():  # the note says it
+        warnings.filterwarnings("ignore", ".* is emulated", RuntimeWarning)
+        return an.Sequential(
+            *layers[:-1],
+            loss=an.SoftmaxWithLoss(),
+            precision=None if precision == "float32" else precision,
+        )
+
+
 CONTENDERS = {  # the first of each is the one that the peers are compared with
     "step": {"affinet fit": FitTraining, "affinet Sequential": SequentialTraining},
+    "precision": {
+        "affinet fit": PrecisionFit,
+        "affinet bfloat16x6": FitX6,
+        "affinet bfloat16x3": FitX3,
+        "affinet bfloat16": FitBfloat16,
+    },
     "fit": {"affinet MLPClassifier": ClassifierFit, "affinet fit": SequentialFit},
     "seed": {"affinet fit": FitTraining},
     "predict": {"affinet predict": Predict, "affinet predict out=": PredictInto},

@@ -19,6 +19,7 @@ from verification import Outcome, VerificationError, require_close, require_equa
 
 import affinet as an
 
+from .precisions import STEP_TOLERANCES
 from .tasks import ADAM, Multiplication, Prediction, Training
 
 LR = 0.01
@@ -67,6 +68,17 @@ class StepCase:
 
     def check(self, kind: Any) -> float:
         return check_training(kind, self.task(CHECKED_BATCHES))
+
+
+@dataclass(frozen=True)
+class PrecisionCase(StepCase):
+    """The same step at every precision of the matrix products, whose errors stand beside it."""
+
+    measure: ClassVar[str] = "precision"
+
+    def check(self, kind: Any) -> float:
+        tolerance = STEP_TOLERANCES.get(kind.precision)
+        return check_training(kind, self.task(CHECKED_BATCHES), tolerance)
 
 
 @dataclass(frozen=True)
@@ -225,7 +237,8 @@ class ProductCase:
 Splits: TypeAlias = tuple[tuple[Array, Array], tuple[Array, Array]]  # rows to train on, to test on
 Case: TypeAlias = StepCase | FitCase | SeedCase | PredictCase | ProductCase
 CASES: dict[str, Any] = {
-    kind.measure: kind for kind in (StepCase, FitCase, SeedCase, PredictCase, ProductCase)
+    kind.measure: kind
+    for kind in (StepCase, PrecisionCase, FitCase, SeedCase, PredictCase, ProductCase)
 }
 
 
@@ -233,6 +246,8 @@ def cases(measure: str, nets: list[str], quick: bool) -> list[Case]:
     """The cases of a measure; on these nets, if it is measured on nets."""
     if measure == "step":
         return [StepCase(net) for net in nets]
+    if measure == "precision":
+        return [PrecisionCase(net) for net in nets]
     if measure == "fit":
         epochs = FIT_EPOCHS_QUICK if quick else FIT_EPOCHS
         images = "MNIST" if has_mnist() else "MNIST shape"
@@ -260,7 +275,7 @@ def product_cases(nets: list[str]) -> list[Case]:
     return list(found)
 
 
-def check_training(kind: Any, task: Training) -> float:
+def check_training(kind: Any, task: Training, tolerance: float | None = None) -> float:
     """The largest deviation from the book's network in float64, on the same batches in order.
 
     affinet's fit chooses the order of the rows, so all others get theirs in that order.
@@ -281,7 +296,9 @@ def check_training(kind: Any, task: Training) -> float:
     elif not losses:
         wanted = replace(wanted, losses=[])
     names = task.net.parameter_names
-    deviation = require_equal("training", Outcome(parameters, losses), wanted, task.first, names)
+    deviation = require_equal(
+        "training", Outcome(parameters, losses), wanted, task.first, names, tolerance
+    )
     contender.reset()
     for name, found, first in zip(names, contender.parameters(), task.first, strict=True):
         if not np.array_equal(found, first):

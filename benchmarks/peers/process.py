@@ -171,6 +171,7 @@ class Jobs:
         try:
             deviation = asked.check(kind)
             contender = kind(asked.task())
+            error = {"error": contender.error()} if hasattr(contender, "error") else {}
         except VerificationError as error:
             return {"failed": str(error)}
         except Unavailable as reason:
@@ -181,6 +182,7 @@ class Jobs:
         self._ready[name] = contender, repeats
         return {
             "deviation": deviation,
+            **error,
             "pieces_a_sample": repeats * asked.pieces,
             "note": getattr(contender, "note", ""),
             "accuracies": contender.accuracies() if hasattr(contender, "accuracies") else [],

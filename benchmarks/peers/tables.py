@@ -6,8 +6,11 @@ from typing import Any
 
 from report import table
 
+from . import precisions
+
 TITLES = {
     "step": "A training step: forward, backward, plain gradient descent (µs a step)",
+    "precision": "The same at each precision of the products, the most exact first (µs a step)",
     "fit": "A whole fit with Adam and scikit-learn's defaults (µs a step)",
     "seed": "The seed program (µs a step)",
     "predict": "A forward pass (µs a call)",
@@ -34,7 +37,7 @@ def text(content: dict[str, Any]) -> str:
     for measure, title in TITLES.items():
         chosen = [[g for g in run["groups"] if g["measure"] == measure] for run in runs]
         if chosen[0]:
-            make = products if measure == "product" else contests
+            make = MAKERS.get(measure, contests)
             parts.append(f"{title}\n{make([run['cores'] for run in runs], chosen)}")
         if measure == "fit":
             lines = [classifiers_line(group) for groups in chosen for group in groups]
@@ -59,7 +62,24 @@ def ceiling_line(ceiling: dict[str, Any]) -> str:
         f"ceiling of {cores_text(ceiling['cores'])}: {ceiling['gflops']:.1f} GFLOP/s, "
         f"by {ceiling['how']}; misses {ceiling['misses']} "
         f"(loops: {loops or 'none'}; product: {ceiling['product_gflops']:.1f})"
+        f"{matrix_unit_text(ceiling)}"
     )
+
+
+def matrix_unit_text(ceiling: dict[str, Any]) -> str:
+    """The ceiling of the matrix unit on a line of its own; older results have none."""
+    unit = ceiling.get("matrix_unit")
+    if unit is None:
+        return ""
+    rate = "none" if unit["gflops"] is None else f"{unit['gflops']:,.0f} GFLOP/s in bfloat16"
+    return f"\nmatrix unit of {cores_text(ceiling['cores'])}: {rate}; {unit['how']}"
+
+
+def precisions_table(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
+    """Errors and times at every precision, and what the contenders say about themselves."""
+    found = precisions.contests(cores, groups_of_runs, lambda g, name: contest_cells(g, name)[:2])
+    notes = sorted({note for groups in groups_of_runs for note in notes_of(groups)})
+    return "\n".join([found, *notes])
 
 
 def contests(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
@@ -126,6 +146,9 @@ def products(cores: list[int], groups_of_runs: list[list[Group]]) -> str:
             )
         rows.append(row)
     return table(header, rows)
+
+
+MAKERS = {"product": products, "precision": precisions_table}
 
 
 def best_peer(group: Group) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 from nets import Array
 from torch.nn import functional
 
+from .precisions import product_error
 from .tasks import Prediction, Training, Unavailable, threads
 
 VERSION = torch.__version__
@@ -126,6 +129,78 @@ class CompiledTraining(LeanTraining):
             super().run(count)
 
 
+class Precise:
+    """PyTorch in float32, beside its other precisions; ``arithmetic`` holds while it computes."""
+
+    precision = "float32"
+
+    def error(self) -> float:
+        """Of a product, against float64."""
+
+        def product(A: Array, B: Array) -> Array:
+            with self.arithmetic():
+                found = torch.from_numpy(A) @ torch.from_numpy(B)
+            result: Array = found.float().numpy()
+            return result
+
+        return product_error(self.precision, product)
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def run(self, count: int) -> None:
+        with self.arithmetic():
+            super().run(count)  # type: ignore[misc]
+
+
+class Medium(Precise):
+    """``torch.set_float32_matmul_precision("medium")``, which the processor may ignore."""
+
+    precision = "bfloat16"
+
+    @contextmanager
+    def arithmetic(self) -> Iterator[None]:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+
+class Autocast(Precise):
+    """``torch.autocast`` in bfloat16; each step casts the weights anew, as they have changed."""
+
+    precision = "bfloat16"
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        return torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
+
+
+class PreciseLean(Precise, LeanTraining):
+    """The lean step."""
+
+
+class PreciseCompiled(Precise, CompiledTraining):
+    """The compiled step."""
+
+
+class MediumLean(Medium, LeanTraining):
+    """The lean step."""
+
+
+class MediumCompiled(Medium, CompiledTraining):
+    """The compiled step."""
+
+
+class AutocastLean(Autocast, LeanTraining):
+    """The lean step."""
+
+
+class AutocastCompiled(Autocast, CompiledTraining):
+    """The compiled step."""
+
+
 class ModulePrediction:
     """``nn.Sequential`` in inference mode."""
 
@@ -206,6 +281,14 @@ CONTENDERS = {
         "PyTorch": ModuleTraining,
         "PyTorch lean": LeanTraining,
         "PyTorch compiled": CompiledTraining,
+    },
+    "precision": {
+        "PyTorch": PreciseLean,
+        "PyTorch compiled": PreciseCompiled,
+        "PyTorch medium": MediumLean,
+        "PyTorch medium compiled": MediumCompiled,
+        "PyTorch autocast": AutocastLean,
+        "PyTorch autocast compiled": AutocastCompiled,
     },
     "predict": {
         "PyTorch": ModulePrediction,

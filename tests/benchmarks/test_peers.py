@@ -205,6 +205,7 @@ def test_every_installed_library_computes_the_same(load: Any, library: str) -> N
     module, measures = contenders(library, load), load("peers.cases")
     small = {
         "step": measures.StepCase("tiny"),
+        "precision": measures.PrecisionCase("tiny"),
         "fit": measures.FitCase("digits", 1),
         "predict": measures.PredictCase("tiny", 5),
         "product": measures.ProductCase("tn", 7, 50, 33),
@@ -320,7 +321,59 @@ def test_a_result_of_another_shape_is_found(load: Any) -> None:
         verification.require_close("x", np.ones(2), np.ones((1, 2)))
 
 
-@pytest.mark.parametrize("measure", ["step", "fit", "seed", "predict", "product"])
+@pytest.mark.filterwarnings("ignore")  # other libraries' warnings
+@pytest.mark.parametrize("library", ["affinet", "torch"])
+def test_every_precision_names_its_error(load: Any, library: str) -> None:
+    """Measured against float64, and within what a precision explains."""
+    module, case = contenders(library, load), load("peers.cases").PrecisionCase("tiny")
+    kinds = module.CONTENDERS["precision"]
+    exact = {name: kind for name, kind in kinds.items() if "compiled" not in name}
+    errors = {name: kind(case.task()).error() for name, kind in exact.items()}
+    for name, error in errors.items():
+        assert (
+            1e-8 < error < {"bfloat16": 4e-3, "bfloat16x3": 1.6e-5}.get(exact[name].precision, 1e-6)
+        )
+    if library == "affinet":
+        assert list(errors) == [f"affinet {name}" for name in PRECISIONS]
+        six, three, one = (errors[f"affinet {name}"] for name in PRECISIONS[1:])
+        assert six < errors["affinet fit"] < three / 4 < one / 400
+
+
+PRECISIONS = ("fit", "bfloat16x6", "bfloat16x3", "bfloat16")
+
+
+def test_a_precision_that_is_less_exact_is_found(load: Any) -> None:
+    precisions, error = load("peers.precisions"), load("verification").VerificationError
+    right = precisions.product_error("float32", lambda A, B: (A.astype(float) @ B).astype(A.dtype))
+    assert right < 1e-7
+    for wrong in (1.0001, np.nan):
+        with pytest.raises(error, match="a product in bfloat16x3 is off by"):
+            precisions.product_error("bfloat16x3", lambda A, B, wrong=wrong: wrong * (A @ B))
+    module, case = load("peers.affinet_contenders"), load("peers.cases").PrecisionCase("tiny")
+
+    class OtherRate(module.FitBfloat16):  # type: ignore[misc, name-defined]
+        def __init__(self, task: Any) -> None:
+            super().__init__(replace(task, lr=1.2 * task.lr))
+
+    with pytest.raises(error, match="tolerance 2e-01"):
+        case.check(OtherRate)
+
+
+def test_table_of_precisions_puts_the_most_exact_first(load: Any) -> None:
+    report = load("peers.tables")
+    found = group(**{"affinet fit": {"1": 40.0}, "affinet half": {"1": 10.0}, "peer": {"1": 60.0}})
+    errors = {"affinet fit": 1e-7, "affinet half": 2e-3, "peer": 3e-6}
+    for name, contender in found["contenders"].items():
+        contender["by_threads"]["1"] |= {"error": errors[name], "note": "emulated"}
+    lines = [line.split() for line in report.precisions_table([2], [[found]]).splitlines()]
+    assert lines[0] == ["error", "2", "cores", "×"]
+    assert lines[2] == ["affinet", "fit", "1.0e-07", "40.0", "(1)", "1.00"]
+    assert lines[3] == ["peer", "3.0e-06", "60.0", "(1)", "1.50*"]
+    assert lines[4] == ["affinet", "half", "2.0e-03", "10.0", "(1)", "0.25"]
+    assert ["peer:", "emulated"] in lines
+
+
+@pytest.mark.parametrize("measure", ["step", "precision", "fit", "seed", "predict", "product"])
 def test_cases_survive_json(load: Any, measure: str) -> None:
     measures, nets = load("peers.cases"), list(load("nets").NETS)
     found = measures.cases(measure, nets, quick=True)
@@ -375,6 +428,38 @@ def test_ceiling_names_its_way_and_what_it_misses(load: Any, monkeypatch: Any) -
     assert without["loops"] == {}
     assert without["how"] == ceiling.PRODUCT
     assert without["gflops"] == without["product_gflops"] > 0
+
+
+def test_ceiling_of_the_matrix_unit_or_why_there_is_none(load: Any, monkeypatch: Any) -> None:
+    ceiling, report = load("ceiling"), load("peers.tables")
+    monkeypatch.setattr(ceiling, "REPEATS", 2)
+    found = {"cores": 1, "gflops": 1.0, "how": "a", "misses": "b", "loops": {}}
+    found |= {"product_gflops": 1.0}
+    assert "matrix unit" not in report.ceiling_line(found)  # results of earlier runs
+    unit = ceiling.matrix_unit(1)
+    line = report.ceiling_line(found | {"matrix_unit": unit}).splitlines()[1]
+    if unit["gflops"] is None:
+        assert line == f"matrix unit of 1 core: none; {unit['how']}"
+    else:
+        assert unit["gflops"] > 2 * ceiling.product_rate(1)
+        assert line.endswith(
+            "GFLOP/s in bfloat16; a compiled loop of products of bfloat16 tiles in registers"
+        )
+    monkeypatch.setattr(ceiling, "processor_flags", set)
+    assert ceiling.matrix_unit(1) == {
+        "gflops": None,
+        "how": "this processor has none that is known here (AMX)",
+    }
+
+
+def test_tile_loop_compiles_and_asks_for_permission(load: Any) -> None:
+    ceiling = load("ceiling")
+    if not ceiling.processor_flags():
+        pytest.skip("the loop is for Linux on x86")
+    library = ceiling.compiled(ceiling.TILE_SOURCE, ceiling.TILE_FLAGS)
+    if library is None:
+        pytest.skip("no compiler that knows AMX")
+    assert (library.permit_tiles() == 0) == ("amx_tile" in ceiling.processor_flags())
 
 
 def group(**medians: dict[str, float]) -> dict[str, Any]:

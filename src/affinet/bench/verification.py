@@ -38,7 +38,12 @@ class Outcome:
 
 
 def require_equal(
-    name: str, found: Outcome, wanted: Outcome, first: list[Array], parameter_names: list[str]
+    name: str,
+    found: Outcome,
+    wanted: Outcome,
+    first: list[Array],
+    parameter_names: list[str],
+    tolerance: float | None = None,
 ) -> float:
     """The largest deviation of any parameter; an error if it exceeds the tolerance.
 
@@ -51,6 +56,8 @@ def require_equal(
     first : list of arrays
         The parameters before the training.
     parameter_names : list of str
+    tolerance : float, optional
+        By default that of the parameters' dtype.
 
     Returns
     -------
@@ -63,7 +70,7 @@ def require_equal(
         If a deviation is above the tolerance or not a number, or if a loss differs by more,
         relative to at least 1.
     """
-    tolerance = TOLERANCES[str(first[0].dtype)]
+    tolerance = TOLERANCES[str(first[0].dtype)] if tolerance is None else tolerance
     deviations = []
     for parameter, a, b, start in zip(
         parameter_names, found.parameters, wanted.parameters, first, strict=True
