@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from peers.chart import minor_label
+
 from affinet.plotting.figures import (
     BLUE,
     GREEN,
@@ -21,7 +23,7 @@ from .trainers import ENTRIES
 COLOURS = {"affinet": BLUE, "torch": VERMILION, "jax": GREEN, "sklearn": PURPLE}
 STROKES = ("-", "--", "-.", ":")  # one for each trainer of a library
 GOAL = "0.45"
-WORST = 0.06  # accuracies further than this below the highest goal are cut off
+WORST = 6.0  # accuracies this many per cent below the highest goal are cut off
 
 
 def draw(path: Path, content: dict[str, Any]) -> str | None:
@@ -31,7 +33,7 @@ def draw(path: Path, content: dict[str, Any]) -> str | None:
         return "no chart: there are no results"
     cores = list(dict.fromkeys(one["cores"] for one in found))
     try:
-        panels = new_panels(1, len(cores), 5.6, 4.2)
+        panels = new_panels(1, len(cores), 5.6, 4.8)
     except ImportError as error:
         return f"no chart: {error}"
     for panel, n in zip(panels, cores, strict=True):
@@ -58,7 +60,10 @@ def draw_panel(panel: Any, cores: int, content: dict[str, Any]) -> None:
         }
         seconds, right = zip(*one["curve"], strict=True)
         percent = [100 * share for share in right]
-        panel.plot(seconds, percent, linewidth=1.6, label=entry.title, **style)
+        # In steps: an accuracy is known at the end of an epoch, and holds until the next one's.
+        panel.plot(
+            seconds, percent, drawstyle="steps-post", linewidth=1.5, label=entry.title, **style
+        )
         for goal in one["goals"]:
             at = seconds_to(one, goal)
             if at is not None:
@@ -68,6 +73,8 @@ def draw_panel(panel: Any, cores: int, content: dict[str, Any]) -> None:
         panel.axhline(goal, color=GOAL, linewidth=0.9, zorder=0)
     panel.set_xscale("log")
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    panel.set_ylim(max(goals) - 100 * WORST, max(goals) + 10 * WORST)
+    panel.xaxis.set_minor_formatter(minor_label)
+    lowest = min(100 * right for one in chosen for _, right in one["curve"])
+    panel.set_ylim(max(lowest - 0.1, max(goals) - WORST), max(goals) + 0.2)
     title = f"{cores} {'core' if cores == 1 else 'cores'}"
     finish(panel, "seconds of training (logarithmic)", "% of the test images right", title)
