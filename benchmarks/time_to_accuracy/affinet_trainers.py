@@ -20,6 +20,7 @@ class Fit:
     """``net.fit`` on the bytes, one call for each epoch: the network scales its inputs."""
 
     precision = "float32"
+    early_epsilon = False
 
     def __init__(self, widths: tuple[int, ...], setting: Setting) -> None:
         self.setting = setting

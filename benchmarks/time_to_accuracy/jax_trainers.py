@@ -21,11 +21,13 @@ class Scan:
     """One call for each epoch, which gathers each step's rows from the bytes and scales them."""
 
     precision = "float32"
+    early_epsilon = False
 
     def __init__(self, widths: tuple[int, ...], setting: Setting) -> None:
         self.setting = setting
         self.n_classes = widths[-1]
-        self.run = jax.jit(self.scan, donate_argnums=0)
+        self.jitted = jax.jit(self.scan, donate_argnums=0)
+        self.compiled: dict[int, Any] = {}  # by the number of rows
         self.outputs = jax.jit(lambda arrays, x: logits(arrays, scaled(x)))
         self.note = ""
         self.losses: list[float] = []
@@ -39,17 +41,22 @@ class Scan:
 
     def warm_up(self, images: Array, classes: Array) -> None:
         self.load(images, classes)
-        for _ in range(2):  # a first run still prepares what the second finds
-            self.epoch(self.setting.lr)
+        lowered = self.jitted.lower(*self.arguments(self.setting.lr, shuffle=True))
+        self.compiled[len(images)] = lowered.compile()
 
     def load(self, images: Array, classes: Array) -> None:
         self.x, self.t = jax.block_until_ready((jnp.array(images), jnp.array(classes)))
 
     def epoch(self, lr: float, shuffle: bool = True) -> None:
-        order = order_of(self.rng, len(self.x), shuffle).reshape(-1, self.setting.batch)
-        self.state, losses = self.run(self.state, self.x, self.t, order.astype(np.int32), lr)
+        run = self.compiled.get(len(self.x), self.jitted)
+        self.state, losses = run(*self.arguments(lr, shuffle))
         jax.block_until_ready(self.state)
         self.losses = np.asarray(losses).tolist()
+
+    def arguments(self, lr: float, shuffle: bool) -> tuple[Any, ...]:
+        """Those of an epoch: the state, the images, and the rows of each step."""
+        order = order_of(self.rng, len(self.x), shuffle).reshape(-1, self.setting.batch)
+        return self.state, self.x, self.t, order.astype(np.int32), np.float32(lr)
 
     def scan(self, state: Any, images: Any, classes: Any, order: Any, lr: Any) -> Any:
         """All steps of an epoch."""

@@ -15,6 +15,7 @@ from .settings import Record, setting_of
 from .trainers import ENTRIES
 
 NO_RESULT = "-"
+DEVIATIONS = ("loss_deviation", "switched", "moved_apart")
 
 
 def summaries(records: Sequence[Record], goals: Sequence[float]) -> list[dict[str, Any]]:
@@ -44,11 +45,7 @@ def summaries(records: Sequence[Record], goals: Sequence[float]) -> list[dict[st
             "epoch_s": median(epoch_seconds(record) for record in group),
             "best": median(max(accuracy for _, accuracy in record["curve"]) for record in group),
             "curve": median_curve(group),
-            "deviations": {
-                name: max(record[name] for record in group)
-                for name in ("loss_deviation", "deviation", "switched")
-                if name in group[0]
-            },
+            "deviations": {name: max(record[name] for record in group) for name in DEVIATIONS},
             "note": group[0]["note"],
         }
         for (trainer, cores), group in groups.items()

@@ -18,6 +18,7 @@ class PartialFit:
     """``partial_fit`` shuffles an epoch's rows and cuts them into batches; scaled once before."""
 
     precision = "float32"
+    early_epsilon = True
 
     def __init__(self, widths: tuple[int, ...], setting: Setting) -> None:
         self.widths, self.setting = widths, setting

@@ -60,13 +60,16 @@ class Trainer(Protocol):
     """How a library trains; constructed with the widths and a :class:`Setting`.
 
     ``losses`` are those of the last epoch, one for each step, or their mean. ``precision`` is the
-    arithmetic of the matrix products, ``note`` what the results should say about it.
+    arithmetic of the matrix products, ``note`` what the results should say about it, and
+    ``early_epsilon`` whether Adam's epsilon is added to the root of squares that are not yet
+    corrected for starting at 0.
     """
 
     setting: Setting
     losses: list[float]
     precision: str
     note: str
+    early_epsilon: bool
 
     def __init__(self, widths: tuple[int, ...], setting: Setting) -> None: ...
 

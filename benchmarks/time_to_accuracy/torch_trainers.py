@@ -18,6 +18,7 @@ class Module:
     """``nn.Sequential``, autograd and the fused Adam; rows of images scaled once are gathered."""
 
     precision = "float32"
+    early_epsilon = False
     compiled = False
 
     def __init__(self, widths: tuple[int, ...], setting: Setting) -> None:
