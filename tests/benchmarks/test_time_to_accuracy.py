@@ -32,23 +32,21 @@ if __name__ == "__main__":
 
 def test_quick_run(run_script: Any, tmp_path: Path) -> None:
     path, chart = tmp_path / "new" / "a.json", tmp_path / "new" / "a.png"
-    names = ["affinet", "affinet-bfloat16"]
     files = ("--json", path, "--chart", chart)
-    done = run_script("time_to_accuracy.py", *QUICK, "--only", *names, *files)
+    done = run_script("time_to_accuracy.py", *QUICK, "--only", "affinet-bfloat16", *files)
     assert done.returncode == 0, done.stderr
     content = json.loads(path.read_text())
     assert content["settings"]["data"] == "digits"
     assert content["failed"] == []
-    assert [one["trainer"] for one in content["summaries"]] == names
-    for one in content["summaries"]:
-        seconds, right = np.transpose(one["curve"])
-        assert (np.diff(seconds) > 0).all()
-        assert right[-1] >= 0.92
-        assert one["goals"]["0.92"]["reached"] == one["runs"] == 1
-        # the table shows seconds at the end of an epoch of the curve
-        assert one["goals"]["0.92"]["median_us"] == pytest.approx(1e6 * seconds[-1])
-        assert one["goals"]["0.92"]["epochs"] == len(seconds)
-        assert one["deviations"]["loss_deviation"] < 1e-3
+    (one,) = content["summaries"]
+    seconds, right = np.transpose(one["curve"])
+    assert (np.diff(seconds) > 0).all()
+    assert right[-1] >= 0.92
+    assert one["goals"]["0.92"]["reached"] == one["runs"] == 1
+    # the table shows seconds at the end of an epoch of the curve
+    assert one["goals"]["0.92"]["median_us"] == pytest.approx(1e6 * seconds[-1])
+    assert one["goals"]["0.92"]["epochs"] == len(seconds)
+    assert 0 < one["deviations"]["loss_deviation"] < 2.0**-6
     for wanted in ("1 core, 1 seed", "90.0%", "affinet bfloat16", "compilation s"):
         assert wanted in done.stdout
     if importlib.util.find_spec("matplotlib") is None:
@@ -225,6 +223,10 @@ def pretend(load: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(run, "measure", measure)
     monkeypatch.setattr(run, "missing", lambda names: {})
+    names = ("processor", "cores", "system", "python", "numpy", "blas", "affinet", "level")
+    machine = dict.fromkeys(names, "some") | {"commit": None}
+    monkeypatch.setattr(run.machine, "description", lambda: machine)  # asks git, which takes time
+    monkeypatch.setattr(run.chart, "draw", lambda path, content: "no chart")
     return run
 
 
