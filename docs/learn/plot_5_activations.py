@@ -134,7 +134,8 @@ study = an.diagnostics.dead_relu()
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 6.2), layout="constrained")
 an.plotting.dead_relu(study, axes)
 for row in study.rows():
-    print(*(text.ljust((24, 21)[k] if k < 2 else 13) for k, text in enumerate(row)))
+    row = [text.removeprefix("training ") for text in row]
+    print(*(text.ljust((23, 20)[k] if k < 2 else 14) for k, text in enumerate(row)))
 
 # %%
 # With a slope of 0.1 for negative inputs the gradient still arrives: after steps that were too
@@ -188,7 +189,7 @@ print(f"at most {slope.max():.4f}, at x = {z[slope.argmax(), 0]:.2f}")
 #
 #    </details>
 #
-# **3.** Write an activation of your own as a layer, the square :math:`y = x^2`, and check its
+# **3.** Write your own activation as a layer, the square :math:`y = x^2`, and check its
 # gradient.
 #
 # .. raw:: html
