@@ -5,6 +5,8 @@ Several labels for one row
 You will see a network answer four questions about each digit at once: is it even, is it above 4,
 is it prime, does it contain a loop? Each output is a separate probability, so
 ``SigmoidWithLoss`` is the right loss, not a softmax, whose probabilities add up to 1.
+
+.. index:: ! multi-label classification, ! multilabel classification, ! several labels
 """
 
 import matplotlib.pyplot as plt

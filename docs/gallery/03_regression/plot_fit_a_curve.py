@@ -4,6 +4,8 @@ Fitting a curve
 
 You will see a network follow a noisy curve after 20, 200 and 2000 steps. It learns the slow changes
 first and the fast ones later.
+
+.. index:: ! regression
 """
 
 import matplotlib.pyplot as plt

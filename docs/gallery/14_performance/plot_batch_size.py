@@ -5,6 +5,8 @@ Time per row and batch size
 You will see how long a prediction takes per row when rows come alone or in batches. A call has a
 fixed cost; with more rows it is shared, and the products of matrices become more efficient.
 Timings are those of the machine that built this page, medians of many calls.
+
+.. index:: ! batch size
 """
 
 import itertools
