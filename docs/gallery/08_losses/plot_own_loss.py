@@ -1,6 +1,6 @@
 """
-A loss of your own
-==================
+Your own loss
+=============
 
 You will see a loss for angles, for which 359° and 1° are two degrees apart, next to the squared
 error, which believes them to be 358° apart. A loss is any object with ``forward(y, t)`` and

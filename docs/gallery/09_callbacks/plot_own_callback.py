@@ -1,6 +1,6 @@
 """
-A callback of your own
-======================
+Your own callback
+=================
 
 You will see the weights of a layer move during a training, recorded by a function that ``fit``
 calls every ten steps. A callback is any callable; it receives the network, the optimizer, the step

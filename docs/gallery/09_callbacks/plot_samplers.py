@@ -4,7 +4,7 @@ Samplers: which rows make an epoch
 
 You will see what a network finds of a class that has 2 % of the rows, with the usual epochs, in
 which each row comes once, and with epochs in which both classes are drawn equally often. A sampler
-may also be a function of your own that returns row indices.
+may also be your own function that returns row indices.
 """
 
 import matplotlib.pyplot as plt

@@ -3,7 +3,7 @@ Dead units: affinet plot dead-relu
 ==================================
 
 You will see the fraction of units that are active for no row, during a training, for two causes,
-with ReLU and with LeakyReLU; then how to count dead units in a network of yours.
+with ReLU and with LeakyReLU; then how to count dead units in your own network.
 """
 
 import matplotlib.pyplot as plt

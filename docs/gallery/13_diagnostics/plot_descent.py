@@ -24,7 +24,7 @@ for study in studies:
         print("   ", *(text.ljust(12) for text in row))
 
 # %%
-# Any function of yours works too, in one or two parameters.
+# Your own function works too, in one or two parameters.
 
 
 def error(w):

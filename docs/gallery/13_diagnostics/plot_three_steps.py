@@ -3,7 +3,7 @@ One training step in numbers: affinet plot three-steps
 ======================================================
 
 You will see every matrix of one training step, forward, backward and update, of a network with two
-inputs, three hidden units and two classes; then the same for a network and a batch of your own.
+inputs, three hidden units and two classes; then the same for your own network and batch.
 """
 
 import matplotlib.pyplot as plt
