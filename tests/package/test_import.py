@@ -201,7 +201,4 @@ def test_onnx_is_imported_when_a_file_is_written_or_read_and_missed_in_one_sente
 
 
 def test_the_package_is_typed():
-    root = Path(affinet.__file__).parent
-    assert (root / "py.typed").is_file()
-    for module in ("cpu", "baseline", "avx2", "avx512"):
-        assert (root / "_kernels" / f"{module}.pyi").is_file(), module
+    assert (Path(affinet.__file__).parent / "py.typed").is_file()

@@ -12,10 +12,9 @@ import re
 import sys
 from pathlib import Path
 
-import affinet
-
-STUBS = Path(affinet.__file__).parent / "_kernels"
-SOURCES = Path(__file__).parents[2] / "kernels"
+ROOT = Path(__file__).parents[2]
+STUBS = ROOT / "src" / "affinet" / "_kernels"  # a wheel has none
+SOURCES = ROOT / "kernels"
 STUB = STUBS / "baseline.pyi"  # the stubs of the other levels repeat this one
 DEFINITION = re.compile(r"^ *def (\w+)\(([^)]*)\)", re.MULTILINE)
 TYPES = {
