@@ -48,9 +48,9 @@ class ColumnCode:
         stem = (
             f"c_{stem}" if stem[0].isdigit() or stem in KEYWORDS.split() or stem[0] == "_" else stem
         )
-        free = stem
+        free, k = stem, len(self._names)
         while free in self._names:
-            free = f"{stem}_{len(self._names)}"
+            free, k = f"{stem}_{k}", k + 1
         self._names.add(free)
         self.fields.append(f"    {kind} {free}; /* {comment(name)}: {comment(note)} */")
         return free

@@ -1,0 +1,59 @@
+"""What other systems lack: every function that does without it, with it taken away here."""
+
+import os
+import sys
+
+import pytest
+
+from affinet import _forks, _process, atomic, threads
+from affinet.bench import machine
+
+
+def test_without_a_processor_mask_all_processors_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert threads.available_processors() == 3
+    assert machine.cores() == [0, 1, 2]
+    with machine.pinned(2) as chosen:
+        assert chosen is None
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert threads.available_processors() == 1
+    assert machine.cores() == [0]
+
+
+def test_what_the_system_does_not_report_is_none(monkeypatch):
+    monkeypatch.delattr(os, "getloadavg", raising=False)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    assert machine.load() is None
+    assert machine.blas_threads() is None
+    assert _process.peak_memory() is None
+
+
+def test_without_forks_nothing_is_registered(monkeypatch):
+    monkeypatch.delattr(os, "register_at_fork", raising=False)
+    _forks.in_forked_child(lambda: pytest.fail("there is no fork"))
+
+
+def test_without_locks_only_old_files_are_orphans(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "fcntl", None)
+    target = tmp_path / "model.npz"
+    old, new = (tmp_path / f".model.npz.{digit * 16}{atomic.MARK}" for digit in "01")
+    for part in (old, new):
+        part.write_bytes(b"a part")
+    os.utime(old, (0, 0))
+    atomic.write_atomically(target, lambda file: file.write(b"whole"))
+    assert target.read_bytes() == b"whole"
+    assert {path.name for path in tmp_path.iterdir()} == {target.name, new.name}
+
+
+def test_without_posix_neither_mode_nor_folder_is_touched(tmp_path, monkeypatch):
+    with open(tmp_path / "file", "wb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        other = os.stat_result((mode ^ 0o7, *os.fstat(file.fileno())[1:]))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "name", "nt")
+            atomic.keep_owner_and_mode(file.fileno(), other)
+            atomic.sync_folder("no such folder")
+        assert os.fstat(file.fileno()).st_mode == mode
