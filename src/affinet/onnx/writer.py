@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -138,10 +137,7 @@ def single(value: float) -> np.float32:
 
 def write_scale(graph: GraphWriter, scale: float) -> None:
     """Add a network's input scale, and record its exact value if the graph's dtype changes it."""
-    with np.errstate(over="ignore"):
-        stored = float(graph.dtype.type(scale))
-    if not 0 < stored < math.inf:
-        raise ValueError(f"input_scale is {scale!r}, which is {stored} in {graph.dtype}")
+    stored = float(graph.dtype.type(scale))  # the network has checked that it is above 0
     graph.add("Mul", graph.tensor, graph.constant("scale", scale))
     if stored != scale:
         graph.nodes[-1].doc_string = json.dumps({"input_scale": scale})
@@ -250,8 +246,6 @@ def graph_of(net: Sequential | Ensemble, options: Options, members: Members) -> 
         write_answer(writer, members, n_outputs, dtype, element_type(dtype))
     if options.probabilities:
         writer.add(net.loss.onnx_operator)
-    if not writer.nodes:
-        writer.add("Identity")
 
     name_output(writer, options)
     graph = helper.make_graph(
