@@ -76,6 +76,18 @@ def test_probabilities(path, loss):
     assert properties["classes"] == '["a", "b", "c"]'
 
 
+def test_a_mixture_of_distributions(path):
+    rng = np.random.default_rng(0)
+    members = [an.Sequential(an.Affine.init(4, 6, rng=rng), loss=an.Gaussian()) for _ in range(3)]
+    ensemble = an.Ensemble(members, [1, 0.5, 0.25])
+    an.onnx.export(ensemble, path)
+    x = rng.standard_normal((5, 4)).astype("float32")
+    np.testing.assert_allclose(run(path, x), ensemble.predict(x), rtol=1e-4, atol=1e-5)
+    with np.errstate(divide="ignore"):  # all members agree on a mean of 0
+        y = run(path, np.zeros((1, 4), "float32"))
+    np.testing.assert_allclose(y, ensemble.predict(np.zeros((1, 4))), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("input_dtype", [None, "uint8"])
 def test_dtypes_and_scales(path, input_dtype):
     dtypes = ("float32", "float64")

@@ -45,14 +45,12 @@ def build(
     """Affine layers with these weights; behind each but the last its activation and dropout."""
     layers: list[Any] = []
     for place, (W, b) in enumerate(arrays):
+        if place:
+            activation = ACTIVATIONS[activations[place - 1]]
+            layers += [] if activation is None else [activation()]
+            if rates[place - 1] > 0:  # fit draws the masks by its own key
+                layers.append(Dropout(rates[place - 1], rng=0))
         layers.append(Affine(W, b))
-        if place == len(arrays) - 1:
-            break
-        activation = ACTIVATIONS[activations[place]]
-        if activation is not None:
-            layers.append(activation())
-        if rates[place] > 0:
-            layers.append(Dropout(rates[place], rng=0))  # fit draws the masks by its own key
     return Sequential(*layers, loss=loss, precision=precision)
 
 
