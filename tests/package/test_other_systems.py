@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import affinet
 from affinet import _forks, _process, atomic, threads
 from affinet.bench import machine
 
@@ -29,6 +30,10 @@ def test_what_the_system_does_not_report_is_none(monkeypatch):
     assert machine.load() is None
     assert machine.blas_threads() is None
     assert _process.peak_memory() is None
+
+
+def test_names_that_are_imported_at_their_first_use_are_listed():
+    assert {"Sequential", "onnx", "estimators"} <= {*dir(affinet)}
 
 
 def test_without_forks_nothing_is_registered(monkeypatch):
