@@ -260,3 +260,25 @@ def test_what_is_better_when_large(name):
 def test_a_name_that_does_not_tell():
     with pytest.raises(ValueError, match="'val_norm', whose name does not say"):
         metrics.larger_is_better("val_norm")
+
+
+def test_what_labels_and_values_cannot_be():
+    labels = [[1, 0], [0, 1]]
+    with pytest.raises(ValueError, match="average is 'binary', wanted 'macro' or 'micro' for sev"):
+        metrics.f1_score(labels, labels, average="binary", multilabel=True)
+    with pytest.raises(ValueError, match=r"y has shape \(2,\), wanted \(B, L\): a logit for each"):
+        metrics.f1_score([1.0, 2.0], [1, 0], multilabel=True)
+    with pytest.raises(ValueError, match="t holds values other than 0 and 1, wanted rows of 0"):
+        metrics.f1_score(labels, [[2, 0], [0, 1]], multilabel=True)
+    with pytest.raises(ValueError, match=r"y\[1\] holds a NaN, wanted finite scores"):
+        metrics.confusion_matrix([[1.0, 0.0], [np.nan, 0.0]], [0, 1])
+    with pytest.raises(ValueError, match=r"y has shape \(2, 0\), wanted at least one number a row"):
+        metrics.r2_score(np.zeros((2, 0)), np.zeros((2, 0)))
+    assert np.isnan(metrics.r2_score([1.0], [2.0]))  # one target has no variance
+
+
+def test_a_metric_of_one_class_refuses_several_labels():
+    net = an.Sequential(an.Affine.init(3, 2, rng=0), loss=an.SigmoidWithLoss())
+    x, t = np.zeros((4, 3), "f"), np.zeros((4, 2), "f")
+    with pytest.raises(ValueError, match=r"top_k_accuracy wants one class a row, but .* several"):
+        net.evaluate(x, t, metrics=["top_k_accuracy"])

@@ -3,8 +3,10 @@ from __future__ import annotations
 import doctest
 import gzip
 import hashlib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -325,3 +327,12 @@ class TestOfficial:
         result = doctest.DocTestRunner(optionflags=flags).run(test)
         assert result.attempted == 4
         assert result.failed == 0
+
+
+def test_labels_of_another_set_are_refused_by_their_checksum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels, path = np.arange(10, dtype=np.uint8), Path("t10k-labels")
+    monkeypatch.setitem(mnist._TITLES, zlib.crc32(labels.data), "Fashion-MNIST")
+    with pytest.raises(ValueError, match="t10k-labels: labels of Fashion-MNIST, wanted those of M"):
+        mnist._require_set(SimpleNamespace(title="MNIST"), path, labels)

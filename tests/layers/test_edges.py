@@ -48,7 +48,7 @@ def test_a_layer_without_a_kernel_has_neither_a_compiled_form_nor_one_in_onnx():
 def test_constants_of_other_functions_are_refused():
     with pytest.raises(ValueError, match="alpha is 2, wanted 1"):
         an.SiLU.from_onnx({"alpha": 2.0})
-    with pytest.raises(ValueError, match="gamma is 1, wanted 1.0507"):
+    with pytest.raises(ValueError, match=r"gamma is 1, wanted 1\.0507"):
         an.SELU.from_onnx({"gamma": 1.0})
 
 
@@ -60,7 +60,7 @@ def test_a_bias_of_another_length_is_refused():
 
 
 def test_a_column_that_is_named_twice_is_refused():
-    with pytest.raises(ValueError, match="edges is .*, wanted each column once"):
+    with pytest.raises(ValueError, match=r"edges is .*, wanted each column once"):
         an.PiecewiseEmbedding(3, {0: [0.0, 1.0], "0": [0.0, 2.0]}, rng=0)
 
 

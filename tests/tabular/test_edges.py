@@ -65,7 +65,7 @@ def test_the_best_epoch_travels_with_a_checkpoint():
     state = {"lowest": 0.5, "waited": 2, "arrays": {"0.W": np.ones((2, 1)), "0.b": np.ones(1)}}
     best.load_state_dict(state)
     assert best.state_dict() == state
-    with pytest.raises(ValueError, match="the best epoch has arrays of .*, wanted"):
+    with pytest.raises(ValueError, match=r"the best epoch has arrays of .*, wanted"):
         best.load_state_dict(state | {"arrays": {"0.W": np.ones((3, 1))}})
     best.load_state_dict(state | {"arrays": None})
     assert best.state_dict()["arrays"] is None
