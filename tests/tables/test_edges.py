@@ -8,6 +8,7 @@ import pytest
 from affinet.tables import Encoding, Table, read_table
 from affinet.tables.arrays import array_table
 from affinet.tables.cells import foreign_number, number_label
+from affinet.tables.columns import CategoryColumn
 from affinet.tables.dates import date_format
 from affinet.tables.objects import label_of
 from affinet.tables.splitting import split
@@ -66,3 +67,9 @@ def test_a_column_of_missing_texts_is_refused_or_dropped(options):
         Encoding.fit(table, "t", impute="median", **options)
     encoding = Encoding.fit(table, "t", missing="indicator", **options)
     assert [drop.name for drop in encoding.drops] == ["a"]
+
+
+def test_categories_of_rows_without_any_are_refused():
+    table = Table("t", {"a": ["", "x"]})
+    with pytest.raises(ValueError, match="column 'a'"):
+        CategoryColumn.fit(table, "a", np.arange(1), "mode")

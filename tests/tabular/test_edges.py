@@ -1,5 +1,6 @@
 """What recipes and their training do at their edges."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import affinet as an
 from affinet.tables import Encoding, Table
-from affinet.tabular import Recipe, build, recipe_for
+from affinet.tabular import Recipe, build, epochs_within, recipe_for, train
 from affinet.tabular.linear import minimize
 from affinet.tabular.options import LastBest, keep_best
 from affinet.tabular.temperature import lowest_loss
@@ -88,6 +89,35 @@ def test_a_search_that_cannot_descend_or_ends_by_its_steps():
     # A line: the slope never falls below its first, and no curvature is kept.
     found = minimize(lambda place: (-float(place.sum()), -np.ones(2)), start)
     assert (found > start).all()
+
+
+def interrupt(state):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_a_training_whose_networks_are_not_kept(encoding):
+    recipe = recipe_for("mlp", "default", "regression", n_rows=9)
+    net = build(recipe, encoding, X, X[:, 0], seed=0)
+    options = {"epochs": 2, "callbacks": [interrupt], "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        train(net, recipe, X, X[:, 0], validation=None, keep_interrupted=False, **options)
+
+
+def test_epochs_of_whole_batches_fit_into_a_time_limit(encoding):
+    recipe = replace(
+        recipe_for("mlp", "default", "regression", n_rows=9), whole_batches=True, batch_size=4
+    )
+    net = build(recipe, encoding, X, X[:, 0], seed=0)
+    assert 1 <= epochs_within(net, recipe, X, X[:, 0], validation=None, seconds=0.01, epochs=3) <= 3
+
+
+def test_a_temperature_is_found_in_a_bounded_number_of_steps(monkeypatch):
+    z = np.array([[0.0, -1.0], [0.0, -2.0], [-3.0, 0.0]])
+    wanted = np.array([0.0, -2.0, 0.0])
+    weights = np.full(3, 1 / 3)
+    whole = lowest_loss(z, wanted, weights)
+    monkeypatch.setattr("affinet.tabular.temperature.MOST_STEPS", 1)
+    assert lowest_loss(z, wanted, weights) != whole
 
 
 def test_equal_logits_have_every_temperature():
