@@ -1,5 +1,7 @@
 """Temperature scaling of networks and classifiers."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,18 @@ def test_a_classifier(names):
         return -np.log(p[np.arange(200), places]).mean()
 
     assert log_loss(after) < log_loss(before)
+
+
+def test_weights_of_rows_are_those_of_all_their_labels():
+    net, x, t = sure(an.SigmoidWithLoss)
+    twin = an.Sequential(*copy.deepcopy(net.layers), loss=an.SigmoidWithLoss())
+    weights = np.arange(3000) % 2
+    rows = weights.astype(bool)
+    found = an.calibrate(net, x, t, weights)
+    assert found == pytest.approx(an.calibrate(twin, x[rows], t[rows]), rel=1e-3)
+
+
+def test_labels_of_another_shape_are_refused():
+    net, x, t = sure(an.SigmoidWithLoss)
+    with pytest.raises(ValueError, match=r"t has shape \(3000, 2\), wanted \(3000, 3\)"):
+        an.calibrate(net, x, t[:, :2])

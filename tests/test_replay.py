@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import affinet as an
+from affinet.replay import GivenRows
 
 
 def buffer(capacity=5, **more):
@@ -145,3 +146,11 @@ def test_refusals():
         held.rows([[0]])
     with pytest.raises(KeyError, match="'action' is not one of state, reward"):
         held["action"]
+
+
+def test_a_buffer_and_its_rows_say_what_they_are():
+    held = buffer(5)
+    held.add(state=np.ones((2, 2)), reward=np.ones(2))
+    assert repr(held) == "ReplayBuffer(5, state=(2,), reward=(): 2 rows)"
+    rows = np.array([1, 0])
+    assert GivenRows(rows).config() == {"indices": rows}

@@ -313,3 +313,7 @@ class NoRate:
 def test_schedules_that_are_none(data, options, match):
     with pytest.raises(TypeError, match=match):
         build().fit(*data, **options)
+
+
+def test_a_schedule_of_a_metric_says_which():
+    assert schedules.ReduceOnPlateau(monitor="val_accuracy").monitor == "val_accuracy"
