@@ -9,6 +9,7 @@ import affinet as an
 from affinet.estimators import (
     MLPClassifier,
     MLPRegressor,
+    SearchRegressor,
     TabularClassifier,
     TabularRegressor,
 )
@@ -81,3 +82,18 @@ def test_a_module_that_scikit_learn_is_not_is_named(monkeypatch):
         an.estimators.MLPRegressor  # noqa: B018
     monkeypatch.undo()
     assert an.estimators.MLPRegressor is MLPRegressor
+
+
+def test_networks_that_all_converge_warn_of_nothing():
+    options = FEW | {"n_estimators": 2, "tol": 1.0, "n_iter_no_change": 1}
+    model = MLPRegressor(**options).fit(X, X[:, 0])
+    assert len(model.estimators_) == 2
+
+
+def test_a_search_needs_columns_and_divides_its_time():
+    options = {"n_iter": 1, "epochs": 1, "rungs": 1, "random_state": 0}
+    space = {"width": 8, "layers": 1, "lr": 0.01, "batch_size": 32}
+    with pytest.raises(ValueError, match="no column is left to learn from"):
+        SearchRegressor(space, **options).fit(np.ones((30, 2)), X[:, 0])
+    model = SearchRegressor(space, **options, time_limit=60.0).fit(X, X[:, 0])
+    assert len(model.trials_) == 1

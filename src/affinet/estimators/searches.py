@@ -55,8 +55,6 @@ class BaseSearch(BaseTabular):
     def _train(self, data: Encoded, seed: int, begun: float) -> None:
         """Search, and keep the ensemble."""
         x, t, weights, validation = data.x, data.t, data.weights, data.validation
-        if not x.shape[1]:
-            raise ValueError("no column has values to learn from")
         space, build = self.space, None
         if self.method == "realmlp":
             space = table_space(self._task) if space is None else space
