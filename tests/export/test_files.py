@@ -178,3 +178,37 @@ def test_the_shell_refuses(model, tmp_path, capsys, options, message):
     assert code == 2
     assert message in capsys.readouterr().err
     assert {*tmp_path.iterdir()} == before
+
+
+def test_the_shell_calibrates_by_a_data_set_and_tests_its_rows(tmp_path, capsys):
+    path = tmp_path / "digits.npz"
+    an.Sequential(an.Affine.init(64, 10, rng=0), loss=an.SoftmaxWithLoss()).save(path)
+    options = ["--type", "int8", "--calibrate", "digits", "--report", "--test"]
+    assert main(["export", str(path), "--to", "c", *options]) == 0
+    out = capsys.readouterr().out
+    assert "accuracy_float32".replace("_", " ") in out
+    assert "#define" in (tmp_path / "digits-c" / "digits_test.c").read_text()
+
+
+def test_the_shell_refuses_what_a_model_cannot_take(model, tmp_path, capsys):
+    codes, table = tmp_path / "codes.npz", tmp_path / "table.npz"
+    first = an.Embedding(3, {0: 4}, 2, rng=0)
+    an.Sequential(first, an.Affine.init(first.n_outputs, 2, rng=0)).save(codes)
+    other = net()
+    other.metadata["table"] = {}
+    other.save(table)
+    (tmp_path / "file").write_text("")
+    for path, options, message in (
+        (codes, ["--test"], "argument --test: the network takes codes, so it needs --calibrate"),
+        (table, ["--calibrate", "digits"], "digits does not have the model's columns"),
+        (model, ["--out", str(tmp_path / "file")], "is a file, wanted a folder"),
+    ):
+        assert main(["export", str(path), "--to", "c", *options]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_shell_cannot_measure_without_a_loss(tmp_path, capsys):
+    path = tmp_path / "plain.npz"
+    an.Sequential(an.Affine.init(64, 10, rng=0)).save(path)
+    assert main(["evaluate", str(path), "digits"]) == 2
+    assert "the network has no loss, so it cannot be measured" in capsys.readouterr().err
