@@ -40,8 +40,10 @@ def median(values: Array) -> float:
     >>> median(np.array([4.0, 1.0, 2.0])), median(np.array([1.5e308, 1.7e308]))
     (2.0, 1.6e+308)
     """
-    shrink = 2.0 if np.abs(values).max() > LARGEST / 4 else 1.0
-    return float(np.median(values / shrink)) * shrink
+    half = len(values) // 2
+    low, high = np.partition(values, (-1 - half, half))[[-1 - half, half]].tolist()
+    both = low + high
+    return both / 2 if math.isfinite(both) else low / 2 + high / 2
 
 
 def statistics_of(
