@@ -41,7 +41,7 @@ def median(values: Array) -> float:
     (2.0, 1.6e+308)
     """
     half = len(values) // 2
-    low, high = np.partition(values, (-1 - half, half))[[-1 - half, half]].tolist()
+    low, high = map(float, np.partition(values, (-1 - half, half))[[-1 - half, half]])
     both = low + high
     return both / 2 if math.isfinite(both) else low / 2 + high / 2
 
