@@ -97,7 +97,7 @@ class SearchClassifier(BaseSearch, TabularClassifier):
     It takes the table as :class:`TabularClassifier` does. Networks are trained together, those
     that fall behind on held-out rows stop early, and an ensemble of those that predict these rows
     best is kept; see :func:`affinet.search`, which this is for tables. It is usually better than
-    :class:`TabularClassifier` and takes four to seven times as long.
+    :class:`TabularClassifier` and takes three to seven times as long.
 
     Parameters
     ----------
