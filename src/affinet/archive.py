@@ -21,6 +21,11 @@ from affinet._validation import Array
 from affinet.atomic import write_atomically as write_atomically  # re-exported
 
 DESCRIPTION = "description"  # the entry that holds the JSON text
+READERS = {  # of the formats
+    "affinet model": "affinet.load",
+    "affinet ensemble": "affinet.Ensemble.load",
+    "affinet checkpoint": "fit(..., resume=path)",
+}
 SUFFIXES = (".npz", ".safetensors")
 # Entries may be compressed, though not by affinet. Trained parameters compress poorly; only zeros
 # exceed this ratio, and below this number of bytes even they are harmless.
@@ -139,8 +144,11 @@ def require_format(description: Any, kind: str, version: int) -> None:
     """Raise unless the description has a readable format and version."""
     if not isinstance(description, dict):
         raise ValueError(f"{DESCRIPTION} is not a table")
-    if description.get("format") != kind:
-        raise ValueError(f"not an {kind} (format {description.get('format')!r:.50})")
+    given = description.get("format")
+    if given != kind:
+        reader = READERS.get(given) if isinstance(given, str) else None
+        way = f"; {reader} reads it" if reader else ""
+        raise ValueError(f"not an {kind} (format {given!r:.50}){way}")
     found = description.get("version")
     if type(found) is not int or not 1 <= found <= version:
         raise ValueError(f"version {found!r:.50} of the format, this affinet reads 1..{version}")

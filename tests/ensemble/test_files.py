@@ -70,7 +70,9 @@ def refused(path, match):
 
 
 def test_a_model_is_not_an_ensemble(made, path, saved):
-    with pytest.raises(ValueError, match="not an affinet model"):
+    with pytest.raises(
+        ValueError, match=r"not an affinet model .*; affinet\.Ensemble\.load reads it"
+    ):
         an.load(path)
     made()[0].save(path)
     refused(path, "not an affinet ensemble")

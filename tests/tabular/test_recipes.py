@@ -95,6 +95,10 @@ def test_schedules_of_recipes():
     assert list(simple) == ["schedule"]
     found = schedules_of(recipe_for("realmlp", "default", "classification", 9))
     assert list(found) == ["schedule", "decay_schedule", "dropout_schedule"]
+    dropless = dataclasses.replace(
+        recipe_for("realmlp", "default", "classification", 9), dropout=0.0
+    )
+    assert list(schedules_of(dropless)) == ["schedule", "decay_schedule"]
     start = Progress(step=0, epoch=0, steps=60, steps_per_epoch=60, lr=1.0)
     share = np.arange(60) / 60
     waves = [0.04 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * s))) / 2 for s in share]

@@ -115,7 +115,8 @@ def schedules_of(recipe: Recipe) -> dict[str, Any]:
     if recipe.lr_schedule != CONSTANT:
         found["schedule"] = named_schedule(recipe.lr_schedule, recipe.lr)
     for name in ("decay_schedule", "dropout_schedule"):
-        if getattr(recipe, name) == FLAT_COSINE:
+        nothing_dropped = name == "dropout_schedule" and not recipe.dropout  # no layer to set
+        if getattr(recipe, name) == FLAT_COSINE and not nothing_dropped:
             found[name] = FlatCosine(1.0)
     return found
 
