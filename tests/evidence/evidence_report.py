@@ -57,7 +57,8 @@ def verdict(row, record):
     if record is None:
         return "not run"
     if not row.holds_in(record):
-        return f"no: {len(record['findings'])} findings"
+        count = len(record["findings"])
+        return f"no: {count} finding{'s' * (count > 1)}"
     return "yes" if record["cases"] >= row.aim else "as far as it ran"
 
 
