@@ -10,7 +10,7 @@ from docutils.statemachine import StringList
 import affinet.reference
 from affinet._kernels import baseline
 
-STUB = Path(affinet.__file__).parent / "_kernels" / "baseline.pyi"
+STUB = Path(__file__).parents[2] / "src" / "affinet" / "_kernels" / "baseline.pyi"
 
 
 def sections(stub: str) -> list[tuple[str, list[ast.FunctionDef]]]:
