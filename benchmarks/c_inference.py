@@ -89,7 +89,7 @@ def write(folder: Path, n_rows: int, repeat: int) -> tuple[Any, np.ndarray]:
 
 
 def tflite_micro(model: Any, rows: np.ndarray, repeat: int) -> str:
-    """A sentence with TFLite Micro's time for a row, or why there is none."""
+    """A sentence with TFLite Micro's time for a row, or why it was not measured."""
     packages = ("tensorflow", "tflite_micro")
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:

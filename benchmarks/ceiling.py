@@ -139,7 +139,7 @@ def measure(cores: int) -> dict[str, Any]:
 
 
 def matrix_unit(cores: int) -> dict[str, Any]:
-    """The rate of the matrix units of ``cores`` cores at once, or why there is none."""
+    """The rate of the matrix units of ``cores`` cores at once, or why it is not known."""
     if not {"amx_tile", "amx_bf16"} <= processor_flags():
         return {"gflops": None, "how": "this processor has none that is known here (AMX)"}
     library = compiled(TILE_SOURCE, TILE_FLAGS)

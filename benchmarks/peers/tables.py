@@ -67,7 +67,7 @@ def ceiling_line(ceiling: dict[str, Any]) -> str:
 
 
 def matrix_unit_text(ceiling: dict[str, Any]) -> str:
-    """The ceiling of the matrix unit on a line of its own; older results have none."""
+    """The ceiling of the matrix unit on a separate line; older results lack it."""
     unit = ceiling.get("matrix_unit")
     if unit is None:
         return ""

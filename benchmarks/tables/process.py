@@ -1,11 +1,10 @@
-"""One fit in a process of its own: started by :func:`measure`, run by :func:`serve`."""
+"""One fit in a separate process: started by :func:`measure`, run by :func:`serve`."""
 
 from __future__ import annotations
 
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 import warnings
@@ -14,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import machine
+from child_process import hand_over, record_of
 
 from .methods import METHODS
 from .scores import scores
 
 SCRIPT = Path(__file__).parents[1] / "tables.py"
-MARK = "@@"  # in front of the record; libraries print what they like before
-ERROR_CHARACTERS = 300
 
 
 def measure(job: dict[str, Any], limit: float) -> dict[str, Any]:
@@ -36,18 +34,7 @@ def measure(job: dict[str, Any], limit: float) -> dict[str, Any]:
     record = {name: job[name] for name in ("table", "task", "method", "seed", "threads")}
     environment = machine.thread_environment(job["threads"])
     command = [sys.executable, str(SCRIPT), "--fit", json.dumps(job)]
-    with machine.pinned(job["threads"]):
-        try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return {**record, "failed": f"longer than {limit:g} s"}
-    if done.returncode or MARK not in done.stdout:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return {**record, "failed": lines[-1][:ERROR_CHARACTERS]}
-    found: dict[str, Any] = json.loads(done.stdout.rsplit(MARK, 1)[1])
-    return record | found
+    return record | record_of(command, environment, job["threads"], limit)
 
 
 def serve(job: dict[str, Any]) -> int:
@@ -78,7 +65,7 @@ def serve(job: dict[str, Any]) -> int:
         "load": round(os.getloadavg()[0], 2),
         "note": contender.note,
     }
-    print(f"\n{MARK}{json.dumps(record)}", flush=True)
+    hand_over(record)
     return 0
 
 

@@ -1,15 +1,15 @@
-"""One training in a process of its own: started by :func:`measure`, run by :func:`serve`."""
+"""One training in a separate process: started by :func:`measure`, run by :func:`serve`."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import machine
+from child_process import hand_over, record_of
 from peers.tasks import Unavailable
 from verification import VerificationError
 
@@ -18,14 +18,12 @@ from .race import clocked, race
 from .task import WIDTHS, Setting, first_parameters, load
 from .trainers import module_of
 
-MARK = "@@"  # in front of the record; libraries print what they like before
-ERROR_CHARACTERS = 300
 PREPARATION = 600.0  # seconds of a process beside its limit: imports, compilation, evaluation
 KEY = ("trainer", "cores", "seed", "batch", "lr", "decay")
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """The record of a training; its ``failed`` or ``skipped`` says why there is none.
+    """The record of a training; its ``failed`` or ``skipped`` says why it did not run.
 
     Parameters
     ----------
@@ -40,22 +38,10 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     """
     record = {name: job[name] for name in KEY}
     command = [sys.executable, sys.argv[0], "--train", json.dumps(job)]
-    limit = job["limit"] + PREPARATION
     environment = machine.thread_environment(job["cores"])
     if not job["grid"]:  # what one training compiled would make the next one's compilation short
         environment["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
-    with machine.pinned(job["cores"]):
-        try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, encoding="utf-8",
-                timeout=limit, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return {**record, "failed": f"longer than {limit:g} s"}
-    if done.returncode or MARK not in done.stdout:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return {**record, "failed": lines[-1][:ERROR_CHARACTERS]}
-    found: dict[str, Any] = json.loads(done.stdout.rsplit(MARK, 1)[1])
+    found = record_of(command, environment, job["cores"], job["limit"] + PREPARATION)
     if "wrong" in found:
         raise VerificationError(found["wrong"])
     return record | found
@@ -64,7 +50,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 def serve(job: dict[str, Any]) -> int:
     """Verify, train, and print the record; 0."""
     warnings.filterwarnings("ignore")
-    print(f"\n{MARK}{json.dumps(train(job))}", flush=True)
+    hand_over(train(job))
     return 0
 
 

@@ -43,7 +43,7 @@ def median_seconds(records: Sequence[Record], goal: str) -> float | None:
 
 
 def cells(records: Sequence[Record], trainer: str, cores: int) -> dict[Setting, list[Record]]:
-    """A trainer's records on so many cores, by cell."""
+    """A trainer's records on this number of cores, by cell."""
     found: dict[Setting, list[Record]] = {}
     for record in records:
         if (record["trainer"], record["cores"]) == (trainer, cores) and "reached" in record:
@@ -56,7 +56,7 @@ def choose(
 ) -> Setting | None:
     """The cell with the least median seconds to the lowest goal, of those that reach the highest.
 
-    If none reaches the highest, of those that reach the lowest; None if there is none either.
+    If none reaches the highest, of those that reach the lowest; None if no cell does.
     """
     found = cells(records, trainer, cores)
     for needed in (goals[-1], goals[0]):

@@ -148,7 +148,7 @@ def test_verification_finds_wrong_trainers(load: Any, digits: Any, name: str, na
 
 
 class Slow:
-    """A trainer that knows one more class of ten after each epoch, on a clock of its own."""
+    """A trainer that knows one more class of ten after each epoch, on a separate clock."""
 
     def __init__(self, setting: Any) -> None:
         self.setting = setting

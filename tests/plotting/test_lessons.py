@@ -53,7 +53,7 @@ def y_of(line):
 
 @pytest.fixture(scope="module")
 def drawn(studies):
-    """The pictures in axes of their own, by function; drawn once."""
+    """The pictures, each in separate axes, by function; drawn once."""
     return {name: getattr(plotting, name)(studies[name]) for name in DRAWERS}
 
 
