@@ -37,10 +37,11 @@ cdef void _permutation(BitGenerator* bits, uint64_t n, int64_t* order) noexcept 
 def permutation(bits, order):
     """Fill order (N,), int64, with a permutation of 0 .. N - 1.
 
-    ``bits`` is the attribute ``capsule`` of a ``numpy.random.BitGenerator`` that nobody else uses.
+    ``bits`` is a ``numpy.random.BitGenerator`` that nobody else uses meanwhile. Not its capsule,
+    which points into the bit generator and does not keep it alive.
     """
     cdef Held held
-    cdef BitGenerator* found = <BitGenerator*> PyCapsule_GetPointer(bits, "BitGenerator")
+    cdef BitGenerator* found = <BitGenerator*> PyCapsule_GetPointer(bits.capsule, "BitGenerator")
     hold_nothing(&held)
     try:
         hold(&held, b"order", order, INT64, 1, WRITE)

@@ -1,5 +1,6 @@
 """An epoch's order has the numbers of NumPy's own permutation, at every size and level."""
 
+import datetime
 import threading
 
 import numpy as np
@@ -11,7 +12,7 @@ SIZES = [0, 1, 2, 3, 4, 5, 31, 32, 33, 1000, 1025, FROM_HERE_WITHOUT_THE_GIL, 70
 
 def filled(kernels, bits, n):
     order = np.full(n, -1, np.int64)
-    kernels.permutation(bits.capsule, order)
+    kernels.permutation(bits, order)
     return order
 
 
@@ -41,15 +42,47 @@ def test_a_second_one_goes_on_where_the_first_ended(kernels):
 )
 def test_other_arrays_are_refused(kernels, order, kind, message):
     with pytest.raises((kind, BufferError), match=message):
-        kernels.permutation(np.random.PCG64(0).capsule, order)
+        kernels.permutation(np.random.PCG64(0), order)
 
 
-@pytest.mark.parametrize("bits", [None, np.random.PCG64(0), 5])
-def test_what_is_no_capsule_is_refused(kernels, bits):
+class OtherCapsule:
+    capsule = datetime.datetime_CAPI
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind"),
+    [
+        (None, AttributeError),
+        (np.random.PCG64(0).capsule, AttributeError),
+        (np.random.default_rng(0), AttributeError),
+        (OtherCapsule(), ValueError),
+    ],
+)
+def test_what_is_no_bit_generator_is_refused(kernels, bits, kind):
     order = np.full(3, -1, np.int64)
-    with pytest.raises(ValueError, match="PyCapsule"):
+    with pytest.raises(kind, match=r"capsule|PyCapsule"):
         kernels.permutation(bits, order)
     assert (order == -1).all()
+
+
+def test_the_bit_generator_lives_as_long_as_it_is_drawn_from(kernels):
+    """Nobody but the call holds it, and another thread takes whatever memory becomes free."""
+    wanted, over = np.random.default_rng(0).permutation(70_000), threading.Event()
+
+    def take_memory():
+        while not over.is_set():
+            [np.random.PCG64(1) for _ in range(50)]
+
+    thread = threading.Thread(target=take_memory)
+    thread.start()
+    try:
+        for _ in range(20):
+            order = np.empty(70_000, np.int64)
+            kernels.permutation(np.random.PCG64(0), order)
+            np.testing.assert_array_equal(order, wanted)
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_many_threads_at_once(kernels):

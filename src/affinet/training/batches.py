@@ -16,7 +16,7 @@ def epoch_order(n_rows: int, seed: int, epoch: int, shuffle: bool = True) -> Arr
     if not shuffle:
         return np.arange(n_rows, dtype=np.int64)
     order = np.empty(n_rows, np.int64)
-    kernels.permutation(np.random.PCG64([seed, epoch]).capsule, order)
+    kernels.permutation(np.random.PCG64([seed, epoch]), order)
     return order
 
 
