@@ -113,6 +113,11 @@ EACH_CALL = re.compile(
     r"INLINE|Plan_\d+(run|gradients|regularize|update)|Operations_\d+forward|hold|enter"
     r"|good_|in_range"
 )
+# What a run or a network goes through once: the model of a step's cost, and who has which buffer.
+ONCE = re.compile(
+    r"__(team_size|step_cost|step_arithmetic|lines_crossed|batch_norms|shared|fuse|overwritten"
+    r"|assign_buffers|assign_gradients|take_slot|has_own_dx|new_team|free_team|call_members)\("
+)
 
 
 def kernel_extension(level, source, flags):
@@ -147,16 +152,16 @@ def use_clang_cl(compiler, platform_name):
 def compact(source):
     """Cython's C, with functions that clang compiles for size: those that handle Python's objects.
 
-    They check arguments and prepare plans. What computes has no such lines; what a call of a
-    kernel or a step goes through is left as it is. A module becomes a thirtieth smaller. The first
-    line stays, by which Cython knows a file that it may write again.
+    They check arguments and prepare plans; others that do are named in ONCE. What computes has no
+    such lines; what a call of a kernel or a step goes through is left as it is. A module becomes a
+    thirtieth smaller. The first line stays, by which Cython knows a file that it may write again.
     """
     lines = source.split("\n")
     starts = [i for i, line in enumerate(lines) if FUNCTION.match(line)]
     for start in starts:
         body = lines[start : lines.index("}", start)]
         handles = any("__pyx_L1_error" in line or "RefNanny" in line for line in body)
-        if handles and not EACH_CALL.search(body[0]):
+        if (handles and not EACH_CALL.search(body[0])) or ONCE.search(body[0]):
             lines[start] = f"COMPACT {lines[start]}"
     return "\n".join([lines[0], COMPACT, *lines[1:]])
 

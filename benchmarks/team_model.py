@@ -35,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("|---|---|---|---|---|---|")
     for name, (widths, rows) in NETS.items():
         for most in threads:
-            size, costs, lines, _, _ = kernels.team_plan(operations(widths), rows, most)
+            size, costs, lines, _, cuts = kernels.team_plan(operations(widths), rows, most)
+            meetings = 2 + 4 * sum(together for _, _, together in cuts) if size > 1 else 0
             print(
-                f"| {name} | {rows} | {size} of {most} | {2 if size > 1 else 0} | "
+                f"| {name} | {rows} | {size} of {most} | {meetings} | "
                 f"{lines[size - 1] * 64 / 1024:,.0f} | {costs[0] / costs[size - 1]:.1f} |"
             )
     return 0

@@ -67,6 +67,16 @@ cdef void _assign_buffers(Graph* graph) noexcept:
 # The pass ----------------------------------------------------------------------------------------
 
 
+cdef void _set_affine(Product* p, const Operation* op, Py_ssize_t rows, Precision precision,
+                      const char* params, const char* x, char* out) noexcept nogil:
+    """Describe an affine layer's product, with the ReLU that follows it."""
+    cdef Py_ssize_t size = bytes_of(precision)
+    _set_nn(p, precision, op.multiplied, rows, op.n_inputs, op.n_outputs, x,
+            params + op.starts[0] * size,
+            params + op.starts[1] * size if op.n_starts > 1 else NULL,
+            RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
+
+
 cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssize_t B,
                  const real* params, const real* x, const real* other, real* out) noexcept nogil:
     """out = the operation of x, and of ``other`` if it has two sources, in evaluation mode.
@@ -76,13 +86,14 @@ cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssiz
     """
     cdef real* nothing = NULL
     cdef Py_ssize_t n = rows * op.n_outputs
+    cdef Product p
     cdef Waves waves
     cdef Tables tables
     cdef Bins bins
     if op.kind == AFFINE:
-        _gemm_nn(op.multiplied, rows, op.n_inputs, op.n_outputs, x, params + op.starts[0],
-                 params + op.starts[1] if op.n_starts > 1 else nothing,
-                 RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
+        _set_affine(&p, op, rows, precision_of(out), <const char*> params, <const char*> x,
+                    <char*> out)
+        _gemm(&p, out)
     elif op.kind == ELEMENTWISE:
         if not op.done_before:
             _map(op.function, n, x, x, op.numbers[0], out)

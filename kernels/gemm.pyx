@@ -69,19 +69,29 @@ cdef int _column_parts(const Product* p, int parts) noexcept nogil:
     return found
 
 
+cdef void _cut_product(Product* p, int parts) noexcept nogil:
+    """Decide how tiles lie in out, and how it is cut into parts."""
+    p.rows_in_lanes = not _is_in_parts(p) and _rows_in_lanes_pay(p)
+    p.edge_columns = 0 if p.rows_in_lanes else _edge_columns(p)
+    p.column_parts = 1 if p.rows_in_lanes else _column_parts(p, parts)
+
+
+cdef void _gemm_part(Product* p, int part, int parts) noexcept nogil:
+    """One part of a product with K > 0, whose others are computed by other calls."""
+    _cut_product(p, parts)
+    _work_product(p, part, parts)
+
+
 cdef void _gemm(Product* p, real* precision) noexcept nogil:
     """The whole product, multithreaded if it is large enough."""
     cdef int parts
-    cdef bint in_parts = _is_in_parts(p)
     if p.K == 0:
         _fill_rows(p, precision)
-    elif p.M == 1 and p.B_column == 1 and not in_parts:
+    elif p.M == 1 and p.B_column == 1 and not _is_in_parts(p):
         _one_row(p, precision)
     else:
-        p.rows_in_lanes = not in_parts and _rows_in_lanes_pay(p)
-        p.edge_columns = 0 if p.rows_in_lanes else _edge_columns(p)
         parts = _parts(<int64_t> p.M * p.N * (p.K + 1), WORK_PER_THREAD, WORK_TO_WAKE_THREAD)
-        p.column_parts = 1 if p.rows_in_lanes else _column_parts(p, parts)
+        _cut_product(p, parts)
         _pool_run(_work_product, p, parts)
 
 
@@ -92,10 +102,18 @@ cdef void _gemm_nn(Precision multiplied, Py_ssize_t M, Py_ssize_t K, Py_ssize_t 
                    const real* B, const real* bias, Epilogue epilogue, real* out) noexcept nogil:
     """out = A B + bias in every row, with A (M, K), B (K, N), bias (N,) or NULL, out (M, N)."""
     cdef Product p
-    _lay_out(&p, M, K, N, False, False)
-    _point_at(&p, multiplied, A, B, out)
-    p.start, p.epilogue = <const char*> bias, epilogue
+    _set_nn(&p, precision_of(out), multiplied, M, K, N, <const char*> A, <const char*> B,
+            <const char*> bias, epilogue, <char*> out)
     _gemm(&p, out)
+
+
+cdef void _set_nn(Product* p, Precision stored, Precision multiplied, Py_ssize_t M, Py_ssize_t K,
+                  Py_ssize_t N, const char* A, const char* B, const char* bias,
+                  Epilogue epilogue, char* out) noexcept nogil:
+    """Describe _gemm_nn's product, for _gemm or _gemm_part."""
+    _lay_out(p, M, K, N, False, False)
+    _store_at(p, stored, multiplied, A, B, out)
+    p.start, p.epilogue = bias, epilogue
 
 
 cdef void _gemm_nt(Precision multiplied, Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A,
@@ -103,11 +121,19 @@ cdef void _gemm_nt(Precision multiplied, Py_ssize_t M, Py_ssize_t K, Py_ssize_t 
     """out = A B^T, with A (M, K), B (N, K), out (M, N); 0 where y (M, N), if not NULL, is not > 0.
     """
     cdef Product p
-    _lay_out(&p, M, K, N, False, True)
-    _point_at(&p, multiplied, A, B, out)
-    if y != NULL:
-        p.epilogue, p.y = RELU_GRADIENT_EPILOGUE, <const char*> y
+    _set_nt(&p, precision_of(out), multiplied, M, K, N, <const char*> A, <const char*> B,
+            <const char*> y, <char*> out)
     _gemm(&p, out)
+
+
+cdef void _set_nt(Product* p, Precision stored, Precision multiplied, Py_ssize_t M, Py_ssize_t K,
+                  Py_ssize_t N, const char* A, const char* B, const char* y,
+                  char* out) noexcept nogil:
+    """Likewise _gemm_nt's."""
+    _lay_out(p, M, K, N, False, True)
+    _store_at(p, stored, multiplied, A, B, out)
+    if y != NULL:
+        p.epilogue, p.y = RELU_GRADIENT_EPILOGUE, y
 
 
 cdef void _gemm_tn(Precision multiplied, Py_ssize_t M, Py_ssize_t K, Py_ssize_t N, const real* A,

@@ -65,15 +65,20 @@ cdef inline void _lay_out(Product* p, Py_ssize_t M, Py_ssize_t K, Py_ssize_t N,
     p.start, p.start_row, p.epilogue = NULL, 0, NO_EPILOGUE
 
 
-cdef inline void _point_at(Product* p, Precision multiplied, const real* A, const real* B,
-                           real* out) noexcept nogil:
+cdef void _store_at(Product* p, Precision stored, Precision multiplied, const char* A,
+                    const char* B, char* out) noexcept nogil:
     """A product of these arrays, stored and summed in their precision.
 
     Multiplied in it, too, where ``multiplied`` is NO_PRECISION.
     """
-    p.stored = p.summed = precision_of(out)
-    p.multiplied = p.stored if multiplied == NO_PRECISION else multiplied
-    p.A, p.B, p.out, p.y = <const char*> A, <const char*> B, <char*> out, <const char*> out
+    p.stored = p.summed = stored
+    p.multiplied = stored if multiplied == NO_PRECISION else multiplied
+    p.A, p.B, p.out, p.y = A, B, out, out
+
+
+cdef inline void _point_at(Product* p, Precision multiplied, const real* A, const real* B,
+                           real* out) noexcept nogil:
+    _store_at(p, precision_of(out), multiplied, <const char*> A, <const char*> B, <char*> out)
 
 
 cdef inline real* _aligned_panel(char* memory, real* precision) noexcept nogil:

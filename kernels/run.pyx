@@ -78,6 +78,9 @@ cdef void _call_members(Team* team, int members, Py_ssize_t batch) noexcept nogi
     cdef Space* spaces
     cdef int i, k
     team.members, team.stop, team.status = members, False, 0
+    team.shares = False
+    for i in range(team.w.graph.n_operations):
+        team.shares = team.shares or _is_shared(team, i)
     for i in range(members):
         m = &team.of[i]
         spaces = m.view.spaces

@@ -77,22 +77,30 @@ cdef real* _affine_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,
                             const real* dout) noexcept nogil:
     """Compute dW and db, and dx if needed; returns where dx is."""
     cdef const Operation* op = &w.graph.operations[i]
-    cdef int source = op.sources[0]
-    cdef const real* y = NULL
-    cdef real* dx
+    cdef real* dx = <real*> w.spaces[i].dx
+    cdef Product p
     if not w.of_a_member:
         _gemm_tn(op.multiplied, op.n_inputs, rows, op.n_outputs, x, dout,
                  <real*> w.grads + op.starts[0])
         if op.n_starts > 1:
             _affine_backward_db(rows, op.n_outputs, dout, <real*> w.grads + op.starts[1])
-    if not _trains(w.graph, source):
+    if not _trains(w.graph, op.sources[0]):
         return NULL
-    if w.graph.operations[source].gradient_done:
-        y = <real*> w.spaces[source].out
-    dx = <real*> w.spaces[i].dx
-    _gemm_nt(op.multiplied, rows, op.n_outputs, op.n_inputs, dout,
-             <real*> w.graph.params + op.starts[0], y, dx)
+    _set_affine_dx(&p, w, i, rows, <const char*> dout)
+    _gemm(&p, dx)
     return dx
+
+
+cdef void _set_affine_dx(Product* p, Workspace* w, int i, Py_ssize_t rows,
+                         const char* dout) noexcept nogil:
+    """Describe the product of an affine layer's dx, 0 where the ReLU before it was."""
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef int source = op.sources[0]
+    cdef const char* y = NULL
+    if w.graph.operations[source].gradient_done:
+        y = w.spaces[source].out
+    _set_nt(p, w.graph.precision, op.multiplied, rows, op.n_outputs, op.n_inputs, dout,
+            w.graph.params + op.starts[0] * bytes_of(w.graph.precision), y, w.spaces[i].dx)
 
 
 cdef real* _learned_backward(Workspace* w, int i, Py_ssize_t rows, const real* x,

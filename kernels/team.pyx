@@ -8,7 +8,8 @@
 
 With a bound on the norm, all meet twice more in between: after the gradients, and after their
 squares. Muon's matrices follow in phases, with a meeting before each (muon.pyx). Each normalization
-by columns adds four meetings: before and after it, in the forward and in the backward. No cut
+by columns, and each large layer for few rows, adds four meetings: before and after it, in the
+forward and in the backward. No cut
 changes a bit: a row's numbers depend on no other row, an output's sum on no other output, and sums
 over rows are the leader's, in the order of one thread.
 

@@ -3,8 +3,10 @@
 It gathers them, runs the network, the loss and the backward down to the first operation that is
 trained, all in its own cache. Its workspace is the plan's, with every pointer at its first row.
 
-A normalization by columns needs the whole batch: all meet before it, each takes some of its
-columns, and all meet again; likewise in the backward.
+Some operations are shared: all meet before it, each takes a part, and all meet again; likewise in
+the backward. A normalization by columns needs the whole batch, and is cut by its columns. A large
+layer for few rows is cut as its products are, most often by columns: each member reads its own
+columns of W then, instead of all of W for a few rows.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -30,7 +32,7 @@ cdef struct Team:
     Workspace* w
     int size                # members that its memory is for
     int members             # that take part in this run
-    bint by_columns         # whether some operation needs the whole batch
+    bint shares             # whether some operation is shared, so that all meet amid the rows
     Member* of
     double* terms           # (batch_size,): what each row adds to the loss
     double* penalties       # (n_operations, SEGMENTS): sums of squares of weights
@@ -105,7 +107,7 @@ cdef void _rows_of_member(Team* team, int index, real* precision) noexcept nogil
     _look_at(m, w, index, team.members, rows)
     if team.rates.dropouts != NULL:
         view.dropout = team.rates.dropouts[m.batch]
-    m.hits, m.bad_label = 0, team.by_columns and _has_bad_label(m, w, rows, order)
+    m.hits, m.bad_label = 0, team.shares and _has_bad_label(m, w, rows, order)
     if m.bad_label:                     # each member sees that, so nobody waits in between
         return
     if w.weights != NULL:
@@ -127,20 +129,23 @@ cdef void _rows_of_member(Team* team, int index, real* precision) noexcept nogil
 
 
 cdef void _forward_of_member(Team* team, int index, real* precision) noexcept nogil:
-    """The member's rows, and between meetings its columns of what goes by columns."""
+    """The member's rows, and between meetings its part of what is shared."""
     cdef Member* m = &team.of[index]
     cdef const Graph* graph = team.w.graph
     cdef int i = 0, end
     while i < graph.n_operations:
         end = i
-        while end < graph.n_operations and graph.operations[end].kind != BATCH_NORM:
+        while end < graph.n_operations and not _is_shared(team, end):
             end += 1
         if m.rows > 0:
             _forward_some(&m.view, i, end, m.rows, team.step + <uint64_t> m.batch, m.first,
                           precision)
         if end < graph.n_operations:
             _meet_others(team, index)
-            _columns_forward(team, index, end, precision)
+            if graph.operations[end].kind == AFFINE:
+                _layer_forward(team, index, end)
+            else:
+                _columns_forward(team, index, end, precision)
             _meet_others(team, index)
         i = end + 1
 
@@ -150,19 +155,49 @@ cdef void _backward_of_member(Team* team, int index, real* precision) noexcept n
     cdef Member* m = &team.of[index]
     cdef const Graph* graph = team.w.graph
     cdef int i = graph.n_operations - 1, before
+    cdef real* dx
     while i >= 0:
         before = i
-        while before >= 0 and graph.operations[before].kind != BATCH_NORM:
+        while before >= 0 and not _is_shared(team, before):
             before -= 1
         if m.rows > 0:
             _backward_some(&m.view, i, before, m.rows, precision)
         if before >= 0:
             _meet_others(team, index)
-            _columns_backward(team, index, before, precision)
+            if graph.operations[before].kind == AFFINE:
+                dx = <real*> m.view.spaces[before].dx
+                _layer_dx(team, index, before)
+            else:
+                dx = <real*> m.view.spaces[before].dout
+                _columns_backward(team, index, before, precision)
             _meet_others(team, index)
             if m.rows > 0:
-                _pass_on(&m.view, before, m.rows, <real*> m.view.spaces[before].dout)
+                _pass_on(&m.view, before, m.rows, dx)
         i = before - 1
+
+
+cdef bint _is_shared(const Team* team, int i) noexcept nogil:
+    return _shared(&team.w.graph.operations[i], team.w.graph.precision, team.w.batch_size,
+                   team.members)
+
+
+cdef void _layer_forward(Team* team, int index, int i) noexcept nogil:
+    """A member's part of an affine layer of the whole batch."""
+    cdef Workspace* w = team.w
+    cdef const Operation* op = &w.graph.operations[i]
+    cdef Product p
+    _set_affine(&p, op, team.of[index].batch_rows, w.graph.precision, w.graph.params,
+                <const char*> _output(w, op.sources[0]), w.spaces[i].out)
+    _gemm_part(&p, index, team.members)
+
+
+cdef void _layer_dx(Team* team, int index, int i) noexcept nogil:
+    """A member's part of its dx, if something before it is trained."""
+    cdef Workspace* w = team.w
+    cdef Product p
+    if _trains(w.graph, w.graph.operations[i].sources[0]):
+        _set_affine_dx(&p, w, i, team.of[index].batch_rows, w.spaces[i].dout)
+        _gemm_part(&p, index, team.members)
 
 
 cdef void _columns_forward(Team* team, int index, int i, real* precision) noexcept nogil:
@@ -232,7 +267,7 @@ cdef Team* _new_team(Workspace* w, int size) except NULL:
     cdef int i
     cdef bint whole = team != NULL
     if whole:
-        team.w, team.size, team.by_columns = w, size, _batch_norms(w.graph) > 0
+        team.w, team.size = w, size
         team.of = <Member*> calloc(size, sizeof(Member))
         team.terms = <double*> calloc(w.batch_size, sizeof(double))
         team.penalties = <double*> calloc(w.graph.n_operations * SEGMENTS, sizeof(double))

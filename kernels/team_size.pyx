@@ -14,6 +14,9 @@ batch of full size:
 The constants were measured on AMD EPYC (Zen 4) with AVX-512 and two cores; a line counts more than
 it took there, as cores may be farther apart. So the model errs on the side of one thread, and that
 decides only for the smallest networks.
+
+A large layer for few rows is shared (team_rows.pyx) if that is cheaper: by rows each member reads
+and packs all of W, which only many rows to a member hide. The model leaves out what that gains.
 """
 
 cdef enum:
@@ -21,6 +24,8 @@ cdef enum:
     PICOSECONDS_A_LINE = 10000
     PICOSECONDS_A_MEETING = 600000      # with the wait for the last one's last instructions,
     PICOSECONDS_A_MEMBER = 50000        # and each further flag that the leader looks at
+    PICOSECONDS_A_WEIGHT = 700          # read and packed for fewer rows of a member than
+    MANY_ROWS = 64
     UPDATE_MULTIPLY_ADDS = 12           # that an update of one parameter is worth,
     WAVE_MULTIPLY_ADDS = 20             # and a sine with its cosine
     PART_GRAIN = 16                     # rows of W to a whole line of x's columns
@@ -29,12 +34,36 @@ cdef enum:
 
 
 cdef bint _always_team = False
+cdef bint _always_shared = False
 
 
-def always_team(bint on, /):
-    """Have teams wherever they are possible, whatever they cost, as tests want it."""
-    global _always_team
-    _always_team = on
+def always_team(bint on, bint shared=False, /):
+    """Have teams wherever they are possible, whatever they cost, as tests want it.
+
+    With ``shared`` they also share every affine layer.
+    """
+    global _always_team, _always_shared
+    _always_team, _always_shared = on, shared
+
+
+cdef bint _shared(const Operation* op, Precision precision, Py_ssize_t rows,
+                  int members) noexcept nogil:
+    """Whether all members compute an operation for the whole batch together, amid two meetings.
+
+    A layer, if that saves more reading of W than lines of its inputs and outputs have to cross.
+    """
+    cdef double I = op.n_inputs, O = op.n_outputs, others = (members - 1.0) / members
+    cdef double numbers = others * (I * O * PICOSECONDS_A_WEIGHT * LINE
+                                    - (I + O) * rows * PICOSECONDS_A_LINE)
+    if op.kind != AFFINE or _always_shared:
+        return op.kind in (AFFINE, BATCH_NORM)
+    return (rows < O and rows < MANY_ROWS * members
+            and numbers * bytes_of(precision) > 2 * LINE * _meeting_cost(members))
+
+
+cdef double _meeting_cost(int members) noexcept nogil:
+    """Picoseconds."""
+    return PICOSECONDS_A_MEETING + <double> members * PICOSECONDS_A_MEMBER
 
 
 cdef int _batch_norms(const Graph* graph) noexcept nogil:
@@ -91,7 +120,7 @@ cdef double _step_cost(const Graph* graph, Py_ssize_t rows, int members, bint mu
         return own
     return (own + _lines_crossed(graph, rows, members) * PICOSECONDS_A_LINE
             + (2 + 4 * _batch_norms(graph) + (MUON_PHASES if muon else 0))
-            * <double> (PICOSECONDS_A_MEETING + members * PICOSECONDS_A_MEMBER))
+            * _meeting_cost(members))
 
 
 cdef int _team_size(const Graph* graph, Py_ssize_t rows, int threads, bint muon) noexcept nogil:
@@ -132,7 +161,8 @@ def team_plan(Operations network not None, Py_ssize_t batch_size, int threads, /
 
     Returns its size; the model's microseconds of a step on 1, 2, ..., ``threads`` threads, and the
     cache lines that cross to one of them; where each member's rows start; and for each affine
-    operation where W starts in the flat buffer and where each member's rows of W start.
+    operation where W starts in the flat buffer, where each member's rows of W start, and whether
+    the whole team computes the operation together.
     """
     cdef const Graph* graph = &network.graph
     cdef const Operation* op
@@ -151,5 +181,6 @@ def team_plan(Operations network not None, Py_ssize_t batch_size, int threads, /
         op = &graph.operations[i]
         if op.kind == AFFINE:
             cuts.append((op.starts[0], [_first_row_of_W(op, members, size)
-                                        for members in range(size)]))
+                                        for members in range(size)],
+                         size > 1 and _shared(op, graph.precision, batch_size, size)))
     return size, costs, lines, rows, cuts

@@ -22,6 +22,9 @@ static int __pyx_f_7affinet_hold(void) {
   __pyx_L1_error:;
   return -1;
 }
+static int __pyx_f_7affinet__team_size(int rows) {
+  return rows;
+}
 """
 
 
@@ -36,7 +39,7 @@ def function_of_setup(name):
         if (isinstance(node, ast.FunctionDef) and node.name == name)
         or (
             isinstance(node, ast.Assign)
-            and node.targets[0].id in ("COMPACT", "FUNCTION", "EACH_CALL")
+            and node.targets[0].id in ("COMPACT", "FUNCTION", "EACH_CALL", "ONCE")
         )
     ]
     namespace = {"re": __import__("re")}
@@ -48,5 +51,8 @@ def test_what_handles_objects_is_compiled_for_size_and_cython_still_knows_the_fi
     before, after = WRITTEN.split("\n"), function_of_setup("compact")(WRITTEN).split("\n")
     assert after[0] == before[0]  # by which Cython tells its own files from others
     changed = [line for line in after if line.startswith("COMPACT ")]
-    assert changed == ["COMPACT static PyObject *__pyx_f_7affinet_check(void) {"]
+    assert changed == [
+        "COMPACT static PyObject *__pyx_f_7affinet_check(void) {",
+        "COMPACT static int __pyx_f_7affinet__team_size(int rows) {",
+    ]
     assert [line.removeprefix("COMPACT ") for line in after[-len(before) + 1 :]] == before[1:]

@@ -53,7 +53,7 @@ class LayerByLayer(an.AdamW):
 def trained(k, data, n_threads, dtype="float32", rule=an.AdamW, **options):
     """The network, its flat parameters and the record of a training by this many threads."""
     an.set_num_threads(n_threads)
-    kernels.always_team(n_threads > 1)
+    kernels.always_team(n_threads > 1, n_threads == 3)
     net = network(k, dtype)
     options = {"epochs": 2, "seed": 3, "optimizer": rule(0.01), "verbose": 0} | options
     history = net.fit(*data, batch_size=k * EACH, sampler=MemberBatches(k, EACH), **options)

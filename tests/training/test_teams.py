@@ -1,6 +1,7 @@
 """A step that several threads share computes the same bits as on one thread.
 
-``always_team`` has teams also where they do not pay, so that small networks can be tried.
+``always_team`` has teams also where they do not pay, so that small networks can be tried; a second
+argument has them share every affine layer: each member computes a part of it for the whole batch.
 """
 
 import itertools
@@ -17,10 +18,12 @@ import parts.losses
 import parts.optimizers
 from affinet import schedules
 from affinet._dispatch import kernels
+from affinet.network.team_plan import plan_values
 from parts.activations import ACTIVATIONS
 from rank_threads import on_ranks
 
-TEAMS = [2, 3, 8]  # more threads than this machine may have, and than a small batch has tiles
+# Threads, more than this machine may have and than a small batch has tiles, and shared layers.
+TEAMS = [(2, False), (2, True), (3, True), (8, False)]
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +34,11 @@ def threads():
     an.set_num_threads(before)
 
 
-def trained(members, make, x, t, optimizer=None, **options):
-    """What a training by this many threads leaves."""
+def trained(team, make, x, t, optimizer=None, **options):
+    """What a training by this team leaves."""
+    members, shared = team
     an.set_num_threads(members)
-    kernels.always_team(members > 1)
+    kernels.always_team(members > 1, shared)
     net = make()
     history = net.fit(
         x, t, optimizer=an.SGD(0.1) if optimizer is None else optimizer(), verbose=0,
@@ -45,12 +49,12 @@ def trained(members, make, x, t, optimizer=None, **options):
 
 
 def require_same_bits(make, x, t, optimizer=None, **options):
-    alone = trained(1, make, x, t, optimizer, **options)
-    for members in TEAMS:
-        shared = trained(members, make, x, t, optimizer, **options)
-        assert shared[:2] == alone[:2], members
+    alone = trained((1, False), make, x, t, optimizer, **options)
+    for team in TEAMS:
+        together = trained(team, make, x, t, optimizer, **options)
+        assert together[:2] == alone[:2], team
         for name in set(alone[2].names) - {"seconds"}:
-            np.testing.assert_array_equal(shared[2][name], alone[2][name], err_msg=name)
+            np.testing.assert_array_equal(together[2][name], alone[2][name], err_msg=name)
 
 
 def random_case(seed):
@@ -193,13 +197,13 @@ def test_normalizations_by_columns(rows):
     for options in ({}, {"clip_norm": 0.5, "l2": 0.1, "sample_weight": np.arange(101) % 3}):
         require_same_bits(normalized, *rows, an.Adam, epochs=2, batch_size=24, **options)
     found = []
-    for members in (1, 2, 3, 8):
+    for members, shared in [(1, False), *TEAMS]:
         an.set_num_threads(members)
-        kernels.always_team(members > 1)
+        kernels.always_team(members > 1, shared)
         net = normalized()
         net.fit(*rows, epochs=2, batch_size=24, verbose=0)
         found.append(running(net))
-    assert found[1:] == found[:1] * 3
+    assert found[1:] == found[:1] * len(TEAMS)
 
 
 def running_arrays(n):
@@ -207,10 +211,11 @@ def running_arrays(n):
 
 
 @pytest.mark.parametrize("activation", ["relu", "batch_norm"])
-def test_a_class_index_out_of_range_ends_the_run_before_its_update(activation):
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_class_index_out_of_range_ends_the_run_before_its_update(activation, shared):
     """Through a plan, as fit checks targets before it begins."""
     an.set_num_threads(2)
-    kernels.always_team(True)
+    kernels.always_team(True, shared)
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((64, 6)).astype(np.float32), np.zeros(64, np.int64)
     middle = {
@@ -243,7 +248,7 @@ def test_a_class_index_out_of_range_ends_the_run_before_its_update(activation):
 
 def test_two_trainings_at_once(rows):
     """The second finds the pool taken and runs alone, to the same bits."""
-    alone = trained(1, small_net, *rows, epochs=40, batch_size=24)[:2]
+    alone = trained((1, False), small_net, *rows, epochs=40, batch_size=24)[:2]
     an.set_num_threads(2)
     kernels.always_team(True)
     nets, gate = [small_net() for _ in range(4)], threading.Barrier(4)
@@ -263,7 +268,7 @@ def test_two_trainings_at_once(rows):
 
 def test_fewer_threads_in_the_middle(rows):
     """A callback that sets the number of threads takes effect at the next call."""
-    alone = trained(1, small_net, *rows, epochs=6, batch_size=24)[:2]
+    alone = trained((1, False), small_net, *rows, epochs=6, batch_size=24)[:2]
     an.set_num_threads(3)
     kernels.always_team(True)
     net, numbers = small_net(), iter([2, 1, 8, 3, 1, 2])
@@ -337,6 +342,55 @@ def test_the_plan_in_words():
     ]
 
 
+def layers_from(widths):
+    return [an.Affine.init(n_in, n_out, rng=0) for n_in, n_out in itertools.pairwise(widths)]
+
+
+def test_a_large_layer_for_few_rows_is_shared():
+    """By columns each member reads a part of W; with more rows the arithmetic hides all of it."""
+
+    def together(widths, batch_size, members=2):
+        an.set_num_threads(members)
+        return plan_values(an.Sequential(*layers_from(widths)), batch_size)["together"]
+
+    wide = (784, 1024, 1024, 10)
+    assert together(wide, 64) == ["0.W", "1.W"]
+    assert together(wide, 128) == []
+    assert together(wide, 128, 4) == ["0.W", "1.W"]
+    assert together(wide, 64, 1) == []
+    assert together((8, 64, 64, 4), 32) == together((784, 50, 10), 100) == []
+    an.set_num_threads(2)
+    lines = an.Sequential(*layers_from(wide)).summary(plan=True, batch_size=64).splitlines()
+    assert lines[-1] == "  all rows together, by columns: 0.W, 1.W"
+
+
+def test_a_shared_layer_computes_the_same_bits():
+    """Where the model itself shares them, with an odd last batch."""
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((83, 300), np.float32), rng.integers(0, 3, 83)
+    found = []
+    for members in (1, 2, 3):
+        an.set_num_threads(members)
+        net = an.Sequential(
+            an.Affine.init(300, 400, rng=0), an.ReLU(), an.Affine.init(400, 400, rng=1), an.GELU(),
+            an.Affine.init(400, 3, rng=2), loss=an.SoftmaxWithLoss(),
+        )  # fmt: skip
+        assert members == 1 or plan_values(net, 40)["together"]
+        net.fit(x, t, epochs=2, batch_size=40, verbose=0)
+        found.append(net.params.flat.tobytes())
+    assert found[1:] == found[:1] * 2
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "bfloat16x3"])
+@pytest.mark.filterwarnings("ignore:precision")
+def test_shared_layers_at_other_precisions(precision, rows):
+    def make():
+        layers = layers_from((6, 40, 40, 3))
+        return an.Sequential(*layers, loss=an.SoftmaxWithLoss(), precision=precision)
+
+    require_same_bits(make, *rows, epochs=1, batch_size=24)
+
+
 def costs_of(net, rows):
     return kernels.team_plan(net._operations, rows, 2)[1]
 
@@ -345,8 +399,8 @@ def test_the_model_knows_small_steps_from_large_ones():
     """One thread for the smallest network and batch; more for what has work for them."""
 
     def size(widths, rows, threads=2):
-        layers = [an.Affine.init(n_in, n_out) for n_in, n_out in itertools.pairwise(widths)]
-        return kernels.team_plan(an.Sequential(*layers)._operations, rows, threads)[0]
+        net = an.Sequential(*layers_from(widths))
+        return kernels.team_plan(net._operations, rows, threads)[0]
 
     tiny = (8, 64, 64, 4)
     assert [size(tiny, rows) for rows in (1, 32, 128, 1024)] == [1, 1, 2, 2]

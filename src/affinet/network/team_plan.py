@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from affinet._dispatch import kernels
@@ -18,30 +18,30 @@ def plan_values(net: Sequential, batch_size: int) -> dict[str, Any]:
     It holds for every optimizer but Muon, whose updates are worth more threads.
     ``threads`` of ``most_threads`` share it; ``expected_microseconds`` are the model's for one
     thread, two, ...; ``batch`` and ``weights`` say where each thread's rows start, and where they
-    end.
+    end. Layers of the weights in ``together`` are computed for the whole batch by all threads, each
+    with some of the columns.
     """
     whole_number("batch_size", batch_size, 1)
     if net._operations is None:
         return {"batch_size": batch_size, "reason": "the network trains layer by layer"}
     most = int(kernels.threads()[0])
     size, costs, _, rows, cuts = kernels.team_plan(net._operations, batch_size, most)
+    names = names_by_start(net)
     return {
         "batch_size": batch_size,
         "threads": size,
         "most_threads": most,
         "expected_microseconds": costs,
         "batch": [*rows, batch_size],
-        "weights": weight_cuts(net, cuts),
+        "weights": {names[place]: [*cut, len(net.params[names[place]])] for place, cut, _ in cuts},
+        "together": [names[place] for place, _, together in cuts if together],
     }
 
 
-def weight_cuts(net: Sequential, cuts: list[tuple[int, list[int]]]) -> dict[str, list[int]]:
-    """Each weight's cut by its name, given where it starts in the flat buffer."""
-    places, start = {}, 0
-    for name, array in net.params.items():
-        places[start] = name
-        start += array.size
-    return {(name := places[place]): [*cut, len(net.params[name])] for place, cut in cuts}
+def names_by_start(net: Sequential) -> dict[int, str]:
+    """The name of the parameter that starts at each place of the flat buffer."""
+    starts = accumulate((array.size for array in net.params.values()), initial=0)
+    return dict(zip(starts, net.params, strict=False))
 
 
 def plan_lines(net: Sequential, batch_size: int) -> list[str]:
@@ -58,6 +58,8 @@ def plan_lines(net: Sequential, batch_size: int) -> list[str]:
     if size > 1:
         lines.append(f"  rows of the batch: {parts(plan['batch'])}")
         lines += [f"  rows of {name}: {parts(cut)}" for name, cut in plan["weights"].items()]
+        if plan["together"]:
+            lines.append(f"  all rows together, by columns: {', '.join(plan['together'])}")
     return lines
 
 
