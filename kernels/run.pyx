@@ -80,7 +80,9 @@ cdef void _call_members(Team* team, int members, Py_ssize_t batch) noexcept nogi
     team.members, team.stop, team.status = members, False, 0
     team.shares = False
     for i in range(team.w.graph.n_operations):
-        team.shares = team.shares or _is_shared(team, i)
+        team.shared[i] = _shared(&team.w.graph.operations[i], team.w.graph.precision,
+                                 team.w.batch_size, members)
+        team.shares = team.shares or team.shared[i]
     for i in range(members):
         m = &team.of[i]
         spaces = m.view.spaces

@@ -32,7 +32,8 @@ cdef struct Team:
     Workspace* w
     int size                # members that its memory is for
     int members             # that take part in this run
-    bint shares             # whether some operation is shared, so that all meet amid the rows
+    char* shared            # (n_operations,): whether all compute it together in this run,
+    bint shares             # and whether there is one
     Member* of
     double* terms           # (batch_size,): what each row adds to the loss
     double* penalties       # (n_operations, SEGMENTS): sums of squares of weights
@@ -135,7 +136,7 @@ cdef void _forward_of_member(Team* team, int index, real* precision) noexcept no
     cdef int i = 0, end
     while i < graph.n_operations:
         end = i
-        while end < graph.n_operations and not _is_shared(team, end):
+        while end < graph.n_operations and not team.shared[end]:
             end += 1
         if m.rows > 0:
             _forward_some(&m.view, i, end, m.rows, team.step + <uint64_t> m.batch, m.first,
@@ -158,7 +159,7 @@ cdef void _backward_of_member(Team* team, int index, real* precision) noexcept n
     cdef real* dx
     while i >= 0:
         before = i
-        while before >= 0 and not _is_shared(team, before):
+        while before >= 0 and not team.shared[before]:
             before -= 1
         if m.rows > 0:
             _backward_some(&m.view, i, before, m.rows, precision)
@@ -174,11 +175,6 @@ cdef void _backward_of_member(Team* team, int index, real* precision) noexcept n
             if m.rows > 0:
                 _pass_on(&m.view, before, m.rows, dx)
         i = before - 1
-
-
-cdef bint _is_shared(const Team* team, int i) noexcept nogil:
-    return _shared(&team.w.graph.operations[i], team.w.graph.precision, team.w.batch_size,
-                   team.members)
 
 
 cdef void _layer_forward(Team* team, int index, int i) noexcept nogil:
@@ -269,11 +265,12 @@ cdef Team* _new_team(Workspace* w, int size) except NULL:
     if whole:
         team.w, team.size = w, size
         team.of = <Member*> calloc(size, sizeof(Member))
+        team.shared = <char*> calloc(w.graph.n_operations, 1)
         team.terms = <double*> calloc(w.batch_size, sizeof(double))
         team.penalties = <double*> calloc(w.graph.n_operations * SEGMENTS, sizeof(double))
         team.squares = <double*> calloc(SEGMENTS, sizeof(double))
-        whole = (team.of != NULL and team.terms != NULL and team.penalties != NULL
-                 and team.squares != NULL)
+        whole = (team.of != NULL and team.shared != NULL and team.terms != NULL
+                 and team.penalties != NULL and team.squares != NULL)
     if whole:
         for i in range(size):
             m = &team.of[i]
@@ -299,6 +296,7 @@ cdef void _free_team(Team* team) noexcept:
             free(team.of[i].weights)
             free(team.of[i].labels)
     free(team.of)
+    free(team.shared)
     free(team.terms)
     free(team.penalties)
     free(team.squares)

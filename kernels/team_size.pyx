@@ -24,8 +24,8 @@ cdef enum:
     PICOSECONDS_A_LINE = 10000
     PICOSECONDS_A_MEETING = 600000      # with the wait for the last one's last instructions,
     PICOSECONDS_A_MEMBER = 50000        # and each further flag that the leader looks at
-    PICOSECONDS_A_WEIGHT = 700          # read and packed for fewer rows of a member than
-    MANY_ROWS = 64
+    PICOSECONDS_A_WEIGHT = 700          # of single precision, read and packed for fewer rows of a
+    MANY_ROWS = 64                      # member than these
     UPDATE_MULTIPLY_ADDS = 12           # that an update of one parameter is worth,
     WAVE_MULTIPLY_ADDS = 20             # and a sine with its cosine
     PART_GRAIN = 16                     # rows of W to a whole line of x's columns
@@ -52,13 +52,14 @@ cdef bint _shared(const Operation* op, Precision precision, Py_ssize_t rows,
 
     A layer, if that saves more reading of W than lines of its inputs and outputs have to cross.
     """
-    cdef double I = op.n_inputs, O = op.n_outputs, others = (members - 1.0) / members
-    cdef double numbers = others * (I * O * PICOSECONDS_A_WEIGHT * LINE
-                                    - (I + O) * rows * PICOSECONDS_A_LINE)
+    cdef double I = op.n_inputs, O = op.n_outputs, size = bytes_of(precision)
+    cdef double others = (members - 1.0) / members
+    cdef double saved = I * O * size / sizeof(float) * PICOSECONDS_A_WEIGHT
+    cdef double crossing = (I + O) * rows * size / LINE * PICOSECONDS_A_LINE
     if op.kind != AFFINE or _always_shared:
         return op.kind in (AFFINE, BATCH_NORM)
     return (rows < O and rows < MANY_ROWS * members
-            and numbers * bytes_of(precision) > 2 * LINE * _meeting_cost(members))
+            and others * (saved - crossing) > 2 * _meeting_cost(members))
 
 
 cdef double _meeting_cost(int members) noexcept nogil:

@@ -358,7 +358,9 @@ def test_a_large_layer_for_few_rows_is_shared():
     assert together(wide, 128) == []
     assert together(wide, 128, 4) == ["0.W", "1.W"]
     assert together(wide, 64, 1) == []
-    assert together((8, 64, 64, 4), 32) == together((784, 50, 10), 100) == []
+    assert together((784, 50, 10), 100) == []
+    assert together((8, 64, 64, 4), 64) == together((64, 96, 96, 10), 64) == []
+    assert together((50, 256, 256, 2), 64) == ["1.W"]
     an.set_num_threads(2)
     lines = an.Sequential(*layers_from(wide)).summary(plan=True, batch_size=64).splitlines()
     assert lines[-1] == "  all rows together, by columns: 0.W, 1.W"
