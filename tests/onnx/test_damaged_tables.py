@@ -151,6 +151,19 @@ def test_an_ensemble_of_other_members(tmp_path, members):
         assert "computed" in with_property(path, METADATA, change)
 
 
+def test_a_record_of_another_dtype(tmp_path):
+    """Nothing stands around this network, so only its own dtype shows that the record is wrong."""
+    path = tmp_path / "model.onnx"
+    encoding = Encoding.fit(Table("t", {"a": np.arange(4.0), "t": np.array([1.5, 2, 3, 4])}), "t")
+    net = an.Sequential(an.Affine.init(1, 1, rng=0, dtype="float32"))
+    net.metadata = {"table": encoding.to_json()}
+    an.onnx.export(net, path, encoding=False, input_dtype=np.float64)
+    model = onnx.load(path)
+    record = {"columns": False, "rows": "x", "dtype": "float64", "loss": None}
+    model.metadata_props.add(key=TABLE, value=json.dumps(record))
+    assert "its network has dtype float32, its record says float64" in refused(path, model)
+
+
 def test_a_property_that_is_not_json(path):
     model = onnx.load(path)
     for entry in model.metadata_props:
@@ -189,6 +202,10 @@ def a_text(graph):
     graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.STRING
 
 
+def a_number(graph):
+    graph.input[1].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+
+
 def one_more_input(graph):
     graph.input.append(helper.make_tensor_value_info("more", 1, ["batch", 1]))
 
@@ -220,6 +237,7 @@ GRAPHS = {
     without_clipping: "computed",
     another_type: "computed|damaged",
     a_text: "'a' has dtype object, wanted real numbers",
+    a_number: "input 'b' has dtype float32, wanted object",
     one_more_input: "inputs a, b, c, more, wanted a, b, c",
     one_output: "outputs",
     outputs_swapped: "computed|not an ONNX model",

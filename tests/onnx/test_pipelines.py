@@ -157,6 +157,13 @@ def test_a_table_of_several_inputs():
     assert not np.isnan(probabilities[1:]).any()
 
 
+def test_a_table_of_one_input_whose_width_is_unknown():
+    model = TabularRegressor(**TABLE).fit(X, X[:, 0])
+    wide = [("x", kinds.DoubleTensorType([None, None]))]
+    (found,) = run(skl2onnx.convert_sklearn(model, initial_types=wide), X)
+    np.testing.assert_allclose(found.ravel(), model.predict(X), rtol=1e-6)
+
+
 def test_texts_through_a_column_transformer():
     pandas = pytest.importorskip("pandas", reason="needs pandas")
     frame = pandas.DataFrame({"size": X[:, 0], "kind": NAMES})

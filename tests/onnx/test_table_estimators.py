@@ -12,7 +12,7 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 import affinet as an  # noqa: E402
 from affinet.tables import Encoding, Table  # noqa: E402
-from affinet.tabular import outputs  # noqa: E402
+from affinet.tabular import outputs, recipe_for  # noqa: E402
 from onnx_tables import feed, raw_columns, session  # noqa: E402
 from tabular_frames import CLASS, CODE, NUMBER, VALUE, classifier, objects, pandas_frame, regressor  # noqa: E402
 
@@ -120,3 +120,20 @@ def test_an_ensemble_alone_takes_every_row_once(path, fitted, opset, probabiliti
     np.testing.assert_array_equal(
         outputs(model.recipe_, back, x), outputs(model.recipe_, model.net_, x)
     )
+
+
+def test_an_ensemble_of_double_precision_alone(path):
+    recipe = recipe_for("tabm", "default", "regression", n_rows=100)
+    table = Table("t", {"a": NUMBER, "t": VALUE})
+    encoding = Encoding.fit(table, "t", task="regression", missing="indicator")
+    net = an.Sequential(
+        an.MemberAffine(recipe.members, encoding.width, 1, rng=0, dtype="float64"),
+        loss=an.MeanSquaredError(),
+    )
+    net.metadata = {"table": encoding.to_json(), "recipe": recipe.to_json()}
+    an.onnx.export(net, path, encoding=False)
+    x = encoding.inputs(table, np.float64)
+    (found,) = session(path).run(None, {"x": x})
+    np.testing.assert_allclose(found, outputs(recipe, net, x), rtol=1e-12, atol=1e-12)
+    assert "Cast" not in {node.op_type for node in onnx.load(path).graph.node}
+    assert_parameters(an.onnx.load(path), net)

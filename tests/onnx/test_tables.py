@@ -183,7 +183,12 @@ def test_options_of_a_network_alone(path):
 
 
 def test_names_that_a_graph_cannot_have(path):
-    for name, match in (("table.LessOrEqual", "rename it"), ("a\ud800", "UTF-8")):
+    refusals = {
+        "table.LessOrEqual": "rename it",
+        "a\ud800": "UTF-8",
+        "": "named '', or it is empty",
+    }
+    for name, match in refusals.items():
         encoding = Encoding.fit(
             Table("t", {name: np.arange(4.0), "t": np.array([1.5, 2, 3, 4])}), "t"
         )
@@ -213,6 +218,27 @@ def test_networks_that_do_not_fit_their_metadata(path):
     other.metadata = net.metadata
     for options in ({}, {"encoding": False}):
         refused(other, path, "layer 0 has 3 members, the network's recipe 32", **options)
+
+
+def ensemble_of_classes(*dtypes):
+    """Networks whose ensemble, not they themselves, has the record of the table."""
+    _, encoding = of_classes()
+    loss = an.SoftmaxWithLoss()
+    ensemble = an.Ensemble(network(encoding, 3, dtype, loss=loss) for dtype in dtypes)
+    ensemble.metadata = {"table": encoding.to_json()}
+    return ensemble, encoding
+
+
+def test_an_ensemble_of_double_precision(path):
+    ensemble, encoding = ensemble_of_classes("float64", "float64")
+    an.onnx.export(ensemble, path)
+    wanted = ensemble.predict_proba(encoding.inputs(Table("t", COLUMNS), np.float64))
+    np.testing.assert_allclose(answers(path, COLUMNS)["probabilities"], wanted, rtol=1e-12)
+
+
+def test_networks_of_one_record_share_one_dtype(path):
+    ensemble, _ = ensemble_of_classes("float32", "float64")
+    refused(ensemble, path, "the networks have different dtypes, wanted one for all")
 
 
 def test_a_layer_without_a_form_in_onnx_is_named(path):

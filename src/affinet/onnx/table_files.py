@@ -15,7 +15,6 @@ from affinet.onnx.columns import ColumnWriter
 from affinet.onnx.ensembles import require_members, write_answer, write_tiled
 from affinet.onnx.graph import Graph
 from affinet.onnx.reader import Reader
-from affinet.onnx.table_writer import DTYPES
 from affinet.onnx.tables import (
     TableModel,
     names_of_classes,
@@ -27,6 +26,7 @@ from affinet.onnx.twins import DifferentError, matched
 from affinet.onnx.writer import GraphWriter, element_type
 from affinet.tables.table import listing
 
+DTYPES = ("float32", "float64")
 NETWORK = "\0network"  # stands for the network's output in a twin
 
 

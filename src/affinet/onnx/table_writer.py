@@ -32,7 +32,6 @@ from affinet.onnx.writer import GraphWriter, Options, dtype_of, element_type, me
 from affinet.tables.encoding import Encoding
 from affinet.tables.graph import FLOAT64
 
-DTYPES = ("float32", "float64")
 DEFAULT_NAMES = {"input_name": "x", "output_name": "y"}
 
 
@@ -197,10 +196,6 @@ def require_exportable(net: Sequential | Ensemble, model: TableModel, options: O
                 "names of its columns; encoding=False writes the network alone"
             )
     for member in members_of(net):
-        if member.dtype.name not in DTYPES:
-            raise ValueError(
-                f"the network's dtype is {member.dtype}, wanted one of {', '.join(DTYPES)}"
-            )
         for path, layer in walk(member.layers):
             writer.require_own(path, layer)
         if member.dtype != members_of(net)[0].dtype:
