@@ -162,6 +162,14 @@ def test_if_all_columns_are_dropped_one_sentence_says_so():
         Encoding.fit(table, "t", scaling="robust", impute="mean")
 
 
+def test_categories_without_a_value_are_dropped_or_refused():
+    table = table_of(a=["", "NA"], b=["1", "2"], t=["0.5", "1"])
+    dropped = Encoding.fit(table, "t", categorical=["a"], **MODERN).dropped
+    assert dropped == ("column 'a': no value in any row",)
+    with pytest.raises(ValueError, match="'a' has no value to learn from"):
+        Encoding.fit(table, "t", categorical=["a"], one_hot=9, impute="mean")
+
+
 def test_a_number_that_is_only_sometimes_there_is_an_input():
     table = table_of(a=["7", "", "7"], t=["0.5", "1", "2"])
     encoding = Encoding.fit(table, "t", **MODERN)
