@@ -106,9 +106,27 @@ def test_a_long_training_is_kept_in_part():
     assert points == sorted(points)
 
 
+def test_what_has_no_picture_is_not_sent():
+    """A loss without hits has no accuracy, and weights that are not finite are not drawn."""
+    net = an.Sequential(an.Affine.init(2, 1, rng=0), loss=an.MeanSquaredError())
+    net.params["0.W"][:] = np.inf
+    view = quiet(interval=1e-9).open()
+    listener = Listener(view)
+    with pytest.warns(RuntimeWarning, match="the training diverges"):
+        net.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=1, verbose=0, callbacks=[view])
+    events = listener.rest()
+    assert {name for name, _ in events} == {"begin", "update", "end"}
+    points = [point for name, data in events if name == "update" for point in data["points"]]
+    assert points
+    assert all("accuracy" not in point and point["loss"] is None for point in points)
+
+
 def test_events_are_lines_of_json():
     text = encoded(("update", {"loss": float("inf"), "text": "a\nb"})).decode()
     assert text == 'event: update\ndata: {"loss": null, "text": "a\\nb"}\n\n'
+    numbers = {"a": np.float32(0.5), "b": np.int64(3), "c": [np.True_, np.float64("nan")]}
+    wanted = 'event: x\ndata: {"a": 0.5, "b": 3, "c": [true, null]}\n\n'
+    assert encoded(("x", numbers)).decode() == wanted
 
 
 def test_the_training_stays_the_same_to_the_bit():
@@ -121,15 +139,24 @@ def test_the_training_stays_the_same_to_the_bit():
 # Those who watch hold nobody ---------------------------------------------------------------------
 
 
-def test_a_browser_that_reads_nothing_is_let_go_and_holds_nobody(view):
+@pytest.fixture
+def silent(view):
+    """The connection of a browser that asks for events and has read none yet."""
     port, token = parts(view)
-    silent = socket.socket()
-    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    silent.connect(("127.0.0.1", port))
-    silent.sendall(f"GET /events?token={token} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-    until = time.monotonic() + 10
-    while not view._hub.watched:
-        assert time.monotonic() < until
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", port))
+        request = f"GET /events?token={token} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+        connection.sendall(request.encode())
+        until = time.monotonic() + 10
+        while not view._hub.watched:
+            assert time.monotonic() < until
+        yield connection
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_browser_that_reads_nothing_is_let_go_and_holds_nobody(view):
     page = next(iter(view._hub._pages))
     slowest = 0.0
     for step in range(hub.WAITING + 100):
@@ -144,7 +171,14 @@ def test_a_browser_that_reads_nothing_is_let_go_and_holds_nobody(view):
     started = time.monotonic()
     view.close()
     assert time.monotonic() - started < 5
-    silent.close()
+
+
+def test_a_browser_that_fell_behind_receives_no_more_than_was_on_its_way(view, silent):
+    page = next(iter(view._hub._pages))
+    while not page.dropped:
+        view._hub.publish("weights", {"data": np.zeros(300_000, np.int8)})
+    received = b"".join(iter(lambda: silent.recv(1 << 16), b""))
+    assert 0 < received.count(b"event: weights") < hub.WAITING
 
 
 def test_a_browser_that_goes_away_is_forgotten(view, monkeypatch):

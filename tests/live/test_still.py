@@ -41,6 +41,11 @@ def test_what_is_not_finite_and_what_ends_a_script_is_harmless():
     assert record_of(page)["points"][0]["loss"] is None
 
 
+@pytest.mark.parametrize("layer", [an.ReLU(), an.Affine(np.full((2, 1), np.nan), np.zeros(1))])
+def test_a_network_without_a_finite_matrix_has_no_picture_of_weights(layer):
+    assert "weights" not in record_of(still_page(an.Sequential(layer), [{"loss": 0.5}]))
+
+
 def test_a_training_without_an_epoch_is_refused():
     with pytest.raises(ValueError, match="epochs is empty"):
         still_page(make_net(), [])

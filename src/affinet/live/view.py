@@ -226,7 +226,8 @@ class LiveView:
 
     def _add(self, totals: tuple[float, float, float]) -> None:
         """Add the change of an epoch's totals since they were last read."""
-        self._since += np.array(totals) - self._totals
+        with np.errstate(invalid="ignore"):  # both are infinite in a training that diverged
+            self._since += np.array(totals) - self._totals
         self._totals = np.array(totals)
 
     def _send(self, now: float) -> None:
