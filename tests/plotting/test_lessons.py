@@ -13,6 +13,7 @@ import pytest
 import affinet as an
 from affinet import diagnostics, plotting
 from affinet.cli.recipes import NAMED_PICTURES
+from affinet.diagnostics.generalization import REMEDIES
 from affinet.plotting import save_figure
 from affinet.plotting.figures import share_text
 
@@ -231,6 +232,21 @@ def test_norms_and_bounds(studies):
     assert (y_of(bound) >= y_of(lines["Sigmoid"])).all()
 
 
+def test_bounds_for_sigmoid_are_drawn_only_beside_it():
+    data = diagnostics.vanishing_gradient([1, 2], layers=[an.Tanh()], width=4)
+    lines = plotting.vanishing_gradient(data)[-1].lines
+    assert [line.get_label() for line in lines] == ["Tanh"]
+
+
+def test_outputs_that_are_all_alike_fill_one_bar():
+    rows = np.zeros((6, 3)), np.arange(6) % 2
+    data = diagnostics.vanishing_gradient([1], layers=[an.Tanh()], width=4, data=rows)
+    (panel,) = plotting.activation_histograms(data)
+    (bar,) = [bar for bar in panel.patches if bar.get_height()]
+    assert bar.get_height() == 1
+    assert bar.get_x() <= 0 <= bar.get_x() + bar.get_width()
+
+
 def test_histograms_hold_every_output_once(studies):
     data = studies["activation_histograms"]
     axes = plotting.activation_histograms(data, initialization=1, n=3)
@@ -258,6 +274,14 @@ def test_gaps_are_written(studies):
         assert (y_of(panel.lines[0]) == data.train[r].mean(axis=0)).all()
         assert (y_of(panel.lines[1]) == data.test[r].mean(axis=0)).all()
         assert f"gap {data.gaps[r]:.3f}" in panel.texts[0].get_text()
+
+
+def test_labels_that_are_all_correct_bound_no_accuracy():
+    data = diagnostics.overfitting(
+        label_noise=0, n_rows=20, hidden=[4], epochs=1, seeds=[0], remedies=REMEDIES[:1]
+    )
+    (panel,) = plotting.overfitting(data)
+    assert [line.get_label() for line in panel.lines] == ["20 training rows", "359 test rows"]
 
 
 def test_regions_are_those_of_the_nets(studies):
