@@ -365,3 +365,34 @@ def test_the_shell_watches_and_inspect_shows(tmp_path, capsys, monkeypatch):
     net.metadata["monitor"] = "of one's own"
     net.save("own.npz")
     assert main(["inspect", "own.npz"]) == 0
+
+
+RECORDS = {
+    "kept": (lambda state: state | {"kept": 0, "before": None}, "kept is 0, but the parameters"),
+    "loss": (lambda state: with_record(state, loss=[]), "the record's losses are not those of"),
+    "numbers": (
+        lambda state: with_record(state, gradient=[[0]] * len(state["record"]["steps"])),
+        "the record's gradient has a sample that is not of numbers",
+    ),
+    "epochs": (
+        lambda state: with_record(state, epochs=[{"epoch": 1, "loss": 0}]),
+        "loss of an epoch is 0, wanted a number",
+    ),
+    "an epoch": (lambda state: with_record(state, epochs=[{}]), "the record has the epoch {}"),
+}
+
+
+def with_record(state, **values):
+    return state | {"record": state["record"] | values}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_damaged_state_is_refused(name):
+    watch = an.diagnostics.Monitor(verbose=False)
+    net = an.Sequential(an.Affine.init(1, 1, rng=0), loss=an.MeanSquaredError())
+    net.fit(np.ones((4, 1)), np.ones((4, 1)), epochs=1, callbacks=[watch], verbose=0)
+    change, words = RECORDS[name]
+    before = watch.state_dict()
+    with pytest.raises((TypeError, ValueError), match=words):
+        watch.load_state_dict(change(watch.state_dict()))
+    assert watch.state_dict()["record"] == before["record"]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import affinet
-from affinet import _forks, _process, atomic, threads
+from affinet import _dispatch, _forks, _process, atomic, precision, threads
 from affinet.bench import machine
 
 
@@ -62,3 +62,30 @@ def test_without_posix_neither_mode_nor_folder_is_touched(tmp_path, monkeypatch)
             atomic.keep_owner_and_mode(file.fileno(), other)
             atomic.sync_folder("no such folder")
         assert os.fstat(file.fileno()).st_mode == mode
+
+
+def test_without_proc_sys_and_git_the_machine_has_plain_words(monkeypatch):
+    def missing(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("pathlib.Path.read_text", missing)
+    monkeypatch.setattr("subprocess.run", missing)
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "s390x")
+    assert machine.processor() == "s390x"
+    assert machine._siblings(3) == "3"
+    assert machine.commit() is None
+
+
+def test_a_matrix_unit_needs_no_warning(monkeypatch):
+    monkeypatch.setattr(precision, "precisions", lambda: {"bfloat16x3": "by the matrix unit"})
+    monkeypatch.setattr(precision, "_warned", set())
+    precision.warn_if_slow("bfloat16x3", 1)  # a warning would be an error
+    assert not precision._warned
+
+
+def test_a_compiled_module_that_is_missing_is_named():
+    with pytest.raises(
+        ImportError, match=r"affinet\._kernels\.none is missing .*reinstall affinet"
+    ):
+        _dispatch._load("none")

@@ -217,3 +217,16 @@ def test_one_bar_or_lines_over_all_rungs(capsys):
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 6  # four networks, then two
     assert "6/6" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "targets", "words"),
+    [
+        ((40, 2, 2), 40, r"x has shape \(\d+, 2, 2\), wanted \(N, I\); other shapes need build="),
+        ((4, 2), 3, r"x has shape \(4, 2\) and t \(3,\), wanted N rows and N targets"),
+        ((0, 2), 0, r"x has shape \(0, 2\) and t \(0,\), wanted N rows and N targets"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(shape, targets, words):
+    with pytest.raises(ValueError, match=words):
+        an.search({"width": [2]}, np.zeros(shape), np.zeros(targets), n=2)

@@ -82,3 +82,9 @@ def test_networks_have_what_their_hyper_parameters_say():
     assert type(optimizer).__name__ == "Muon"
     assert "7.W" not in optimizer.matrices(net.params)
     assert type(optimizer_of({}, net)).__name__ == "AdamW"
+
+
+def test_equal_distributions_have_one_hash():
+    one, same, other = (tuning.Uniform(0, high) for high in (1, 1, 2))
+    assert hash(one) == hash(same)
+    assert {one, same, other} == {one, other}
