@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from affinet.parameters import LARGE_PAGE, Parameters, flat_zeros
+from affinet.parameters import LARGE_PAGE, Parameters, flat_zeros, weakly
 from array_forms import FORMS, in_form
 
 SHAPES = {"0.W": (2, 3), "0.b": (3,), "2.W": (3, 1), "2.b": (1,)}
@@ -256,3 +256,8 @@ def test_a_read_only_copy_can_be_written_to(params, tmp_path):
     twin["0.W"] = np.full((2, 3), 8)
     assert (twin.flat[:6] == 8).all()
     assert rebuild(shapes, dtype, flat, penalized).flat is flat
+
+
+def test_an_owner_that_cannot_be_referred_to_weakly_is_kept():
+    owner = object()
+    assert weakly(owner)() is owner

@@ -143,5 +143,5 @@ if TYPE_CHECKING:  # one stub describes all levels
     kernels = baseline
 else:
     kernels = _load(level)
-if (cache_sizes := _load("cpu").cache_sizes()) is not None:
+if (cache_sizes := _load("cpu").cache_sizes()) is not None:  # pragma: no branch - Linux has them
     kernels.set_cache_sizes(*cache_sizes)

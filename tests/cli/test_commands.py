@@ -1,11 +1,15 @@
 """``affinet info``, the version, the help, and commands that do not exist."""
 
 import json
+import sys
+import warnings
 
 import pytest
 
 import affinet as an
-from affinet.cli.info import VARIABLES
+import affinet_shell
+from affinet.cli import warnings_as_lines
+from affinet.cli.info import VARIABLES, installed_version
 
 
 def test_info_tells_the_level_and_why(shell):
@@ -68,3 +72,19 @@ def test_no_command_and_unknown_commands_are_refused(refused):
 
 def test_names_of_files_may_hold_line_breaks_and_the_error_is_still_one_line(refused, tmp_path):
     refused("inspect", tmp_path / "a\nb.npz")
+
+
+def test_a_package_that_is_not_installed_has_no_version():
+    assert installed_version("no-such-package-anywhere") is None
+
+
+def test_warnings_are_lines_without_a_place(capsys):
+    with warnings_as_lines():
+        warnings.warn_explicit("the rate is large", RuntimeWarning, "fit.py", 1, "affinet.fit")
+    assert capsys.readouterr().err == "warning: the rate is large\n"
+
+
+def test_without_the_package_and_standard_error_the_shell_refuses(monkeypatch):
+    monkeypatch.setitem(sys.modules, "affinet.cli", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert affinet_shell.main() == 2

@@ -5,6 +5,7 @@ import pytest
 
 from affinet import diagnostics
 from affinet.cli.formulas import Formula
+from affinet.cli.pictures import errors_of
 from affinet.cli.recipes import NAMED_PICTURES
 
 
@@ -129,3 +130,7 @@ def test_formulas():
                 "True", "'a'", "sin(x, x)", "sin", "x @ x", "9e", "", "x(1)"):  # fmt: skip
         with pytest.raises(ValueError, match=r"formula|known are"):
             Formula(bad, ("x", "y"))
+
+
+def test_an_error_is_found_by_its_name():
+    assert errors_of("convex", None, optimizers=False) == [("convex", "convex")]

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from affinet import _npy
 from affinet._npy import Npz, read_npy
 from affinet.datasets import open_shards, read_idx
 from affinet.tables.arrays import read_arrays
@@ -382,3 +383,12 @@ def test_shards_are_ordered_by_the_numbers_in_their_names(tmp_path):
         np.save(tmp_path / f"t{name}.npy", np.full(2, place))
     x, t = open_shards(tmp_path)
     assert t[:].tolist() == x[:].ravel().tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"), [(b"123", "truncated: 3 of 4 bytes of data"), (b"12345", "trailing bytes")]
+)
+def test_data_that_differ_from_their_header(data, words):
+    header = _npy.Header(np.dtype(np.uint8), (4,), False, 0)
+    with pytest.raises(ValueError, match=words):
+        _npy.read_data(io.BytesIO(data), header)

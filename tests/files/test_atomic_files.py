@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import affinet as an
+from affinet import atomic
 from affinet.atomic import MARK, write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links, modes and signals are POSIX's")
@@ -380,3 +381,11 @@ def test_threads_may_save_to_one_name_at_once(path):
     assert os.listdir(path.parent) == [path.name]
     after = os.umask(umask)
     assert after == umask
+
+
+def test_an_orphan_that_another_process_has_replaced_stays(tmp_path, monkeypatch):
+    path = tmp_path / f".model.npz.{'0' * 16}{atomic.MARK}"
+    path.write_bytes(b"another's")
+    monkeypatch.setattr(os.path, "samestat", lambda *_: False)
+    atomic.remove_if_orphan(str(path))
+    assert path.read_bytes() == b"another's"

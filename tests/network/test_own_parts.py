@@ -2,11 +2,13 @@
 
 import gc
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import affinet as an
+from affinet.network.kept import declared
 from array_forms import draw
 
 
@@ -298,3 +300,9 @@ def test_ones_own_subclass_of_layer_may_change_the_width(behind_another):
     x, t = np.random.default_rng(0).standard_normal((20, 6)), np.arange(20) % 2
     assert an.gradient_check(net, x, t).passed
     assert net.fit(x, t, epochs=1, batch_size=5).step_kind == "layer by layer"
+
+
+def test_parts_without_a_declaration_may_keep_anything():
+    assert declared(object()) is None
+    assert declared(SimpleNamespace()) is None
+    assert declared(SimpleNamespace(forward=abs)) is None

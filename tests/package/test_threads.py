@@ -13,7 +13,7 @@ import pytest
 
 import affinet as an
 import parts.optimizers
-from affinet import _dispatch
+from affinet import _dispatch, thread_limit
 from affinet.threads import available_processors, cgroup_quota, default_threads
 from everywhere import everywhere
 
@@ -261,12 +261,12 @@ info = [i for i in threadpoolctl.threadpool_info() if i["user_api"] == "affinet"
 assert len(info) == 1 and info[0]["version"] == affinet.__version__, info
 affinet.set_num_threads(3)
 with threadpoolctl.threadpool_limits(1):
-    print(affinet.get_num_threads(), end=" ")
+    print(an.get_num_threads(), end=" ")
 with threadpoolctl.threadpool_limits(2, user_api="affinet"):
-    print(affinet.get_num_threads(), end=" ")
+    print(an.get_num_threads(), end=" ")
 with threadpoolctl.threadpool_limits(1, user_api="blas"):
-    print(affinet.get_num_threads(), end=" ")
-print(affinet.get_num_threads())
+    print(an.get_num_threads(), end=" ")
+print(an.get_num_threads())
 """
 
 
@@ -284,3 +284,9 @@ def test_threadpoolctl_sees_and_limits_the_pool(imports):
 def test_without_threadpoolctl_nothing_is_registered():
     code = "from affinet import threads; print(threads.register_with_threadpoolctl())"
     assert run(code) == "False"
+
+
+def test_a_child_without_limits_keeps_the_number():
+    before = an.get_num_threads()
+    thread_limit.forget_other_threads()
+    assert an.get_num_threads() == before

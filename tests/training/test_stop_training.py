@@ -1,11 +1,13 @@
 """StopTraining ends the training normally wherever a part of the user's raises it."""
 
 import math
+import signal
 
 import numpy as np
 import pytest
 
 import affinet as an
+from affinet.training.team import noting_interrupts
 
 TEXT = "enough"
 
@@ -175,3 +177,10 @@ def test_other_exceptions_pass_through(net, data):
     with pytest.raises(ZeroDivisionError):
         net.fit(*data, epochs=1, validation_data=data, metrics=[metric])
     assert net.history.stopped_by == "ZeroDivisionError"
+
+
+def test_an_interrupt_that_is_noted_may_be_raised_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), noting_interrupts(lambda: True):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -228,5 +228,6 @@ def test_one_bar_or_lines_over_all_rungs(capsys):
     ],
 )
 def test_rows_that_do_not_fit_are_refused(shape, targets, words):
+    rows = np.zeros(shape), np.zeros(targets)
     with pytest.raises(ValueError, match=words):
-        an.search({"width": [2]}, np.zeros(shape), np.zeros(targets), n=2)
+        an.search({"width": [2]}, *rows, n=2, validation_data=rows)

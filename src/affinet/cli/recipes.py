@@ -140,6 +140,4 @@ def by_dataset(option: str) -> str:
             value = (f"about {TABLE_STEPS:,} steps, {LEAST_EPOCHS} to {MOST_EPOCHS} epochs,",)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
         names.setdefault(text, []).append(name)
-    if len(names) == 1:
-        return f"default: {next(iter(names))}"
     return "default: " + "; ".join(f"{text} for {', '.join(who)}" for text, who in names.items())

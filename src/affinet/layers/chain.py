@@ -54,7 +54,10 @@ class Chain:
             x = out
 
     def backward(self, dout: Any, need_dx: bool = True) -> Any:
-        """The gradient with respect to the first layer's input; see :meth:`gradients`."""
+        """The gradient with respect to the first layer's input.
+
+        Without ``need_dx``, a first layer that is an Affine skips that gradient.
+        """
         for place in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[place]
             if place == 0 and not need_dx and type(layer).backward is Affine.backward:
@@ -63,17 +66,10 @@ class Chain:
                 dout = layer.backward(dout)
         return dout
 
-    def gradients(self, dout: Any, need_dx: bool = True) -> Iterator[tuple[int, Any]]:
-        """From the last layer to the first: its index, and the gradient of its input.
-
-        Without ``need_dx``, a first layer that is an Affine skips that gradient.
-        """
+    def gradients(self, dout: Any) -> Iterator[tuple[int, Any]]:
+        """From the last layer to the first: its index, and the gradient of its input."""
         for place in reversed(range(len(self.layers))):
-            layer = self.layers[place]
-            if place == 0 and not need_dx and type(layer).backward is Affine.backward:
-                layer.backward(dout, need_dx=False)
-            else:
-                dout = layer.backward(dout)
+            dout = self.layers[place].backward(dout)
             yield place, dout
 
 

@@ -129,9 +129,9 @@ class Propagation(Prediction):
             )
         return gradient.astype(self._dtype)  # a copy: a custom layer may write into it
 
-    def _gradients(self, dout: Any, need_dx: bool = True) -> Iterator[Any]:
+    def _gradients(self, dout: Any) -> Iterator[Any]:
         """The gradient of the input of each layer, the last layer first; collects ``grads``."""
-        for place, dx in self._chain.gradients(dout, need_dx):
+        for place, dx in self._chain.gradients(dout):
             for key, layer, name in self._elsewhere[place]:
                 self._grads[key] = getattr(layer, name)
             yield dx

@@ -235,7 +235,7 @@ class Threads:
                 while not crowd.watch.stop and self.queue:
                     try:
                         group = self.queue.popleft()
-                    except IndexError:  # another thread was faster
+                    except IndexError:  # pragma: no cover - another thread was faster
                         return
                     for place in group:
                         if not crowd.watch.stop:
