@@ -81,7 +81,7 @@ def test_a_package_that_is_not_installed_has_no_version():
 def test_warnings_are_lines_without_a_place(capsys):
     with warnings_as_lines():
         warnings.warn_explicit("the rate is large", RuntimeWarning, "fit.py", 1, "affinet.fit")
-    assert capsys.readouterr().err == "warning: the rate is large\n"
+    assert capsys.readouterr().err == "affinet: warning: the rate is large\n"
 
 
 def test_without_the_package_and_standard_error_the_shell_refuses(monkeypatch):

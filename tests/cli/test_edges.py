@@ -9,6 +9,7 @@ import affinet as an
 from affinet import cli
 from affinet.cli import main
 from affinet.cli.files import source_of
+from affinet.cli.gradcheck import random_rows
 from affinet.cli.output import figure
 from affinet.cli.train import last_line
 from affinet.cli.values import delimiter
@@ -74,3 +75,10 @@ def test_texts_of_small_parts():
 def test_standard_input_without_bytes(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("1,2"))
     assert source_of("-").read() == b"1,2"
+
+
+def test_codes_are_drawn_among_those_that_the_network_knows():
+    net = an.Sequential(an.Affine.init(2, 1, rng=0), loss=an.MeanSquaredError())
+    x, _ = random_rows(net, 200, 0, codes=((1, 3),))
+    assert sorted({*x[:, 1].tolist()}) == [0, 1, 2]
+    assert len({*x[:, 0].tolist()}) == 200

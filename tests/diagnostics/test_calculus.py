@@ -7,7 +7,7 @@ import pytest
 
 import affinet as an
 from affinet.diagnostics import all_optimizers, derivative, descent, gradient_cost
-from affinet.diagnostics.descents import ERRORS
+from affinet.diagnostics.descents import ERRORS, ErrorFunction, gradient_at
 from tolerance import assert_close
 
 EPS = np.finfo(float).eps
@@ -217,3 +217,8 @@ def test_settings_of_the_cost_are_checked():
             gradient_cost(bad)
     with pytest.raises(ValueError, match="rows"):
         gradient_cost([1], rows=0)
+
+
+def test_there_is_no_slope_at_infinity():
+    error = ErrorFunction("E", "w", lambda w: float(w[0]), None, np.ones(1), np.ones(1), None)
+    assert np.isnan(gradient_at(error, np.array([np.inf]))).all()

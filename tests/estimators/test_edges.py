@@ -13,6 +13,7 @@ from affinet.estimators import (
     TabularClassifier,
     TabularRegressor,
 )
+from affinet.estimators.class_weights import class_weights_from_sums
 
 X = np.random.default_rng(0).standard_normal((30, 3))
 FEW = {"hidden_layer_sizes": (4,), "random_state": 0, "solver": "adam", "max_iter": 500}
@@ -97,3 +98,8 @@ def test_a_search_needs_columns_and_divides_its_time():
         SearchRegressor(space, **options).fit(np.ones((30, 2)), X[:, 0])
     model = SearchRegressor(space, **options, time_limit=60.0).fit(X, X[:, 0])
     assert len(model.trials_) == 1
+
+
+def test_weights_of_classes_are_a_dict_or_balanced():
+    with pytest.raises(TypeError, match="class_weight is 5, wanted a dict or 'balanced'"):
+        class_weights_from_sums(5, np.array([0, 1]), np.array([0, 1, 1]), None)

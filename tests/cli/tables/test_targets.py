@@ -77,6 +77,18 @@ def test_numbers_of_a_folder_are_warned_of(shell, t, part):
     assert part in line
 
 
+def test_class_indices_and_numbers_of_a_folder_are_learned(shell, refused):
+    shell("train", shards(np.arange(20) % 3), "--epochs", "1", "--validation", "0.2")
+    assert an.load("rows-model.npz").metadata["classes"] == ["0", "1", "2"]
+    floats = shards(np.linspace(0, 1, 20))
+    assert "targets of dtype float64 are not class indices" in refused(
+        "train", floats, "--task", "classification"
+    )
+    assert "rows is a folder itself" in refused("train", floats, "--data-dir", ".")
+    shell("train", floats, "--epochs", "1", "--validation", "0")
+    assert an.load("rows-model.npz").metadata["task"] == "regression"
+
+
 # Formulas ----------------------------------------------------------------------------------------
 
 

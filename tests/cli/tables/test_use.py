@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 import affinet as an
 import affinet.cli.train
-from affinet.tables import Encoding, read_table
+from affinet.cli.labelled import drop_missing, raw_rows
+from affinet.cli.training_report import inputs_in_words
+from affinet.tables import Encoding, Table, read_table
 from shell_tables import NAMES, people, prices, write_csv
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -199,3 +202,24 @@ def test_gradcheck_on_rows_of_a_file(shell, classes, numbers):
 def test_plot_draws_the_record_again(shell, numbers):
     out, _ = shell("plot", "prices-model.npz", "--out", "again.png")
     assert out == ["again.png"]
+
+
+def test_rows_without_missing_targets_need_no_note(capsys):
+    table = Table("t.csv", {"a": ["1", "2"], "t": ["3", "4"]})
+    assert len(drop_missing(table, "t", Namespace(drop_missing=True))) == 2
+    assert capsys.readouterr().err == ""
+
+
+def test_a_table_of_targets_alone_has_no_inputs():
+    table = Table("t.csv", {"t": ["3", "4"]}, target="t")
+    options = Namespace(drop_missing=False)
+    with pytest.raises(ValueError, match="no column of inputs beside the target 't'"):
+        raw_rows(an.Sequential(an.Affine.init(1, 1)), table, options)
+
+
+def test_dates_and_missing_values_are_counted_in_words():
+    days = [f"2024-01-0{day}" for day in (1, 2, 4, 5)]
+    columns = {"day": days, "flag": ["7", "", "7", ""], "t": ["1.5", "2", "3", "4"]}
+    encoding = Encoding.fit(Table("t.csv", columns), "t", missing="indicator")
+    words = "0 numbers, 1 date, 1 column of which only missing values count"
+    assert inputs_in_words(encoding) == words
