@@ -261,12 +261,12 @@ info = [i for i in threadpoolctl.threadpool_info() if i["user_api"] == "affinet"
 assert len(info) == 1 and info[0]["version"] == affinet.__version__, info
 affinet.set_num_threads(3)
 with threadpoolctl.threadpool_limits(1):
-    print(an.get_num_threads(), end=" ")
+    print(affinet.get_num_threads(), end=" ")
 with threadpoolctl.threadpool_limits(2, user_api="affinet"):
-    print(an.get_num_threads(), end=" ")
+    print(affinet.get_num_threads(), end=" ")
 with threadpoolctl.threadpool_limits(1, user_api="blas"):
-    print(an.get_num_threads(), end=" ")
-print(an.get_num_threads())
+    print(affinet.get_num_threads(), end=" ")
+print(affinet.get_num_threads())
 """
 
 

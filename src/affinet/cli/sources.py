@@ -191,7 +191,7 @@ def table_file(options: argparse.Namespace) -> Material:
             groups = ClassTarget.fit(table, target).values(table, target)
         except ColumnError:
             fit_encoding(table, target, task, options)  # reports bad columns of inputs as well
-            raise
+            raise  # pragma: no cover - the line above has raised
     places = table_splits(len(table), options, groups)
     n_rows = len(places["train"])
     plan = plan_of(options, task, n_rows - n_rows // options.cv if options.cv else n_rows)
