@@ -67,16 +67,6 @@ cdef void _assign_buffers(Graph* graph) noexcept:
 # The pass ----------------------------------------------------------------------------------------
 
 
-cdef void _set_affine(Product* p, const Operation* op, Py_ssize_t rows, Precision precision,
-                      const char* params, const char* x, char* out) noexcept nogil:
-    """Describe an affine layer's product, with the ReLU that follows it."""
-    cdef Py_ssize_t size = bytes_of(precision)
-    _set_nn(p, precision, op.multiplied, rows, op.n_inputs, op.n_outputs, x,
-            params + op.starts[0] * size,
-            params + op.starts[1] * size if op.n_starts > 1 else NULL,
-            RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
-
-
 cdef void _apply(const Operation* op, Py_ssize_t rows, Py_ssize_t first, Py_ssize_t B,
                  const real* params, const real* x, const real* other, real* out) noexcept nogil:
     """out = the operation of x, and of ``other`` if it has two sources, in evaluation mode.

@@ -131,6 +131,16 @@ cdef int _refuse(int i, object kernel, str what, object came, object wanted) exc
     raise ValueError(f"operation {i}, {kernel}, {what} {came}, wanted {wanted}")
 
 
+cdef void _set_affine(Product* p, const Operation* op, Py_ssize_t rows, Precision precision,
+                      const char* params, const char* x, char* out) noexcept nogil:
+    """Describe an affine layer's product, with the ReLU that follows it."""
+    cdef Py_ssize_t size = bytes_of(precision)
+    _set_nn(p, precision, op.multiplied, rows, op.n_inputs, op.n_outputs, x,
+            params + op.starts[0] * size,
+            params + op.starts[1] * size if op.n_starts > 1 else NULL,
+            RELU_EPILOGUE if op.with_relu else NO_EPILOGUE, out)
+
+
 cdef inline Py_ssize_t _periodic_width(const Operation* op) noexcept nogil:
     """Values that a periodic embedding puts in place of one: M, and x itself if asked for."""
     return <Py_ssize_t> (op.numbers[1] + (op.numbers[3] != 0))

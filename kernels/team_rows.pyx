@@ -3,10 +3,9 @@
 It gathers them, runs the network, the loss and the backward down to the first operation that is
 trained, all in its own cache. Its workspace is the plan's, with every pointer at its first row.
 
-Some operations are shared: all meet before it, each takes a part, and all meet again; likewise in
-the backward. A normalization by columns needs the whole batch, and is cut by its columns. A large
-layer for few rows is cut as its products are, most often by columns: each member reads its own
-columns of W then, instead of all of W for a few rows.
+Some operations are shared: all meet before and after, each takes a part, forward and backward. A
+normalization by columns needs the whole batch and is cut by its columns; a large layer for few rows
+is cut as its products are, mostly by columns: a member reads only its part of W.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -32,8 +31,8 @@ cdef struct Team:
     Workspace* w
     int size                # members that its memory is for
     int members             # that take part in this run
-    char* shared            # (n_operations,): whether all compute it together in this run,
-    bint shares             # and whether there is one
+    char* shared            # (n_operations,): whether it is shared in this run,
+    bint shares             # and whether one is
     Member* of
     double* terms           # (batch_size,): what each row adds to the loss
     double* penalties       # (n_operations, SEGMENTS): sums of squares of weights
@@ -180,19 +179,18 @@ cdef void _backward_of_member(Team* team, int index, real* precision) noexcept n
 cdef void _layer_forward(Team* team, int index, int i) noexcept nogil:
     """A member's part of an affine layer of the whole batch."""
     cdef Workspace* w = team.w
-    cdef const Operation* op = &w.graph.operations[i]
     cdef Product p
-    _set_affine(&p, op, team.of[index].batch_rows, w.graph.precision, w.graph.params,
-                <const char*> _output(w, op.sources[0]), w.spaces[i].out)
+    _set_affine(&p, &w.graph.operations[i], team.of[index].batch_rows, w.graph.precision,
+                w.graph.params, <const char*> _output(w, w.graph.operations[i].sources[0]),
+                w.spaces[i].out)
     _gemm_part(&p, index, team.members)
 
 
 cdef void _layer_dx(Team* team, int index, int i) noexcept nogil:
     """A member's part of its dx, if something before it is trained."""
-    cdef Workspace* w = team.w
     cdef Product p
-    if _trains(w.graph, w.graph.operations[i].sources[0]):
-        _set_affine_dx(&p, w, i, team.of[index].batch_rows, w.spaces[i].dout)
+    if _trains(team.w.graph, team.w.graph.operations[i].sources[0]):
+        _set_affine_dx(&p, team.w, i, team.of[index].batch_rows, team.w.spaces[i].dout)
         _gemm_part(&p, index, team.members)
 
 
@@ -281,8 +279,7 @@ cdef Team* _new_team(Workspace* w, int size) except NULL:
                      and m.labels != NULL)
     if not whole:
         _free_team(team)
-        raise MemoryError(f"no memory for a team of {size} threads over batches of "
-                          f"{w.batch_size} rows")
+        raise MemoryError(f"no memory for {size} threads over batches of {w.batch_size} rows")
     return team
 
 

@@ -37,7 +37,7 @@ cdef bint _always_team = False
 cdef bint _always_shared = False
 
 
-def always_team(bint on, bint shared=False, /):
+def always_team(bint on, bint shared, /):
     """Have teams wherever they are possible, whatever they cost, as tests want it.
 
     With ``shared`` they also share every affine layer.

@@ -70,13 +70,13 @@ def test_fused_is_layer_by_layer(n_targets, threads):
     before = an.get_num_threads()
     try:
         an.set_num_threads(threads)
-        kernels.always_team(threads > 1)
+        kernels.always_team(threads > 1, False)
         for relu in (an.ReLU, OwnReLU):
             net = build(relu, n_targets)
             history = net.fit(x, t, epochs=3, batch_size=8)
             found.append((net.params.flat, history["loss"]))
     finally:
-        kernels.always_team(False)
+        kernels.always_team(False, False)
         an.set_num_threads(before)
     assert history.step_kind == "layer by layer"
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-9)

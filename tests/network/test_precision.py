@@ -57,7 +57,7 @@ def data():
 def _threads():
     before = an.get_num_threads()
     yield
-    kernels.always_team(False)
+    kernels.always_team(False, False)
     an.set_num_threads(before)
 
 
@@ -90,7 +90,7 @@ def test_layer_by_layer_fused_and_teams_give_the_same_bits(precision, members, d
     fused = trained(make(precision), x, t)
     assert fused.history.step_kind == "fused"
     an.set_num_threads(members)
-    kernels.always_team(members > 1)
+    kernels.always_team(members > 1, False)
     team = trained(make(precision), x, t)
     assert team.history.threads == members
     monkeypatch.setattr(steps, "can_fuse", lambda *_: False)

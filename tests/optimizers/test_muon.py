@@ -27,7 +27,7 @@ NUMBERS = {"momentum": 0.9, "weight_decay": 0.2, "adamw_lr": 0.01, "beta1": 0.8,
 def threads():
     before = an.get_num_threads()
     yield
-    kernels.always_team(False)
+    kernels.always_team(False, False)
     an.set_num_threads(before)
 
 
@@ -278,7 +278,7 @@ def test_every_speed_gives_the_same_bits(sizes, clip, dtype):
     for members in ("layer by layer", 1, 2, 8):
         alone = members in ("layer by layer", 1)
         an.set_num_threads(1 if alone else members)
-        kernels.always_team(not alone)
+        kernels.always_team(not alone, False)
         loss = OwnLoss() if members == "layer by layer" else an.SoftmaxWithLoss()
         net = an.Sequential(
             an.Affine.init(*sizes[:2], rng=0, dtype=dtype), an.LayerNorm(sizes[1], dtype=dtype),

@@ -126,14 +126,14 @@ def test_teams_of_threads_change_no_bit(optimizer, clip):
     try:
         for members in (1, 2, 3):
             an.set_num_threads(members)
-            kernels.always_team(members > 1)
+            kernels.always_team(members > 1, False)
             net, average = build(middle=[an.BatchNorm(70, dtype="float64")], width=70), an.EMA(0.9)
             history = net.fit(x, t, epochs=2, batch_size=40, average=average, clip_norm=clip,
                               optimizer=optimizer(0.01, groups=groups))  # fmt: skip
             assert history.threads == members
             found.append({name: array.copy() for name, array in arrays(average.net).items()})
     finally:
-        kernels.always_team(False)
+        kernels.always_team(False, False)
         an.set_num_threads(before)
     for other in found[1:]:
         for name, array in found[0].items():

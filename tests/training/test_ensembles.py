@@ -15,7 +15,7 @@ ROWS, EACH, N_INPUTS = 53, 8, 5  # the last batch has 5 rows a member
 def threads():
     before = an.get_num_threads()
     yield
-    kernels.always_team(False)
+    kernels.always_team(False, False)
     an.set_num_threads(before)
 
 

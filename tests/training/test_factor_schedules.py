@@ -30,7 +30,7 @@ DECAYING = [cls for cls in CLASSES if hasattr(cls(0.1), "weight_decay")]
 def threads():
     before = an.get_num_threads()
     yield
-    kernels.always_team(False)
+    kernels.always_team(False, False)
     an.set_num_threads(before)
 
 
@@ -76,7 +76,7 @@ def trained(data, members=1, fused=True, monkeypatch=None, net=None, optimizer=N
     net = build() if net is None else net
     optimizer = optimizer_of() if optimizer is None else optimizer
     an.set_num_threads(members)
-    kernels.always_team(members > 1)
+    kernels.always_team(members > 1, False)
     with (monkeypatch or pytest.MonkeyPatch()).context() as patch:
         if not fused:
             patch.setattr(steps, "can_fuse", lambda *_: False)

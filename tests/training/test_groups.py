@@ -20,7 +20,7 @@ GROUPS = [an.Group("*.b", lr=0.5), an.Group(["4.W", "2.gamma"], lr=3.0, weight_d
 def threads():
     before = an.get_num_threads()
     yield
-    kernels.always_team(False)
+    kernels.always_team(False, False)
     an.set_num_threads(before)
 
 
@@ -48,7 +48,7 @@ def trained(data, optimizer, members=1, fused=True, monkeypatch=None, net=None, 
     """The bits that a training leaves, and the network."""
     net = build() if net is None else net
     an.set_num_threads(members)
-    kernels.always_team(members > 1)
+    kernels.always_team(members > 1, False)
     options = {"epochs": 2, "batch_size": 24, "verbose": 0} | options
     if fused:
         history = net.fit(*data, optimizer=optimizer, **options)

@@ -30,7 +30,7 @@ TEAMS = [(2, False), (2, True), (3, True), (8, False)]
 def threads():
     before = an.get_num_threads()
     yield
-    kernels.always_team(False)
+    kernels.always_team(False, False)
     an.set_num_threads(before)
 
 
@@ -250,7 +250,7 @@ def test_two_trainings_at_once(rows):
     """The second finds the pool taken and runs alone, to the same bits."""
     alone = trained((1, False), small_net, *rows, epochs=40, batch_size=24)[:2]
     an.set_num_threads(2)
-    kernels.always_team(True)
+    kernels.always_team(True, False)
     nets, gate = [small_net() for _ in range(4)], threading.Barrier(4)
 
     def fit(net):
@@ -270,7 +270,7 @@ def test_fewer_threads_in_the_middle(rows):
     """A callback that sets the number of threads takes effect at the next call."""
     alone = trained((1, False), small_net, *rows, epochs=6, batch_size=24)[:2]
     an.set_num_threads(3)
-    kernels.always_team(True)
+    kernels.always_team(True, False)
     net, numbers = small_net(), iter([2, 1, 8, 3, 1, 2])
     net.fit(
         *rows, epochs=6, batch_size=24, optimizer=an.SGD(0.1), verbose=0,
@@ -293,7 +293,7 @@ def make():
 
 def fit(threads):
     an.set_num_threads(threads)
-    kernels.always_team(threads > 1)
+    kernels.always_team(threads > 1, False)
     net = make()
     net.fit(x, t, epochs=30, batch_size=40, verbose=0)
     return net.params.flat.tobytes()
@@ -334,7 +334,7 @@ def test_the_plan_in_words():
         "  expected microseconds, but more with Muon: "
         + ", ".join(f"{cost:,.1f} on {n}" for n, cost in enumerate(costs_of(net, 8), 1)),
     ]
-    kernels.always_team(True)
+    kernels.always_team(True, False)
     assert net.summary(True, 50).splitlines()[-3:] == [
         "  rows of the batch: 0-23, 24-49",
         "  rows of 0.W: 0-1, 2-5",
@@ -428,7 +428,7 @@ class Doubles:
 
 def test_ranks_divide_the_rows_themselves(rows):
     """Each of several processes has its part of every batch, and no team of threads."""
-    kernels.always_team(True)
+    kernels.always_team(True, False)
     an.set_num_threads(2)
 
     def fit(reducer):
@@ -451,7 +451,7 @@ def fit():
     return net.params.flat.tobytes()
 
 an.set_num_threads(3)
-kernels.always_team(True)
+kernels.always_team(True, False)
 before = fit()
 pid = os.fork()
 if pid == 0:
@@ -477,7 +477,7 @@ from affinet._dispatch import kernels
 rng = np.random.default_rng(0)
 x, t = rng.standard_normal((4000, 30)).astype("f4"), rng.integers(0, 3, 4000)
 an.set_num_threads(2)
-kernels.always_team(True)
+kernels.always_team(True, False)
 net = an.Sequential(an.Affine.init(30, 60, rng=0), an.ReLU(), an.Affine.init(60, 3, rng=1),
                     loss=an.SoftmaxWithLoss())
 threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
