@@ -108,7 +108,7 @@ class States:
         known, arrived, unclaimed, key = self._known, self._arrived, self._unclaimed, id(W)
 
         def forget(reference: weakref.ref[Array]) -> None:
-            if key in known and known[key][0] is reference:
+            if key in known and known[key][0] is reference:  # pragma: no branch - a race of threads
                 del known[key]
                 mark = arrived.pop(key, None)
                 if mark is not None:

@@ -82,6 +82,16 @@ def test_versions(monkeypatch):
         assert str(error) == "the ranks disagree on affinet's version: 1.0 on rank 0, 1.1 on rank 1"
 
 
+def test_a_rank_that_has_left_ends_those_that_begin():
+    def work(reducer):
+        return fit(reducer) if reducer.rank == 0 else team.Team(reducer).meet(team.LEFT)
+
+    error, left = on_ranks(2, work)
+    assert isinstance(error, RuntimeError)
+    assert str(error) == "rank 1 has ended before this training: all ranks end"
+    assert left is None
+
+
 @pytest.mark.parametrize(("fused", "fine"), [((True, True), True), ((True, False), False)])
 def test_levels(fused, fine, monkeypatch):
     """Those with fused multiply-adds may mix, baseline stands alone."""

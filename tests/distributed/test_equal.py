@@ -7,7 +7,7 @@ import affinet as an
 from affinet.datasets import Shards
 from parts.losses import LOSSES
 from parts.optimizers import CLASSES
-from rank_threads import on_ranks, same_bits
+from rank_threads import ThreadReducer, on_ranks, same_bits
 
 STEPS = 500
 CLOSE = 1e-12  # rounding in float64 from the different order of the sums, over STEPS steps
@@ -234,6 +234,40 @@ def test_the_ranks_share_the_rows():
         np.testing.assert_array_equal(np.concatenate(parts), order[10 * step : 10 * step + 10])
 
 
+class Sharing(ThreadReducer):
+    """A reducer with memory of its own for the gradients."""
+
+    def buffer(self, size, dtype):
+        self.memory = np.full(size, 7, dtype)
+        return self.memory
+
+
+@pytest.mark.parametrize("relu", [an.ReLU, OwnReLU])
+def test_gradients_in_the_reducers_memory(relu):
+    def work(reducer):
+        reducer = Sharing(reducer.meeting, reducer.rank)
+        net, _ = train(reducer, net=make_net(relu=relu), optimizer=an.SGD)
+        assert not np.shares_memory(net.grads.flat, reducer.memory)
+        np.testing.assert_array_equal(net.grads.flat, reducer.memory)  # of the last step
+        return net.params.flat
+
+    found = on_ranks(2, work)
+    plain = on_all(2, make=lambda: make_net(relu=relu), optimizer=an.SGD)
+    assert same_bits([*found, *(net.params.flat for net, *_ in plain)])
+
+
+class OwnDescent:
+    """A custom optimizer, of which every rank has its own object."""
+
+    def update(self, params, grads):
+        params.flat -= 0.3 * grads.flat
+
+
+def test_an_optimizer_that_is_a_plain_object():
+    one, history = train(optimizer=OwnDescent)
+    assert_equal_training(on_all(3, optimizer=OwnDescent), one, history)
+
+
 # Local SGD ---------------------------------------------------------------------------------------
 
 
@@ -268,8 +302,9 @@ def test_local_sgd_by_hand():
     assert same_bits([net.params.flat for net, *_ in outcomes])
 
 
-def test_local_sgd_learns_with_any_optimizer():
-    options = {"steps": 400, "average_every": 4, "optimizer": lambda: an.Adam(0.01)}
+@pytest.mark.parametrize("optimizer", [lambda: an.Adam(0.01), OwnDescent])
+def test_local_sgd_learns_with_any_optimizer(optimizer):
+    options = {"steps": 400, "average_every": 4, "optimizer": optimizer}
     outcomes = on_all(3, sample_weight=WEIGHTS, l2=0.01, **options)
     assert same_bits([net.params.flat for net, *_ in outcomes])
     assert outcomes[0][1]["accuracy"][-1] > 0.85

@@ -236,6 +236,66 @@ def test_a_checkpoint_of_ranks_resumes_on_another_number(tmp_path):
         require_same(nets, own)
 
 
+def test_a_damaged_checkpoint_is_the_failure_of_one_network_on_all_ranks(tmp_path):
+    path = tmp_path / "{net}.npz"
+    an.fit_many(crowd(), X, T, epochs=1, callbacks=[an.Checkpoint(path)])
+    (tmp_path / "2.npz").write_bytes(b"nothing")
+
+    def work(reducer):
+        nets = crowd()
+        try:
+            an.fit_many(nets, X, T, epochs=2, resume=path, reducer=reducer)
+        except an.FitManyError as error:
+            return nets, error
+        return None
+
+    (one, first), (other, second) = on_ranks(2, work)
+    for nets, error in ((one, first), (other, second)):
+        assert list(error.failed) == [2]
+        assert "2.npz" in str(error.failed[2])
+        assert nets[2].history is None
+        assert [len(net.history.epochs) for net in nets if net is not nets[2]] == [2] * (N - 1)
+    require_same(one[:2] + one[3:], other[:2] + other[3:])
+
+
+class Counts:
+    """A custom layer with a buffer without elements, and one that is not contiguous."""
+
+    buffers = ("none", "every_second")
+
+    def __init__(self):
+        self.none, self.every_second = np.zeros(0), np.zeros(8)[::2]
+
+    def forward(self, x, train=True):
+        if train:
+            self.every_second += len(x)
+        return x
+
+    def backward(self, dout):
+        return dout
+
+
+def test_buffers_of_any_form_come_to_every_rank():
+    def work(reducer):
+        nets = [
+            an.Sequential(
+                Counts(), an.Affine.init(4, 3, rng=place, dtype="float64"),
+                loss=an.SoftmaxWithLoss(),
+            )
+            for place in range(3)
+        ]  # fmt: skip
+        an.fit_many(nets, X, T, epochs=2, reducer=reducer)
+        return nets
+
+    own = work(None)
+    assert (own[0].layers[0].every_second >= 2 * len(X)).all()
+    for nets in on_ranks(2, work):
+        require_same(nets, own)
+        for net, other in zip(nets, own, strict=True):
+            assert not net.layers[0].every_second.flags.c_contiguous
+            np.testing.assert_array_equal(net.layers[0].every_second, other.layers[0].every_second)
+
+
 def test_a_rank_without_a_network():
     def work(reducer):
         net = build(0)

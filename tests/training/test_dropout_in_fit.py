@@ -2,12 +2,14 @@
 
 import contextlib
 import copy
+import threading
 
 import numpy as np
 import pytest
 
 import affinet as an
 from affinet import reference
+from affinet.training.step import DropoutPlaces, forget_other_threads
 
 ROWS, WIDTH, BATCH = 12, 8, 6
 
@@ -149,3 +151,28 @@ def test_a_copy_that_a_callback_made_counts_its_own_calls(loss):
     first, second = dropout.forward(x, True), dropout.forward(x, True)
     assert (first != second).any()
     assert dropout.calls == 2
+
+
+def test_a_forked_child_ends_the_step_of_a_thread_that_it_lacks():
+    """What the child calls, in a process where that thread has ended in the middle of its step."""
+    layer, step = an.Dropout(0.4), contextlib.ExitStack()
+    net = an.Sequential(layer)
+
+    def begin():
+        step.enter_context(DropoutPlaces(net, 1).held(3, 0, factor=0.5))
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    assert (layer.p, layer.position is None) == (0.2, False)
+    forget_other_threads()
+    assert (layer.p, layer.position) == (0.4, None)
+
+
+def test_a_fork_keeps_the_step_of_the_thread_that_forks():
+    layer = an.Dropout(0.4)
+    with DropoutPlaces(an.Sequential(layer), 1).held(3, 0, factor=0.5):
+        place = layer.position
+        forget_other_threads()
+        assert (layer.p, layer.position) == (0.2, place)
+    assert (layer.p, layer.position) == (0.4, None)

@@ -9,6 +9,7 @@ import types
 import numpy as np
 import pytest
 
+import affinet as an
 from affinet.training import progress
 
 
@@ -62,6 +63,18 @@ def test_the_bar_shows_loss_accuracy_rows_a_second_and_the_time_left(net, data, 
     shown = terminal.getvalue()
     assert re.search(r"23\.0/46\.0 \[\d\d:\d\d<\d\d:\d\d, +[\d.]+k?rows/s", shown), shown
     assert re.search(r"loss=[\d.]+, accuracy=[\d.]+", shown), shown
+
+
+def test_the_bar_of_a_regression_shows_the_loss_alone(monkeypatch):
+    pytest.importorskip("tqdm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "DRAWN_EVERY", 0)
+    net = an.Sequential(an.Affine.init(2, 1, rng=0), loss=an.MeanSquaredError())
+    net.fit(np.ones((23, 2)), np.ones((23, 1)), epochs=2, batch_size=5)
+    shown = terminal.getvalue()
+    assert re.search(r"loss=[\d.]+", shown), shown
+    assert "accuracy" not in shown
 
 
 def test_a_bar_is_drawn_seldom_and_ends_with_all_rows(net, data, monkeypatch):

@@ -344,7 +344,8 @@ def arrays_of(net: Sequential, optimizer: Any) -> list[Array]:
 def config_of(optimizer: Any) -> str:
     """An optimizer's settings as text."""
     if not hasattr(optimizer, "config"):
-        return f"{optimizer!r}"
+        text = f"{optimizer!r}"  # not that of object: its address differs between ranks
+        return type(optimizer).__name__ if text == object.__repr__(optimizer) else text
     groups = getattr(optimizer, "groups", ()), getattr(optimizer, "decay_bias", True)
     return f"{optimizer.config()}{groups if groups != ((), True) else ''}"
 

@@ -184,6 +184,39 @@ def test_all_values_are_looked_at_once_for_all_networks(monkeypatch):
     an.fit_many(nets, x, x[:, 0] % 2, rows=[[0, 1, 2, 4]] * 4, epochs=1)  # without that row
 
 
+class OwnEmbedding(an.Embedding):
+    """A custom layer that takes other codes: its checks may depend on more than its config."""
+
+    def require_inputs(self, x, name="x", first_row=0):
+        if (x[:, 0] == 2).any():
+            raise ValueError(f"{name}: code 2 is not for this one")
+
+
+def test_a_custom_embedding_looks_at_the_codes_of_its_own_network():
+    x = np.random.default_rng(0).integers(0, 3, (30, 1))
+    t = np.arange(30) % 2
+
+    def make(cls):
+        return an.Sequential(
+            cls(1, {0: 3}, 2, rng=0), an.Affine.init(2, 2, rng=1), loss=an.SoftmaxWithLoss()
+        )
+
+    nets, own = [make(an.Embedding), make(OwnEmbedding)], make(OwnEmbedding)
+    rows = np.flatnonzero(x[:, 0] < 2)
+    with pytest.raises(ValueError, match="x: code 2 is not for this one") as caught:
+        an.fit_many(nets, x, t, epochs=1)
+    assert "network 1 of 2" in caught.value.__notes__[0]
+    an.fit_many(nets, x, t, rows=[None, rows], epochs=1, seeds=[0, 0])
+    own.fit(x[rows], t[rows], epochs=1, seed=0)
+    np.testing.assert_array_equal(nets[1].params.flat, own.params.flat)
+
+
+@pytest.mark.parametrize("x", [X[:0], np.float64(3.0)])
+def test_no_rows_are_refused(x):
+    with pytest.raises(ValueError, match=r"x has shape .*, wanted at least one row"):
+        an.fit_many([build(0)], x, T[: x.size // 4], epochs=1)
+
+
 def test_the_warning_counts_in_the_network_s_rows():
     x = X.copy()
     x[3] = np.nan

@@ -6,13 +6,14 @@ import io
 import sys
 import threading
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import affinet as an
 from affinet.training import many_options
-from affinet.training.crowd import Crowd, cost_of
+from affinet.training.crowd import Crowd, Threads, cost_of
 from affinet.training.step import FusedStep
 from many_networks import N, build, crowd, data, require_same
 
@@ -138,6 +139,39 @@ def test_crowds_of_several_threads_at_once(three_threads):
     for nets in all_nets:
         require_same(nets, own)
     assert an.get_num_threads() == 3
+
+
+def stand_in(train):
+    """What the threads of a crowd use of it."""
+    return SimpleNamespace(
+        train=train, errors=np.geterr(), ended_by=None, watch=SimpleNamespace(stop=False)
+    )
+
+
+def test_no_network_of_a_group_begins_after_the_end():
+    begun = []
+
+    def train(place):
+        begun.append(place)
+        own.watch.stop = True
+
+    own = stand_in(train)
+    threads = Threads(own, [[0, 1], [2]], 1)
+    threads.begin()
+    while threads.wait():
+        pass
+    threads.end()
+    assert begun == [0]
+    assert own.ended_by is None
+
+
+def test_threads_that_did_not_begin_need_no_end():
+    """Ctrl-C may come before all of them run."""
+    own = stand_in(pytest.fail)
+    threads = Threads(own, [[0], [1]], 2)
+    threads.end()
+    assert own.watch.stop
+    assert [thread.ident for thread in threads.threads] == [None, None]
 
 
 def test_a_crowd_inside_a_callback(three_threads):

@@ -122,6 +122,14 @@ def test_a_sound_one_is_accepted(sound):
     assert resumed["callbacks"][0].seen == {"count": 5}
 
 
+def nested(depth):
+    """A list in a list, so many times; to unpack it takes more of the stack than to read it."""
+    inner = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
 CHANGES = {
     "lr a table": lambda d: d["optimizer"]["numbers"].update(lr={}),
     "lr text": lambda d: d["optimizer"]["numbers"].update(lr="x"),
@@ -164,6 +172,7 @@ CHANGES = {
     "callback missing": lambda d: d["callbacks"].pop(),
     "callback without state": lambda d: d["callbacks"][0].pop("state"),
     "custom state a list": lambda d: d["callbacks"][0].update(state=[1]),
+    "custom state 700 lists deep": lambda d: d["callbacks"][0].update(state=nested(700)),
     "custom state text": lambda d: d["callbacks"][0]["state"].update(count="x"),
     "early stopping's state a list": lambda d: d["callbacks"][1].update(state=[]),
     "best arrays text": lambda d: d["callbacks"][1]["state"].update(best="x"),
