@@ -235,7 +235,7 @@ def test_the_ranks_share_the_rows():
 
 
 class Sharing(ThreadReducer):
-    """A reducer with memory of its own for the gradients."""
+    """A reducer with separate memory for the gradients."""
 
     def buffer(self, size, dtype):
         self.memory = np.full(size, 7, dtype)
