@@ -108,6 +108,13 @@ def run(*command: object, timeout: float = 100.0) -> str:
     return done.stdout
 
 
+def compiles(compiler: str, source: str) -> bool:
+    """Whether this compiler, with the headers that it finds, takes these lines of C."""
+    command = [compiler, "-fsyntax-only", "-x", "c", "-"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    return done.returncode == 0
+
+
 def network() -> an.Sequential:
     """The digits network."""
     net = an.Sequential(
@@ -220,6 +227,9 @@ def cortex(folder: Path, processor: str, machine: str) -> None:
     if not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")):
         print(f"skipped: {processor}, no arm-none-eabi-gcc and qemu-system-arm")
         return
+    if not compiles("arm-none-eabi-gcc", "#include <stdio.h>\n"):
+        print(f"skipped: {processor}, arm-none-eabi-gcc finds no stdio.h (libnewlib-dev has it)")
+        return
     for place in sorted(folder.iterdir()):
         (place / "start.c").write_text(START)
         (place / "map.ld").write_text(SCRIPT.format(flash=256))
@@ -259,6 +269,9 @@ def avr(folder: Path) -> None:
     """All types on an ATmega1284 in simavr."""
     if not (shutil.which("avr-gcc") and shutil.which("simavr")):
         print("skipped: AVR, no avr-gcc and simavr")
+        return
+    if not compiles("avr-gcc", "#include <avr/io.h>\n#include <stdio.h>\n"):
+        print("skipped: AVR, avr-gcc finds no stdio.h (avr-libc has it)")
         return
     for place in sorted(folder.iterdir()):
         (place / "avr.c").write_text(AVR)
