@@ -97,6 +97,7 @@ DIRECTIVES = {
     # Plain built-in functions, a twentieth smaller and faster to call than Cython's own; their
     # signatures stand in their docstrings, which only the level "baseline" has.
     "binding": False,
+    "auto_pickle": False,  # Cython's own methods only say that a class cannot be pickled
     "embedsignature": True,
     "embedsignature.format": "clinic",
     "freethreading_compatible": True,

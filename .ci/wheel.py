@@ -47,6 +47,7 @@ SMALL += " -mllvm -inline-threshold=-20 -fomit-frame-pointer"
 # The last numbers of a loop need no separate vectors, and a jump needs no copy of its target.
 SMALL += " -mllvm -enable-epilogue-vectorization=false"
 SMALL += " -mllvm -tail-dup-size=1 -mllvm -tail-dup-placement-threshold=1"
+SMALL += " -fno-plt"  # a call through the table of addresses itself needs no stub
 SMALL += " -DCYTHON_SMALL_CODE=__attribute__((cold,minsize,unused)) -DCYTHON_COMPRESS_STRINGS=0"
 
 
