@@ -195,16 +195,18 @@ cdef extern from *:
         return handler;
     }
 
-    /* Start one more worker; 0 if the system refuses. It takes no signals: those are for Python's
-       threads. */
+    /* Start one more worker; 0 if the system refuses. It takes no signals, which are for Python's
+       threads, but those of its own faults: a program may have a handler that reports them. */
     static int affinet_pool_start(int place) {
         sigset_t all, before;
         pthread_attr_t attributes;
         int started;
+        static const int faults[4] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
         if (pthread_attr_init(&attributes) != 0) return 0;
         pthread_attr_setstacksize(&attributes, AFFINET_STACK);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         sigfillset(&all);
+        for (int i = 0; i < 4; i++) sigdelset(&all, faults[i]);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         started = pthread_create(&affinet_slots[place].thread, &attributes, affinet_worker,
                                  (void*)(intptr_t)place) == 0;
