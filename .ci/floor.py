@@ -21,7 +21,8 @@ ALLOWED = {
         "cpu": "generic64+xsave",  # for xgetbv, asked only where the processor has it
         "baseline": "generic64",
         "avx2": AVX2,
-        "avx512": AVX2 + "+avx512f+avx512vl+avx512bw+avx512dq",
+        # The matrix unit's instructions too, used where processor and system both grant them.
+        "avx512": AVX2 + "+avx512f+avx512vl+avx512bw+avx512dq+xsave+amx_tile+amx_bf16",
     },
     "aarch64": {"cpu": "armv8-a", "baseline": "armv8-a"},
 }
@@ -33,7 +34,11 @@ MUST_REFUSE = {
         "vaddps %zmm0,%zmm1,%zmm2",
         "vaddps %xmm16,%xmm1,%xmm2",
     ],
-    ("x86_64", "avx512"): ["vpdpbusd %zmm0,%zmm1,%zmm2", "vpermb %zmm0,%zmm1,%zmm2"],
+    ("x86_64", "avx512"): [
+        "vpdpbusd %zmm0,%zmm1,%zmm2",
+        "vpermb %zmm0,%zmm1,%zmm2",
+        "tdpbssd %tmm0,%tmm1,%tmm2",
+    ],
     ("aarch64", "baseline"): ["ldadd w0, w1, [x2]", "fmlal v0.4s, v1.4h, v2.4h", "ptrue p0.s"],
 }
 HERE = platform.machine()

@@ -57,6 +57,8 @@ include "rows_in_lanes.pyx"
 include "one_row.pyx"
 include "splitting.pyx"
 include "parts.pyx"
+include "matrix_unit.pyx"
+include "unit_products.pyx"
 include "gemm.pyx"
 
 # Kernels of parts

@@ -42,7 +42,8 @@ cdef void _work_product_in(const Product* p, int part, int parts, real* precisio
         _rows_in_lanes(p, i, M, 0, N)
         return
     if _is_in_parts(p):
-        _work_in_parts(p, i, M, j, N)
+        if not (_has_matrix_unit() and _work_in_unit(p, i, M, j, N)):
+            _work_in_parts(p, i, M, j, N)
         return
     edge = p.edge_columns if j + N == p.N else 0
     while i < end:

@@ -13,6 +13,7 @@ them in all levels of x86, so that their tests can emulate them anywhere.
 
 cdef extern from *:
     """
+    enum { AFFINET_NOT_ASKED, AFFINET_UNIT, AFFINET_UNIT_REFUSED, AFFINET_NO_UNIT };
     #if defined(__clang_major__)
     #define AFFINET_KNOWS_AMX (__clang_major__ >= 12)
     #elif defined(__GNUC__)
@@ -33,26 +34,27 @@ cdef extern from *:
         enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, TILES_SAVED = 3 << 17 };
         enum { TILES = 18, ARCH_REQ_XCOMP_PERM = 0x1023 };
         unsigned a, b, c, d, enabled, high;
-        if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-        if ((d & AMX_BF16) == 0 || (d & AMX_TILE) == 0) return 0;
+        if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return AFFINET_NO_UNIT;
+        if ((d & AMX_BF16) == 0 || (d & AMX_TILE) == 0) return AFFINET_NO_UNIT;
+        if (!__get_cpuid_count(0x1D, 1, &a, &b, &c, &d)) return AFFINET_NO_UNIT;
+        if (b >> 16 < 8 || (b & 0xFFFF) < 64 || (c & 0xFFFF) < 16) return AFFINET_NO_UNIT;
         __asm__ volatile("xgetbv" : "=a"(enabled), "=d"(high) : "c"(0));
-        if ((enabled & TILES_SAVED) != TILES_SAVED) return 0;
-        if (!__get_cpuid_count(0x1D, 1, &a, &b, &c, &d)) return 0;
-        if (b >> 16 < 8 || (b & 0xFFFF) < 64 || (c & 0xFFFF) < 16) return 0;
-        return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILES) == 0;
+        if ((enabled & TILES_SAVED) != TILES_SAVED) return AFFINET_UNIT_REFUSED;
+        return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILES) == 0 ? AFFINET_UNIT
+                                                                        : AFFINET_UNIT_REFUSED;
     }
-    /* 0 not asked yet, 1 granted, -1 not there. */
-    static int affinet_tiles;
-    static int affinet_may_use_tiles(void) {
-        int state = __atomic_load_n(&affinet_tiles, __ATOMIC_RELAXED);
-        if (state == 0) {       /* threads that ask at the same time get the same answer */
-            state = affinet_ask_for_tiles() ? 1 : -1;
-            __atomic_store_n(&affinet_tiles, state, __ATOMIC_RELAXED);
+    static int affinet_unit;
+    static int affinet_matrix_unit(void) {
+        int state = __atomic_load_n(&affinet_unit, __ATOMIC_RELAXED);
+        if (state == AFFINET_NOT_ASKED) {   /* threads that ask together get the same answer */
+            state = affinet_ask_for_tiles();
+            __atomic_store_n(&affinet_unit, state, __ATOMIC_RELAXED);
         }
-        return state > 0;
+        return state;
     }
     #define affinet_assume_tiles(there) \\
-        __atomic_store_n(&affinet_tiles, (there) ? 1 : -1, __ATOMIC_RELAXED)
+        __atomic_store_n(&affinet_unit, (there) ? AFFINET_UNIT : AFFINET_NO_UNIT, \\
+                         __ATOMIC_RELAXED)
 
     static void affinet_configure_tiles(void) {
         struct { uint8_t palette, start, reserved[14]; uint16_t bytes[16]; uint8_t rows[16]; }
@@ -75,7 +77,7 @@ cdef extern from *:
         __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #sums : :)
     #else
     #define AFFINET_HAS_TILES 0
-    #define affinet_may_use_tiles() 0
+    #define affinet_matrix_unit() AFFINET_NOT_ASKED
     #define affinet_assume_tiles(there) ((void)(there))
     #define affinet_configure_tiles() ((void)0)
     #define affinet_release_tiles() ((void)0)
@@ -85,8 +87,8 @@ cdef extern from *:
     #define affinet_add_product(sums, a, b) ((void)0)
     #endif
     """
-    const bint AFFINET_HAS_TILES
-    bint may_use_tiles "affinet_may_use_tiles"() noexcept nogil
+    const int NATIVE_UNIT "AFFINET_UNIT"
+    int affinet_matrix_unit() noexcept nogil
     void affinet_assume_tiles(bint there)
     void configure_tiles "affinet_configure_tiles"() noexcept nogil
     void release_tiles "affinet_release_tiles"() noexcept nogil
@@ -97,9 +99,15 @@ cdef extern from *:
     void add_product "affinet_add_product"(int sums, int a, int b) noexcept nogil
 
 
+cdef inline bint _has_matrix_unit() noexcept nogil:
+    """Whether products in parts may use the unit."""
+    return affinet_matrix_unit() == NATIVE_UNIT
+
+
 def matrix_unit():
-    """Whether products in parts run on a matrix unit, and whether this module was built for one."""
-    return may_use_tiles(), AFFINET_HAS_TILES
+    """The matrix unit: 0 if the module has none of its instructions, 1 if it is used, 2 if the
+    system refused it, 3 if the processor has none."""
+    return affinet_matrix_unit()
 
 
 def assume_matrix_unit(bint there, /):

@@ -48,10 +48,10 @@ cdef enum:
 cdef void _pack_along_k(const Splitting* splitting, Py_ssize_t rows, Py_ssize_t steps,
                         const float* source, Py_ssize_t row_step, char* packed) noexcept nogil:
     """Parts of a tile whose steps of k are neighbours: a row for each of the source's rows."""
-    cdef Py_ssize_t lanes = VECTOR_BYTES // sizeof(float), r, k
+    cdef Py_ssize_t lanes = VECTOR_BYTES // sizeof(float), _r, k
     cdef int part
     cdef vfloat x, near
-    for r in range(rows):
+    for _r in range(rows):
         k = 0
         while k < PART_STEPS:
             x = vload(vectors_of(source + k), max(steps - k, <Py_ssize_t> 0))
@@ -100,7 +100,7 @@ cdef void_apart _pack_tiles(const Splitting* splitting, Py_ssize_t count, Py_ssi
     cdef char[TILE_BYTES] turned
     cdef const float* from_
     cdef char* to
-    cdef int part
+    cdef int _part
     for u in range(tiles * blocks):     # in the order in which the source lies in memory
         tile, block = (u // blocks, u % blocks) if along_k else (u % tiles, u // tiles)
         to = packed + (tile * blocks + block) * splitting.parts * TILE_BYTES
@@ -113,7 +113,7 @@ cdef void_apart _pack_tiles(const Splitting* splitting, Py_ssize_t count, Py_ssi
         else:
             _pack_across_k(splitting, n, min(left, <Py_ssize_t> PART_STEPS), from_, k_step, to)
         if along_k == pairs_in_rows:
-            for part in range(splitting.parts):
+            for _part in range(splitting.parts):
                 _transpose(TILE, TILE, <float*> to, TILE, <float*> turned, TILE)
                 memcpy(to, turned, TILE_BYTES)
                 to += TILE_BYTES

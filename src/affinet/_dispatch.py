@@ -21,6 +21,7 @@ from affinet._version import __version__
 
 LEVELS = ("avx512", "avx2", "baseline")  # best first
 VARIABLE = "AFFINET_ISA"
+NOT_BUILT, NATIVE, REFUSED = 0, 1, 2  # of kernels.matrix_unit()
 
 
 def compiled_levels() -> tuple[str, ...]:
@@ -106,9 +107,21 @@ def baseline_level() -> Any:
 
 
 def precisions() -> dict[str, str]:
-    """How the chosen level computes each precision of products."""
-    has_fma = kernels.build_level()[1]
-    how = "emulated" if has_fma else "emulated, other bits near 2^-126 without fused multiply-add"
+    """How the chosen level computes each precision of products.
+
+    Asks the system for the matrix unit, if there is one, as the first product does.
+    """
+    unit = kernels.matrix_unit()
+    if unit == NATIVE:
+        how = "native"
+    elif unit == REFUSED:
+        how = "emulated, the system does not grant the processor's matrix unit"
+    elif level == "avx512" and unit == NOT_BUILT:
+        how = "emulated, this build has no instructions of a matrix unit"
+    elif kernels.build_level()[1]:
+        how = "emulated"
+    else:
+        how = "emulated, other bits near 2^-126 without fused multiply-add"
     return dict.fromkeys(kernels.known_precisions(), how)
 
 

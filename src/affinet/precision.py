@@ -9,7 +9,7 @@ import numpy as np
 
 from affinet._dispatch import kernels, precisions
 
-PRECISIONS = tuple(precisions())
+PRECISIONS: tuple[str, ...] = kernels.known_precisions()
 EMULATED = "emulated"
 _warned: set[str] = set()
 

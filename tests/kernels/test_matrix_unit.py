@@ -7,7 +7,10 @@ import threading
 import numpy as np
 import pytest
 
+import affinet as an
 import matrix_unit as units
+from affinet import _dispatch
+from affinet._dispatch import NATIVE, NOT_BUILT
 from products_in_parts import KINDS, PATTERNS, PRECISIONS, operands, product
 
 
@@ -27,12 +30,8 @@ def both_ways(kernels, library):
             if emulated:
                 assert emulated.unit_products() > before
                 assert emulated.unit_configured() == 0  # each part of a job lets go of its tiles
-        native = kernels.matrix_unit()[0]
-        kernels.assume_matrix_unit(False)
-        try:
+        with units.without_unit(kernels):
             return found, product(kernels, *arguments)
-        finally:
-            kernels.assume_matrix_unit(native)
 
     return compute
 
@@ -131,6 +130,34 @@ def test_neither_operands_nor_memory_beside_out_change(kernels, library):
     np.testing.assert_array_equal(B, before[1])
 
 
+def trained(precision):
+    """The parameters of a network after a few steps, and its outputs."""
+    rng = np.random.default_rng(11)
+    x, t = rng.standard_normal((100, 40)).astype("f4"), rng.integers(0, 20, 100)
+    net = an.Sequential(
+        *(an.Affine.init(40, 50, rng=0), an.ReLU(), an.Residual(an.Affine.init(50, 50, rng=1))),
+        an.Affine.init(50, 20, rng=2),
+        loss=an.SoftmaxWithLoss(),
+        precision=precision,
+    )
+    net.fit(x, t, epochs=2, batch_size=32, optimizer=an.Adam(0.01), seed=3)
+    return net.params.flat.copy(), net.predict(x)
+
+
+@pytest.mark.filterwarnings("ignore:precision=:RuntimeWarning")
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_training_has_the_same_bits(library, precision):
+    kernels = _dispatch.kernels
+    with units.matrix_unit(kernels, library) as emulated:
+        before = emulated.unit_products() if emulated else -1
+        found = trained(precision)
+        assert before < (emulated.unit_products() if emulated else 0)
+    with units.without_unit(kernels):
+        wanted = trained(precision)
+    for one, other in zip(found, wanted, strict=True):
+        assert same_bits(one, other)
+
+
 PROGRAM = """
 import sys
 import numpy as np
@@ -145,7 +172,7 @@ if sys.argv[1] == "assume":
 
 
 def test_runtime_info_says_what_is_native(kernels):
-    if kernels.build_level()[0] != "avx2" or not kernels.matrix_unit()[1]:
+    if kernels.build_level()[0] != "avx2" or kernels.matrix_unit() == NOT_BUILT:
         pytest.skip("asks one level that has the instructions: a debug build's avx2")
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, "assume"],
@@ -154,5 +181,29 @@ def test_runtime_info_says_what_is_native(kernels):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     before, after = done.stdout.split()
-    assert before == ("native" if kernels.matrix_unit()[0] else "emulated")
+    assert before == ("native" if kernels.matrix_unit() == NATIVE else "emulated")
     assert after == "native"
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "words"),
+    [
+        (NATIVE, "avx512", "native"),
+        (_dispatch.REFUSED, "avx512", "emulated, the system does not grant"),
+        (NOT_BUILT, "avx512", "emulated, this build has no instructions"),
+        (NOT_BUILT, "avx2", "emulated"),
+        (3, "avx512", "emulated"),
+    ],
+)
+def test_why_a_precision_is_emulated_is_said(monkeypatch, state, level, words):
+    class Kernels:
+        matrix_unit = staticmethod(lambda: state)
+        build_level = staticmethod(lambda: (level, True))
+        known_precisions = staticmethod(lambda: PRECISIONS)
+
+    monkeypatch.setattr(_dispatch, "kernels", Kernels)
+    monkeypatch.setattr(_dispatch, "level", level)
+    found = _dispatch.precisions()
+    assert found.keys() == set(PRECISIONS)
+    assert all(how.startswith(words) for how in found.values())
+    assert ("," in words) == any("," in how for how in found.values())

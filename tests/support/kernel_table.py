@@ -16,6 +16,7 @@ from kernel_rows import activations, columns, ensembles, layers, losses, normali
 NOT_KERNELS = {
     "Plan",
     "always_team",
+    "assume_matrix_unit",
     "build_level",
     "known_precisions",
     "multiplies_in_parts",
@@ -24,6 +25,7 @@ NOT_KERNELS = {
     "known_optimizers",
     "make_operations",
     "make_plan",
+    "matrix_unit",
     "permutation",  # NumPy's own is its reference
     "set_cache_sizes",
     "set_threads",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from affinet._dispatch import NATIVE, NOT_BUILT
+
 SOURCE = Path(__file__).with_name("matrix_unit.c")
 FLAGS = ("-O1", "-mfma", "-ffp-contract=off", "-shared", "-fPIC")
 
@@ -36,10 +38,10 @@ def matrix_unit(kernels, library):
 
     Yields None on the processor's own.
     """
-    there, built = kernels.matrix_unit()
-    if not built:
+    state = kernels.matrix_unit()
+    if state == NOT_BUILT:
         pytest.skip("this level has no instructions of a matrix unit; those of a debug build have")
-    if there:
+    if state == NATIVE:
         yield None
         return
     assert library.emulate_unit() == 0
@@ -49,3 +51,14 @@ def matrix_unit(kernels, library):
     finally:
         kernels.assume_matrix_unit(False)
         assert library.emulate_no_more() == 0
+
+
+@contextlib.contextmanager
+def without_unit(kernels):
+    """A kernel module that computes without the processor's unit, if it has one."""
+    native = kernels.matrix_unit() == NATIVE
+    kernels.assume_matrix_unit(False)
+    try:
+        yield
+    finally:
+        kernels.assume_matrix_unit(native)
