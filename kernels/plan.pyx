@@ -121,9 +121,8 @@ cdef class Plan:
     def set_regularization(self, double l2, object clip_norm, object clip_value=None, /):
         """Add l2 / 2 sum W^2 / (rows of a batch) to the loss, and bound the gradient.
 
-        W are the affine operations' weights. clip_value: None or the upper bound of
-        the absolute value of each gradient element. clip_norm: None or the upper bound of the
-        Euclidean norm of the result, which is scaled down to it.
+        W are the affine operations' weights. clip_value: None or the most that an element of the
+        gradient may be in size. clip_norm: None or the most that the result's norm may be.
         """
         if not 0 <= l2 < INFINITY:
             raise ValueError(f"l2 is {l2}, wanted 0 <= l2, finite")
@@ -132,28 +131,30 @@ cdef class Plan:
         self.w.l2, self.w.max_norm, self.w.max_value = l2, max_norm, max_value
 
     def run(self, order, uint64_t step, losses, hits, /, lrs=None, decays=None,
-            dropouts=None, averages=None):
+            dropouts=None, averages=None, Py_ssize_t epochs=1):
         """Train on the rows that ``order`` names, batch after batch, in one call without the GIL.
 
         order: (n,) row indices; step: number of the first batch, the counter of dropout masks.
-        losses, hits: (number of batches,): each batch's loss, and the sum of the weights of its
-        correctly predicted rows: softmax's highest output is the target's, or all of the
-        sigmoid's outputs are on their targets' sides; 0 for other losses. Overwritten.
+        losses, hits: (number of batches,), overwritten: each batch's loss, and the weights of its
+        rows that are right: softmax's highest output is the target's, or all of the sigmoid's
+        are on their targets' sides; 0 for other losses.
         lrs: (number of batches,): the learning rate of each update, the first of every rule's
         numbers; None keeps the rate from set_rule. The last one is kept.
         decays, dropouts: (number of batches,): the factors by which each update multiplies the
         weight decay from set_rule, and the p of every dropout; None is 1. averages: the weights of
         the new parameters in their average (set_average), 0 to 1; None is 0.
+        epochs: equal parts of order, each with a last batch of its own; the call ends after one
+        with a loss that is not finite. Several have no such numbers.
         """
         cdef Held held
         cdef Py_ssize_t n, batches
-        cdef Rates rates
+        cdef Rates rates = Rates(NULL, NULL, NULL, NULL)
         cdef int status
-        rates.lrs = rates.decays = rates.dropouts = rates.averages = NULL
         hold_nothing(&held)
         try:
-            n = _hold_order(self, &held, order)
-            batches = (n + self.w.batch_size - 1) // self.w.batch_size
+            n = _rows_per_epoch(_hold_order(self, &held, order), epochs,
+                                (lrs, decays, dropouts, averages))
+            batches = epochs * ((n + self.w.batch_size - 1) // self.w.batch_size)
             _hold_numbers(&held, b"losses", losses, WRITE, batches)
             _hold_numbers(&held, b"hits", hits, WRITE, batches)
             if lrs is not None:
@@ -170,9 +171,9 @@ cdef class Plan:
             if n % self.w.batch_size == 1 or self.w.batch_size == 1:
                 _require_no_batch_norm(self.w.graph)
             with nogil:
-                status = _run(&self.w, self.team, n, <int64_t*> held_data(&held, 0), step,
-                              <double*> held_data(&held, 1), <double*> held_data(&held, 2),
-                              &rates)
+                status = _run_epochs(&self.w, self.team, epochs, n, <int64_t*> held_data(&held, 0),
+                                     step, <double*> held_data(&held, 1),
+                                     <double*> held_data(&held, 2), &rates)
         finally:
             let_go(&held)
             _forget_factors(&self.w)
@@ -183,8 +184,7 @@ cdef class Plan:
 
         place: index of the first of these rows in the whole batch; dropout depends on it.
         total: None, or the total weight of the batch that these rows, possibly none, are part of:
-        loss and gradients are then this part's share, without the regularization.
-        dropout: the factor of every dropout's p.
+        loss and gradients are then this part's share, unregularized. dropout: the factor of all p.
         """
         cdef Held held
         cdef Py_ssize_t n

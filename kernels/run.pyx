@@ -1,5 +1,6 @@
 """Many steps in one call: by a team where the plan has one and the threads are free."""
 
+from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint64_t
 
 
@@ -26,6 +27,24 @@ cdef int _run(Workspace* w, Team* team, Py_ssize_t n, const int64_t* order, uint
         batch += 1
     _pool_eager(False)
     return status
+
+
+cdef int _run_epochs(Workspace* w, Team* team, Py_ssize_t epochs, Py_ssize_t n,
+                     const int64_t* order, uint64_t step, double* losses, double* hits,
+                     const Rates* rates) noexcept nogil:
+    """Epochs of n rows, until one has a loss that is not finite; likewise -1."""
+    cdef Py_ssize_t batches = (n + w.batch_size - 1) // w.batch_size, _epoch, batch
+    cdef bint finite = True
+    for _epoch in range(epochs):
+        if _run(w, team, n, order, step, losses, hits, rates) < 0:
+            return -1
+        for batch in range(batches):
+            finite = finite and isfinite(losses[batch])
+        if not finite:
+            return 0
+        order, step = order + n, step + <uint64_t> batches
+        losses, hits = losses + batches, hits + batches
+    return 0
 
 
 cdef int _one_step(Workspace* w, Py_ssize_t n, const int64_t* order, uint64_t step,

@@ -1,6 +1,5 @@
-"""An epoch's order has the numbers of NumPy's own permutation, at every size and level."""
+"""The orders of epochs have the numbers of NumPy's own, at every size and level."""
 
-import datetime
 import threading
 
 import numpy as np
@@ -8,89 +7,88 @@ import pytest
 
 FROM_HERE_WITHOUT_THE_GIL = 16384
 SIZES = [0, 1, 2, 3, 4, 5, 31, 32, 33, 1000, 1025, FROM_HERE_WITHOUT_THE_GIL, 70_001]
+SEEDS = [0, 1, 2**31, 2**32 - 1, 2**32, 2**63 + 5, 2**64, 2**96 - 1, 2**96, 2**128, 2**300 + 7]
 
 
-def filled(kernels, bits, n):
-    order = np.full(n, -1, np.int64)
-    kernels.permutation(bits, order)
-    return order
+def in_bytes(seed):
+    """What the kernel wants of a seed."""
+    return seed.to_bytes(4 * max(1, (seed.bit_length() + 31) // 32), "little")
 
 
-@pytest.mark.parametrize("make", [np.random.PCG64, np.random.MT19937, np.random.Philox])
-def test_it_is_numpys_permutation(kernels, make):
+def filled(kernels, seed, epochs, n):
+    orders = np.full((len(epochs), n), -1, np.int64)
+    kernels.permutations(in_bytes(seed), epochs.start, orders)
+    return orders
+
+
+def numpys(seed, epoch, n):
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def test_it_is_numpys_permutation(kernels):
     for n in SIZES:
-        for seed in range(20 if n < 100 else 2):
-            wanted = np.random.Generator(make([seed, n])).permutation(n)
-            np.testing.assert_array_equal(filled(kernels, make([seed, n]), n), wanted)
+        epochs = range(20 if n < 100 else 2)
+        for epoch, order in zip(epochs, filled(kernels, n, epochs, n), strict=True):
+            np.testing.assert_array_equal(order, numpys(n, epoch, n))
 
 
-def test_a_second_one_goes_on_where_the_first_ended(kernels):
-    bits, rng = np.random.PCG64(3), np.random.default_rng(3)
-    for n in (7, 2, 100):
-        np.testing.assert_array_equal(filled(kernels, bits, n), rng.permutation(n))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_any_seed_and_epoch(kernels, seed):
+    """A seed has as many words as it needs; the epoch is one more."""
+    for epochs in range(3), range(1000, 1002), range(2**32 - 2, 2**32):
+        for epoch, order in zip(epochs, filled(kernels, seed, epochs, 50), strict=True):
+            np.testing.assert_array_equal(order, numpys(seed, epoch, 50))
+
+
+def test_of_random_seeds(kernels):
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        seed = int.from_bytes(rng.bytes(int(rng.integers(1, 24))), "little")
+        epoch, n = int(rng.integers(2**32)), int(rng.integers(2, 40))
+        np.testing.assert_array_equal(
+            filled(kernels, seed, range(epoch, epoch + 1), n)[0], numpys(seed, epoch, n)
+        )
 
 
 @pytest.mark.parametrize(
-    ("order", "kind", "message"),
+    ("orders", "kind", "message"),
     [
-        (np.zeros(4, np.int32), TypeError, "order has the wrong dtype, wanted int64"),
-        (np.zeros((4, 1), np.int64), TypeError, "order has 2 dimensions, wanted 1"),
-        (np.zeros(8, np.int64)[::2], ValueError, "contiguous"),
-        (None, TypeError, "order is None, wanted an array"),
-        (np.broadcast_to(np.int64(1), 4), ValueError, "read-only|contiguous"),
+        (np.zeros((1, 4), np.int32), TypeError, "orders has the wrong dtype, wanted int64"),
+        (np.zeros(4, np.int64), TypeError, "orders has 1 dimensions, wanted 2"),
+        (np.zeros((2, 8), np.int64)[:, ::2], ValueError, "contiguous"),
+        (None, TypeError, "orders is None, wanted an array"),
+        (np.broadcast_to(np.int64(1), (2, 4)), ValueError, "read-only|contiguous"),
     ],
 )
-def test_other_arrays_are_refused(kernels, order, kind, message):
+def test_other_arrays_are_refused(kernels, orders, kind, message):
     with pytest.raises((kind, BufferError), match=message):
-        kernels.permutation(np.random.PCG64(0), order)
-
-
-class OtherCapsule:
-    capsule = datetime.datetime_CAPI
+        kernels.permutations(bytes(4), 0, orders)
 
 
 @pytest.mark.parametrize(
-    ("bits", "kind"),
+    ("seed", "epoch", "kind", "message"),
     [
-        (None, AttributeError),
-        (np.random.PCG64(0).capsule, AttributeError),
-        (np.random.default_rng(0), AttributeError),
-        (OtherCapsule(), ValueError),
+        (b"", 0, ValueError, "seed has 0 bytes, wanted a multiple of 4, and not 0"),
+        (bytes(7), 0, ValueError, "seed has 7 bytes"),
+        (None, 0, TypeError, "seed"),
+        (3, 0, TypeError, "seed"),
+        (bytes(4), -1, OverflowError, "negative|convert"),
+        (bytes(4), 2**32, OverflowError, "large|convert"),
     ],
 )
-def test_what_is_no_bit_generator_is_refused(kernels, bits, kind):
-    order = np.full(3, -1, np.int64)
-    with pytest.raises(kind, match=r"capsule|PyCapsule"):
-        kernels.permutation(bits, order)
-    assert (order == -1).all()
-
-
-def test_the_bit_generator_lives_as_long_as_it_is_drawn_from(kernels):
-    """Nobody but the call holds it, and another thread takes whatever memory becomes free."""
-    wanted, over = np.random.default_rng(0).permutation(70_000), threading.Event()
-
-    def take_memory():
-        while not over.is_set():
-            [np.random.PCG64(1) for _ in range(50)]
-
-    thread = threading.Thread(target=take_memory)
-    thread.start()
-    try:
-        for _ in range(20):
-            order = np.empty(70_000, np.int64)
-            kernels.permutation(np.random.PCG64(0), order)
-            np.testing.assert_array_equal(order, wanted)
-    finally:
-        over.set()
-        thread.join()
+def test_other_seeds_and_epochs_are_refused(kernels, seed, epoch, kind, message):
+    orders = np.full((1, 3), -1, np.int64)
+    with pytest.raises(kind, match=message):
+        kernels.permutations(seed, epoch, orders)
+    assert (orders == -1).all()
 
 
 def test_many_threads_at_once(kernels):
-    wanted = [np.random.default_rng(seed).permutation(20_000) for seed in range(4)]
+    wanted = [numpys(seed, 0, 20_000) for seed in range(4)]
     found = {}
 
     def fill(seed):
-        found[seed] = [filled(kernels, np.random.PCG64(seed), 20_000) for _ in range(5)]
+        found[seed] = [filled(kernels, seed, range(1), 20_000)[0] for _ in range(5)]
 
     threads = [threading.Thread(target=fill, args=(seed,)) for seed in range(4)]
     for thread in threads:

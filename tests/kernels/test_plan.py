@@ -156,3 +156,55 @@ def test_eager_may_be_switched():
     plan.eager(False)
     losses.append(plan.gradients(rows(4), 0)[0])
     assert losses[0] == losses[1]
+
+
+def test_several_epochs_in_a_run_are_as_many_runs():
+    """Each ends with a short batch of its own; dropout's masks go on counting."""
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    layers = [dropout(0.5, 3), AFFINE]
+    orders = np.array([[4, 1, 0, 2, 3], [0, 1, 2, 3, 4], [3, 3, 1, 0, 2]], np.int64)
+    results = []
+    for together in (True, False):
+        params = np.linspace(-1, 1, 8)
+        plan = with_data(make(params, layers=layers), x)
+        losses, hits = np.empty(6), np.empty(6)
+        if together:
+            plan.run(orders.ravel(), 7, losses, hits, epochs=3)
+        else:
+            for epoch, order in enumerate(orders):
+                part = slice(2 * epoch, 2 * epoch + 2)
+                plan.run(order, 7 + 2 * epoch, losses[part], hits[part])
+        assert plan.updates == 6
+        results.append((params, losses, hits))
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_run_ends_after_an_epoch_with_a_loss_that_is_not_finite():
+    x = np.ones((5, 3))
+    x[3] = np.nan
+    plan = with_data(make(), x)
+    losses, hits = np.full(6, 7.0), np.full(6, 7.0)
+    order = np.array([0, 1, 2, 4, 0, 3, 1, 2, 0, 1, 0, 1, 2, 4, 0], np.int64)
+    plan.run(order, 0, losses, hits, epochs=3)
+    assert plan.updates == 4
+    assert np.isfinite(losses[:2]).all()
+    assert np.isnan(losses[2:4]).all()
+    assert (losses[4:] == 7).all()
+    assert (hits[4:] == 7).all()
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 2, 6])
+def test_run_refuses_epochs_of_unequal_length(epochs):
+    plan = with_data(make())
+    with pytest.raises(ValueError, match=f"epochs is {epochs}, wanted a divisor of order's 5 rows"):
+        plan.run(rows(5), 0, np.empty(2), np.empty(2), epochs=epochs)
+    assert plan.updates == 0
+
+
+@pytest.mark.parametrize("name", ["lrs", "decays", "dropouts", "averages"])
+def test_run_refuses_numbers_for_the_updates_of_several_epochs(name):
+    plan = with_data(make())
+    with pytest.raises(ValueError, match="several epochs want None"):
+        plan.run(rows(4), 0, np.empty(2), np.empty(2), epochs=2, **{name: np.ones(2)})
+    assert plan.updates == 0

@@ -26,7 +26,7 @@ NOT_KERNELS = {
     "make_operations",
     "make_plan",
     "matrix_unit",
-    "permutation",  # NumPy's own is its reference
+    "permutations",  # NumPy's own is its reference
     "set_cache_sizes",
     "set_threads",
     "team_plan",

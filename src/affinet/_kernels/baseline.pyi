@@ -267,8 +267,8 @@ def layer_norm_backward(
     /,
 ) -> None: ...
 
-# The order of an epoch
-def permutation(bits: Any, order: Array, /) -> None: ...
+# The order of the rows in each epoch
+def permutations(seed: bytes, epoch: int, orders: Array, /) -> None: ...
 
 # A whole forward pass, and the training step
 class Operations:
@@ -318,6 +318,7 @@ class Plan:
         decays: Array | None = None,
         dropouts: Array | None = None,
         averages: Array | None = None,
+        epochs: int = 1,
     ) -> None: ...
     def gradients(
         self,

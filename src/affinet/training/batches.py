@@ -13,11 +13,18 @@ def epoch_order(n_rows: int, seed: int, epoch: int, shuffle: bool = True) -> Arr
 
     It is that of ``np.random.default_rng([seed, epoch]).permutation(n_rows)``, in less time.
     """
-    if not shuffle:
-        return np.arange(n_rows, dtype=np.int64)
-    order = np.empty(n_rows, np.int64)
-    kernels.permutation(np.random.PCG64([seed, epoch]), order)
-    return order
+    return epoch_orders(n_rows, seed, range(epoch, epoch + 1), shuffle)
+
+
+def epoch_orders(n_rows: int, seed: int, epochs: range, shuffle: bool = True) -> Array:
+    """The orders of epochs that follow each other, one after the other."""
+    orders = np.empty((len(epochs), n_rows), np.int64)
+    if shuffle:
+        words = -(-seed.bit_length() // 32) or 1
+        kernels.permutations(seed.to_bytes(4 * words, "little"), epochs.start, orders)
+    else:
+        orders[:] = np.arange(n_rows)
+    return orders.ravel()
 
 
 def steps_per_epoch(n_rows: int, batch_size: int) -> int:

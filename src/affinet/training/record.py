@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from affinet._validation import Array
 from affinet.metrics import Metric
 from affinet.network import Sequential
-from affinet.training.batches import epoch_order, steps_per_epoch
+from affinet.training.batches import epoch_order, epoch_orders, steps_per_epoch
 from affinet.training.regularization import Regularization
 
 if TYPE_CHECKING:
@@ -101,6 +101,10 @@ class Training:
         if self.drawing is None:
             return epoch_order(self.n_rows, self.seed, epoch, self.shuffle)
         return self.drawing.rows(epoch)
+
+    def orders(self, first: int, n: int) -> Array:
+        """Those of ``n`` epochs, one after the other, without a sampler."""
+        return epoch_orders(self.n_rows, self.seed, range(first, first + n), self.shuffle)
 
     @property
     def steps_per_epoch(self) -> int:

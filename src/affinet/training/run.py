@@ -21,6 +21,7 @@ from affinet.network.inner import walk
 from affinet.training.callbacks import StopTraining, TrainingState, due_step, name_of
 from affinet.training.finite import STOPPED_BY, cause_of, has_finite, sentence, warn_caller
 from affinet.training.history import History
+from affinet.training.joined_epochs import can_join, epochs_to_join, train_joined
 from affinet.training.progress import ProgressDisplay
 from affinet.training.rates import Rates
 from affinet.training.record import Training
@@ -150,21 +151,33 @@ class Run:
         """Run all epochs until something stops the training."""
         history, steps = self.history, self.training.steps
         # A checkpoint may lie between an epoch's last step and its end-of-epoch work.
+        joins = can_join(self)
         while history.stopped_by is None and (history.steps < steps or self.sums.batches):
+            if joins and (joined := epochs_to_join(self)) > 1:
+                train_joined(self, joined, progress)
+                continue
             figures = self.train_epoch(progress)
             if not self.sums.batches:  # the schedule stopped the training before the first one
                 return
             if self.training.validation_data is not None:
                 found = self.evaluate(self.training.validation_data)
                 figures |= {f"val_{name}": value for name, value in found.items()}
-            history.epochs.append(figures)
-            self.whole_epoch, self.sums = self.sums, Sums()
-            progress.epoch(len(history.epochs), figures)
+            self.note_epoch(figures, progress)
             self.settle_stop()
             if history.stopped_by is None:
                 self.end_epoch(figures)
             if self.broken:
-                history.stopped_by = history.stopped_by or STOPPED_BY
+                self.end_broken()
+
+    def note_epoch(self, figures: dict[str, float], progress: ProgressDisplay) -> None:
+        """Keep and show the figures of a finished epoch."""
+        self.history.epochs.append(figures)
+        self.whole_epoch, self.sums = self.sums, Sums()
+        progress.epoch(len(self.history.epochs), figures)
+
+    def end_broken(self) -> None:
+        """End training because of a loss that is not finite."""
+        self.history.stopped_by = self.history.stopped_by or STOPPED_BY
 
     def stop(self, text: str) -> None:
         """Record why training ends, unless another reason was recorded before."""
@@ -221,9 +234,13 @@ class Run:
             if self.at_steps:
                 self.end_steps()
                 started = time.perf_counter()
+        return self.figures_of_epoch()
+
+    def figures_of_epoch(self) -> dict[str, float]:
+        """The figures of the epoch that ends; warns if its loss is not finite."""
         self.settle_stop()
         figures = self.figures()
-        if not math.isfinite(sums.loss):
+        if not math.isfinite(self.sums.loss):
             self.broken = self.is_broken()
             self.warn_not_finite(f"the loss of epoch {figures['epoch']} is {figures['loss']}")
         return figures
@@ -262,13 +279,23 @@ class Run:
         sums.batches += batches
         seconds = time.perf_counter() - started
         if batches == self.batches_a_call or seconds > PAUSE:
-            self.batches_a_call = max(1, int(PAUSE * batches / max(seconds, 1e-9)))
+            self.set_pace(batches, seconds)
         progress.steps(len(part), last, hit_rate if self.classes else None)
+
+    def set_pace(self, batches: int, seconds: float) -> None:
+        """Let a call take as many batches as fit into a pause, given how long these took."""
+        self.batches_a_call = max(1, int(PAUSE * batches / max(seconds, 1e-9)))
 
     def run_steps(self, part: Array, weights: list[float], rates: Rates) -> tuple[float, float]:
         """Train on batches of these weights; returns the last loss and the accuracy."""
-        sums, found = self.sums, self.step.run(part, self.history.steps, rates)
-        losses, right = found[0].tolist(), found[1].tolist()
+        losses, hits = self.step.run(part, self.history.steps, rates)
+        return self.add_up(weights, losses.tolist(), hits.tolist())
+
+    def add_up(
+        self, weights: list[float], losses: list[float], right: list[float]
+    ) -> tuple[float, float]:
+        """Add the losses and hits of batches of these weights to the epoch's; likewise."""
+        sums = self.sums
         loss, hits, weight = sums.loss, sums.hits, sums.weight
         for batch, own in enumerate(weights):
             loss += losses[batch] * own

@@ -291,10 +291,22 @@ class FusedStep:
             self.run_plan(self.located(rows), first + start, losses[part], hits[part], some)
         return losses, hits
 
-    def run_plan(self, order: Array, first: int, losses: Array, hits: Array, rates: Rates) -> None:
+    def run_epochs(self, order: Array, first: int, epochs: int) -> tuple[Array, Array]:
+        """Train on the rows of so many epochs of one length, whose last batches may be short.
+
+        The call ends after an epoch with a loss that is not finite. Returns as :meth:`run`.
+        """
+        batches = epochs * -(-len(order) // epochs // self.batch_size)
+        losses, hits = np.empty(batches), np.empty(batches)
+        self.run_plan(self.located(order), first, losses, hits, NO_RATES, epochs)
+        return losses, hits
+
+    def run_plan(
+        self, order: Array, first: int, losses: Array, hits: Array, rates: Rates, epochs: int = 1
+    ) -> None:
         """Make one compiled call and count its updates, even if it was interrupted."""
         try:
-            self.plan.run(order, first, losses, hits, *rates)
+            self.plan.run(order, first, losses, hits, *rates, epochs)
         finally:
             updates = self.plan.updates
             made = updates - self.state.step
