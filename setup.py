@@ -117,7 +117,7 @@ EACH_CALL = re.compile(
 # What a run or a network goes through once: the model of a step's cost, and who has which buffer.
 ONCE = re.compile(
     r"__(team_size|step_cost|step_arithmetic|lines_crossed|batch_norms|shared|fuse|overwritten"
-    r"|assign_buffers|assign_gradients|take_slot|has_own_dx|new_team|free_team|call_members)\("
+    r"|assign_buffers|assign_gradients|seed|take_slot|has_own_dx|new_team|free_team|call_members)\("
 )
 
 

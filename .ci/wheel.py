@@ -83,6 +83,8 @@ def squeeze(wheel: Path) -> None:
         zopfli.ZipFile(small, "w", zipfile.ZIP_DEFLATED, block_splitting_max=0) as new,
     ):
         for file in old.infolist():
+            if file.is_dir():  # what unpacks a wheel makes the folders of its files
+                continue
             new.writestr(file, old.read(file), zipfile.ZIP_DEFLATED)
     small.replace(wheel)
 

@@ -155,7 +155,7 @@ def permutations(bytes seed not None, uint32_t epoch, orders, /):
     cdef Py_ssize_t n, rows, words = len(seed) // 4
     cdef const uint8_t* start = seed
     if words == 0 or len(seed) % 4 != 0:
-        raise ValueError(f"seed has {len(seed)} bytes, wanted a multiple of 4, and not 0")
+        raise ValueError("seed wants 4 bytes, or a multiple of 4")
     hold_nothing(&held)
     try:
         hold(&held, b"orders", orders, INT64, 2, WRITE)

@@ -143,8 +143,7 @@ cdef class Plan:
         decays, dropouts: (number of batches,): the factors by which each update multiplies the
         weight decay from set_rule, and the p of every dropout; None is 1. averages: the weights of
         the new parameters in their average (set_average), 0 to 1; None is 0.
-        epochs: equal parts of order, each with a last batch of its own; the call ends after one
-        with a loss that is not finite. Several have no such numbers.
+        epochs: equal parts of order; the call ends after one with a loss that is not finite.
         """
         cdef Held held
         cdef Py_ssize_t n, batches
@@ -152,8 +151,10 @@ cdef class Plan:
         cdef int status
         hold_nothing(&held)
         try:
-            n = _rows_per_epoch(_hold_order(self, &held, order), epochs,
-                                (lrs, decays, dropouts, averages))
+            n = _hold_order(self, &held, order)
+            if epochs < 1 or n % epochs != 0:
+                raise ValueError(f"epochs is {epochs}, wanted a divisor of order's {n} rows")
+            n = n // epochs
             batches = epochs * ((n + self.w.batch_size - 1) // self.w.batch_size)
             _hold_numbers(&held, b"losses", losses, WRITE, batches)
             _hold_numbers(&held, b"hits", hits, WRITE, batches)
@@ -234,9 +235,8 @@ cdef class Plan:
         decay: None, or the factor of the weight decay from set_rule. average: the weight of the
         parameters in their average.
         """
-        cdef Rates rates
+        cdef Rates rates = Rates(NULL, NULL, NULL, NULL)
         cdef double factor
-        rates.lrs = rates.decays = rates.dropouts = rates.averages = NULL
         if average != 0:
             _require_averages(&self.w, 1, &average)
         if decay is not None:

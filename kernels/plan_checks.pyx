@@ -46,16 +46,6 @@ cdef int _copy_groups(list groups, Py_ssize_t n_parameters, int rule, Group* own
     return 0
 
 
-cdef Py_ssize_t _rows_per_epoch(Py_ssize_t n, Py_ssize_t epochs, tuple numbers) except -1:
-    """The rows of each of a run's epochs; raises if they cannot be equal, or have numbers."""
-    if epochs < 1 or n % epochs != 0:
-        raise ValueError(f"epochs is {epochs}, wanted a divisor of order's {n} rows")
-    for number in numbers:
-        if epochs > 1 and number is not None:
-            raise ValueError("several epochs want None for the numbers of their updates")
-    return n // epochs
-
-
 cdef void _forget_factors(Workspace* w) noexcept nogil:
     """Undo what the factors of a run's last update have left."""
     w.dropout, w.update.tau = 1, 0

@@ -34,9 +34,10 @@ cdef int _run_epochs(Workspace* w, Team* team, Py_ssize_t epochs, Py_ssize_t n,
                      const Rates* rates) noexcept nogil:
     """Epochs of n rows, until one has a loss that is not finite; likewise -1."""
     cdef Py_ssize_t batches = (n + w.batch_size - 1) // w.batch_size, _epoch, batch
+    cdef Rates here = rates[0]
     cdef bint finite = True
     for _epoch in range(epochs):
-        if _run(w, team, n, order, step, losses, hits, rates) < 0:
+        if _run(w, team, n, order, step, losses, hits, &here) < 0:
             return -1
         for batch in range(batches):
             finite = finite and isfinite(losses[batch])
@@ -44,7 +45,20 @@ cdef int _run_epochs(Workspace* w, Team* team, Py_ssize_t epochs, Py_ssize_t n,
             return 0
         order, step = order + n, step + <uint64_t> batches
         losses, hits = losses + batches, hits + batches
+        _move_rates(&here, batches)
     return 0
+
+
+cdef void _move_rates(Rates* rates, Py_ssize_t batches) noexcept nogil:
+    """To those of the updates after these many."""
+    if rates.lrs != NULL:
+        rates.lrs += batches
+    if rates.decays != NULL:
+        rates.decays += batches
+    if rates.dropouts != NULL:
+        rates.dropouts += batches
+    if rates.averages != NULL:
+        rates.averages += batches
 
 
 cdef int _one_step(Workspace* w, Py_ssize_t n, const int64_t* order, uint64_t step,

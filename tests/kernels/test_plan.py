@@ -159,21 +159,23 @@ def test_eager_may_be_switched():
 
 
 def test_several_epochs_in_a_run_are_as_many_runs():
-    """Each ends with a short batch of its own; dropout's masks go on counting."""
+    """Each ends with a short batch of its own; dropout's masks and the rates go on."""
     x = np.random.default_rng(0).standard_normal((5, 3))
     layers = [dropout(0.5, 3), AFFINE]
     orders = np.array([[4, 1, 0, 2, 3], [0, 1, 2, 3, 4], [3, 3, 1, 0, 2]], np.int64)
+    rates = np.array([[0.1, 0.2, 0.3, 0.1, 0.0, 0.4], [1, 0.5, 0.7, 1, 0, 0.9]])
     results = []
     for together in (True, False):
         params = np.linspace(-1, 1, 8)
         plan = with_data(make(params, layers=layers), x)
         losses, hits = np.empty(6), np.empty(6)
         if together:
-            plan.run(orders.ravel(), 7, losses, hits, epochs=3)
+            plan.run(orders.ravel(), 7, losses, hits, rates[0], dropouts=rates[1], epochs=3)
         else:
             for epoch, order in enumerate(orders):
                 part = slice(2 * epoch, 2 * epoch + 2)
-                plan.run(order, 7 + 2 * epoch, losses[part], hits[part])
+                lrs, dropouts = rates[:, part].copy()
+                plan.run(order, 7 + 2 * epoch, losses[part], hits[part], lrs, dropouts=dropouts)
         assert plan.updates == 6
         results.append((params, losses, hits))
     for one, two in zip(*results, strict=True):
@@ -199,12 +201,4 @@ def test_run_refuses_epochs_of_unequal_length(epochs):
     plan = with_data(make())
     with pytest.raises(ValueError, match=f"epochs is {epochs}, wanted a divisor of order's 5 rows"):
         plan.run(rows(5), 0, np.empty(2), np.empty(2), epochs=epochs)
-    assert plan.updates == 0
-
-
-@pytest.mark.parametrize("name", ["lrs", "decays", "dropouts", "averages"])
-def test_run_refuses_numbers_for_the_updates_of_several_epochs(name):
-    plan = with_data(make())
-    with pytest.raises(ValueError, match="several epochs want None"):
-        plan.run(rows(4), 0, np.empty(2), np.empty(2), epochs=2, **{name: np.ones(2)})
     assert plan.updates == 0

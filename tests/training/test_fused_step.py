@@ -359,7 +359,9 @@ def test_interrupt_keeps_count_of_updates_and_a_usable_net(monkeypatch):
 
     monkeypatch.setattr(FusedStep, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        net.fit(x, t, epochs=1000, batch_size=N, optimizer=optimizer)
+        # With a callback, every epoch is a call of its own.
+        options = {"batch_size": N, "optimizer": optimizer, "callbacks": [lambda state: None]}
+        net.fit(x, t, epochs=1000, **options)
     assert net.history.steps == optimizer.state_of(net.params.flat).step == 3
     monkeypatch.undo()
     assert net.fit(x, t, epochs=1, optimizer=optimizer).step_kind == "fused"

@@ -146,6 +146,24 @@ def test_seconds_are_shared_by_the_epochs_of_a_call(joined):
     assert len(set(seconds[-joined[-1] :])) == 1
 
 
+def test_an_interrupted_call_counts_its_updates(monkeypatch):
+    real = FusedStep.run_epochs
+
+    def interrupted(self, order, first, epochs):
+        real(self, order, first, epochs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FusedStep, "run_epochs", interrupted)
+    monkeypatch.setattr(run, "PAUSE", 30.0)
+    net, optimizer = network(), an.Adam()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, T, epochs=9, batch_size=16, optimizer=optimizer)
+    assert net.history.stopped_by == "KeyboardInterrupt"
+    assert net.history.steps == optimizer.state_of(net.params.flat).step == 9 * 4
+    monkeypatch.undo()
+    assert len(net.fit(X, T, epochs=2, optimizer=optimizer).epochs) == 2
+
+
 def test_a_call_ends_after_a_pause(monkeypatch):
     """Ctrl-C and the display are waited for: a call has no more epochs than fit into a pause."""
     monkeypatch.setattr(run, "PAUSE", 1e-9)
