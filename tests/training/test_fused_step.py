@@ -358,9 +358,9 @@ def test_interrupt_keeps_count_of_updates_and_a_usable_net(monkeypatch):
         return result
 
     monkeypatch.setattr(FusedStep, "run", interrupted)
+    # With a callback, every epoch is a call of its own.
+    options = {"batch_size": N, "optimizer": optimizer, "callbacks": [lambda state: None]}
     with pytest.raises(KeyboardInterrupt):
-        # With a callback, every epoch is a call of its own.
-        options = {"batch_size": N, "optimizer": optimizer, "callbacks": [lambda state: None]}
         net.fit(x, t, epochs=1000, **options)
     assert net.history.steps == optimizer.state_of(net.params.flat).step == 3
     monkeypatch.undo()
