@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import machine
-from crowds.affinet_crowds import CONTENDERS, FitMany, FitManyAlone, Loop, LoopAlone
+from crowds.affinet_crowds import CONTENDERS as THREADS
+from crowds.affinet_crowds import FitMany, FitManyAlone, Loop, LoopAlone
+from crowds.own_processes import Processes
 from crowds.task import Crowd
 from nets import NETS
 from report import table, write_json
@@ -34,6 +36,7 @@ PACKAGES = {"jax": "jax", "torch": "torch", "sklearn": "scikit-learn"}
 TINY, SEED = replace(NETS["tiny"], batches=30), replace(NETS["seed"], batches=60)
 # After more, of hundreds of networks one has a ReLU whose input rounds to the other side of 0.
 FEW_STEPS = 5
+CONTENDERS: dict[str, Any] = {**THREADS, "loops of fits, a process a core": Processes}
 SUM, MANY = "loop of fits, 1 thread", "fit_many"
 
 
@@ -63,7 +66,7 @@ def contenders_of(task: Crowd, peers: Sequence[str]) -> dict[str, Any]:
 def verify(task: Crowd, contenders: dict[str, Any]) -> dict[str, float]:
     """Bits of affinet's contenders, and how far the others' parameters are from them."""
     own = Loop(task)
-    for make in (LoopAlone, Loop, FitMany, FitManyAlone):
+    for make in (LoopAlone, Loop, FitMany, FitManyAlone, Processes):
         other = make(task)
         other.run(1)
         if make is LoopAlone:

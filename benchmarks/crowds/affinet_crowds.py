@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,16 +21,20 @@ class FitMany:
 
     threads: int | None = None  # as many as the process has
 
-    def __init__(self, task: Crowd, shuffle: bool = True) -> None:
+    def __init__(
+        self, task: Crowd, shuffle: bool = True, places: Sequence[int] | None = None
+    ) -> None:
+        """``places`` are the networks to train, all of them by default."""
         self.task = task
+        self.places = range(task.n) if places is None else places
         self.options: dict[str, Any] = {"epochs": task.epochs, "batch_size": task.net.batch}
         self.options |= {"shuffle": shuffle, "verbose": 0}
-        self.nets = [network(task.net.widths) for _ in range(task.n)]
+        self.nets = [network(task.net.widths) for _ in self.places]
         self.reset()
 
     def reset(self) -> None:
         """Start again from the initial parameters."""
-        for place, net in enumerate(self.nets):
+        for place, net in zip(self.places, self.nets, strict=True):
             for name, array in zip(net.params, self.task.first, strict=True):
                 net.params[name] = array[place]
 
@@ -44,8 +49,8 @@ class FitMany:
 
     def train(self) -> None:
         """One call for all."""
-        sgd, seeds = an.SGD(self.task.lr), range(self.task.n)
-        an.fit_many(self.nets, *self.task.data, optimizer=sgd, seeds=seeds, **self.options)
+        sgd = an.SGD(self.task.lr)
+        an.fit_many(self.nets, *self.task.data, optimizer=sgd, seeds=self.places, **self.options)
 
     def parameters(self) -> list[Array]:
         """The parameters of all networks, (n, ...) each."""
@@ -63,7 +68,7 @@ class Loop(FitMany):
 
     def train(self) -> None:
         """One call for each."""
-        for seed, net in enumerate(self.nets):
+        for seed, net in zip(self.places, self.nets, strict=True):
             optimizer = an.SGD(self.task.lr)
             net.fit(*self.task.data, optimizer=optimizer, seed=seed, **self.options)
 
