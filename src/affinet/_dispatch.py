@@ -78,7 +78,8 @@ def runtime_info() -> dict[str, Any]:
         ``reason``, ``compiled_levels``, ``supported_levels``, ``baseline`` (the vectors of that
         level here: SSE2, NEON, simd128 in a browser, or scalar), ``threads`` (the maximum), and
         ``precisions``: for each precision of products that a :class:`Sequential` can have, whether
-        a matrix unit computes it ("native") or ordinary arithmetic ("emulated").
+        a matrix unit computes it ("native") or ordinary arithmetic ("emulated", and why where that
+        is not plain).
 
     Examples
     --------
