@@ -184,3 +184,21 @@ def test_the_commit_is_that_of_affinet_and_of_no_other_project(monkeypatch, tmp_
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     monkeypatch.setattr(machine, "__file__", str(tmp_path / "machine.py"))
     assert machine.commit() is None
+
+
+def test_a_figure_of_three_nets_has_an_empty_place():
+    pytest.importorskip("matplotlib", reason="needs matplotlib, the extra cli")
+    from affinet.bench import picture
+
+    panels = picture.open_panels(3)
+    assert len(panels) == 3
+    assert [ax.axison for ax in panels[0].figure.axes] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("low", "high", "most"), [(1.013, 1.0135, 0), (10.0, 10.4, 2)])
+def test_a_narrow_axis_has_the_round_numbers_that_there_are(low, high, most):
+    from affinet.bench import picture
+
+    found = picture.round_numbers(low, high)
+    assert len(found) <= most
+    assert all(low <= value <= high for value in found)

@@ -396,3 +396,26 @@ def test_a_damaged_state_is_refused(name):
     with pytest.raises((TypeError, ValueError), match=words):
         watch.load_state_dict(change(watch.state_dict()))
     assert watch.state_dict()["record"] == before["record"]
+
+
+def test_rows_of_one_number_without_an_axis_of_columns():
+    x = np.linspace(-1, 1, 40)
+    net = an.Sequential(
+        *(an.Affine.init(1, 4, rng=0), an.ReLU(), an.Affine.init(4, 1, rng=1)),
+        loss=an.MeanSquaredError(),
+    )
+    flat, column = Monitor(verbose=False), Monitor(verbose=False)
+    for rows, watch in (x, flat), (x[:, None], column):
+        copy.deepcopy(net).fit(rows, x[:, None], epochs=2, callbacks=[watch])
+    assert flat.to_dict() == column.to_dict()
+
+
+def test_a_record_with_other_entries_is_refused():
+    net, watch = net_of([64, 6, 10]), Monitor(verbose=False)
+    x, t = (part[:60] for part in DIGITS[0])
+    net.fit(x, t, epochs=1, callbacks=[watch])
+    state = watch.state_dict()
+    wrong = {**state, "record": {**state["record"], "mood": 1}}
+    with pytest.raises(ValueError, match=r"the record has .*mood, wanted"):
+        watch.load_state_dict(wrong)
+    assert watch.state_dict()["record"] == state["record"]

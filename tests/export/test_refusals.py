@@ -130,3 +130,15 @@ def test_fields_of_columns_whose_names_are_alike_in_c_differ(names):
     found = [code.field(name, "double", "") for name in names]
     assert len(set(found)) == len(names)
     assert found[0] in ("a_b_2", "a")
+
+
+@pytest.mark.parametrize("rows", [np.zeros((3, 4)), np.zeros((0, 5)), np.zeros(4)])
+def test_rows_to_calibrate_with_that_do_not_fit_are_refused(rows):
+    with pytest.raises(ValueError, match=r"calibrate has shape .*, wanted rows of (5 )?numbers"):
+        an.export.emulate(mlp(), X, type="int8", calibrate=rows)
+
+
+def test_a_network_whose_layers_fix_no_width_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no layer fixes how many numbers a row has"):
+        an.export.c(an.Sequential(an.ReLU()), tmp_path, name="m")
+    assert not any(tmp_path.iterdir())

@@ -105,3 +105,8 @@ def test_rounding_noise_ignores_a_kink_at_the_place_itself():
     x = np.zeros(1)
     found = rounding_noise(lambda: 1.0 + max(x[0], 0.0), [x], np.random.default_rng(0))
     assert found < 10 * EPS
+
+
+def test_a_step_that_is_lost_in_rounding_gives_no_derivative():
+    """At 1e300 a step of 2^-7 moves nothing: there is no slope to be measured."""
+    assert derivative_at(lambda x: x, 1e300) is None

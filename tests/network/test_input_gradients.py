@@ -83,3 +83,13 @@ def test_refusals(x):
     coded = an.Sequential(an.Embedding(3, {0: 4}, 2), an.Affine.init(4, 1))
     with pytest.raises(ValueError, match="the first layer takes codes"):
         coded.gradient(np.zeros((2, 3)))
+
+
+def test_inside_a_training_the_thread_that_trains_may_ask():
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((20, 3)), rng.integers(0, 2, 20)
+    net = an.Sequential(an.Affine.init(3, 2, rng=0), loss=an.SoftmaxWithLoss())
+    found = []
+    net.fit(x, t, epochs=2, callbacks=[lambda state: found.append(state.net.gradient(x[0], 1))])
+    assert len(found) == 2
+    np.testing.assert_array_equal(found[-1], net.params["0.W"][:, 1])

@@ -125,3 +125,13 @@ def test_refusals(x):
 
     with pytest.raises(TypeError, match="samples: layer 0 is Own"):
         an.Sequential(Own(0.5)).predict(x, samples=2)
+
+
+def test_codes_of_categories_are_checked_in_samples_too():
+    net = an.Sequential(
+        *(an.Embedding(2, {1: 3}, 2, rng=0), an.Affine.init(3, 2, rng=1), an.Dropout(0.5)),
+    )
+    good, bad = np.array([[0.5, 2.0], [1.0, 0.0]]), np.array([[0.5, 2.0], [1.0, 9.0]])
+    assert net.predict(good, samples=3).shape == (3, 2, 2)
+    with pytest.raises(ValueError, match=r"9"):
+        net.predict(bad, samples=3)
