@@ -150,8 +150,8 @@ class Run:
     def train_epochs(self, progress: ProgressDisplay) -> None:
         """Run all epochs until something stops the training."""
         history, steps = self.history, self.training.steps
-        # A checkpoint may lie between an epoch's last step and its end-of-epoch work.
         joins = can_join(self)
+        # A checkpoint may lie between an epoch's last step and its end-of-epoch work.
         while history.stopped_by is None and (history.steps < steps or self.sums.batches):
             if joins and (joined := epochs_to_join(self)) > 1:
                 train_joined(self, joined, progress)
