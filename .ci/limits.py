@@ -37,15 +37,11 @@ def main() -> int:
     if not installed:
         raise SystemExit("affinet is not installed from a wheel here")
     numpy, affinet = import_seconds()
+    of = f"of {1e3 * numpy:.0f} ms"
     figures = [
         ("wheel", wheel, WHEEL_MB, "MB"),
         ("installed", installed, INSTALLED_MB, "MB"),
-        (
-            "import affinet, of NumPy's time",
-            affinet / numpy,
-            IMPORT_SHARE,
-            f"of {1e3 * numpy:.0f} ms",
-        ),
+        ("import affinet, of NumPy's time", affinet / numpy, IMPORT_SHARE, of),
     ]
     for name, value, limit, unit in figures:
         print(f"{name}: {value:.2f} {unit} (limit {limit:g} {unit})")
