@@ -87,7 +87,7 @@ cdef inline uint32_t _next_32(Pcg64* bits) noexcept nogil:
 
 
 cdef void _seed(Pcg64* bits, const uint8_t* seed, Py_ssize_t words, uint32_t epoch) noexcept nogil:
-    """The generator of ``PCG64([seed, epoch])`` for a seed of so many words, the lowest first."""
+    """The generator of ``PCG64([seed, epoch])`` for a seed of these words, the lowest first."""
     cdef Hash hash_
     cdef uint32_t[POOL] pool
     cdef uint64_t[POOL] drawn

@@ -34,3 +34,14 @@ def product(kernels, A, B, b, precision, pattern):
     out = np.full(shape, 7, np.float32)
     kernels.gemm_in_parts(A, B, b, precision, pattern, out)
     return out
+
+
+def require_nothing_else_written(kernels, A, B, precision):
+    """out = A B, in the middle of memory that must stay as it is; so must A and B."""
+    before, shape = (A.copy(), B.copy()), (len(A), B.shape[1])
+    room = np.full(shape[0] * shape[1] + 128, 7, np.float32)
+    kernels.gemm_in_parts(A, B, None, precision, "nn", room[64:-64].reshape(shape))
+    assert (room[:64] == 7).all()
+    assert (room[-64:] == 7).all()
+    np.testing.assert_array_equal(A, before[0])
+    np.testing.assert_array_equal(B, before[1])

@@ -30,7 +30,7 @@ def can_join(run: Run) -> bool:
 
 
 def epochs_to_join(run: Run) -> int:
-    """How many whole epochs the next call trains; 1 if it trains no more than one."""
+    """How many whole epochs the next call trains; below 2, it trains one or a part of it."""
     training = run.training
     if run.sums.batches:  # the epoch has begun
         return 1

@@ -292,7 +292,7 @@ class FusedStep:
         return losses, hits
 
     def run_epochs(self, order: Array, first: int, epochs: int) -> tuple[Array, Array]:
-        """Train on the rows of so many epochs of one length, whose last batches may be short.
+        """Train on the rows of several epochs of one length, whose last batches may be short.
 
         The call ends after an epoch with a loss that is not finite. Returns as :meth:`run`.
         """
