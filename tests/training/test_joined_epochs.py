@@ -131,6 +131,36 @@ def test_a_layerwise_step_takes_epoch_by_epoch(joined):
     assert not joined
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_network_of_a_kind_tries_the_pace_out_for_all(joined, threads):
+    """The others' epochs are one call each, with the bits of their own fits."""
+    options = {"epochs": 9, "batch_size": 16}
+    alone = [network(seed) for seed in range(8)]
+    for seed, net in enumerate(alone):
+        net.fit(X, T, seed=seed, **options)
+    joined.clear()
+    nets = [network(seed) for seed in range(8)]
+    with an.num_threads(threads):
+        an.fit_many(nets, X, T, seeds=range(8), **options)
+    tried = joined.count(8)  # a thread may begin when another has tried it out
+    assert 1 <= tried <= threads
+    assert joined.count(9) == 8 - tried
+    for one, two in zip(nets, alone, strict=True):
+        assert one.params.flat.tobytes() == two.params.flat.tobytes()
+
+
+def test_another_kind_of_training_tries_out_its_own_pace(joined):
+    """A step of twice the rows, or of another rule, takes another time."""
+    nets = [network(seed) for seed in range(4)]
+    with an.num_threads(1):
+        an.fit_many(nets, X, T, epochs=9, batch_sizes=[16, 16, 25, 25])
+        assert joined == [8, 9, 8, 9]
+        joined.clear()
+        rules = [an.SGD(0.1), an.SGD(0.1), an.Adam(), an.Adam()]
+        an.fit_many(nets, X, T, epochs=9, batch_size=16, optimizers=rules)
+    assert sorted(joined) == [8, 8, 9, 9]
+
+
 def test_every_epoch_is_shown(joined, capsys):
     network().fit(X, T, epochs=12, batch_size=16, verbose=True)
     assert max(joined) > 1

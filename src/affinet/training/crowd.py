@@ -134,6 +134,7 @@ class Crowd:
         self.warnings: list[tuple[int, str]] = []
         self.ended_by: BaseException | None = None  # what was raised to end more than a network
         self.errors: dict[str, Any] = {**np.geterr(), "call": np.geterrcall()}
+        self.paces: dict[Any, int] = {}  # batches that a call of a kind of training takes
 
     def shared_objects(self) -> Iterator[Any]:
         """What no copy of a callback or schedule copies."""
@@ -185,13 +186,16 @@ class Crowd:
         if self.heavy[place]:
             training = replace(self.checked(place), optimizer=training.optimizer)
         training = self.parts.of(training, place)
-        run = NetworkRun(training)
+        run, kind = NetworkRun(training), kind_of(training)
+        # Threads wait for each other's Python code, so those who need not try out a pace do not.
+        run.batches_a_call = self.paces.get(kind, 1)
         try:
             with claimed(training, run.step.kind == "fused"):
                 run.begin(self.paths[place])
                 self.histories[place] = run.history
                 self.watch.rows[place] += run.rows_done()
                 run(Report(self.watch, place))
+            self.paces[kind] = run.batches_a_call
         finally:
             run.metrics = {}  # a cycle that would keep the plan
             self.warnings += [(place, text) for text in run.warnings]
@@ -291,6 +295,14 @@ def cost_of(training: Training) -> float:
     rows = min(training.batch_size, training.rows_per_epoch)
     step = STEP_COST + parameters * (6 * rows + 10)
     return float(training.steps * step + training.epochs * 2 * parameters * training.held_out)
+
+
+def kind_of(training: Training) -> tuple[Any, ...]:
+    """What trainings have in common whose steps take about the same time."""
+    net = training.net
+    layers = tuple(map(type, net.layers))
+    of_net = layers, net.params.flat.size, net.dtype, net.precision
+    return *of_net, training.batch_size, type(training.optimizer)
 
 
 def light(training: Training) -> Training:
