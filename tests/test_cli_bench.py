@@ -202,3 +202,11 @@ def test_a_narrow_axis_has_the_round_numbers_that_there_are(low, high, most):
     found = picture.round_numbers(low, high)
     assert len(found) <= most
     assert all(low <= value <= high for value in found)
+
+
+@pytest.mark.parametrize("load", [None, 0.0, 7.5])
+def test_a_busy_machine_is_told(monkeypatch, capfd, load):
+    monkeypatch.setattr(machine, "load", lambda: load)
+    assert main([*QUICK[:-1], "0.02", "--quiet"]) == 0
+    note = "note: other programs were running (load 7.5): do not quote these numbers"
+    assert (note in capfd.readouterr().err) == (load == 7.5)

@@ -211,3 +211,9 @@ def test_parameters_of_a_layer():
         an.Affine(masked(), np.zeros(3))
     with pytest.raises(TypeError, match="b has the unit"):
         an.Affine(X, Quantity(np.zeros(3)))
+
+
+def test_nullable_numbers_beside_texts_are_refused_as_texts():
+    frame = nullable(False).assign(town=["Ulm", "Ulm", "Rom", "Ulm"])
+    with pytest.raises((TypeError, ValueError), match=r"town|Ulm"):
+        an.Sequential(an.Affine.init(4, 2, rng=0)).predict(frame)

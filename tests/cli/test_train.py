@@ -7,6 +7,7 @@ import re
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ import pytest
 import affinet as an
 import affinet.cli.train
 from affinet.cli import main
+from affinet.cli.models import load_named
+from affinet.cli.parser import make_parser
 from affinet.cli.recipes import ACTIVATIONS, LEARNING_RATES, OPTIMIZER, RECIPES
+from affinet.cli.training_report import summary
 from affinet.layers.activations import Activation
 
 LAST_LINE = re.compile(r"test accuracy [01]\.\d{4}")
@@ -457,3 +461,61 @@ def test_the_precision_of_products(train):
 def test_a_precision_wants_float32(train):
     _, errors = train("digits", "--precision", "bfloat16", "--dtype", "float64", code=2)
     assert "argument --precision: it wants --dtype float32" in errors[-1]
+
+
+class Rank:
+    """In place of a reducer whose ranks agree on an error, or of one that fails alone."""
+
+    size = 2
+
+    def __init__(self, rank=0):
+        self.rank = rank
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_ranks_that_agree_on_an_error_say_it_once(monkeypatch, capsys, rank):
+    agreed = RuntimeError("a callback of rank 1 failed\nTraceback: ...\nKeyError: 'x'")
+    agreed._affinet_agreed = True
+
+    def fails(options, reducer):
+        raise agreed
+
+    monkeypatch.setattr("affinet.distributed.MPIReducer", lambda: Rank(rank))
+    monkeypatch.setattr(affinet.cli.train, "train", fails)
+    code, err = main(["train", "digits", "--data-parallel"]), capsys.readouterr().err
+    if rank:
+        assert (code, err) == (0, "")
+    else:
+        assert code == 1
+        assert err == "affinet: error: a callback of rank 1 failed KeyError: 'x'\n"
+
+
+def test_an_error_that_only_one_rank_knows_goes_on(monkeypatch):
+    def fails(options, reducer):
+        raise KeyError("of this rank")
+
+    monkeypatch.setattr("affinet.distributed.MPIReducer", Rank)
+    monkeypatch.setattr(affinet.cli.train, "train", fails)
+    with pytest.raises(KeyError, match="of this rank"):
+        affinet.cli.train.run(make_parser().parse_args(["train", "spiral", "--data-parallel"]))
+
+
+def test_a_system_that_tells_no_memory_and_a_picture_that_is_missing_leave_their_lines_out():
+    net = an.Sequential(an.Affine.init(2, 1, rng=0), loss=an.MeanSquaredError())
+    history = net.fit(np.ones((4, 2)), np.ones(4), epochs=1)
+    outcome = SimpleNamespace(
+        history=history, predictor=SimpleNamespace(net=net, temperature=1), memory=[]
+    )
+    lines = summary(SimpleNamespace(out="m.npz", plot="c.png"), outcome, plotted=False)
+    assert list(lines) == ["model", "training"]
+
+
+def test_the_systems_own_words_are_not_changed(monkeypatch):
+    """A file's name may contain the argument's."""
+
+    def fails(folder, scaled):
+        raise PermissionError(13, "Permission denied", "data_dir/t10k-images")
+
+    monkeypatch.setattr(an.datasets, "load_mnist", fails)
+    with pytest.raises(PermissionError, match="'data_dir/t10k-images'"):
+        load_named("mnist", "data_dir", raw=True)

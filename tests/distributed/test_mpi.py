@@ -72,6 +72,20 @@ def test_ranks_share_the_processors_out(mpi, threads):
     assert out.split() == [str(wanted)] * 2
 
 
+def test_a_rank_says_which_it_is(mpi):
+    program = (
+        "import affinet as an; print(f'{an.distributed.MPIReducer()!r}\\n', end='', flush=True)"
+    )
+    code, out, err = mpi(2, "-c", program)
+    assert code == 0, err
+    assert sorted(out.splitlines()) == [f"MPIReducer(rank {rank} of 2)" for rank in range(2)]
+
+
+def test_a_forked_child_does_not_take_leave_of_the_ranks():
+    """It would wait for them; of the connection it needs nothing."""
+    assert mpi_module.Connection.say_goodbye(None, os.getpid() + 1) is None
+
+
 # The shell ---------------------------------------------------------------------------------------
 
 

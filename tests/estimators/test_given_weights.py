@@ -226,3 +226,13 @@ def test_attributes_that_converters_read(target):
     np.testing.assert_array_equal(mine.transform(y), theirs.transform(y))
     assert [W.shape for W in own.coefs_] == [W.shape for W in model.coefs_]
     assert own.activation == model.activation
+
+
+def test_with_early_stopping_the_validation_record_starts_at_the_first_fit():
+    model, _ = trained("a value")
+    own = rebuilt(model, early_stopping=True)
+    own.predict(X)
+    assert not hasattr(own, "best_loss_")
+    assert own._no_improvement_count == 0
+    for one, two in zip(predictions(own), predictions(model), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-7)

@@ -1,17 +1,20 @@
 """Layers whose numbers no integer form holds, and what a table's C is made of at its edges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import affinet as an
+from affinet.export.integer_ensembles import shared_affine_step
 from affinet.export.integer_layers import layer_norm_step, require_sums, scale_step
 from affinet.export.integers import quantized
 from affinet.export.models import Subject, network_of
-from affinet.export.nodes import Node, refuse
+from affinet.export.nodes import NODES, Node, nodes_of, refuse
 from affinet.export.scales import KINDS, Scale, factor_and_shift, two_factors
 from affinet.export.steps import step_of
 from affinet.export.tables import ColumnCode
-from affinet.export.text import literal
+from affinet.export.text import Writer, literal
 from affinet.layers.operation import Operation
 from affinet.tables import Encoding, Table
 from compiled_c import WARNINGS
@@ -48,6 +51,13 @@ def test_factors_beyond_the_integers_are_refused(step):
         step(node("scale", 3, 1.0, 1.0, 1e-5), [given], out, KINDS["int8"])
 
 
+def test_factors_of_shared_weights_beyond_the_integers_are_refused():
+    shared = Node("member_affine", (-1,), 3, np.full((3, 2), 0.5), np.zeros((4, 2)))
+    shared = replace(shared, members=np.full((4, 2), 1.0))
+    with pytest.raises(ValueError, match="a layer's factors are too large for integers"):
+        shared_affine_step(shared, [Scale(1.0, 0)], Scale(1e-30, 0), KINDS["int8"])
+
+
 def test_a_layer_norm_of_too_many_columns_is_refused():
     net = an.Sequential(an.LayerNorm(70_000))
     with pytest.raises(ValueError, match="LayerNorm of 70000 columns exceeds int64 in int16"):
@@ -61,6 +71,13 @@ def test_a_network_that_computes_nothing_has_no_integers():
         refuse(net, Operation("own"), "none")
     with pytest.raises(TypeError, match="the operation own cannot be written as C"):
         step_of(Operation("own"), (-1,), 5, np.zeros(0, np.float32))
+
+
+def test_an_operation_without_a_form_in_integers_is_refused_by_its_layer(monkeypatch):
+    monkeypatch.delitem(NODES, "layer_norm")
+    net = an.Sequential(an.Affine.init(5, 5, rng=0), an.LayerNorm(5))
+    with pytest.raises(TypeError, match=r"LayerNorm.* has no form in int8"):
+        nodes_of(net, "int8")
 
 
 def test_regression_reports_errors_beside_those_of_float32(tmp_path):
@@ -122,6 +139,14 @@ def test_columns_that_only_tell_what_is_missing(c):
     net.metadata["table"] = encoding.to_json()
     c.write(net)
     assert c.build(*WARNINGS, "-shared", "-fPIC", files=("m.c",), out="m.so")
+
+
+def test_a_column_whose_only_known_text_is_a_missing_one_knows_no_other():
+    code = ColumnCode(Writer(), ".")
+    code.choice("town", {"": 0}, 1, np.array([0.5, -0.5]))
+    (finder,) = code.finders
+    assert "if (@missing(text) != 0) { return 0; }" in finder
+    assert finder.endswith("    return 1;\n}\n")
 
 
 @pytest.mark.parametrize("names", [["a b_2", "a b", "a-b"], ["a", "a-", "a?", "a!"]])

@@ -9,6 +9,7 @@ import pytest
 
 import affinet as an
 from affinet.gradcheck import gradient_check
+from affinet.gradcheck.compare import ArrayCheck
 from hand_written import OwnAffine, SpoiledAffine, normal, scaled
 
 
@@ -276,3 +277,23 @@ def test_gradient_lost_in_the_rounding_of_the_loss_is_told():
     report = gradient_check(Faint(), normal(2, 2))
     assert not report
     assert "drown in the rounding" in str(report)
+
+
+def test_a_wrong_direction_is_told_even_where_no_element_can_be_found(monkeypatch):
+    """A half of the direction may have no derivative, at a kink; then the search ends."""
+
+    def spoil(layer, dx):
+        layer.dW[17, 123] *= -1
+
+    whole, calls = ArrayCheck._along, []
+
+    def along(self, direction):
+        calls.append(direction)
+        halved = np.count_nonzero(direction) == 300 * 200 // 2
+        return None if halved else whole(self, direction)
+
+    monkeypatch.setattr(ArrayCheck, "_along", along)
+    layer = SpoiledAffine(normal(300, 200), np.zeros(200), spoil)
+    report = gradient_check(layer, normal(3, 300), samples=5)
+    assert [check.name for check in report.checks if not check.passed(report.tolerance)] == ["W"]
+    assert any(np.count_nonzero(direction) == 300 * 200 // 2 for direction in calls)

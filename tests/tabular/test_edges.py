@@ -48,6 +48,7 @@ def test_a_realmlp_without_scale_and_biases(encoding):
     net = made(encoding, "realmlp", input_scale=False, bias_init="zeros")
     assert "Scale" not in kinds(net)
     assert not net.layers[-1].b.any()
+    assert made(encoding, "realmlp", bias_init="normal", zero_last=False).layers[-1].b.any()
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from affinet.training.team import Team
 
 if TYPE_CHECKING:
     from affinet.distributed import MPIReducer
+    from affinet.tabular import Recipe
 
 OPTIONS = (
     *("model", "preset", "hidden", "activation", "dropout", "input_dropout", "init", "dtype"),
@@ -67,8 +68,9 @@ def announcement(
 ) -> str:
     """The training that is about to start, in one line."""
     rows = f"{material.name}: {rows_in_words(material)}"
-    if material.plan is not None:
-        return f"{rows}; {material.task}; {planned(options, material)}"
+    if material.plan is not None and material.encoding is not None:
+        length = planned(options, len(material.train[1]), material.plan, material.encoding)
+        return f"{rows}; {material.task}; {length}"
     ranks = "" if reducer is None else f", on {reducer.size} rank{'s' * (reducer.size > 1)}"
     length = f"{options.epochs} epochs" if options.steps is None else f"{options.steps:,} steps"
     widths = [n for layer in net.layers if isinstance(layer, Affine) for n in layer.W.shape[:1]]
@@ -91,12 +93,8 @@ def rows_in_words(material: Material) -> str:
     return ", ".join([*found, f"{held_out:,} to {purpose}"])
 
 
-def planned(options: argparse.Namespace, material: Material) -> str:
+def planned(options: argparse.Namespace, n_rows: int, plan: Recipe, encoding: Encoding) -> str:
     """A model for tables, its inputs and the length of its training."""
-    plan, encoding = material.plan, material.encoding
-    if plan is None or encoding is None:
-        return ""
-    n_rows = len(material.train[1])
     steps = steps_per_epoch(n_rows - n_rows // (options.cv or n_rows + 1), plan.batch_size)
     length = f"{counted(plan.epochs, 'epoch')} of {counted(steps, 'step')}"
     model = f"{crowd_in_words(options)}{NAMES[options.model]}"

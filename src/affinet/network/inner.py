@@ -117,13 +117,12 @@ def takes_codes(net: Sequential) -> bool:
 
 
 def require_codes(net: Sequential, name: str, x: Array, first_row: int = 0) -> None:
-    """Raise if rows hold what is not a code where the network's first layer takes codes."""
-    layer = net._coded
-    if layer is not None:
-        scaled = x.astype(net.dtype, copy=False)
-        if net.input_scale is not None:
-            scaled = scaled * net.dtype.type(net.input_scale)
-        layer.require_inputs(scaled, name, first_row)
+    """Raise if rows hold what is not a code; for a network whose first layer takes codes."""
+    assert net._coded is not None
+    scaled = x.astype(net.dtype, copy=False)
+    if net.input_scale is not None:
+        scaled = scaled * net.dtype.type(net.input_scale)
+    net._coded.require_inputs(scaled, name, first_row)
 
 
 def outputs(net: Sequential, x: ArrayLike, train: bool = False) -> list[Array]:

@@ -65,8 +65,9 @@ class Rungs:
 
     def run(self, display: ProgressDisplay) -> None:
         """All rungs; Ctrl-C ends them, and what was trained stays."""
-        alive, before, counted = list(self.contenders), 0, 0
-        for rung, end in enumerate(self.ends):
+        alive, rung, before, counted = list(self.contenders), 0, 0, 0
+        while alive:
+            end = self.ends[rung]
             try:
                 self.train_rung(alive, rung, end - before, shown_on(display, alive, counted))
             except KeyboardInterrupt:
@@ -79,9 +80,8 @@ class Rungs:
                     contender.trial.stopped = reason
                 alive = []
             self.select()
-            alive = self.ahead(alive, rung + 1)
-            if not alive:
-                return
+            rung += 1
+            alive = self.ahead(alive, rung)
 
     def reason_to_end(self, rung: int) -> str:
         """Why no further rung begins; empty if one does."""

@@ -148,6 +148,9 @@ def test_missing_and_unknown_values_need_no_option(shell, refused, method):
     line = refused("predict", "people-model.npz", "new.csv", "--unknown", "error")
     assert "Atlantis" in line
     assert "--unknown" in line
+    write_csv("known.csv", NAMES[:4], [row[:4] for row in people(6)])
+    out, err = shell("predict", "people-model.npz", "known.csv", "--unknown", "error")
+    assert (len(out), err) == (6, [])
 
 
 # Options -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 
 import affinet as an
 import affinet.cli.train
+from affinet.cli.inspect import SHOWN_COLUMNS
 from affinet.cli.labelled import drop_missing, raw_rows
 from affinet.cli.training_report import inputs_in_words
 from affinet.tables import Encoding, Table, read_table
@@ -223,3 +224,14 @@ def test_dates_and_missing_values_are_counted_in_words():
     encoding = Encoding.fit(Table("t.csv", columns), "t", missing="indicator")
     words = "0 numbers, 1 date, 1 column of which only missing values count"
     assert inputs_in_words(encoding) == words
+
+
+def test_inspect_shows_the_first_columns_of_many(shell):
+    names = [f"c{i}" for i in range(SHOWN_COLUMNS + 5)]
+    rows = np.random.default_rng(0).random((30, len(names) + 1)).round(3).tolist()
+    write_csv("wide.csv", [*names, "t"], rows)
+    shell("train", "wide.csv", "--target", "t", "--epochs", "1", "--quiet", "--plot", "c.svg")
+    out, _ = shell("inspect", "wide-model.npz")
+    text = f"({SHOWN_COLUMNS} of {len(names)} columns; --json has all of them)"
+    assert text in out
+    assert len(json.loads("".join(shell("inspect", "wide-model.npz", "--json")[0]))) > 0
