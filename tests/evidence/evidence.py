@@ -2,14 +2,19 @@
 
 A row attacks one property. Its ``batch`` is a function that takes a `Batch`, draws cases from
 ``batch.rng``, counts them, and reports what breaks the property. The seed and the index alone
-determine a batch, so a run continues where an earlier one stopped, and a finding can be repeated.
+determine a batch, so a run continues where an earlier one stopped, a finding can be repeated, and
+batches of most rows can run side by side.
 """
 
 from __future__ import annotations
 
 import importlib
+import multiprocessing
+import signal
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +50,8 @@ class Row:
         Whether this machine has the tools that the row needs.
     allowed : float
         Findings for a case that are still all right.
+    alone : bool
+        Whether batches must not run side by side: they measure time, or use all processors.
     """
 
     number: int
@@ -58,6 +65,7 @@ class Row:
     needs: tuple[str, ...] = ()
     available: Callable[[], bool] = lambda: True
     allowed: float = 0.0
+    alone: bool = False
 
     def holds_in(self, record):
         """Whether a record has no more findings than allowed."""
@@ -111,17 +119,18 @@ def rows():
     return {module.ROW.number: module.ROW for module in modules}
 
 
-def run(row, record, cases, *, seconds=None, save=lambda record: None, every=10.0):
+def run(row, record, cases, *, seconds=None, save=lambda record: None, every=10.0, jobs=1):
     """Run batches until the record has so many cases, findings are many, or time is up.
 
     ``record`` is a dict of `results.new_record`, changed in place; ``save`` receives it every few
-    seconds and at the end, also at Ctrl-C.
+    seconds and at the end, also at Ctrl-C. Of batches in ``jobs`` processes at a time, those are
+    recorded before which all are.
     """
     begin = saved = time.monotonic()
+    finished = _batches(row, record, 1 if row.alone else jobs)
     try:
         while record["cases"] < cases and len(record["findings"]) < MOST_FINDINGS:
-            batch = Batch(record["batches"], record["seed"])
-            row.batch(batch)
+            batch = next(finished)
             _add(record, batch, time.monotonic() - begin)
             begin = time.monotonic()
             if begin - saved > every:
@@ -131,7 +140,39 @@ def run(row, record, cases, *, seconds=None, save=lambda record: None, every=10.
                 break
     finally:
         save(record)
+        finished.close()
     return record
+
+
+def _batches(row, record, jobs):
+    """Finished batches, in the order of their numbers, from the record's next one on."""
+    index, seed = record["batches"], record["seed"]
+    if jobs == 1:
+        while True:
+            yield _finished(row.number, index, seed, row)
+            index += 1
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=_leave_ctrl_c_to_the_parent) as pool:
+        running = deque()
+        try:
+            while True:
+                while len(running) < 2 * jobs:
+                    running.append(pool.submit(_finished, row.number, index, seed))
+                    index += 1
+                yield running.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _leave_ctrl_c_to_the_parent():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _finished(number, index, seed, row=None):
+    """One batch, run here."""
+    batch = Batch(index, seed)
+    (rows()[number] if row is None else row).batch(batch)
+    return batch
 
 
 def _add(record, batch, seconds):

@@ -15,6 +15,7 @@ from affinet import _dispatch
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 IDENTITY = ("row", "seed", "commit")
+SOURCES = (":/src", ":/kernels", ":/setup.py", ":(top,glob)tests/**/*.py")
 
 
 def new_record(number, seed):
@@ -75,11 +76,14 @@ def _locked(path):
 
 
 def commit():
-    """The commit, with a plus where sources differ from it."""
-    shown = _git("rev-parse", "--short=10", "HEAD")
+    """The last commit that changed what a row runs, with a plus where files differ from it.
+
+    A commit of results or of documents does not end a run: it goes on under the same name.
+    """
+    shown = _git("log", "-1", "--abbrev=10", "--format=%h", "--", *SOURCES)
     if not shown:
         return "unknown"
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "src", "kernels")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *SOURCES)
     return shown + ("+" if changed else "")
 
 

@@ -87,4 +87,5 @@ ROW = Row(
     cases="calls",
     quick=1,
     also=("tests/network/test_threads.py",),
+    alone=True,
 )

@@ -10,9 +10,10 @@ import sys
 
 from evidence import Row
 
-SECONDS = 60  # for a child, imports included; a hang is longer than 10 s of computing
+SECONDS = 150  # for a child, imports included; a hang is longer than 10 s of computing
 LIBRARIES = ("affinet", "sklearn", "torch", "numpy")
-METHODS = ("fork", "spawn", "forkserver")
+CYCLES = {"fork": 40, "spawn": 6, "forkserver": 6}  # the other two import everything each time
+METHODS = tuple(CYCLES)
 CHILD = """
 import sys, faulthandler
 for name in sys.argv[3].split(","):
@@ -40,7 +41,7 @@ def compute(queue=None):
 
 if __name__ == "__main__":
     an.set_num_threads(2)
-    faulthandler.dump_traceback_later(40, exit=True)
+    faulthandler.dump_traceback_later(120, exit=True)
     context = mp.get_context(sys.argv[1])
     wanted = compute()
     for _ in range(int(sys.argv[2])):
@@ -71,7 +72,7 @@ def orders():
 def batch(b):
     order = orders()[b.index % len(orders())]
     method = METHODS[b.index // len(orders()) % len(METHODS)]
-    cycles = 2 if method != "fork" else 6
+    cycles = CYCLES[method]
     with open_script() as path:
         attack(b, path, method, cycles, order)
 

@@ -146,4 +146,5 @@ ROW = Row(
     quick=0,
     also=("tests/training/test_endings.py", "tests/training/many"),
     available=lambda: sys.platform != "win32",
+    alone=True,
 )

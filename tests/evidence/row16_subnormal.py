@@ -56,4 +56,5 @@ ROW = Row(
     cases="steps",
     quick=1,
     also=("tests/kernels/test_floating_point_modes.py",),
+    alone=True,
 )

@@ -33,4 +33,5 @@ ROW = Row(
     cases="runs",
     quick=0,
     needs=("pytest_randomly",),
+    alone=True,
 )

@@ -4,14 +4,16 @@
     python tests/evidence/run.py 3 --cases 100000    # so many cases
     python tests/evidence/run.py 3 --seed 7          # continues the run of seed 7, if there is one
     python tests/evidence/run.py all --minutes 2     # each row for at most two minutes
+    python tests/evidence/run.py 21 --jobs 2         # two batches at a time
 
-The results go into ``results.json`` beside this file; ``report.py`` makes the pages from it.
+The results go into ``results.json`` beside this file; ``evidence_report.py`` makes the page of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -39,6 +41,10 @@ def parser():
     options.add_argument("--cases", type=int, help="number of cases (default: the row's own)")
     options.add_argument("--seed", type=int, help="default: a fresh one")
     options.add_argument("--minutes", type=float, help="stop each row after so many minutes")
+    options.add_argument(
+        "--jobs", type=int, default=os.cpu_count(),
+        help="batches at a time, except of rows that measure time (default: the processors)",
+    )  # fmt: skip
     return options
 
 
@@ -55,7 +61,7 @@ def run_row(row, options):
     cases = row.aim if options.cases is None else options.cases
     seconds = None if options.minutes is None else record["seconds"] + 60 * options.minutes
     print(f"row {row.number}: {row.title}\n  seed {record['seed']}, {record['cases']} cases done")
-    evidence.run(row, record, cases, seconds=seconds, save=results.save)
+    evidence.run(row, record, cases, seconds=seconds, save=results.save, jobs=options.jobs)
     print(f"  {record['cases']} of {cases} {row.cases} in {record['seconds']:.0f} s")
     for name, value in record["measures"].items():
         print(f"  {name}: {value:.4g}")

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+try:
+    from scipy import special
+except ImportError:
+    special = None
+
 DIGITS = decimal.Context(prec=40, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[])
 PI = decimal.Decimal("3.14159265358979323846264338327950288419716939937510582097494459230782")
 ROOT_2PI = decimal.Decimal("2.50662827463100050241576528481104525300698674060993831662992357634229")
@@ -101,7 +106,15 @@ def silu_of(x):
 
 def double_normal(x):
     """Good where float32 can tell: its own argument's rounding is multiplied by x^2."""
-    return np.array([math.erfc(-number / math.sqrt(2)) / 2 for number in x.tolist()])
+    return erfc(-x / math.sqrt(2)) / 2
+
+
+def erfc(x):
+    """By SciPy where it is installed, which takes a tenth of the time."""
+    if special is not None:
+        return special.erfc(x)
+    numbers = np.ravel(x).tolist()
+    return np.fromiter(map(math.erfc, numbers), np.float64, len(numbers)).reshape(np.shape(x))
 
 
 def double_sigmoid(x):
