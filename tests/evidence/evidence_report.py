@@ -21,9 +21,9 @@ HEAD = """\
 
 Each row attacks one property with random cases from a fresh seed. A few batches of each run with
 every `pytest`; the long form is `pytest -m exhaustive`, or `python tests/evidence/run.py ROW` with
-`--cases`, `--seed` and `--minutes`, which continues where an earlier run of the same seed and
-commit stopped. The numbers are those of the last long run of each row, and no more was run than
-they say.
+`--cases`, `--seed`, `--minutes` and `--jobs`, which continues where an earlier run of the same seed
+stopped. A commit is the last one that changed a source or a test. The numbers are those of the last
+long run of each row, and no more was run than they say.
 """
 
 

@@ -1,4 +1,4 @@
-"""Row 21: mutants of the compiled kernels, each built at one level and given to the kernel tests.
+"""Row 21: mutants of the compiled kernels, each built at one level and given to their tests.
 
 A mutant is one small change of one line that someone could make by mistake: a bound that is off by
 one, a sign, a tail that is dropped, an accumulator that does not start at 0, swapped sizes. What
@@ -27,6 +27,7 @@ LEFT_OUT = ("core.pyx", "cpu.pyx", "common.pyx", "doors.pyx", "plan_checks.pyx",
 LEFT_OUT += ("matrix_unit.pyx", "unit_products.pyx")
 # They compare every kernel with its reference, so most mutants need no other tests.
 FIRST = ("test_values.py", "test_plan.py", "test_plan_rules.py", "test_plan_losses.py")
+TEAMS = "tests/training/test_teams.py"  # how threads share a step is tested there alone
 
 
 def mutations(line):
@@ -137,16 +138,16 @@ def batch(b):
 
 
 def tests(folder):
-    """The return code of the kernel tests, which end at the first failure."""
+    """The return code of the tests of kernels and of teams, which end at the first failure."""
     names = sorted(path.name for path in (folder / "tests" / "kernels").glob("test_*.py"))
     names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
-    files = [f"tests/kernels/{name}" for name in names]
+    files = [*(f"tests/kernels/{name}" for name in names), TEAMS]
     return run(folder, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:randomly", *files)
 
 
 ROW = Row(
     number=21,
-    title="Mutants of the compiled kernels, built at one level, against the kernel tests",
+    title="Mutants of the compiled kernels, built at one level, against their tests",
     holds="at least 90 % are killed; the survivors are listed",
     aim=150,
     batch=batch,

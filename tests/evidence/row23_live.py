@@ -168,4 +168,5 @@ ROW = Row(
     cases="requests",
     quick=1,
     also=("tests/live",),
+    alone=True,
 )
