@@ -219,3 +219,18 @@ def test_what_is_known_is_the_same_at_every_level(level):
         kernels = importlib.import_module(f"affinet._kernels.{level}")
         for name in ("known_operations", "known_losses", "known_optimizers"):
             assert getattr(kernels, name)() == getattr(_dispatch.kernels, name)()
+
+
+MOST = 1000  # operations, as operations.pyx says
+
+
+def test_a_network_of_the_most_operations_computes_and_one_more_is_refused(kernels):
+    """Beyond so many, the lists of those in use would be too short."""
+    chain = [Operation("scale", (k - 1,), 1, (k,)) for k in range(MOST + 1)]
+    params = np.ones(MOST + 1, np.float32)
+    network = kernels.make_operations(params[:MOST], chain[:MOST], 1)
+    out, x = np.empty((2, 1), np.float32), np.full((2, 1), 0.5, np.float32)
+    network.forward(x, out)
+    np.testing.assert_array_equal(out, x)
+    with pytest.raises(ValueError, match=rf"{MOST + 1} operations, wanted .* 1 to {MOST} operat"):
+        kernels.make_operations(params, chain, 1)
