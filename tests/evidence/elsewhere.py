@@ -43,6 +43,7 @@ MENDED = {
         "ThreadSanitizer: threads() read the number of workers without synchronisation, and every "
         "member of a team wrote the status of a step with a bad label.",
     ),
+    21: ("no test had a network of the most operations that the kernels take; now one has.",),
     23: (
         "an earlier form of this row sent almost all of its requests after the training had ended "
         "and the port was closed; now each step of the training waits for its share of them.",

@@ -18,7 +18,8 @@ from evidence import Row
 CALLS, UNITS = 20, 4.0
 CONTEXT = decimal.Context(prec=100)
 SCALES = (0.0, 1e-30, 1e-3, 0.1, 1, 1, 1, 5, 5, 30, 100, 1e3, 1e10, 1e38)
-FAR = 300  # exp(-300) beside 1 is beyond 100 digits
+FAR = 800  # exp(-800) is below double precision
+TINY = decimal.Decimal("1e-30")  # beside which 1 has no digits left
 
 
 def logits(rng, B, dtype):
@@ -32,12 +33,15 @@ def logits(rng, B, dtype):
 
 
 def digits_loss(row, label):
-    """The loss of a row in 100 digits."""
+    """The loss of a row in about 100 digits, however small it is."""
     with decimal.localcontext(CONTEXT):
         x = [decimal.Decimal(value) for value in row.tolist()]
-        top = max(x)
-        rest = sum((v - top).exp() for v in x if v - top > -FAR)
-        return top - x[label] + rest.ln()
+        top, own = max(x), x[label]
+        x.remove(top)
+        rest = sum(((v - top).exp() for v in x if v - top > -FAR), decimal.Decimal(0))
+        if rest < TINY:  # log(1 + rest) by its series
+            return top - own + (rest - rest**2 / 2 + rest**3 / 3 - rest**4 / 4)
+        return top - own + (1 + rest).ln()
 
 
 def close_loss(x, labels):

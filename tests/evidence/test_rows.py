@@ -1,7 +1,9 @@
 """Every row of the evidence: a few batches in the default suite, all of them with -m exhaustive."""
 
 import importlib
+import math
 
+import numpy as np
 import pytest
 
 import evidence
@@ -38,6 +40,15 @@ def test_exhaustive(number, pytestconfig):
     record = run.start(number, pytestconfig.getoption("seed"))
     evidence.run(of, record, of.aim if cases is None else cases, save=results.save)
     assert of.holds_in(record), "\n".join(record["findings"])
+
+
+@pytest.mark.parametrize("gap", [0.5, 40.0, 69.0, 69.1, 200.0, 700.0])
+def test_the_judge_of_losses_has_their_digits_where_they_are_tiny(gap):
+    """In 100 digits 1 + exp(-200) has a dozen of exp(-200)."""
+    judge = importlib.import_module("row03_softmax").digits_loss
+    row, s = np.array([0.0, -gap]), math.exp(-gap)
+    for label, wanted in ((0, math.log1p(s)), (1, gap + math.log1p(s))):
+        assert float(judge(row, label)) == pytest.approx(wanted, rel=3e-16, abs=0)
 
 
 def test_the_page_is_what_the_results_say():
