@@ -22,7 +22,8 @@ import machine
 import numpy as np
 from affinet_networks import SequentialNetwork
 from nets import first_parameters
-from peers.cases import SEED_LR, SEED_PROGRAM, random_images
+from peers.cases import SEED_LR, SEED_PROGRAM
+from peers.data import random_images
 
 FACTORS = (1, 4)
 BLOCK = 5_000  # rows

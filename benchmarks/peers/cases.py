@@ -5,22 +5,18 @@ A case is made of plain numbers and names, so that it can be sent to a process a
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from affinet_networks import fit_order
-from nets import NETS, Array, Net, first_parameters, training_data
-from numpy_networks import BookNetwork
-from verification import Outcome, VerificationError, require_close, require_equal
+from nets import NETS, Net, first_parameters, training_data
+from verification import require_close
 
-import affinet as an
-
+from .checks import book_network, check_training, softmax
+from .data import digits, has_mnist, mnist, random_data, random_images, scaled_images
 from .precisions import STEP_TOLERANCES
-from .tasks import ADAM, Multiplication, Prediction, Training
+from .tasks import Multiplication, Prediction, Training
 
 LR = 0.01
 CHECKED_BATCHES = 3
@@ -234,7 +230,6 @@ class ProductCase:
         return require_close(self.title, task.out, A.astype(np.float64) @ B.astype(np.float64))
 
 
-Splits: TypeAlias = tuple[tuple[Array, Array], tuple[Array, Array]]  # rows to train on, to test on
 Case: TypeAlias = StepCase | FitCase | SeedCase | PredictCase | ProductCase
 CASES: dict[str, Any] = {
     kind.measure: kind
@@ -273,109 +268,3 @@ def product_cases(nets: list[str]) -> list[Case]:
                 found[ProductCase("nt", net.batch, n_in, n_out)] = None
             found[ProductCase("tn", n_in, n_out, net.batch)] = None
     return list(found)
-
-
-def check_training(kind: Any, task: Training, tolerance: float | None = None) -> float:
-    """The largest deviation from the book's network in float64, on the same batches in order.
-
-    affinet's fit chooses the order of the rows, so all others get theirs in that order.
-    """
-    rows = np.concatenate(fit_order(len(task.x), task.net.batch, task.seed))
-    order = [
-        np.arange(i, min(i + task.net.batch, len(rows)))
-        for i in range(0, len(rows), task.net.batch)
-    ]
-    in_order = replace(task, x=task.x[rows], t=task.t[rows], order=order)
-    contender = kind(task if kind.shuffles else in_order)
-    contender.run(1)
-    parameters = [np.array(array) for array in contender.parameters()]
-    wanted = book_outcome(in_order)
-    losses = list(contender.losses)
-    if len(losses) == 1:
-        wanted = replace(wanted, losses=[float(np.mean(wanted.losses))])
-    elif not losses:
-        wanted = replace(wanted, losses=[])
-    names = task.net.parameter_names
-    deviation = require_equal(
-        "training", Outcome(parameters, losses), wanted, task.first, names, tolerance
-    )
-    contender.reset()
-    for name, found, first in zip(names, contender.parameters(), task.first, strict=True):
-        if not np.array_equal(found, first):
-            raise VerificationError(f"reset: {name} is not what it was at first")
-    return deviation
-
-
-def book_network(parameters: list[Array], lr: float = 0.0) -> BookNetwork:
-    """The book's network in float64, which decides for all."""
-    return BookNetwork([array.astype(np.float64) for array in parameters], lr)
-
-
-def book_outcome(task: Training) -> Outcome:
-    """The right result of training on the batches in order."""
-    network = book_network(task.first, task.lr)
-    scale = 1 / 255 if task.x.dtype == np.uint8 else 1.0
-    averages = [(np.zeros_like(W), np.zeros_like(W)) for W in network.parameters]
-    losses = []
-    for step, (x, t) in enumerate(task.batches(), start=1):
-        x = x.astype(np.float64) * scale
-        if not task.adam:
-            losses.append(network.step(x, t))
-            continue
-        loss, gradients = network.gradients(x, t)
-        losses.append(loss)
-        for i, (W, dW) in enumerate(zip(network.parameters, gradients, strict=True)):
-            m, v, W[...] = an.reference.adam_update(
-                dW, task.lr, ADAM["beta1"], ADAM["beta2"], ADAM["eps"], step, *averages[i], W
-            )
-            averages[i] = m, v
-    return Outcome(network.parameters, losses)
-
-
-def softmax(x: Array) -> Array:
-    """Row by row."""
-    powers = np.exp(x - x.max(axis=1, keepdims=True))
-    result: Array = powers / powers.sum(axis=1, keepdims=True)
-    return result
-
-
-@lru_cache(maxsize=2)
-def random_data(net: str, batches: int) -> tuple[Array, Array]:
-    """Rows and class indices for a net, shared by a library's contenders."""
-    return training_data(NETS[net], "float32", batches)
-
-
-@lru_cache(maxsize=1)
-def random_images(rows: int) -> tuple[Array, Array]:
-    """Noisy images of ten classes (rows, 784), uint8, and their classes."""
-    rng = np.random.default_rng(4)
-    kinds = rng.integers(0, 156, (10, 784), np.uint8)
-    t = rng.integers(0, 10, rows)
-    return kinds[t] + rng.integers(0, 100, (rows, 784), np.uint8), t
-
-
-@lru_cache(maxsize=1)
-def scaled_images(rows: int) -> tuple[Array, Array]:
-    """The same as numbers 0..1, float32."""
-    images, t = random_images(rows)
-    return np.divide(images, 255, dtype=np.float32), t
-
-
-@lru_cache(maxsize=1)
-def digits() -> Splits:
-    """The training and test rows of the digits that affinet ships, float32."""
-    return an.datasets.load_digits()
-
-
-@lru_cache(maxsize=1)
-def mnist() -> Splits:
-    """Those of MNIST."""
-    return an.datasets.load_mnist()
-
-
-def has_mnist() -> bool:
-    """Whether AFFINET_DATA_DIR names a folder with MNIST's files; they are not fetched."""
-    try:
-        return "AFFINET_DATA_DIR" in os.environ and len(mnist()) == 2
-    except FileNotFoundError:
-        return False

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from nets import Array, Net
-from peers.cases import book_network
+from peers.checks import book_network
 from verification import TOLERANCES, Outcome, VerificationError
 
 import affinet as an

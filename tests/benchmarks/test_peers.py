@@ -409,7 +409,7 @@ def test_forward_is_a_third_of_a_step_and_of_the_first_dx(load: Any) -> None:
 
 
 def test_images_are_learnable_bytes(load: Any) -> None:
-    images, kinds = load("peers.cases").random_images(200)
+    images, kinds = load("peers.data").random_images(200)
     assert (images.shape, images.dtype, kinds.dtype) == ((200, 784), np.uint8, np.int64)
     centres = np.array([images[kinds == kind].mean(axis=0) for kind in range(10)])
     distances = ((images[:, None] - centres) ** 2).sum(axis=2)

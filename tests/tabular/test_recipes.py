@@ -63,8 +63,8 @@ def test_presets_differ_in_cost(method, task):
 
 def test_fast_has_two_layers_and_small_batches_for_few_rows():
     few, many = (recipe_for("realmlp", "fast", "regression", n) for n in (4095, 4096))
-    assert (few.hidden, few.epochs, few.batch_size) == ((160, 160), 112, 128)
-    assert (many.hidden, many.epochs, many.batch_size) == ((128, 128, 128), 128, 256)
+    assert (few.hidden, few.epochs, few.batch_size) == ((128, 128), 64, 128)
+    assert (many.hidden, many.epochs, many.batch_size) == ((128, 128, 128), 96, 256)
     plain = recipe_for("mlp", "fast", "regression", 1000)
     assert (plain.hidden, plain.epochs) == ((64, 64), 100)
 

@@ -31,7 +31,7 @@ flats.loc[rng.random(n) < 0.05, "town"] = None
 print(flats.assign(rent=rent).head())
 
 # %%
-# ``preset="fast"`` takes about a fifth of the time of the default.
+# ``preset="fast"`` takes less than a fifth of the time of the default.
 
 model = TabularRegressor(preset="fast", random_state=0).fit(flats[:600], rent[:600])
 predicted = model.predict(flats[600:])

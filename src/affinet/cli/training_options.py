@@ -75,7 +75,7 @@ def add_model_choice(group: argparse._ArgumentGroup) -> None:
         PRESETS,
         None,
         "default",
-        "fast: about half of the epochs, of narrower layers (tabm: fewer members); best: twice as "
+        "fast: fewer epochs, of narrower layers (tabm: fewer members); best: twice as "
         "many epochs (tabm: embeddings of numbers)",
     )
     option(

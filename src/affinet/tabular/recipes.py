@@ -222,15 +222,18 @@ def recipe_for(method: str, preset: str, task: str, n_rows: int) -> Recipe:
 
 
 def quick(recipe: Recipe, n_rows: int) -> Recipe:
-    """A recipe that takes about a fifth of the time: narrower layers and half of the epochs.
+    """A recipe that takes less than a fifth of the time: narrower layers and fewer epochs.
 
-    RealMLP on few rows does with two layers and fewer epochs, of smaller batches, so that it still
-    makes enough steps. Chosen by the scores on seven tables that no published figure comes from.
+    RealMLP on few rows does with two layers and a quarter of the epochs, of smaller batches, so
+    that it still makes enough steps; on more rows with three eighths of them. Chosen by the scores
+    on held-out parts of the training rows of eleven tables.
     """
-    if recipe.method != "mlp" and n_rows < FEW_ROWS:
-        return replace(recipe, hidden=(160, 160), epochs=112, batch_size=128)
     narrow = tuple(width // 2 for width in recipe.hidden)
-    return replace(recipe, hidden=narrow, epochs=recipe.epochs // 2)
+    if recipe.method == "mlp":
+        return replace(recipe, hidden=narrow, epochs=recipe.epochs // 2)
+    if n_rows < FEW_ROWS:
+        return replace(recipe, hidden=narrow[:2], epochs=recipe.epochs // 4, batch_size=128)
+    return replace(recipe, hidden=narrow, epochs=recipe.epochs * 3 // 8)
 
 
 def realmlp_s(task: str, classify: bool) -> Recipe:

@@ -222,7 +222,7 @@ def test_options_that_recipes_take(shell, classes_file):
 
 def test_presets(shell, numbers_file):
     wanted = {
-        "fast": {"realmlp-s": 112, "mlp": 100},
+        "fast": {"realmlp-s": 64, "mlp": 100},
         "best": {"realmlp-s": 512, "mlp": 400},
     }
     for preset, of_models in wanted.items():
